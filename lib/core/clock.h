@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * clock.h - monotonic time and deadlines, in nanoseconds.
+ *
+ * Room: core.
+ */
+#ifndef VOP_CORE_CLOCK_H
+#define VOP_CORE_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+#define VOP_NS_PER_US INT64_C(1000)
+#define VOP_NS_PER_MS INT64_C(1000000)
+#define VOP_NS_PER_S INT64_C(1000000000)
+#define VOP_NEVER INT64_MAX
+
+static inline int64_t vop_clock_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * VOP_NS_PER_S + ts.tv_nsec;
+}
+
+/** Point in time `timeout_ms` from now; VOP_NEVER for a negative one. */
+static inline int64_t vop_deadline(int timeout_ms)
+{
+    return timeout_ms < 0 ? VOP_NEVER : vop_clock_ns() + timeout_ms * VOP_NS_PER_MS;
+}
+
+/** Time left until `deadline`, at least 0; VOP_NEVER stays VOP_NEVER. */
+static inline int64_t vop_time_left(int64_t deadline)
+{
+    int64_t left;
+
+    if (deadline == VOP_NEVER)
+        return VOP_NEVER;
+    left = deadline - vop_clock_ns();
+    return left > 0 ? left : 0;
+}
+
+#endif

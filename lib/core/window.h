@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * window.h - a stretch of memory shared with a peer, and what kind of memory it is.
+ *
+ * Room: core. A wire makes windows; a ring puts its areas into them and never asks where they come from.
+ */
+#ifndef VOP_CORE_WINDOW_H
+#define VOP_CORE_WINDOW_H
+
+#include "core/barrier.h"
+
+#include <stdbool.h>
+
+enum vop_window_flags {
+    VOP_WINDOW_POSTED = 1u << 0,    /* stores are posted: a fence is not enough, a read-back is */
+    VOP_WINDOW_DIRECT_IO = 1u << 1, /* the kernel may copy into and out of it (readv, writev) */
+};
+
+/** Memory of one half as this process sees it. */
+struct vop_window {
+    uint8_t *base;  /* first byte */
+    size_t size;    /* bytes */
+    unsigned flags; /* enum vop_window_flags */
+};
+
+/** The byte at `offset`; the caller knows that it is inside and what lies there. */
+static inline void *vop_window_at(const struct vop_window *w, size_t offset)
+{
+    return w->base + offset;
+}
+
+/**
+ * Ends an arming: orders the store of `word` (into this window) against the loads that follow, so that either the
+ * peer sees the word or the loads see what the peer stored before it looked. On a posted window this is the only load
+ * that ever crosses the wire.
+ */
+static inline void vop_window_flush(const struct vop_window *w, const vop_le32 *word, char letter)
+{
+    vop_fence_storeload(letter);
+    if (w->flags & VOP_WINDOW_POSTED) {
+        (void)vop_load_acquire_le32(word, letter);
+        vop_fence_storeload(letter);
+    }
+}
+
+#endif

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * channel.h - messages between two programs, as fast as the memory between them allows.
+ *
+ * Room: the public headers. Read examples/echo_server.c first, then this.
+ *
+ * A channel carries messages of 1 byte up to vop_channel_message_max() bytes, in order, in both directions. Sending is
+ * reserve, fill, commit; receiving is peek, use, release; both without a copy. send and recv are the copying short
+ * form.
+ *
+ * Names of links are URIs:
+ *
+ *   shm:/run/app.sock    two processes of one host. The path is a Unix socket that the listening side creates.
+ *
+ * Errors. A call returns 0 (or a count, or a file descriptor), or a negative errno value. Outputs come last, are named
+ * ret_, and are untouched on failure. vop_error_text() holds one line about the last failure in this thread: what was
+ * wrong, where, and what to do. These errors mean the same in every call on a channel:
+ *
+ *   -EAGAIN      nothing to read, or no room to send, within the timeout. Try later.
+ *   -EINTR       a signal handler ran while the call slept. Call again.
+ *   -ECONNRESET  the peer is gone without closing. All it had sent has been read by now (for the receiving calls).
+ *                Close the channel; vop_channel_in_doubt() tells how many sent messages it may not have handled.
+ *   -EPIPE       the peer has closed, so nothing can be sent any more. Close the channel.
+ *   -EPROTO      the peer broke the protocol. The channel is dead; close it, and distrust the peer.
+ *   -EINVAL      this program used the call wrongly; the text says how.
+ *
+ * Threads. One thread may send (reserve, commit, cancel, flush, send, in_doubt) while another receives (peek, release,
+ * recv), without locks. Two threads must not do the same kind at once. Everything else on a channel (process, arm,
+ * close) is for a moment when no other thread uses it. Different channels are independent. The library makes no
+ * threads, installs no signal handlers, never prints, and never raises SIGPIPE. After fork(), the child must not use
+ * the parent's channels: their memory is not there.
+ */
+#ifndef VOPIPC_CHANNEL_H
+#define VOPIPC_CHANNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VOP_VERSION_MAJOR 0
+#define VOP_VERSION_MINOR 1
+#define VOP_VERSION_PATCH 0
+
+/** Version of the library at run time, as "0.1.0". Never fails; any thread. */
+const char *vop_version(void);
+
+/**
+ * One line about the last failure of a call in this thread: what was wrong, where, and what to do about it. Never NULL,
+ * at most 255 bytes, without a newline; valid until the next call of the library in this thread. Any thread.
+ */
+const char *vop_error_text(void);
+
+/* ---- Logging ---- */
+
+/** Severity of a log line. */
+enum vop_log_level {
+    VOP_LOG_ERROR = 0, /* a link was refused or broke */
+    VOP_LOG_INFO = 1,  /* a link came up or went down */
+    VOP_LOG_DEBUG = 2, /* steps on the way there */
+};
+
+/**
+ * Called for each log line, from the thread that is inside the library. `line` has no newline and is valid during the
+ * call only. It must not call the library.
+ */
+typedef void (*vop_log_fn)(void *context, enum vop_log_level level, const char *line);
+
+/**
+ * Sets where log lines go, for the whole process; NULL (the default) is silence. Call it before any other thread uses
+ * the library. Lines above `level` are not made. What a hostile peer can cause is limited to a few lines for each link.
+ */
+void vop_log_set(vop_log_fn fn, void *context, enum vop_log_level level);
+
+/* ---- Options ---- */
+
+/** Room for the device configuration of one side, in bytes. */
+#define VOP_DEVICE_CONFIG_MAX 64
+
+/**
+ * How a side wants its link. Fill it with vop_options_init(), then change what you care about. Zero always means the
+ * default. The two sides' geometries are combined to the smaller of each value.
+ */
+struct vop_options {
+    size_t struct_size;    /* bytes of this struct; set by vop_options_init() */
+    uint32_t queue_size;   /* slots of the receive queue, a power of two, 2 to 32768. Default 256 */
+    uint32_t slot_size;    /* bytes of a slot, a multiple of 64, 64 to 1048576. Default 2048. A message occupies whole
+                              slots; the largest message is queue_size x slot_size, at most 1 GiB */
+    uint32_t spin_us;      /* longest spinning before a blocking call sleeps, in microseconds. Default 50. The library
+                              spins shorter, or not at all, when spinning did not help lately. VOP_SPIN_NEVER sleeps at
+                              once, VOP_SPIN_FOREVER never sleeps: only with a processor to spare for each side */
+    uint32_t socket_mode;  /* shm, listening: file mode of the socket, as in chmod(2). Default 0600: own user only */
+    uint32_t handshake_ms; /* time a peer has to finish the handshake, in milliseconds. Default 5000 */
+    uint32_t pending_max;  /* listening: peers that may be in the handshake at once. Default 64 */
+    uint32_t device_id;    /* what the messages are, as a virtio device ID: 0 plain messages, 1 network frames. Both
+                              sides must say the same */
+    uint32_t features[4]; /* device feature bits offered to the peer, bit 0 first. The library adds those of the ring */
+    uint32_t config_size; /* bytes of `config` in use, 0 to 64 */
+    uint8_t config[VOP_DEVICE_CONFIG_MAX]; /* device configuration announced to the peer */
+};
+
+#define VOP_SPIN_NEVER 0xffffffffu
+#define VOP_SPIN_FOREVER 0xfffffffeu
+
+/** Fills `options` (of `struct_size` bytes: pass sizeof) with the defaults. Any thread. */
+void vop_options_init(struct vop_options *options, size_t struct_size);
+
+/* ---- Links ---- */
+
+typedef struct vop_listener vop_listener;
+typedef struct vop_channel vop_channel;
+
+/**
+ * Opens the listening side of a link.
+ *
+ * uri       name of the link, see the head of this file
+ * options   or NULL for the defaults
+ *
+ * shm: a socket file left behind by a dead server is replaced; the file is removed by vop_listener_close().
+ *
+ * -EINVAL      the URI or an option makes no sense
+ * -EPROTONOSUPPORT  this library does not know the URI's scheme
+ * -EADDRINUSE  a live server listens there, or the path is some other file
+ * -ENOENT, -ENOTDIR, -EACCES, -EROFS, -ENAMETOOLONG  the path: see the error text
+ * -EMFILE, -ENFILE, -ENOMEM  out of file descriptors or memory
+ */
+int vop_listener_open(const char *uri, const struct vop_options *options, vop_listener **ret_listener);
+
+/**
+ * Waits for the next peer that has finished its handshake. Handshakes of several peers go on at the same time inside
+ * this call; a peer that is refused or too slow costs nobody else anything, and is told why.
+ *
+ * timeout_ms   0: do not wait; negative: no limit
+ *
+ * -EAGAIN      nobody within the timeout
+ * -EINTR       a signal handler ran
+ * -EMFILE, -ENFILE, -ENOMEM   out of resources; peers stay in the backlog, so free some and call again
+ */
+int vop_listener_accept(vop_listener *listener, int timeout_ms, vop_channel **ret_channel);
+
+/**
+ * File descriptor that polls readable when vop_listener_accept() has something to do (which may be a step of a
+ * handshake that ends in -EAGAIN). Owned by the listener: poll it, add it to epoll, do nothing else with it.
+ */
+int vop_listener_fd(const vop_listener *listener);
+
+/** Stops listening, drops unfinished handshakes, removes the socket file. Accepted channels live on. NULL is allowed.
+ */
+void vop_listener_close(vop_listener *listener);
+
+/**
+ * Connects to a listening side and finishes the handshake.
+ *
+ * timeout_ms   longest wait for the handshake; negative: options->handshake_ms. It does not wait for a server to appear
+ *
+ * -ENOENT, -ECONNREFUSED  no server there (yet): try again later
+ * -EACCES         the socket's mode does not let this user in
+ * -ETIMEDOUT      the server did not answer in time
+ * -EPROTO         the server does not speak this protocol or version; see the error text
+ * -EINVAL, -EPROTONOSUPPORT, -EMFILE, -ENFILE, -ENOMEM  as for vop_listener_open()
+ * other           what the server gave as its reason for refusing, with its words in the error text
+ */
+int vop_channel_connect(const char *uri, const struct vop_options *options, int timeout_ms, vop_channel **ret_channel);
+
+/**
+ * Closes a channel and frees it. Messages accepted before stay readable for the peer, which then sees the end of
+ * stream. Returned slots are lost for the peer's counting: messages received but not released count as in doubt over
+ * there. NULL is allowed. No other thread may be inside a call on it.
+ */
+void vop_channel_close(vop_channel *channel);
+
+/* ---- Short form: copying ---- */
+
+/**
+ * Sends one message, copying it. When it returns 0 the message is accepted: it will be delivered once and in order, or
+ * the link ends with an error and vop_channel_in_doubt() counts it.
+ *
+ * length       1 to vop_channel_message_max() bytes
+ * timeout_ms   longest wait for room; 0: do not wait; negative: no limit
+ *
+ * -EMSGSIZE    the message is longer than the largest, or empty
+ * -EAGAIN      no room within the timeout; nothing was sent
+ * -EBUSY       a reservation is open: commit or cancel it first
+ * -EPIPE, -ECONNRESET, -EPROTO, -EINTR   see the head of this file; nothing was sent
+ */
+int vop_channel_send(vop_channel *channel, const void *data, size_t length, int timeout_ms);
+
+/**
+ * Receives one message, copying it, and releases it and all that was peeked before. At most once: the peer counts it as
+ * handled although this program may still die before it looks at it. For at least once, use peek and release.
+ *
+ * size         bytes of `data`
+ * Returns the length of the message, 1 or more, or 0 at the end of stream: the peer has closed and all was read.
+ *
+ * -EMSGSIZE    the message is longer than `size`; it stays, and vop_channel_peek() tells its length
+ * -EAGAIN, -ECONNRESET, -EPROTO, -EINTR   see the head of this file
+ */
+ssize_t vop_channel_recv(vop_channel *channel, void *data, size_t size, int timeout_ms);
+
+/* ---- Without copying ---- */
+
+/**
+ * Bytes of one message in shared memory. segment[0] holds them all, unless the memory cannot show the end and the
+ * beginning of the ring side by side: then a message that passes the end has its rest in segment[1], whose iov_len is
+ * else 0. On shm, where queue_size x slot_size is a multiple of the page size (as by default), there is only
+ * segment[0].
+ */
+struct vop_buffer {
+    struct iovec segment[2];
+    size_t length;     /* bytes in both segments */
+    uint32_t position; /* private to the library */
+};
+
+/**
+ * Reserves room for a message. Fill it, then commit or cancel it. The memory is the peer's to read at any time and must
+ * not be read back by this side: on some wires it is slow, on none it can be trusted.
+ *
+ * length       bytes wanted, 1 to vop_channel_message_max(). Commit may be shorter
+ *
+ * -EBUSY       a reservation is open already
+ * -EMSGSIZE, -EAGAIN, -EPIPE, -ECONNRESET, -EPROTO, -EINTR   as for vop_channel_send()
+ */
+int vop_channel_reserve(vop_channel *channel, size_t length, int timeout_ms, struct vop_buffer *ret_buffer);
+
+/** Flags of vop_channel_commit(). */
+enum vop_commit_flags {
+    VOP_COMMIT_MORE = 1u << 0, /* hold the message back: more follow, or vop_channel_flush() */
+};
+
+/**
+ * Commits the open reservation as a message of its first `length` bytes. Without VOP_COMMIT_MORE this and all messages
+ * held back are accepted on return. With it the message is complete but held back until a commit without it, until
+ * vop_channel_flush(), or until this side waits or arms: cheaper, one publication for a batch.
+ *
+ * length       1 to the reserved length
+ *
+ * -EINVAL      no reservation, or length out of range; the reservation stays open
+ * -EPIPE, -ECONNRESET, -EPROTO   the link is gone; the reservation is cancelled. Messages held back were not accepted
+ */
+int vop_channel_commit(vop_channel *channel, size_t length, unsigned flags);
+
+/** Gives the open reservation back. Does nothing without one. */
+void vop_channel_cancel(vop_channel *channel);
+
+/** Publishes messages held back by VOP_COMMIT_MORE: they are accepted on return. Errors as for vop_channel_commit(). */
+int vop_channel_flush(vop_channel *channel);
+
+/**
+ * Looks at the next message, in place. Each call moves on to the message after the one peeked before; none is removed
+ * until it is released. The peer can change the bytes while you read: copy what you check before you use it.
+ *
+ * timeout_ms   longest wait for a message; 0: do not wait; negative: no limit
+ * Returns 1 with a message, or 0 at the end of stream.
+ *
+ * -EAGAIN, -ECONNRESET, -EPROTO, -EINTR   see the head of this file. Messages peeked and not released stay readable
+ */
+int vop_channel_peek(vop_channel *channel, int timeout_ms, struct vop_buffer *ret_buffer);
+
+/**
+ * Releases a message and all that were peeked before it (cumulative): their memory belongs to the sender again.
+ *
+ * -EINVAL      `buffer` is not a message peeked and still held
+ * -EPROTO      the channel is broken; there is nothing to release
+ */
+int vop_channel_release(vop_channel *channel, const struct vop_buffer *buffer);
+
+/* ---- In an event loop ---- */
+
+/** What vop_channel_arm() is to wait for. */
+enum vop_arm_flags {
+    VOP_ARM_RECV = 1u << 0, /* a message to receive */
+    VOP_ARM_SEND = 1u << 1, /* room for the reservation (or send) that was last refused with -EAGAIN; else any room */
+};
+
+/**
+ * File descriptor that polls readable after the peer has kicked, or died. One for the channel, for both directions and
+ * for all that the library has to do in time. Owned by the channel: poll it or add it to epoll, nothing else.
+ *
+ * The loop:   work with timeout 0 until -EAGAIN; vop_channel_arm(); if it returned 0, poll the descriptor;
+ *             when it is readable, vop_channel_process(); and again.
+ */
+int vop_channel_fd(const vop_channel *channel);
+
+/**
+ * Takes what the descriptor announced, so that it is no longer readable. Call it when the descriptor polls readable,
+ * then receive and send until -EAGAIN. After the peer's death the descriptor stays readable; the receiving calls return
+ * what is left and then the error.
+ *
+ * Returns 0, or -EPROTO, or -ECONNRESET when the peer is gone: there may still be messages to receive.
+ */
+int vop_channel_process(vop_channel *channel);
+
+/**
+ * Asks to be woken by the descriptor, then looks once more. Publishes all that this side holds back.
+ *
+ * what         VOP_ARM_RECV, VOP_ARM_SEND or both
+ * Returns 0: armed, sleep. 1: do not sleep; there is something to do, or an end or error that the next call on the channel
+ * will tell.
+ */
+int vop_channel_arm(vop_channel *channel, unsigned what);
+
+/* ---- What is known about it ---- */
+
+/** Length of the longest message that can be sent and received, in bytes: queue_size x slot_size in force. */
+size_t vop_channel_message_max(const vop_channel *channel);
+
+/**
+ * Messages that were accepted and that the peer has not yet released. After -ECONNRESET: the number in doubt, the last
+ * ones sent; it may have handled some of them. Those before were released by it.
+ */
+uint64_t vop_channel_in_doubt(const vop_channel *channel);
+
+/** What a channel knows about itself and its peer. */
+struct vop_channel_info {
+    size_t struct_size;  /* bytes of this struct: set it before the call */
+    uint32_t side;       /* 0 or 1 */
+    uint32_t queue_size; /* geometry in force */
+    uint32_t slot_size;
+    uint32_t peer_features[4]; /* feature bits the peer offered */
+    uint32_t peer_config_size; /* bytes of peer_config that are valid */
+    uint8_t peer_config[VOP_DEVICE_CONFIG_MAX];
+    pid_t peer_pid; /* shm: process, user and group of the peer at connect time (SO_PEERCRED); else -1 */
+    uid_t peer_uid;
+    gid_t peer_gid;
+    bool contiguous;       /* every vop_buffer has one segment only */
+    bool direct_io_local;  /* the kernel may copy out of received buffers (writev) */
+    bool direct_io_remote; /* the kernel may copy into reserved buffers (readv) */
+};
+
+/** Fills `ret_info` up to its struct_size. -EINVAL if struct_size is smaller than the first version of the struct. */
+int vop_channel_info(const vop_channel *channel, struct vop_channel_info *ret_info);
+
+/** Counters of a channel since it came up. */
+struct vop_channel_stats {
+    size_t struct_size;   /* bytes of this struct: set it before the call */
+    uint64_t tx_messages; /* committed */
+    uint64_t tx_bytes;
+    uint64_t tx_publishes; /* stores of used.idx */
+    uint64_t tx_kicks;     /* kicks after them */
+    uint64_t tx_full;      /* reservations refused for lack of room */
+    uint64_t rx_messages;  /* peeked or received */
+    uint64_t rx_bytes;
+    uint64_t rx_publishes; /* stores of avail.idx */
+    uint64_t rx_kicks;     /* kicks after them */
+    uint64_t sleeps;       /* times a blocking call slept */
+    uint64_t spins_hit;    /* times spinning found what it waited for */
+};
+
+/** Fills `ret_stats` up to its struct_size. May be called while other threads send and receive: figures may lag. */
+int vop_channel_stats(const vop_channel *channel, struct vop_channel_stats *ret_stats);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
