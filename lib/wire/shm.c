@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shm.c - the shm wire: memory and doorbells of a link between two processes of one host.
+ *
+ * Room: wire. The socket and its messages are in shm_socket.c; PROTOCOL.md, The shm wire, is the contract.
+ */
+#include "core/clock.h"
+#include "core/error.h"
+#include "core/map.h"
+#include "wire/shm_wire.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+static void shm_kick(struct vop_wire *wire, unsigned queue, enum vop_bell bell)
+{
+    vop_doorbells_kick(&vop_shm_of(wire)->bells, queue, bell);
+}
+
+static int shm_wait(struct vop_wire *wire, unsigned queue, enum vop_bell bell, int64_t timeout_ns)
+{
+    return vop_doorbells_wait(&vop_shm_of(wire)->bells, queue, bell, timeout_ns);
+}
+
+static int shm_alive(struct vop_wire *wire)
+{
+    return vop_doorbells_alive(&vop_shm_of(wire)->bells);
+}
+
+static int shm_watch(struct vop_wire *wire, int epoll_fd)
+{
+    return vop_doorbells_watch(&vop_shm_of(wire)->bells, epoll_fd);
+}
+
+static int shm_process(struct vop_wire *wire, int epoll_fd)
+{
+    return vop_doorbells_process(&vop_shm_of(wire)->bells, epoll_fd);
+}
+
+static void *shm_mirror(struct vop_wire *wire, bool remote, size_t offset, size_t size)
+{
+    struct vop_shm_wire *w = vop_shm_of(wire);
+    struct vop_shm_mirror *m;
+    void *base;
+
+    if (w->mirrors == VOP_SHM_MIRRORS_MAX)
+        return NULL;
+    if (vop_map_mirrored(w->half_fd[remote ? 1 - wire->side : wire->side], (off_t)offset, size, remote, &base) < 0)
+        return NULL;
+    m = &w->mirror[w->mirrors++];
+    m->base = base;
+    m->size = 2 * size;
+    return base;
+}
+
+static void shm_close(struct vop_wire *wire)
+{
+    struct vop_shm_wire *w = vop_shm_of(wire);
+
+    /* Memory first: when the socket hangs up, nothing here writes any more. */
+    while (w->mirrors > 0) {
+        w->mirrors--;
+        vop_unmap(w->mirror[w->mirrors].base, w->mirror[w->mirrors].size);
+    }
+    vop_unmap(wire->local.base, wire->local.size);
+    vop_unmap(wire->remote.base, wire->remote.size);
+    for (unsigned h = 0; h < 2; h++) {
+        if (w->half_fd[h] >= 0)
+            close(w->half_fd[h]);
+    }
+    vop_doorbells_close(&w->bells);
+    free(w);
+}
+
+static const struct vop_wire_ops shm_ops = {
+    .name = "shm",
+    .kick = shm_kick,
+    .wait = shm_wait,
+    .alive = shm_alive,
+    .watch = shm_watch,
+    .process = shm_process,
+    .mirror = shm_mirror,
+    .close = shm_close,
+};
+
+static void learn_peer(struct vop_wire *wire, int socket)
+{
+    struct ucred cred;
+    socklen_t length = sizeof(cred);
+
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &cred, &length) == 0) {
+        wire->peer_pid = cred.pid;
+        wire->peer_uid = cred.uid;
+        wire->peer_gid = cred.gid;
+    }
+}
+
+int vop_shm_wire_open(int socket, unsigned side, unsigned queue_pairs, struct vop_shm_wire **ret_wire)
+{
+    struct vop_shm_wire *w = calloc(1, sizeof(*w));
+    int ret;
+
+    if (!w)
+        return vop__error(ENOMEM, "no memory for a link");
+    w->wire = (struct vop_wire){
+        .ops = &shm_ops,
+        .side = side,
+        .queue_pairs = queue_pairs,
+        .peer_pid = -1,
+        .peer_uid = (uid_t)-1,
+        .peer_gid = (gid_t)-1,
+    };
+    w->half_fd[0] = w->half_fd[1] = -1;
+    ret = vop_doorbells_open(&w->bells, socket, queue_pairs);
+    if (ret < 0) {
+        free(w);
+        return ret;
+    }
+    learn_peer(&w->wire, socket);
+    *ret_wire = w;
+    return 0;
+}
+
+static int make_half(unsigned half, size_t size, int *ret_fd)
+{
+    int fd = memfd_create(half ? "vop-half1" : "vop-half0", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int err;
+
+    if (fd < 0) {
+        err = errno;
+        return vop__error(err, "cannot make shared memory: memfd_create: %s", strerror(err));
+    }
+    if (ftruncate(fd, (off_t)size) < 0) {
+        err = errno;
+        vop__error(err, "cannot make %zu bytes of shared memory: %s", size, strerror(err));
+        goto err_close;
+    }
+    /* All pages now: a page that is missing later would be a SIGBUS. */
+    err = posix_fallocate(fd, 0, (off_t)size);
+    if (err) {
+        vop__error(err, "cannot allocate %zu bytes of shared memory: %s; use fewer or smaller slots", size,
+                   strerror(err));
+        goto err_close;
+    }
+    if (fcntl(fd, F_ADD_SEALS, SEALS) < 0) {
+        err = errno;
+        vop__error(err, "cannot seal shared memory: %s", strerror(err));
+        goto err_close;
+    }
+    *ret_fd = fd;
+    return 0;
+
+err_close:
+    close(fd);
+    return -err;
+}
+
+int vop_shm_wire_make_memory(struct vop_shm_wire *w, size_t half_size)
+{
+    for (unsigned h = 0; h < 2; h++) {
+        int ret = make_half(h, half_size, &w->half_fd[h]);
+
+        if (ret < 0)
+            return ret;
+    }
+    return vop_shm_wire_map(w, half_size);
+}
+
+int vop_shm_wire_map(struct vop_shm_wire *w, size_t half_size)
+{
+    struct vop_window *window[2] = {&w->wire.local, &w->wire.remote};
+
+    for (unsigned remote = 0; remote < 2; remote++) {
+        unsigned half = remote ? 1 - w->wire.side : w->wire.side;
+        void *base;
+        int ret = vop_map(w->half_fd[half], 0, half_size, remote, &base);
+
+        if (ret < 0)
+            return vop__error(-ret, "cannot map %zu bytes of shared memory: %s", half_size, strerror(-ret));
+        *window[remote] = (struct vop_window){.base = base, .size = half_size, .flags = VOP_WINDOW_DIRECT_IO};
+    }
+    return 0;
+}
+
+int vop_shm_check_half(int fd, uint64_t half_size)
+{
+    struct statfs fs;
+    struct stat st;
+    int seals;
+
+    if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+        return vop__error(EPROTO, "cannot examine the peer's memory: %s", strerror(errno));
+    if (!S_ISREG(st.st_mode) || (unsigned long)fs.f_type != TMPFS_MAGIC)
+        return vop__error(EPROTO, "memory from the peer is not a memfd of ordinary pages");
+    if ((uint64_t)st.st_size != half_size)
+        return vop__error(EPROTO, "memory from the peer has %lld bytes, not the %llu it says", (long long)st.st_size,
+                          (unsigned long long)half_size);
+    seals = fcntl(fd, F_GET_SEALS);
+    if (seals < 0 || (seals & SEALS) != SEALS)
+        return vop__error(EPROTO, "memory from the peer is not sealed against resizing");
+    if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR)
+        return vop__error(EPROTO, "memory from the peer is not open for reading and writing");
+    return 0;
+}

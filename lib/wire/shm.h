@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shm.h - the shm wire: two processes of one host, sealed memfds, a Unix socket (PROTOCOL.md, The shm wire).
+ *
+ * Room: wire. The steps of its handshake, as calls; who does them in which order is the channel's business, because
+ * between them the two sides talk through the halves.
+ *
+ *   connector                                     acceptor
+ *   vop_shm_connect   memory, pipes, socket        vop_shm_listen, vop_shm_accept
+ *   (announce HELLO)
+ *   vop_shm_offer     ------ CONNECT, fds ----->   vop_shm_take     checks everything, maps
+ *                                                  (announce READY)
+ *   vop_shm_accepted  <----- ACCEPT, fds -------   vop_shm_answer   or vop_shm_refuse
+ *   (announce READY)
+ *   vop_shm_confirm   ------ UP -------------->    vop_shm_confirmed
+ */
+#ifndef VOP_WIRE_SHM_H
+#define VOP_WIRE_SHM_H
+
+#include "wire/wire.h"
+
+/**
+ * Makes a listening socket at `path` with file mode `mode`; replaces a socket that no process listens on any more.
+ * 0 or -errno with a text (-EADDRINUSE, -ENAMETOOLONG, what bind(2) says).
+ */
+int vop_shm_listen(const char *path, mode_t mode, int *ret_socket);
+
+/** Takes a connection off the backlog: -EAGAIN if there is none. */
+int vop_shm_accept(int listener, int *ret_socket);
+
+/** Connects, makes both halves of `half_size` bytes and the doorbells. `deadline` bounds a full backlog. */
+int vop_shm_connect(const char *path, size_t half_size, unsigned queue_pairs, int64_t deadline,
+                    struct vop_wire **ret_wire);
+
+/** Sends CONNECT. */
+int vop_shm_offer(struct vop_wire *wire);
+
+/**
+ * Receives CONNECT from an accepted socket, checks every fd, maps: -EAGAIN it has not come yet. Takes the socket on
+ * success only. `half_max` bounds what is mapped.
+ */
+int vop_shm_take(int socket, size_t half_max, unsigned queue_pairs, struct vop_wire **ret_wire);
+
+/** Sends ACCEPT. */
+int vop_shm_answer(struct vop_wire *wire);
+
+/** Sends REFUSE with an errno value and the text of this thread's last error, best effort. */
+void vop_shm_refuse(int socket, int err);
+
+/** Waits for ACCEPT or REFUSE until `deadline`. A refusal is returned as its error, with the peer's words. */
+int vop_shm_accepted(struct vop_wire *wire, int64_t deadline);
+
+/** Sends UP. */
+int vop_shm_confirm(struct vop_wire *wire);
+
+/** Receives UP: -EAGAIN it has not come yet. */
+int vop_shm_confirmed(struct vop_wire *wire);
+
+/** The socket, to poll during the handshake. Owned by the wire. */
+int vop_shm_socket(struct vop_wire *wire);
+
+#endif

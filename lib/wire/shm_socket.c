@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shm_socket.c - the socket of the shm wire: listening, connecting, and the four messages of its handshake.
+ *
+ * Room: wire. PROTOCOL.md, The shm wire, is the contract. Sends never block and never raise SIGPIPE; every fd that
+ * arrives is closed again unless all of the message was right.
+ */
+#include "core/clock.h"
+#include "core/error.h"
+#include "wire/shm_wire.h"
+
+#include <vopipc/channel.h>
+
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define HANDSHAKE_FDS_MAX VOP_SHM_FDS_MAX
+#define LISTEN_BACKLOG 128
+#define DIRECTORY_LOCK_TRIES 100 /* of 10 ms each */
+
+/* ---- Messages ---- */
+
+static int send_message(int socket, const struct vop_shm_message *message, const int *fds, unsigned count)
+{
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)message, .iov_len = sizeof(*message)};
+    union {
+        struct cmsghdr header; /* for its alignment */
+        char bytes[CMSG_SPACE(HANDSHAKE_FDS_MAX * sizeof(int))];
+    } control = {0};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+    ssize_t n;
+
+    if (count > 0) {
+        struct cmsghdr *c;
+
+        msg.msg_control = control.bytes;
+        msg.msg_controllen = CMSG_SPACE(count * sizeof(int));
+        c = CMSG_FIRSTHDR(&msg);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(count * sizeof(int));
+        memcpy(CMSG_DATA(c), fds, count * sizeof(int));
+    }
+    do {
+        n = sendmsg(socket, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        int err = errno == EPIPE ? ECONNRESET : errno;
+
+        return vop__error(err, "the peer went away during the handshake: %s", strerror(errno));
+    }
+    return 0;
+}
+
+static struct vop_shm_message message_of(enum vop_shm_type type, unsigned fds)
+{
+    return (struct vop_shm_message){
+        .magic = vop_to_le32(VOP_SHM_MAGIC),
+        .version = vop_to_le16(VOP_SHM_VERSION),
+        .type = vop_to_le16((uint16_t)type),
+        .fds = vop_to_le16((uint16_t)fds),
+    };
+}
+
+static void close_fds(const int *fds, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        close(fds[i]);
+}
+
+static unsigned collect_fds(struct msghdr *msg, int *fds)
+{
+    unsigned count = 0;
+
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+        size_t n;
+
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < n; i++) {
+            int fd;
+
+            memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+            if (count < HANDSHAKE_FDS_MAX)
+                fds[count++] = fd;
+            else
+                close(fd);
+        }
+    }
+    return count;
+}
+
+/* Checks what every message has in common. */
+static int check_message(const struct vop_shm_message *m, ssize_t length, int flags, unsigned count)
+{
+    if (length != sizeof(*m))
+        return vop__error(EPROTO, "the other end does not speak this protocol: message of %zd bytes", length);
+    if (vop_from_le32(m->magic) != VOP_SHM_MAGIC)
+        return vop__error(EPROTO, "the other end does not speak this protocol: wrong magic 0x%08x",
+                          vop_from_le32(m->magic));
+    if (vop_from_le16(m->version) != VOP_SHM_VERSION)
+        return vop__error(EPROTO, "the peer speaks version %u of the shm wire, this library %u: update the older one",
+                          vop_from_le16(m->version), VOP_SHM_VERSION);
+    if ((flags & MSG_CTRUNC) || vop_from_le16(m->fds) != count)
+        return vop__error(EPROTO,
+                          "%u file descriptors arrived where the message says %u; the limit of open files may "
+                          "be too low (ulimit -n)",
+                          count, vop_from_le16(m->fds));
+    return 0;
+}
+
+/*
+ * Receives one message and its fds. -EAGAIN none has come; -ECONNRESET the peer hung up; -EPROTO with a text. On
+ * success the caller owns `count` fds.
+ */
+static int receive_message(int socket, struct vop_shm_message *ret_message, int *ret_fds, unsigned *ret_count)
+{
+    struct vop_shm_message m;
+    struct iovec iov = {.iov_base = &m, .iov_len = sizeof(m)};
+    union {
+        struct cmsghdr header; /* for its alignment */
+        char bytes[CMSG_SPACE((HANDSHAKE_FDS_MAX + 1) * sizeof(int))];
+    } control;
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
+    unsigned count;
+    ssize_t n;
+    int ret;
+
+    do {
+        n = recvmsg(socket, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return vop__error_static(EAGAIN, "nothing has come from the peer yet");
+    if (n <= 0)
+        return vop__error(ECONNRESET, "the peer hung up during the handshake");
+    count = collect_fds(&msg, ret_fds);
+    ret = check_message(&m, n, msg.msg_flags & ~MSG_TRUNC, count);
+    if (ret == 0 && (msg.msg_flags & MSG_TRUNC))
+        ret = vop__error(EPROTO, "the other end does not speak this protocol: message too long");
+    if (ret < 0) {
+        close_fds(ret_fds, count);
+        return ret;
+    }
+    *ret_message = m;
+    *ret_count = count;
+    return 0;
+}
+
+/* ---- Listening ---- */
+
+static int address_of(const char *path, struct sockaddr_un *ret_address)
+{
+    size_t length = strlen(path);
+
+    *ret_address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if (length == 0)
+        return vop__error(EINVAL, "the link has no path: write shm:/path/of/socket");
+    if (length >= sizeof(ret_address->sun_path))
+        return vop__error(ENAMETOOLONG, "%.60s...: a socket path has at most %zu bytes; use a shorter one", path,
+                          sizeof(ret_address->sun_path) - 1);
+    memcpy(ret_address->sun_path, path, length);
+    return 0;
+}
+
+static int path_error(int err, const char *path, const char *verb)
+{
+    switch (err) {
+    case ENOENT:
+        return vop__error(err, "%s: no such directory; create it first", path);
+    case EACCES:
+    case EPERM:
+        return vop__error(err, "%s: no permission to %s there; use another directory or run as its owner", path, verb);
+    default:
+        return vop__error(err, "%s: cannot %s: %s", path, verb, strerror(err));
+    }
+}
+
+/*
+ * Two servers that start at the same moment would both find the same stale socket, and one would remove the other's
+ * fresh one. The directory's lock keeps them apart. Best effort: without permission to read the directory it goes on
+ * unlocked.
+ */
+static int lock_directory(const char *path)
+{
+    char copy[sizeof(((struct sockaddr_un *)0)->sun_path)];
+    struct timespec pause = {.tv_nsec = 10 * VOP_NS_PER_MS};
+    int fd;
+
+    strcpy(copy, path); /* length checked by address_of() */
+    fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    for (unsigned i = 0; i < DIRECTORY_LOCK_TRIES && flock(fd, LOCK_EX | LOCK_NB) < 0; i++)
+        nanosleep(&pause, NULL);
+    return fd;
+}
+
+/* Removes a socket that nobody listens on. */
+static int remove_stale(const char *path, const struct sockaddr_un *address)
+{
+    struct stat st;
+    int probe, ret, err;
+
+    if (lstat(path, &st) < 0)
+        return errno == ENOENT ? 0 : path_error(errno, path, "look");
+    if (!S_ISSOCK(st.st_mode))
+        return vop__error(EADDRINUSE, "%s: exists and is not a socket; remove it or use another path", path);
+    probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (probe < 0)
+        return vop__error(errno, "cannot make a socket: %s", strerror(errno));
+    ret = connect(probe, (const struct sockaddr *)address, sizeof(*address));
+    err = errno;
+    close(probe);
+    if (ret < 0 && err == ECONNREFUSED)
+        return unlink(path) < 0 && errno != ENOENT ? path_error(errno, path, "replace the old socket") : 0;
+    if (ret < 0 && (err == EACCES || err == EPERM))
+        return path_error(err, path, "connect");
+    return vop__error(EADDRINUSE, "%s: another server listens there; stop it or use another path", path);
+}
+
+int vop_shm_listen(const char *path, mode_t mode, int *ret_socket)
+{
+    struct sockaddr_un address;
+    int fd, directory;
+    int ret = address_of(path, &address);
+
+    if (ret < 0)
+        return ret;
+    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return vop__error(errno, "cannot make a socket: %s", strerror(errno));
+    directory = lock_directory(path);
+    ret = remove_stale(path, &address);
+    if (ret < 0)
+        goto out;
+    /* The mode of the socket before bind is what the file is born with: never wider than asked for. */
+    if (fchmod(fd, mode & 0777) < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+        ret = path_error(errno, path, "create a socket");
+        goto out;
+    }
+    if (chmod(path, mode & 0777) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
+        ret = path_error(errno, path, "set up the socket");
+        unlink(path);
+    }
+out:
+    if (directory >= 0)
+        close(directory);
+    if (ret < 0)
+        close(fd);
+    else
+        *ret_socket = fd;
+    return ret;
+}
+
+int vop_shm_accept(int listener, int *ret_socket)
+{
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    if (fd < 0) {
+        int err = errno;
+
+        /* ECONNABORTED and the like: that peer is gone again. */
+        if (err == EMFILE || err == ENFILE || err == ENOMEM || err == ENOBUFS)
+            return vop__error(err == ENOBUFS ? ENOMEM : err, "cannot accept a peer: %s; free some resources and retry",
+                              strerror(err));
+        return vop__error_static(EAGAIN, "no peer is waiting");
+    }
+    *ret_socket = fd;
+    return 0;
+}
+
+/* ---- Connecting ---- */
+
+static int connect_socket(const char *path, int64_t deadline, int *ret_socket)
+{
+    struct sockaddr_un address;
+    struct timespec pause = {.tv_nsec = VOP_NS_PER_MS};
+    int ret = address_of(path, &address);
+    int fd, err;
+
+    if (ret < 0)
+        return ret;
+    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return vop__error(errno, "cannot make a socket: %s", strerror(errno));
+    while (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+        err = errno;
+        if (err == EINTR)
+            continue;
+        if (err == EAGAIN && vop_time_left(deadline) > 0) { /* the backlog is full */
+            nanosleep(&pause, NULL);
+            continue;
+        }
+        close(fd);
+        switch (err) {
+        case EAGAIN:
+            return vop__error(ETIMEDOUT, "%s: the server does not accept connections", path);
+        case ENOENT:
+            return vop__error(err, "%s: no such socket; start the listening side first", path);
+        case ECONNREFUSED:
+            return vop__error(err, "%s: no server listens there any more; start the listening side", path);
+        case EPROTOTYPE:
+            return vop__error(EPROTO, "%s: the socket there is of another type; this is not a libvopipc server", path);
+        case EACCES:
+            return vop__error(err, "%s: no permission; the socket's file mode must let this user write", path);
+        default:
+            return vop__error(err, "%s: cannot connect: %s", path, strerror(err));
+        }
+    }
+    *ret_socket = fd;
+    return 0;
+}
+
+int vop_shm_connect(const char *path, size_t half_size, unsigned queue_pairs, int64_t deadline,
+                    struct vop_wire **ret_wire)
+{
+    struct vop_shm_wire *w;
+    int fd = -1;
+    int ret = connect_socket(path, deadline, &fd);
+
+    if (ret < 0)
+        return ret;
+    ret = vop_shm_wire_open(fd, 1, queue_pairs, &w);
+    if (ret < 0) {
+        close(fd);
+        return ret;
+    }
+    ret = vop_shm_wire_make_memory(w, half_size);
+    if (ret < 0) {
+        w->wire.ops->close(&w->wire);
+        return ret;
+    }
+    *ret_wire = &w->wire;
+    return 0;
+}
+
+int vop_shm_offer(struct vop_wire *wire)
+{
+    struct vop_shm_wire *w = vop_shm_of(wire);
+    int fds[HANDSHAKE_FDS_MAX] = {w->half_fd[0], w->half_fd[1]};
+    unsigned count = 2 + vop_doorbells_give(&w->bells, wire->queue_pairs, fds + 2);
+    struct vop_shm_message m = message_of(VOP_SHM_CONNECT, count);
+
+    m.queue_pairs = vop_to_le16((uint16_t)wire->queue_pairs);
+    m.half_size = vop_to_le64(wire->local.size);
+    return send_message(w->bells.socket, &m, fds, count);
+}
+
+int vop_shm_accepted(struct vop_wire *wire, int64_t deadline)
+{
+    struct vop_shm_wire *w = vop_shm_of(wire);
+    struct pollfd poll_fd = {.fd = w->bells.socket, .events = POLLIN};
+    struct vop_shm_message m;
+    int fds[HANDSHAKE_FDS_MAX];
+    unsigned count, pairs;
+    int ret;
+
+    while ((ret = receive_message(w->bells.socket, &m, fds, &count)) == -EAGAIN) {
+        int64_t left = vop_time_left(deadline);
+
+        if (left == 0)
+            return vop__error(ETIMEDOUT, "the server did not answer in time");
+        if (poll(&poll_fd, 1, left / VOP_NS_PER_MS >= INT_MAX ? -1 : (int)(left / VOP_NS_PER_MS + 1)) < 0 &&
+            errno == EINTR)
+            return vop__error_static(EINTR, "interrupted by a signal");
+    }
+    if (ret < 0)
+        return ret;
+    if (vop_from_le16(m.type) == VOP_SHM_REFUSE && count == 0) {
+        uint32_t err = vop_from_le32(m.error);
+
+        m.text[VOP_SHM_TEXT_MAX - 1] = 0;
+        for (char *c = m.text; *c; c++) {
+            if (*c < 0x20 || *c > 0x7e)
+                *c = '?';
+        }
+        return vop__error(err > 0 && err < 4096 ? (int)err : EPROTO, "the server refused: %s", m.text);
+    }
+    pairs = vop_from_le16(m.queue_pairs);
+    if (vop_from_le16(m.type) != VOP_SHM_ACCEPT || pairs < 1 || pairs > wire->queue_pairs || count != VOP_BELLS * pairs)
+        ret = vop__error(EPROTO, "the server broke the handshake: message %u with %u file descriptors",
+                         vop_from_le16(m.type), count);
+    else
+        ret = vop_doorbells_take(&w->bells, fds, pairs);
+    if (ret < 0) {
+        close_fds(fds, count);
+        return ret;
+    }
+    wire->queue_pairs = pairs;
+    return 0;
+}
+
+int vop_shm_confirm(struct vop_wire *wire)
+{
+    struct vop_shm_message m = message_of(VOP_SHM_UP, 0);
+
+    return send_message(vop_shm_of(wire)->bells.socket, &m, NULL, 0);
+}
+
+/* ---- Accepting ---- */
+
+static int check_offer(const struct vop_shm_message *m, const int *fds, unsigned count, size_t half_max)
+{
+    uint64_t half_size = vop_from_le64(m->half_size);
+    unsigned pairs = vop_from_le16(m->queue_pairs);
+    int ret;
+
+    if (vop_from_le16(m->type) != VOP_SHM_CONNECT)
+        return vop__error(EPROTO, "the peer began with message %u instead of CONNECT", vop_from_le16(m->type));
+    if (pairs < 1 || pairs > VOP_QUEUE_PAIRS_MAX || count != 2 + VOP_BELLS * pairs)
+        return vop__error(EPROTO, "%u file descriptors for %u queue pairs: must be %u", count, pairs,
+                          2 + VOP_BELLS * pairs);
+    if (half_size < VOP_AREA_OFFSET || half_size % VOP_POOL_ALIGN || half_size > half_max)
+        return vop__error(EPROTO, "half of %llu bytes: must be a multiple of %u, at most %zu",
+                          (unsigned long long)half_size, VOP_POOL_ALIGN, half_max);
+    for (unsigned h = 0; h < 2; h++) {
+        ret = vop_shm_check_half(fds[h], half_size);
+        if (ret < 0)
+            return ret;
+    }
+    return 0;
+}
+
+int vop_shm_take(int socket, size_t half_max, unsigned queue_pairs, struct vop_wire **ret_wire)
+{
+    struct vop_shm_message m;
+    struct vop_shm_wire *w;
+    int fds[HANDSHAKE_FDS_MAX];
+    unsigned count, offered;
+    int ret = receive_message(socket, &m, fds, &count);
+
+    if (ret < 0)
+        return ret;
+    ret = check_offer(&m, fds, count, half_max);
+    if (ret < 0)
+        goto err_fds;
+    offered = vop_from_le16(m.queue_pairs);
+    if (queue_pairs > offered)
+        queue_pairs = offered;
+    ret = vop_shm_wire_open(socket, 0, queue_pairs, &w);
+    if (ret < 0)
+        goto err_fds;
+    ret = vop_doorbells_take(&w->bells, fds + 2, queue_pairs);
+    if (ret < 0)
+        goto err_wire;
+    /* From here the wire owns the fds; those for queue pairs that will not be are not needed. */
+    w->half_fd[0] = fds[0];
+    w->half_fd[1] = fds[1];
+    close_fds(fds + 2 + VOP_BELLS * queue_pairs, count - 2 - VOP_BELLS * queue_pairs);
+    ret = vop_shm_wire_map(w, (size_t)vop_from_le64(m.half_size));
+    if (ret < 0) {
+        w->bells.socket = -1; /* taken on success only */
+        w->wire.ops->close(&w->wire);
+        return ret;
+    }
+    *ret_wire = &w->wire;
+    return 0;
+
+err_wire:
+    w->bells.socket = -1;
+    w->wire.ops->close(&w->wire);
+err_fds:
+    close_fds(fds, count);
+    return ret;
+}
+
+int vop_shm_answer(struct vop_wire *wire)
+{
+    struct vop_shm_wire *w = vop_shm_of(wire);
+    int fds[HANDSHAKE_FDS_MAX];
+    unsigned count = vop_doorbells_give(&w->bells, wire->queue_pairs, fds);
+    struct vop_shm_message m = message_of(VOP_SHM_ACCEPT, count);
+
+    m.queue_pairs = vop_to_le16((uint16_t)wire->queue_pairs);
+    return send_message(w->bells.socket, &m, fds, count);
+}
+
+void vop_shm_refuse(int socket, int err)
+{
+    struct vop_shm_message m = message_of(VOP_SHM_REFUSE, 0);
+
+    m.error = vop_to_le32((uint32_t)err);
+    strncpy(m.text, vop_error_text(), sizeof(m.text) - 1);
+    (void)send_message(socket, &m, NULL, 0);
+}
+
+int vop_shm_confirmed(struct vop_wire *wire)
+{
+    struct vop_shm_message m;
+    int fds[HANDSHAKE_FDS_MAX];
+    unsigned count;
+    int ret = receive_message(vop_shm_of(wire)->bells.socket, &m, fds, &count);
+
+    if (ret < 0)
+        return ret;
+    close_fds(fds, count);
+    if (vop_from_le16(m.type) != VOP_SHM_UP || count > 0)
+        return vop__error(EPROTO, "the peer broke the handshake: message %u instead of UP", vop_from_le16(m.type));
+    return 0;
+}
+
+int vop_shm_socket(struct vop_wire *wire)
+{
+    return vop_shm_of(wire)->bells.socket;
+}

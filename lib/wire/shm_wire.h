@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shm_wire.h - what the two files of the shm wire share: its memory (shm.c) and its socket (shm_socket.c).
+ *
+ * Room: wire, private to it.
+ */
+#ifndef VOP_WIRE_SHM_WIRE_H
+#define VOP_WIRE_SHM_WIRE_H
+
+#include "wire/doorbell.h"
+#include "wire/shm.h"
+
+#define VOP_SHM_MIRRORS_MAX (2u * VOP_QUEUE_PAIRS_MAX) /* each pool of both halves once */
+
+struct vop_shm_mirror {
+    void *base;
+    size_t size;
+};
+
+struct vop_shm_wire {
+    struct vop_wire wire;
+    struct vop_doorbells bells;
+    int half_fd[2]; /* memory of half 0 and half 1 */
+    unsigned mirrors;
+    struct vop_shm_mirror mirror[VOP_SHM_MIRRORS_MAX];
+};
+
+static inline struct vop_shm_wire *vop_shm_of(struct vop_wire *wire)
+{
+    return (struct vop_shm_wire *)(void *)((char *)wire - offsetof(struct vop_shm_wire, wire));
+}
+
+/** A wire with doorbells and no memory yet. Takes the socket on success only. Undone by ops->close. */
+int vop_shm_wire_open(int socket, unsigned side, unsigned queue_pairs, struct vop_shm_wire **ret_wire);
+
+/** Makes, allocates, seals and maps both halves. */
+int vop_shm_wire_make_memory(struct vop_shm_wire *w, size_t half_size);
+
+/** Maps both halves from half_fd: the own one read-only. */
+int vop_shm_wire_map(struct vop_shm_wire *w, size_t half_size);
+
+/** Checks a half that came from the peer: type, size, seals. 0 or -EPROTO with a text. */
+int vop_shm_check_half(int fd, uint64_t half_size);
+
+#endif

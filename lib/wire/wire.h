@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * wire.h - what a wire is: two halves of memory, a doorbell each way, and news of the peer's death.
+ *
+ * Room: wire. A wire knows nothing of rings or messages. Each wire embeds struct vop_wire in a struct of its own.
+ */
+#ifndef VOP_WIRE_WIRE_H
+#define VOP_WIRE_WIRE_H
+
+#include "core/window.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct vop_wire;
+
+/** Which of its two events a queue pair kicks for. A sending and a receiving thread can sleep side by side. */
+enum vop_bell {
+    VOP_BELL_MESSAGES = 0, /* used.idx moved */
+    VOP_BELL_SLOTS = 1,    /* avail.idx moved */
+};
+
+/**
+ * Operations of a wire, a const table for each kind of wire. Calls for different queues or bells may run in different
+ * threads at once; mirror and close only while nothing else runs.
+ */
+struct vop_wire_ops {
+    const char *name;
+
+    /** Leaves a token in the peer's doorbell. Never blocks and never fails: a token that is there already is enough. */
+    void (*kick)(struct vop_wire *wire, unsigned queue, enum vop_bell bell);
+
+    /**
+     * Sleeps until there is a token in the own doorbell, which it takes, or until the peer is dead.
+     * May block, for timeout_ns (VOP_NEVER: no limit). Returns 1 a token, 0 time is up, -ECONNRESET dead, -EINTR.
+     */
+    int (*wait)(struct vop_wire *wire, unsigned queue, enum vop_bell bell, int64_t timeout_ns);
+
+    /** 0, or -ECONNRESET once the peer is dead. Never blocks; costs a system call. */
+    int (*alive)(struct vop_wire *wire);
+
+    /** Adds to an epoll instance all that makes wait() return: doorbells of all queues, death. 0 or -errno. */
+    int (*watch)(struct vop_wire *wire, int epoll_fd);
+
+    /**
+     * Takes what an epoll instance set up by watch() announces: tokens of doorbells. Never blocks, whatever the peer
+     * does to what is shared. 0, or -ECONNRESET once the peer is dead.
+     */
+    int (*process)(struct vop_wire *wire, int epoll_fd);
+
+    /**
+     * Maps a stretch of a half twice, back to back. NULL if this memory cannot: the caller uses the window.
+     * The wire unmaps it at close.
+     */
+    void *(*mirror)(struct vop_wire *wire, bool remote, size_t offset, size_t size);
+
+    /** Unmaps, closes, frees. The peer hears it as a death. */
+    void (*close)(struct vop_wire *wire);
+};
+
+/** The part that all wires share. Constant once the wire is open. */
+struct vop_wire {
+    const struct vop_wire_ops *ops;
+    struct vop_window local;  /* the half this side reads */
+    struct vop_window remote; /* the half this side writes */
+    unsigned side;            /* 0 or 1 */
+    unsigned queue_pairs;     /* doorbells there are */
+    pid_t peer_pid;           /* who the peer is, where the wire knows; else -1 */
+    uid_t peer_uid;
+    gid_t peer_gid;
+};
+
+#endif
