@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * channel.h - what the files of this room share: the channel itself.
+ *
+ * Room: channel, private to it. channel.c makes and unmakes it; send.c and recv.c are its two directions and touch only
+ * their own struct, so that one thread can be in each; wait.c spins and sleeps for both; event.c is for event loops.
+ */
+#ifndef VOP_CHANNEL_CHANNEL_H
+#define VOP_CHANNEL_CHANNEL_H
+
+#include "channel/session.h"
+#include "ring/slot.h"
+#include "wire/wire.h"
+
+#include <vopipc/channel.h>
+
+/** How long to spin before sleeping: learned from how long the last waits took. */
+struct vop_spin {
+    int64_t max_ns; /* 0: never; VOP_NEVER: for ever */
+    int64_t now_ns;
+};
+
+/** One direction's share of looking whether the peer still lives, while nothing makes it sleep. */
+struct vop_pulse {
+    uint32_t polls;
+    int64_t next_ns;
+};
+
+/** Sending direction. Touched by the sending thread only, except where marked. */
+struct vop_tx {
+    _Alignas(128) struct vop_slot_device queue;
+    size_t reserved_length; /* of the open reservation, 0 for none */
+    uint32_t wanted;        /* slots that the last refused reservation needed */
+    const void *holder;     /* atomic: thread that holds messages back (VOP_COMMIT_MORE), NULL for none */
+    struct vop_spin spin;
+    struct vop_pulse pulse;
+    uint64_t messages, bytes, publishes, kicks, full, sleeps, spins_hit; /* atomic, relaxed */
+};
+
+/** Receiving direction, likewise. */
+struct vop_rx {
+    _Alignas(128) struct vop_slot_driver queue;
+    const void *holder; /* atomic: thread that holds released slots back */
+    struct vop_spin spin;
+    struct vop_pulse pulse;
+    uint64_t messages, bytes, publishes, kicks, sleeps, spins_hit; /* atomic, relaxed */
+};
+
+struct vop_channel {
+    struct vop_wire *wire;
+    struct vop_session session;
+    struct vop_slot_place place_tx, place_rx;
+    size_t message_max;
+    uint16_t *spans; /* for tx.queue */
+    int epoll_fd;
+    int dead; /* atomic: the wire said that the peer is dead */
+    struct vop_tx tx;
+    struct vop_rx rx;
+};
+
+/** Options with every default filled in, checked. -EINVAL with a text. `options` may be NULL. */
+int vop__options_resolve(const struct vop_options *options, struct vop_options *ret_options);
+
+/** Geometry that the options offer. */
+struct vop_geometry vop__options_geometry(const struct vop_options *options);
+
+/**
+ * Makes a channel on an open wire and announces it (HELLO). Takes the wire on success only. `options` are resolved.
+ */
+int vop__channel_new(struct vop_wire *wire, const struct vop_options *options, struct vop_channel **ret_channel);
+
+/** Goes on with the handshake as far as the peer's half allows: 1 up, 0 the peer must act first, -errno with a text. */
+int vop__channel_step(struct vop_channel *c);
+
+/** Adds to a counter that another thread may read. Only its own thread adds. */
+static inline void vop__count(uint64_t *counter, uint64_t n)
+{
+    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+}
+
+static inline bool vop__dead(const struct vop_channel *c)
+{
+    return __atomic_load_n(&c->dead, __ATOMIC_RELAXED);
+}
+
+static inline void vop__set_dead(struct vop_channel *c)
+{
+    __atomic_store_n(&c->dead, 1, __ATOMIC_RELAXED);
+}
+
+/** Publishes committed messages and kicks if the peer sleeps for them. Sending thread. */
+void vop__tx_publish(struct vop_channel *c);
+
+/** Publishes released slots and kicks if the peer sleeps for them. Receiving thread. */
+void vop__rx_publish(struct vop_channel *c);
+
+/**
+ * One attempt without waiting. tx: 0 with a reservation of `length`; rx: 1 with a message, 0 at the end of stream. Else
+ * -EAGAIN or the error.
+ */
+int vop__tx_try(struct vop_channel *c, size_t length, struct vop_slot_span *ret_span);
+int vop__rx_try(struct vop_channel *c, struct vop_slot_span *ret_span);
+
+/** As above, spinning and then sleeping until timeout_ms is over. To be called after a try that said -EAGAIN. */
+int vop__tx_wait(struct vop_channel *c, size_t length, int timeout_ms, struct vop_slot_span *ret_span);
+int vop__rx_wait(struct vop_channel *c, int timeout_ms, struct vop_slot_span *ret_span);
+
+/** Sets up the spinning that an option asks for. */
+void vop__spin_init(struct vop_spin *spin, uint32_t spin_us);
+
+/** Now and then asks the wire whether the peer lives; called on every attempt that found nothing. */
+void vop__pulse(struct vop_channel *c, struct vop_pulse *pulse);
+
+/**
+ * Publishes what the *other* direction holds back, if this same thread does: a thread that sleeps on one direction must
+ * not sit on what the peer waits for in the other (PROTOCOL.md, Notification, step 1).
+ */
+void vop__publish_own(struct vop_channel *c);
+
+/** A number that differs between threads: for `holder`. */
+static inline const void *vop__thread(void)
+{
+    static _Thread_local char here;
+
+    return &here;
+}
+
+#endif

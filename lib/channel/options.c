@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * options.c - defaults of the public options, and the judgement of what an application set.
+ *
+ * Room: channel.
+ */
+#include "channel/channel.h"
+#include "core/error.h"
+
+#include <string.h>
+
+#define DEFAULT_QUEUE_SIZE 256
+#define DEFAULT_SLOT_SIZE 2048
+#define DEFAULT_SPIN_US 50
+#define DEFAULT_SOCKET_MODE 0600
+#define DEFAULT_HANDSHAKE_MS 5000
+#define DEFAULT_PENDING_MAX 64
+
+static void fill(uint32_t *value, uint32_t default_value)
+{
+    if (*value == 0)
+        *value = default_value;
+}
+
+static void fill_defaults(struct vop_options *o)
+{
+    fill(&o->queue_size, DEFAULT_QUEUE_SIZE);
+    fill(&o->slot_size, DEFAULT_SLOT_SIZE);
+    fill(&o->spin_us, DEFAULT_SPIN_US);
+    fill(&o->socket_mode, DEFAULT_SOCKET_MODE);
+    fill(&o->handshake_ms, DEFAULT_HANDSHAKE_MS);
+    fill(&o->pending_max, DEFAULT_PENDING_MAX);
+}
+
+void vop_options_init(struct vop_options *options, size_t struct_size)
+{
+    struct vop_options o = {.struct_size = struct_size};
+
+    fill_defaults(&o);
+    memset(options, 0, struct_size);
+    memcpy(options, &o, struct_size < sizeof(o) ? struct_size : sizeof(o));
+}
+
+int vop__options_resolve(const struct vop_options *options, struct vop_options *ret_options)
+{
+    struct vop_options o = {.struct_size = sizeof(o)};
+    struct vop_geometry geometry;
+    int ret;
+
+    if (options) {
+        /* An older program's struct is shorter: what it does not know has the default. A newer program's is longer:
+         * what this library does not know must be zero. */
+        const uint8_t *bytes = (const uint8_t *)options;
+        size_t known = options->struct_size < sizeof(o) ? options->struct_size : sizeof(o);
+
+        if (options->struct_size < sizeof(options->struct_size))
+            return vop__error(EINVAL, "options without size: call vop_options_init() first");
+        for (size_t i = sizeof(o); i < options->struct_size; i++) {
+            if (bytes[i])
+                return vop__error(EINVAL, "options of a newer version of the library: this one is %s", vop_version());
+        }
+        memcpy(&o, options, known);
+        o.struct_size = sizeof(o);
+    }
+    fill_defaults(&o);
+    geometry = vop__options_geometry(&o);
+    ret = vop_geometry_check(&geometry);
+    if (ret < 0)
+        return ret;
+    if (o.config_size > VOP_CONFIG_MAX)
+        return vop__error(EINVAL, "config_size %u: at most %u", o.config_size, VOP_CONFIG_MAX);
+    if (o.socket_mode > 0777)
+        return vop__error(EINVAL, "socket_mode 0%o: at most 0777", o.socket_mode);
+    if (o.handshake_ms > INT32_MAX)
+        return vop__error(EINVAL, "handshake_ms %u: at most %d", o.handshake_ms, INT32_MAX);
+    *ret_options = o;
+    return 0;
+}
+
+struct vop_geometry vop__options_geometry(const struct vop_options *options)
+{
+    return (struct vop_geometry){
+        .queue_pairs = 1,
+        .queue_size = options->queue_size,
+        .slot_size = options->slot_size,
+    };
+}

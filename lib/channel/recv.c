@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * recv.c - the receiving direction of a channel.
+ *
+ * Room: channel. Everything here runs in the receiving thread.
+ */
+#include "channel/channel.h"
+#include "core/error.h"
+
+#include <string.h>
+
+void vop__rx_publish(struct vop_channel *c)
+{
+    struct vop_rx *rx = &c->rx;
+
+    if (rx->queue.released == rx->queue.published)
+        return;
+    vop__count(&rx->publishes, 1);
+    if (vop_slot_driver_publish(&rx->queue)) {
+        vop__count(&rx->kicks, 1);
+        c->wire->ops->kick(c->wire, 0, VOP_BELL_SLOTS);
+    }
+    __atomic_store_n(&rx->holder, NULL, __ATOMIC_RELEASE);
+}
+
+/* Why nothing more will come: 0 the peer has closed, -EAGAIN it may still send, else the error. */
+static int ended(struct vop_channel *c)
+{
+    uint32_t state = vop_session_peer_state(&c->session);
+
+    if (__builtin_expect(state == VOP_STATE_READY && !vop__dead(c), 1))
+        return -EAGAIN;
+    if (state == VOP_STATE_CLOSING)
+        return 0;
+    if (vop__dead(c) || vop_session_peer_restarted(&c->session))
+        return vop__error_static(ECONNRESET, "the peer is gone without closing the link");
+    c->rx.queue.broken = true;
+    return vop__error(EPROTO, "peer broke the protocol: its state became %u", state);
+}
+
+int vop__rx_try(struct vop_channel *c, struct vop_slot_span *ret_span)
+{
+    struct vop_rx *rx = &c->rx;
+    int end;
+    int ret = vop_slot_driver_peek(&rx->queue, ret_span);
+
+    if (__builtin_expect(ret == 0, 0)) {
+        /* An empty queue holds nothing back: the peer may need every slot for its next message. */
+        vop__rx_publish(c);
+        end = ended(c);
+        if (end == -EAGAIN) {
+            vop__pulse(c, &rx->pulse);
+            return vop__error_static(EAGAIN, "no message");
+        }
+        /* What the peer published before it closed or died comes before the news of it. */
+        ret = vop_slot_driver_peek(&rx->queue, ret_span);
+        if (ret == 0)
+            return end;
+    }
+    if (ret > 0) {
+        vop__count(&rx->messages, 1);
+        vop__count(&rx->bytes, ret_span->length);
+    }
+    return ret;
+}
+
+int vop_channel_peek(vop_channel *c, int timeout_ms, struct vop_buffer *ret_buffer)
+{
+    struct vop_slot_span span;
+    int ret = vop__rx_try(c, &span);
+
+    if (ret == -EAGAIN && timeout_ms != 0)
+        ret = vop__rx_wait(c, timeout_ms, &span);
+    if (ret <= 0)
+        return ret;
+    memcpy(ret_buffer->segment, span.segment, sizeof(span.segment));
+    ret_buffer->length = span.length;
+    ret_buffer->position = c->rx.queue.next;
+    return 1;
+}
+
+int vop_channel_release(vop_channel *c, const struct vop_buffer *buffer)
+{
+    struct vop_rx *rx = &c->rx;
+
+    if (buffer->position > UINT16_MAX || vop_slot_driver_release(&rx->queue, (uint16_t)buffer->position) < 0)
+        return vop__error_static(EINVAL, "release of a message that is not held: pass a buffer from peek, once");
+    if (rx->queue.broken)
+        return vop__error_static(EPROTO, "the peer broke the protocol");
+    if (vop_slot_driver_should_publish(&rx->queue))
+        vop__rx_publish(c);
+    else if (rx->holder != vop__thread())
+        __atomic_store_n(&rx->holder, vop__thread(), __ATOMIC_RELEASE);
+    return 0;
+}
+
+ssize_t vop_channel_recv(vop_channel *c, void *data, size_t size, int timeout_ms)
+{
+    uint16_t before = c->rx.queue.next;
+    struct vop_buffer buffer;
+    int ret = vop_channel_peek(c, timeout_ms, &buffer);
+
+    if (ret <= 0)
+        return ret;
+    if (buffer.length > size) {
+        vop_slot_driver_unpeek(&c->rx.queue, before);
+        return vop__error(EMSGSIZE, "a message of %zu bytes for a buffer of %zu: it stays to be received",
+                          buffer.length, size);
+    }
+    memcpy(data, buffer.segment[0].iov_base, buffer.segment[0].iov_len);
+    if (buffer.segment[1].iov_len)
+        memcpy((uint8_t *)data + buffer.segment[0].iov_len, buffer.segment[1].iov_base, buffer.segment[1].iov_len);
+    ret = vop_channel_release(c, &buffer);
+    return ret < 0 ? ret : (ssize_t)buffer.length;
+}

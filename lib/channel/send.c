@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * send.c - the sending direction of a channel.
+ *
+ * Room: channel. Everything here runs in the sending thread.
+ */
+#include "channel/channel.h"
+#include "core/error.h"
+
+#include <string.h>
+
+void vop__tx_publish(struct vop_channel *c)
+{
+    struct vop_tx *tx = &c->tx;
+
+    if (tx->queue.next == tx->queue.published)
+        return;
+    vop__count(&tx->publishes, 1);
+    if (vop_slot_device_publish(&tx->queue)) {
+        vop__count(&tx->kicks, 1);
+        c->wire->ops->kick(c->wire, 0, VOP_BELL_MESSAGES);
+    }
+    if (tx->holder)
+        __atomic_store_n(&tx->holder, NULL, __ATOMIC_RELEASE);
+}
+
+/* Why nothing can be sent, or 0. */
+static int ended(struct vop_channel *c)
+{
+    uint32_t state = vop_session_peer_state(&c->session);
+
+    if (__builtin_expect(c->tx.queue.broken, 0))
+        return vop__error_static(EPROTO, "the peer broke the protocol");
+    if (__builtin_expect(state == VOP_STATE_READY && !vop__dead(c), 1))
+        return 0;
+    if (state == VOP_STATE_CLOSING)
+        return vop__error_static(EPIPE, "the peer has closed the link");
+    if (vop__dead(c) || vop_session_peer_restarted(&c->session))
+        return vop__error_static(ECONNRESET, "the peer is gone without closing the link");
+    c->tx.queue.broken = true;
+    return vop__error(EPROTO, "peer broke the protocol: its state became %u", state);
+}
+
+int vop__tx_try(struct vop_channel *c, size_t length, struct vop_slot_span *ret_span)
+{
+    struct vop_tx *tx = &c->tx;
+    int ret = ended(c);
+
+    if (ret < 0)
+        return ret;
+    ret = vop_slot_device_reserve(&tx->queue, length, ret_span);
+    if (__builtin_expect(ret == -EAGAIN, 0)) {
+        vop__tx_publish(c); /* the peer cannot free what it has not seen */
+        tx->wanted = vop_slot_count(&tx->queue, length);
+        vop__pulse(c, &tx->pulse);
+        return vop__error_static(EAGAIN, "no room for the message");
+    }
+    return ret;
+}
+
+int vop_channel_reserve(vop_channel *c, size_t length, int timeout_ms, struct vop_buffer *ret_buffer)
+{
+    struct vop_tx *tx = &c->tx;
+    struct vop_slot_span span;
+    int ret;
+
+    if (tx->reserved_length)
+        return vop__error_static(EBUSY, "a reservation is open: commit or cancel it first");
+    if (length == 0 || length > c->message_max)
+        return vop__error(EMSGSIZE, "a message of %zu bytes: must be 1 to %zu", length, c->message_max);
+    ret = vop__tx_try(c, length, &span);
+    if (ret == -EAGAIN) {
+        vop__count(&tx->full, 1);
+        if (timeout_ms != 0)
+            ret = vop__tx_wait(c, length, timeout_ms, &span);
+    }
+    if (ret < 0)
+        return ret;
+    tx->wanted = 0;
+    tx->reserved_length = length;
+    memcpy(ret_buffer->segment, span.segment, sizeof(span.segment));
+    ret_buffer->length = length;
+    ret_buffer->position = 0;
+    return 0;
+}
+
+int vop_channel_commit(vop_channel *c, size_t length, unsigned flags)
+{
+    struct vop_tx *tx = &c->tx;
+
+    if (length == 0 || length > tx->reserved_length)
+        return vop__error(EINVAL, "commit of %zu bytes: %zu are reserved", length, tx->reserved_length);
+    tx->reserved_length = 0;
+    if (vop__dead(c) || tx->queue.broken)
+        return ended(c);
+    vop_slot_device_commit(&tx->queue, length);
+    vop__count(&tx->messages, 1);
+    vop__count(&tx->bytes, length);
+    if (flags & VOP_COMMIT_MORE) {
+        if (tx->holder != vop__thread())
+            __atomic_store_n(&tx->holder, vop__thread(), __ATOMIC_RELEASE);
+    } else {
+        vop__tx_publish(c);
+    }
+    return 0;
+}
+
+void vop_channel_cancel(vop_channel *c)
+{
+    c->tx.reserved_length = 0;
+}
+
+int vop_channel_flush(vop_channel *c)
+{
+    int ret = ended(c);
+
+    if (ret < 0)
+        return ret;
+    vop__tx_publish(c);
+    return 0;
+}
+
+int vop_channel_send(vop_channel *c, const void *data, size_t length, int timeout_ms)
+{
+    struct vop_buffer buffer;
+    int ret = vop_channel_reserve(c, length, timeout_ms, &buffer);
+
+    if (ret < 0)
+        return ret;
+    memcpy(buffer.segment[0].iov_base, data, buffer.segment[0].iov_len);
+    if (buffer.segment[1].iov_len)
+        memcpy(buffer.segment[1].iov_base, (const uint8_t *)data + buffer.segment[0].iov_len,
+               buffer.segment[1].iov_len);
+    return vop_channel_commit(c, length, 0);
+}

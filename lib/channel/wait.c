@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * wait.c - how a thread waits for a channel: it spins as long as that has paid off lately, then sleeps.
+ *
+ * Room: channel. Both directions wait alike: try; arm, which looks once more; sleep on the doorbell and the peer's
+ * death.
+ *
+ * A wake-up costs 10 to 20 us, a spin nothing but the processor. So each direction keeps a spinning time, between 0 and
+ * the option's maximum: it doubles when the wait that just ended would have fitted into a longer spin, and halves when
+ * it took longer than any spin allowed. A link that is idle stops spinning; one that is busy never sleeps.
+ */
+#include "channel/channel.h"
+#include "core/clock.h"
+#include "core/error.h"
+
+#include <unistd.h>
+
+#define SPIN_STEP_NS (5 * VOP_NS_PER_US) /* first step up from 0, and the last before 0 */
+#define SPIN_BATCH 16                    /* attempts between two looks at the clock */
+#define PULSE_POLLS 256                  /* fruitless attempts between two looks at the clock */
+#define PULSE_NS (100 * VOP_NS_PER_MS)   /* time between two questions whether the peer lives */
+
+void vop__spin_init(struct vop_spin *spin, uint32_t spin_us)
+{
+    if (spin_us == VOP_SPIN_FOREVER)
+        spin->max_ns = VOP_NEVER;
+    else if (spin_us == VOP_SPIN_NEVER || sysconf(_SC_NPROCESSORS_ONLN) < 2)
+        spin->max_ns = 0;
+    else
+        spin->max_ns = spin_us * VOP_NS_PER_US;
+    spin->now_ns = spin->max_ns;
+}
+
+static void learn(struct vop_spin *spin, int64_t waited_ns)
+{
+    if (waited_ns <= spin->now_ns)
+        return;
+    if (waited_ns <= spin->max_ns) {
+        spin->now_ns = spin->now_ns < SPIN_STEP_NS ? SPIN_STEP_NS : 2 * spin->now_ns;
+        if (spin->now_ns > spin->max_ns)
+            spin->now_ns = spin->max_ns;
+    } else {
+        spin->now_ns = spin->now_ns <= SPIN_STEP_NS ? 0 : spin->now_ns / 2;
+    }
+}
+
+void vop__pulse(struct vop_channel *c, struct vop_pulse *pulse)
+{
+    int64_t now;
+
+    if (__builtin_expect(++pulse->polls % PULSE_POLLS, 1))
+        return;
+    now = vop_clock_ns();
+    if (now < pulse->next_ns)
+        return;
+    pulse->next_ns = now + PULSE_NS;
+    if (c->wire->ops->alive(c->wire) < 0)
+        vop__set_dead(c);
+}
+
+void vop__publish_own(struct vop_channel *c)
+{
+    if (__atomic_load_n(&c->tx.holder, __ATOMIC_ACQUIRE) == vop__thread())
+        vop__tx_publish(c);
+    if (__atomic_load_n(&c->rx.holder, __ATOMIC_ACQUIRE) == vop__thread())
+        vop__rx_publish(c);
+}
+
+/** One of the two directions, as the waiting code sees it. */
+struct direction {
+    struct vop_channel *c;
+    struct vop_spin *spin;
+    enum vop_bell bell;
+    size_t length; /* sending: of the message */
+    struct vop_slot_span *span;
+    uint64_t *sleeps;
+    uint64_t *spins_hit;
+};
+
+static int try(const struct direction *d)
+{
+    return d->bell == VOP_BELL_MESSAGES ? vop__rx_try(d->c, d->span) : vop__tx_try(d->c, d->length, d->span);
+}
+
+static int arm(const struct direction *d)
+{
+    return d->bell == VOP_BELL_MESSAGES ? vop_slot_driver_arm(&d->c->rx.queue)
+                                        : vop_slot_device_arm(&d->c->tx.queue, d->c->tx.wanted);
+}
+
+/* -EAGAIN: spun in vain. */
+static int spin(const struct direction *d, int64_t until)
+{
+    for (;;) {
+        for (unsigned i = 0; i < SPIN_BATCH; i++) {
+            int ret = try(d);
+
+            if (ret != -EAGAIN)
+                return ret;
+            vop_cpu_relax();
+        }
+        if (until != VOP_NEVER && vop_clock_ns() >= until)
+            return -EAGAIN;
+    }
+}
+
+static int wait(const struct direction *d, int timeout_ms)
+{
+    int64_t start = vop_clock_ns();
+    int64_t deadline = timeout_ms < 0 ? VOP_NEVER : start + timeout_ms * VOP_NS_PER_MS;
+    int ret;
+
+    vop__publish_own(d->c);
+    if (d->spin->now_ns > 0) {
+        int64_t until =
+            d->spin->now_ns == VOP_NEVER || deadline - start < d->spin->now_ns ? deadline : start + d->spin->now_ns;
+
+        ret = spin(d, until);
+        if (ret != -EAGAIN) {
+            vop__count(d->spins_hit, 1);
+            return ret;
+        }
+    }
+    while (ret = try(d), ret == -EAGAIN) {
+        int64_t left = vop_time_left(deadline);
+
+        if (left == 0)
+            return -EAGAIN;
+        ret = arm(d);
+        if (ret < 0)
+            return ret;
+        if (ret > 0)
+            continue;
+        vop__count(d->sleeps, 1);
+        ret = d->c->wire->ops->wait(d->c->wire, 0, d->bell, left);
+        if (ret == -ECONNRESET)
+            vop__set_dead(d->c); /* the next attempt reads what is left, then says so */
+        else if (ret < 0)
+            return vop__error_static(-ret, "interrupted by a signal");
+    }
+    learn(d->spin, vop_clock_ns() - start);
+    return ret;
+}
+
+int vop__tx_wait(struct vop_channel *c, size_t length, int timeout_ms, struct vop_slot_span *ret_span)
+{
+    struct direction d = {c, &c->tx.spin, VOP_BELL_SLOTS, length, ret_span, &c->tx.sleeps, &c->tx.spins_hit};
+
+    return wait(&d, timeout_ms);
+}
+
+int vop__rx_wait(struct vop_channel *c, int timeout_ms, struct vop_slot_span *ret_span)
+{
+    struct direction d = {c, &c->rx.spin, VOP_BELL_MESSAGES, 0, ret_span, &c->rx.sleeps, &c->rx.spins_hit};
+
+    return wait(&d, timeout_ms);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vopipc.h - all of the public interface of libvopipc in one include.
+ *
+ * Room: the public headers.
+ */
+#ifndef VOPIPC_VOPIPC_H
+#define VOPIPC_VOPIPC_H
+
+#include <vopipc/abi.h>
+#include <vopipc/channel.h>
+#include <vopipc/net.h>
+
+#endif
