@@ -88,7 +88,10 @@ static int watch(struct vop_channel *c)
 
 int vop__channel_step(struct vop_channel *c)
 {
-    for (;;) {
+    if (c->epoll_fd >= 0) /* up already: a peer can be READY before it says so on the socket */
+        return 1;
+    /* Two looks, READY and then UP: a peer that changes its incarnation all the time must not keep this here. */
+    for (unsigned looks = 0; looks < 2; looks++) {
         int ret = vop_session_step(&c->session);
 
         switch (ret) {
@@ -112,6 +115,7 @@ int vop__channel_step(struct vop_channel *c)
             return ret;
         }
     }
+    return 0;
 }
 
 void vop_channel_close(vop_channel *c)

@@ -80,12 +80,12 @@ static inline void vop__count(uint64_t *counter, uint64_t n)
 
 static inline bool vop__dead(const struct vop_channel *c)
 {
-    return __atomic_load_n(&c->dead, __ATOMIC_RELAXED);
+    return __atomic_load_n(&c->dead, __ATOMIC_ACQUIRE);
 }
 
 static inline void vop__set_dead(struct vop_channel *c)
 {
-    __atomic_store_n(&c->dead, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->dead, 1, __ATOMIC_RELEASE);
 }
 
 /** Publishes committed messages and kicks if the peer sleeps for them. Sending thread. */
@@ -117,12 +117,13 @@ void vop__pulse(struct vop_channel *c, struct vop_pulse *pulse);
  */
 void vop__publish_own(struct vop_channel *c);
 
-/** A number that differs between threads: for `holder`. */
+/** Its address differs between threads. One object for all files: a static one would differ between files, too. */
+extern _Thread_local char vop__thread_mark;
+
+/** What tells this thread from others: for `holder`. */
 static inline const void *vop__thread(void)
 {
-    static _Thread_local char here;
-
-    return &here;
+    return &vop__thread_mark;
 }
 
 #endif

@@ -23,10 +23,10 @@ int vop_channel_process(vop_channel *c)
 
 int vop_channel_arm(vop_channel *c, unsigned what)
 {
+    if (vop__dead(c) || vop_session_peer_state(&c->session) != VOP_STATE_READY)
+        return 1; /* and what is held back is not accepted any more */
     vop__tx_publish(c);
     vop__rx_publish(c);
-    if (vop__dead(c) || vop_session_peer_state(&c->session) != VOP_STATE_READY)
-        return 1;
     if ((what & VOP_ARM_RECV) && vop_slot_driver_arm(&c->rx.queue) != 0)
         return 1;
     if ((what & VOP_ARM_SEND) && vop_slot_device_arm(&c->tx.queue, c->tx.wanted ? c->tx.wanted : 1) != 0)

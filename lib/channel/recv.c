@@ -26,13 +26,15 @@ void vop__rx_publish(struct vop_channel *c)
 /* Why nothing more will come: 0 the peer has closed, -EAGAIN it may still send, else the error. */
 static int ended(struct vop_channel *c)
 {
+    /* In this order: what the other thread saw die may have closed before, and then its state says so. */
+    bool dead = vop__dead(c);
     uint32_t state = vop_session_peer_state(&c->session);
 
-    if (__builtin_expect(state == VOP_STATE_READY && !vop__dead(c), 1))
+    if (__builtin_expect(state == VOP_STATE_READY && !dead, 1))
         return -EAGAIN;
     if (state == VOP_STATE_CLOSING)
         return 0;
-    if (vop__dead(c) || vop_session_peer_restarted(&c->session))
+    if (dead || vop_session_peer_restarted(&c->session))
         return vop__error_static(ECONNRESET, "the peer is gone without closing the link");
     c->rx.queue.broken = true;
     return vop__error(EPROTO, "peer broke the protocol: its state became %u", state);
@@ -52,6 +54,8 @@ int vop__rx_try(struct vop_channel *c, struct vop_slot_span *ret_span)
             vop__pulse(c, &rx->pulse);
             return vop__error_static(EAGAIN, "no message");
         }
+        if (end == -EPROTO)
+            return end;
         /* What the peer published before it closed or died comes before the news of it. */
         ret = vop_slot_driver_peek(&rx->queue, ret_span);
         if (ret == 0)
@@ -104,6 +108,8 @@ ssize_t vop_channel_recv(vop_channel *c, void *data, size_t size, int timeout_ms
         return ret;
     if (buffer.length > size) {
         vop_slot_driver_unpeek(&c->rx.queue, before);
+        vop__count(&c->rx.messages, (uint64_t)-1); /* it will count when it is received */
+        vop__count(&c->rx.bytes, -(uint64_t)buffer.length);
         return vop__error(EMSGSIZE, "a message of %zu bytes for a buffer of %zu: it stays to be received",
                           buffer.length, size);
     }

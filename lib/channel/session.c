@@ -25,6 +25,12 @@ static const struct vop_announce *peer_block(const struct vop_session *s)
     return vop_window_at(s->local, 0);
 }
 
+/* Two 16-bit fields that form one word (PROTOCOL.md, Byte order and accesses). */
+static void store_pair(vop_le16 *first, uint32_t low, uint32_t high)
+{
+    vop_store_le32((vop_le32 *)(void *)first, low | high << 16);
+}
+
 static void store_bytes(uint8_t *to, const uint8_t *from, size_t size)
 {
     vop_le32 *word = (vop_le32 *)(void *)to;
@@ -60,15 +66,13 @@ static void write_block(const struct vop_session *s)
     vop_store_le32(&a->state, VOP_STATE_ABSENT);
     vop_fence_storeload('F');
     vop_store_le32(&a->magic, VOP_ANNOUNCE_MAGIC);
-    vop_store_le16(&a->version, VOP_ANNOUNCE_VERSION);
-    vop_store_le16(&a->size, VOP_ANNOUNCE_SIZE);
+    store_pair(&a->version, VOP_ANNOUNCE_VERSION, VOP_ANNOUNCE_SIZE);
     vop_store_le64(&a->echo, h->echo);
     vop_store_le32(&a->heartbeat, 0);
     for (unsigned i = 0; i < VOP_FEATURE_WORDS; i++)
         vop_store_le32(&a->features[i], h->features[i]);
     vop_store_le32(&a->device_id, h->device_id);
-    vop_store_le16(&a->queue_pairs, (uint16_t)h->geometry.queue_pairs);
-    vop_store_le16(&a->queue_size, (uint16_t)h->geometry.queue_size);
+    store_pair(&a->queue_pairs, h->geometry.queue_pairs, h->geometry.queue_size);
     vop_store_le32(&a->slot_size, h->geometry.slot_size);
     vop_store_le32(&a->config_size, h->config_size);
     vop_store_le64(&a->half_size, h->half_size);

@@ -58,6 +58,8 @@ void vop__pulse(struct vop_channel *c, struct vop_pulse *pulse)
         vop__set_dead(c);
 }
 
+_Thread_local char vop__thread_mark;
+
 void vop__publish_own(struct vop_channel *c)
 {
     if (__atomic_load_n(&c->tx.holder, __ATOMIC_ACQUIRE) == vop__thread())

@@ -26,10 +26,20 @@
  *           every word that belongs to the session
  *   F       announce: incarnation = 0 before the fields    announce: incarnation once more after the fields
  *           of a new session are stored                    were read (the two must agree)
+ *   G       driver: avail.idx, or the flags of the first   device: the same word, before descriptors and payload
+ *           head of a batch, after descriptors, payload
+ *           and its last read of the used words it frees
+ *   H       device: used.idx, or the flags of the first    driver: the same word, before element and payload
+ *           used descriptor of a batch, after element,
+ *           payload and its last read of the descriptors
+ *   I       driver: publishes G, fence, loads the event    device: event or flags, flush, loads G's word again
+ *   J       device: publishes H, fence, loads the event    driver: event or flags, flush, loads H's word again
  *
  * A and B lost: stale payload is read, or a slot is overwritten that is still being read. C and D lost: both sides
  * sleep for ever. E lost: an index of the last session is taken for one of this. F lost: an announce block is read
- * half old and half new.
+ * half old and half new. A to F are the native link; G to J are any virtqueue (ring/virtqueue.h), and docs/ORDERING.md
+ * tells them at length. G and H lost: an element or a descriptor is read that is not there yet, or one is overwritten
+ * that is still being read. I and J lost: both sides sleep for ever.
  *
  * On a wire with posted writes (PCI) a processor fence does not order what is still in flight on the bus, and two
  * stores can cross. There the waiter's side of C and D ends with one read-back of the word just written, which
@@ -75,8 +85,29 @@ static inline void vop_fence_storeload(char letter)
 
 #endif
 
+/**
+ * What ORDER_PLATFORM adds (virtio 1.2, 6): orders all accesses before it against all after it, as a device on a bus
+ * sees them; acquire, release and fences are made for processors only.
+ */
+static inline void vop_fence_platform(char letter)
+{
+    vop_fence_storeload(letter);
+#if defined(__x86_64__)
+    __asm__ __volatile__("mfence" ::: "memory"); /* write-combining stores too */
+#elif defined(__aarch64__)
+    __asm__ __volatile__("dsb sy" ::: "memory");
+#elif defined(__powerpc__)
+    __asm__ __volatile__("sync" ::: "memory"); /* lwsync does not order cacheable and guarded memory */
+#endif
+}
+
 /* Plain accesses: one load or store of the natural width, in any order. Enough for words that are published by
  * another word (elements, descriptors, fields of the announce block). */
+
+static inline uint8_t vop_load_u8(const uint8_t *p)
+{
+    return (uint8_t)vop__load(p, __ATOMIC_RELAXED, '-');
+}
 
 static inline uint16_t vop_load_le16(const vop_le16 *p)
 {
@@ -116,6 +147,16 @@ static inline void vop_store_le64(vop_le64 *p, uint64_t v)
 }
 
 /* Accesses that order others. */
+
+static inline uint16_t vop_load_acquire_le16(const vop_le16 *p, char letter)
+{
+    return vop__swap16(vop__load(&p->le, __ATOMIC_ACQUIRE, letter));
+}
+
+static inline void vop_store_release_le16(vop_le16 *p, uint16_t v, char letter)
+{
+    vop__store(&p->le, vop__swap16(v), __ATOMIC_RELEASE, letter);
+}
 
 static inline uint32_t vop_load_acquire_le32(const vop_le32 *p, char letter)
 {

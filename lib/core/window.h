@@ -14,6 +14,7 @@
 enum vop_window_flags {
     VOP_WINDOW_POSTED = 1u << 0,    /* stores are posted: a fence is not enough, a read-back is */
     VOP_WINDOW_DIRECT_IO = 1u << 1, /* the kernel may copy into and out of it (readv, writev) */
+    VOP_WINDOW_PLATFORM = 1u << 2,  /* processor barriers are too weak: vop_fence_platform() joins them */
 };
 
 /** Memory of one half as this process sees it. */

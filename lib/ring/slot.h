@@ -31,6 +31,7 @@
 #define VOP_RING_SLOT_H
 
 #include "core/window.h"
+#include "ring/event.h"
 #include "ring/layout.h"
 
 #include <stdbool.h>
@@ -150,12 +151,6 @@ bool vop_slot_driver_publish(struct vop_slot_driver *d);
 int vop_slot_driver_arm(struct vop_slot_driver *d);
 
 /* ---- Both ---- */
-
-/** virtio 1.2, 2.7.10: does moving an index from `old` to `new_idx` pass the event? */
-static inline bool vop_need_event(uint16_t event, uint16_t new_idx, uint16_t old)
-{
-    return (uint16_t)(new_idx - event - 1) < (uint16_t)(new_idx - old);
-}
 
 /** The 16-bit index in the high half of a ring's first word. */
 static inline uint16_t vop_idx_of(uint32_t flags_idx)

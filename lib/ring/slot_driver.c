@@ -47,6 +47,7 @@ static int load_used(struct vop_slot_driver *d)
 
     if (__builtin_expect(filled > room, 0)) {
         d->broken = true;
+        d->used_seen = d->next; /* also when arming found it, with messages still to be read */
         return vop__error(EPROTO, "peer broke the protocol: it filled %u slots when it had %u", filled, room);
     }
     d->used_seen = idx;
@@ -59,7 +60,7 @@ int vop_slot_driver_peek(struct vop_slot_driver *d, struct vop_slot_span *ret_sp
     uint32_t id, len, slots;
 
     if (d->next == d->used_seen) {
-        int ret = d->broken ? -EPROTO : load_used(d);
+        int ret = d->broken ? vop__error_static(EPROTO, "the peer broke the protocol") : load_used(d);
 
         if (ret < 0)
             return ret;
@@ -72,6 +73,7 @@ int vop_slot_driver_peek(struct vop_slot_driver *d, struct vop_slot_span *ret_sp
     if (__builtin_expect(id >= d->size || slots > (uint16_t)(d->used_seen - d->next) || len == 0 || len > d->slot_size,
                          0)) {
         d->broken = true;
+        d->used_seen = d->next; /* nothing behind it is read: the next peek finds the queue broken */
         return vop__error(EPROTO, "peer broke the protocol: used element %u has id %u, len %u", first, id, len);
     }
     *ret_span =
@@ -87,7 +89,7 @@ void vop_slot_driver_unpeek(struct vop_slot_driver *d, uint16_t next)
 
 int vop_slot_driver_release(struct vop_slot_driver *d, uint16_t position)
 {
-    if ((uint16_t)(position - d->released) > (uint16_t)(d->next - d->released))
+    if (position == d->released || (uint16_t)(position - d->released) > (uint16_t)(d->next - d->released))
         return -EINVAL;
     d->released = position;
     return 0;

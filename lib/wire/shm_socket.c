@@ -128,8 +128,8 @@ static int receive_message(int socket, struct vop_shm_message *ret_message, int 
     struct vop_shm_message m;
     struct iovec iov = {.iov_base = &m, .iov_len = sizeof(m)};
     union {
-        struct cmsghdr header; /* for its alignment */
-        char bytes[CMSG_SPACE((HANDSHAKE_FDS_MAX + 1) * sizeof(int))];
+        struct cmsghdr header;                                   /* for its alignment */
+        char bytes[CMSG_SPACE(HANDSHAKE_FDS_MAX * sizeof(int))]; /* one more is MSG_CTRUNC */
     } control;
     struct msghdr msg = {
         .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
@@ -142,9 +142,11 @@ static int receive_message(int socket, struct vop_shm_message *ret_message, int 
     } while (n < 0 && errno == EINTR);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return vop__error_static(EAGAIN, "nothing has come from the peer yet");
-    if (n <= 0)
+    if (n < 0)
         return vop__error(ECONNRESET, "the peer hung up during the handshake");
     count = collect_fds(&msg, ret_fds);
+    if (n == 0 && count == 0 && !(msg.msg_flags & MSG_CTRUNC))
+        return vop__error(ECONNRESET, "the peer hung up during the handshake");
     ret = check_message(&m, n, msg.msg_flags & ~MSG_TRUNC, count);
     if (ret == 0 && (msg.msg_flags & MSG_TRUNC))
         ret = vop__error(EPROTO, "the other end does not speak this protocol: message too long");

@@ -299,8 +299,8 @@ int vop_channel_process(vop_channel *channel);
  * Asks to be woken by the descriptor, then looks once more. Publishes all that this side holds back.
  *
  * what         VOP_ARM_RECV, VOP_ARM_SEND or both
- * Returns 0: armed, sleep. 1: do not sleep; there is something to do, or an end or error that the next call on the channel
- * will tell.
+ * Returns 0: armed, sleep. 1: do not sleep; there is something to do, or an end or error that the next call on the
+ * channel will tell.
  */
 int vop_channel_arm(vop_channel *channel, unsigned what);
 

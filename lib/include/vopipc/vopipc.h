@@ -10,5 +10,6 @@
 #include <vopipc/abi.h>
 #include <vopipc/channel.h>
 #include <vopipc/net.h>
+#include <vopipc/virtqueue.h>
 
 #endif

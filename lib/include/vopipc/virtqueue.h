@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * virtqueue.h - virtqueues over memory that the caller brings: split and packed, driver and device.
+ *
+ * Room: the public headers. Needs nothing else of the library.
+ *
+ * A virtqueue moves buffers from a driver to a device and back. The driver adds buffers, each some segments that the
+ * device reads followed by some that it writes, and gets them back used; the device takes them, works on them, and
+ * completes them.
+ *
+ *     driver                                        device
+ *     vop_virtqueue_add_buf()  ... add_buf()        vop_virtqueue_take()
+ *     vop_virtqueue_kick()           ---->          (works on the segments)
+ *     vop_virtqueue_get_buf()        <----          vop_virtqueue_complete(), vop_virtqueue_call()
+ *
+ * Both roles wait alike: vop_virtqueue_restart() says whether the peer will notify or whether there is work already,
+ * and the program hands each notification to vop_virtqueue_notified(), which calls the queue's callback.
+ *
+ * Memory. A queue is three areas, each written by one side (the packed descriptor ring by both): descriptors, driver
+ * area, device area. The caller gives each as this process sees it, anywhere; with each area in the memory of its
+ * reader nothing is ever loaded across a slow bus. Buffer addresses on the wire are translated through a table of
+ * regions. The ring memory holds no state that a side needs: all of that is private, and nothing that a peer writes
+ * there makes this library loop, abort, or touch memory outside of the areas and the regions.
+ *
+ * Errors. A call returns 0 or a count, or a negative errno value; vop_error_text() (channel.h) has a line about it.
+ * Outputs come last, are named ret_, and are untouched on failure. In every call:
+ *
+ *   -EPROTO      the peer broke the virtio protocol, and with that the queue, for good. A device sets
+ *                DEVICE_NEEDS_RESET; a driver sets FAILED. Then shutdown, detach the buffers, reset or free.
+ *   -ESHUTDOWN   the queue is shut down; vop_virtqueue_reset() starts it again.
+ *   -EOPNOTSUPP  a call of the other role.
+ *
+ * Threads. The caller locks: no two calls on one queue at once. Different queues are independent. No call blocks,
+ * allocates memory (but new and reset) or makes a system call; the two callbacks do what the caller makes them do.
+ */
+#ifndef VOPIPC_VIRTQUEUE_H
+#define VOPIPC_VIRTQUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Feature bits of the ring (virtio 1.2, 6), beside those of abi.h; any other bit is ignored here ---- */
+
+#define VOP_F_NOTIFY_ON_EMPTY 24   /* legacy: a device notifies when it runs dry, asked or not */
+#define VOP_F_INDIRECT_DESC 28     /* descriptors may refer to tables of descriptors */
+#define VOP_F_RING_PACKED 34       /* packed layout */
+#define VOP_F_ORDER_PLATFORM 36    /* the peer is no processor of this machine: barriers fit for devices */
+#define VOP_F_NOTIFICATION_DATA 38 /* a driver's notification says how far it has come */
+#define VOP_F_RING_RESET 40        /* single queues can be reset; negotiated and done by the transport */
+
+typedef struct vop_virtqueue vop_virtqueue;
+
+/* ---- Layout ---- */
+
+enum vop_ring_layout {
+    VOP_RING_SPLIT = 0,  /* virtio 1.x, 2.7. Size: a power of two, 1 to 32768 */
+    VOP_RING_PACKED = 1, /* virtio 1.x, 2.8. Any size from 1 to 32768. Descriptors in coherent memory only */
+    VOP_RING_LEGACY = 2, /* split in one block as virtio 0.9 places it, little-endian */
+    VOP_RING_2009 = 3,   /* 12-byte descriptors (docs/PROTOCOL.md, The 2009 layout). Size: a power of two, 1 to 64.
+                            Without indirect descriptors and event indexes */
+};
+
+/** Where the areas of a queue lie if they are put into one block, and how big they are, in bytes. */
+struct vop_ring_offsets {
+    size_t desc, desc_size;     /* descriptors */
+    size_t driver, driver_size; /* driver area: available ring, or driver event suppression */
+    size_t device, device_size; /* device area: used ring, or device event suppression */
+    size_t total;               /* of the block */
+};
+
+/**
+ * Sizes and offsets for a queue of `size` entries. `alignment` (a power of two; 0 means the least that is legal) is
+ * that of each area; for VOP_RING_LEGACY it is virtio 0.9's queue alignment: the device area, and the end of the
+ * block, are aligned to it, and the rest is close together.
+ *
+ * -EINVAL  the layout, size or alignment does not exist
+ */
+int vop_ring_layout_offsets(enum vop_ring_layout layout, uint32_t size, size_t alignment,
+                            struct vop_ring_offsets *ret_offsets);
+
+/** Flags of an area: what kind of memory it is. */
+#define VOP_AREA_POSTED 1u   /* stores of this side are posted (PCI): arming ends with one read-back */
+#define VOP_AREA_PLATFORM 2u /* device memory: processor barriers are too weak. Implied by ORDER_PLATFORM */
+
+/** Memory of an area, as this process sees it. */
+struct vop_area {
+    void *base;
+    size_t size; /* may be more than needed */
+    uint32_t flags;
+};
+
+/** Where a queue lies and where it begins. */
+struct vop_virtqueue_place {
+    uint32_t size;          /* N, entries */
+    struct vop_area desc;   /* descriptors, aligned to 16 (2009: 4) */
+    struct vop_area driver; /* driver area, aligned to 2 (packed: 4) */
+    struct vop_area device; /* device area, aligned to 4 */
+
+    struct vop_area tables;  /* driver: memory for indirect tables, aligned to 16; size 0: never indirect */
+    uint64_t tables_address; /* what the device calls the first byte of `tables` */
+    uint32_t tables_entries; /* descriptors in each table. 0: the memory is shared out over N tables */
+
+    bool resume;       /* begin at `position` instead of at the start (vhost-user's SET_VRING_BASE) */
+    uint16_t position; /* split: both indexes. packed: next slot, wrap counter in bit 15 */
+};
+
+/** Buffer memory that both sides know: [address, address + size) on the wire is at `base` in this process. */
+struct vop_region {
+    uint64_t address;
+    uint64_t size; /* UINT64_MAX: as much as there is */
+    void *base;
+    uint32_t flags;
+};
+
+#define VOP_REGION_READ_ONLY 1u /* no device-writable segment may lie here */
+
+/* ---- Set-up ---- */
+
+enum vop_virtqueue_role {
+    VOP_VIRTQUEUE_DRIVER = 1,
+    VOP_VIRTQUEUE_DEVICE = 2,
+};
+
+/** What a queue calls. Constant, shared by any number of queues; an entry may be NULL. None may call the queue's
+ * vop_virtqueue_free() or vop_virtqueue_reset(); `notify` and `broken` may not call the queue at all. */
+struct vop_virtqueue_events {
+    /**
+     * Notifies the peer. Must not block. `value`, for a driver, is what virtio's notification carries: the queue's
+     * index, and with NOTIFICATION_DATA the next position in the upper half; for a device, the queue's index.
+     * Returns 0, or a negative errno value, which kick() or call() then returns.
+     */
+    int (*notify)(void *context, uint32_t value);
+    /**
+     * There are buffers to get or take. Returning false keeps further callbacks off until vop_virtqueue_restart();
+     * true asks for more as they come.
+     */
+    bool (*callback)(void *context, vop_virtqueue *vq);
+    /** The peer broke the protocol. Called once, before the call that found it returns -EPROTO. */
+    void (*broken)(void *context, vop_virtqueue *vq);
+};
+
+/** How to make a queue. Fill it with vop_virtqueue_options_init() first. Zero means the default. */
+struct vop_virtqueue_options {
+    size_t struct_size;   /* bytes of this struct; set by vop_virtqueue_options_init() */
+    uint32_t role;        /* enum vop_virtqueue_role */
+    uint32_t layout;      /* enum vop_ring_layout; PACKED if and only if the feature RING_PACKED is set */
+    uint32_t features[4]; /* negotiated, bit 0 first */
+    uint32_t index;       /* of the queue in its device, for notifications */
+    struct vop_virtqueue_place place;
+
+    const struct vop_region *regions; /* copied. A driver without regions uses pointers as addresses. A device must */
+    size_t region_count;              /* have some; {0, UINT64_MAX, NULL} stands for all of this process */
+
+    uint32_t segments_max;  /* of one buffer. Default (and what virtio allows) N */
+    uint32_t bytes_max;     /* of one buffer. Default 2^32 - 1 */
+    uint32_t callbacks_max; /* in one vop_virtqueue_notified(). Default 16 */
+
+    uint32_t indirect_threshold; /* driver: a buffer of so many segments becomes indirect. Default 2 */
+    uint32_t indirect_after;     /* driver, split: so many direct descriptors come before the table. Default 0 */
+
+    const struct vop_virtqueue_events *events;
+    void *context; /* given to `events` */
+};
+
+/** Fills `options` (of `struct_size` bytes: pass sizeof) with the defaults. */
+void vop_virtqueue_options_init(struct vop_virtqueue_options *options, size_t struct_size);
+
+/**
+ * Makes a queue and resets what its role writes: a driver the descriptors and its area, a device its area. A driver
+ * needs a device area that is zero, or whose device starts before the driver gets its first buffer. Notifications to
+ * this side are on, as after vop_virtqueue_restart().
+ *
+ * -EINVAL  an option makes no sense; the text says which
+ * -ENOMEM  no memory for the private state
+ */
+int vop_virtqueue_new(const struct vop_virtqueue_options *options, vop_virtqueue **ret_vq);
+
+/** Frees a queue; NULL is allowed. The ring memory stays as it is, and tokens still inside are forgotten. */
+void vop_virtqueue_free(vop_virtqueue *vq);
+
+/**
+ * Stops a queue: every call but detach_buf, reset, info, error and free returns -ESHUTDOWN from now on. The peer is not
+ * told; virtio does that by a reset of the device or of the queue.
+ */
+void vop_virtqueue_shutdown(vop_virtqueue *vq);
+
+/**
+ * Driver: takes one buffer back that the device did not return, in no particular order. Legal once the device was
+ * reset and can no longer touch it. Returns 1, or 0 when there is none left.
+ *
+ * -EBUSY  the queue was not shut down
+ */
+int vop_virtqueue_detach_buf(vop_virtqueue *vq, void **ret_token);
+
+/**
+ * Starts a queue that is shut down, or broken, from the beginning, in other memory or of another size if the caller
+ * likes, after a reset of the device, or of this queue with RING_RESET. Both sides must have stopped before either is
+ * started again.
+ *
+ * -EBUSY   buffers have not been detached
+ * -EINVAL, -ENOMEM  as vop_virtqueue_new(); the queue is still shut down
+ */
+int vop_virtqueue_reset(vop_virtqueue *vq, const struct vop_virtqueue_place *place);
+
+/* ---- Driver role ---- */
+
+/**
+ * Adds a buffer: `out` segments that the device reads, then `in` that it writes. The memory must stay until the buffer
+ * is returned, `segments` need not. The device sees nothing before vop_virtqueue_kick().
+ *
+ * -ENOSPC  not enough free descriptors. What was added before has been kicked; get buffers and try again
+ * -EINVAL  no segment, one of length 0, one outside of all regions, or more segments or bytes than allowed
+ */
+int vop_virtqueue_add_buf(vop_virtqueue *vq, const struct iovec *segments, unsigned out, unsigned in, void *token);
+
+/** A used buffer. */
+struct vop_used_buf {
+    void *token;    /* as given to add_buf */
+    uint32_t len;   /* bytes that the device says it wrote; never more than the buffer's writable segments hold */
+    uint32_t flags; /* VOP_USED_ bits */
+};
+
+#define VOP_USED_CLAMPED 1u /* the device claimed more than there was room for */
+
+/**
+ * Gets the next used buffer: 1, or 0 if there is none. `ret_len` may be NULL.
+ *
+ * -EPROTO  among others: the device returned a buffer that it did not have
+ */
+int vop_virtqueue_get_buf(vop_virtqueue *vq, void **ret_token, uint32_t *ret_len);
+
+/** Gets up to `max` used buffers; returns how many. An error is returned only when there was nothing before it. */
+int vop_virtqueue_get_bufs(vop_virtqueue *vq, struct vop_used_buf *ret_bufs, unsigned max);
+
+/**
+ * Publishes what was added and notifies the device if it wants to know: 1 notified, 0 not needed. The first kick of a
+ * queue, and of a restarted one, always notifies.
+ */
+int vop_virtqueue_kick(vop_virtqueue *vq);
+
+/* ---- Device role ---- */
+
+/** A buffer that the device holds. */
+struct vop_taken_buf {
+    uint32_t handle;         /* names it until it is completed */
+    uint32_t readable;       /* iovecs to read, first in the array */
+    uint32_t writable;       /* iovecs to write, behind them */
+    uint32_t readable_bytes; /* sums of their lengths */
+    uint32_t writable_bytes;
+};
+
+/**
+ * Takes the next available buffer: 1, or 0 if there is none. Its segments, translated and checked, go to `iov` (room
+ * for `iov_count`). The iovecs are private copies of what the descriptors said; the bytes they point to are shared, so
+ * load each once. Segments of length 0 are left out; one that crosses regions becomes several.
+ *
+ * -ENOBUFS  `iov` is too small: nothing was taken. segments_max iovecs are enough unless segments cross regions
+ * -EPROTO   among others: a chain loops, is too long, leaves the regions, or is not in order
+ */
+int vop_virtqueue_take(vop_virtqueue *vq, struct iovec *iov, unsigned iov_count, struct vop_taken_buf *ret_buf);
+
+/** Puts back the buffer taken last, not completed: the next take returns it again. -EINVAL if it is not the last. */
+int vop_virtqueue_untake(vop_virtqueue *vq, uint32_t handle);
+
+/**
+ * Completes a buffer after writing `len` bytes into its writable segments, in any order. The driver sees nothing before
+ * vop_virtqueue_call(): so many buffers that belong together appear at once. With IN_ORDER buffers become visible in
+ * the order they were taken, and one used element stands for as many as it may.
+ *
+ * -EINVAL  `handle` is not held, or `len` is more than was writable
+ */
+int vop_virtqueue_complete(vop_virtqueue *vq, uint32_t handle, uint32_t len);
+
+/** Publishes what was completed and notifies the driver if it wants to know: 1 notified, 0 not needed. The first call
+ * of a queue always notifies. */
+int vop_virtqueue_call(vop_virtqueue *vq);
+
+/* ---- Waiting: both roles ---- */
+
+/** Asks the peer not to notify. A hint: notifications may still come. */
+void vop_virtqueue_disable(vop_virtqueue *vq);
+
+/**
+ * Asks the peer to notify when there is something to get or take: 1, and it will; or 0, there is something already,
+ * and notifications stay off. Publishes first what this side holds back. To wait: drain the queue, restart, and sleep
+ * if it returned 1.
+ */
+int vop_virtqueue_restart(vop_virtqueue *vq);
+
+/**
+ * The same, but a driver is notified only when about three quarters of the buffers in flight are used, if EVENT_IDX
+ * was negotiated. A device cannot know what will come, and restarts as usual.
+ */
+int vop_virtqueue_restart_delayed(vop_virtqueue *vq);
+
+/**
+ * The peer has notified: runs the callback as long as there are buffers and it returns true, then arms again. Spurious
+ * calls are harmless, and what a NOTIFICATION_DATA notification says is not needed here. Returns 0, or 1 if work is
+ * left (the callback ran callbacks_max times, or there is none): call it again, without waiting for a notification.
+ */
+int vop_virtqueue_notified(vop_virtqueue *vq);
+
+/* ---- State ---- */
+
+/** State of a queue for people and transports. */
+struct vop_virtqueue_info {
+    uint32_t size;       /* N */
+    uint32_t in_flight;  /* driver: buffers added and not returned. device: taken and not completed */
+    uint32_t free_descs; /* driver: descriptors for further buffers */
+    uint16_t position;   /* next position to make available, or to take, as in struct vop_virtqueue_place */
+    bool broken;
+    bool needs_reset;  /* device role, broken: set DEVICE_NEEDS_RESET */
+    uint64_t buffers;  /* driver: added. device: taken */
+    uint64_t notified; /* notifications sent */
+    uint64_t clamped;  /* used lengths that were too big */
+};
+
+/** Fills `ret_info` (of `info_size` bytes: pass sizeof). Never fails. */
+void vop_virtqueue_info(const vop_virtqueue *vq, struct vop_virtqueue_info *ret_info, size_t info_size);
+
+/** 0, or -EPROTO once the queue is broken. */
+int vop_virtqueue_error(const vop_virtqueue *vq);
+
+/**
+ * Breaks the queue, as if the peer had: for a device or driver that finds nonsense inside a buffer. -EPROTO from now
+ * on. `reason`, with static lifetime, becomes the error text.
+ */
+void vop_virtqueue_fail(vop_virtqueue *vq, const char *reason);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

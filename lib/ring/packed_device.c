@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * packed_device.c - the device of a packed ring (virtio 1.2, 2.8, from the other side).
+ *
+ * Room: ring. Letters: core/barrier.h.
+ *
+ *   published            used             next
+ *       |<- unpublished ->|<-  not done  ->|          in_ring = all of it, at most N
+ *
+ * What is completed before a call is one batch: all used descriptors are stored but the first, and since the driver
+ * cannot pass that, one release shows all of them. Buffers that belong together appear at once.
+ *
+ * The id of a buffer is the driver's: it is returned as it was read and never used as an index. Buffers are named by
+ * handles from a free list of our own.
+ */
+#include "ring/event.h"
+#include "ring/packed.h"
+#include "ring/vq_device.h"
+
+struct packed_device {
+    struct vop__device device;
+    struct vop__packed_desc *ring;
+    const struct vop__packed_event *driver_event;
+    struct vop__packed_event *device_event; /* written here */
+    struct vop__position next;              /* next slot to take */
+    struct vop__position used;              /* next slot to become used */
+    uint32_t in_ring;                       /* descriptors taken that the driver does not know to be used */
+    uint32_t free_handle;
+    vop_le32 *head; /* while unpublished > 0: the word that is held back */
+    uint32_t head_word;
+    uint32_t unpublished; /* descriptors */
+};
+
+static struct packed_device *of(struct vop_virtqueue *vq)
+{
+    return (struct packed_device *)vq;
+}
+
+static void arm_word(struct packed_device *p, uint32_t mode)
+{
+    vop_store_le32(&p->device_event->word, vop__packed_event_word(&p->next, mode));
+}
+
+static uint32_t armed_mode(const struct vop_virtqueue *vq)
+{
+    return vq->event_idx ? VOP_EVENT_DESC : VOP_EVENT_ENABLE;
+}
+
+static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place)
+{
+    struct packed_device *p = of(vq);
+
+    p->ring = vop_window_at(&vq->desc, 0);
+    p->driver_event = vop_window_at(&vq->driver, 0);
+    p->device_event = vop_window_at(&vq->device, 0);
+    p->next = p->used = vop__position_start(place);
+    vq->position = vop__position_word(&p->next);
+    for (uint32_t i = 0; i < vq->size; i++)
+        vq->slots[i].next = (uint16_t)(i + 1 < vq->size ? i + 1 : 0);
+    arm_word(p, armed_mode(vq));
+}
+
+static bool look(const struct packed_device *p, uint32_t *ret_word)
+{
+    *ret_word = vop__area_observe32(&p->device.vq.desc, &p->ring[p->next.slot].id_flags, 'G');
+    return vop__packed_is(*ret_word, vop__packed_avail(p->next.wrap));
+}
+
+static int pending(struct vop_virtqueue *vq)
+{
+    uint32_t word;
+
+    return look(of(vq), &word);
+}
+
+/* A table is an array: its length is in the descriptor, and of its flags only WRITE is looked at (2.8.7). */
+static int walk_table(struct vop__chain *c, const struct vop__desc *refers)
+{
+    uint32_t entries;
+    int ret = vop__chain_table(c, refers, &entries);
+
+    for (uint32_t i = 0; ret == 0 && i < entries; i++) {
+        struct vop__desc desc;
+
+        ret = vop__chain_entry(c, refers->addr, i, &desc);
+        if (ret == 0) {
+            desc.flags = desc.next; /* the packed format has id before flags */
+            ret = vop__chain_add(c, &desc);
+        }
+    }
+    return ret;
+}
+
+/* Walks the list whose head has the word `word`. 0 and its descriptors and id, -ENOBUFS, -EPROTO. */
+static int walk(const struct packed_device *p, struct vop__chain *c, uint32_t word, uint32_t *ret_descs,
+                uint32_t *ret_id)
+{
+    struct vop__position at = p->next;
+    uint32_t room = c->vq->size - p->in_ring;
+
+    for (uint32_t i = 1; i <= room; i++) {
+        const struct vop__packed_desc *slot = &p->ring[at.slot];
+        struct vop__desc desc = {.flags = (uint16_t)(word >> 16)};
+        int ret;
+
+        desc.addr = vop_load_le64(&slot->addr);
+        desc.len = vop_load_le32(&slot->len);
+        if (desc.flags & VOP_DESC_F_INDIRECT && i > 1)
+            return vop__vq_break(c->vq, "an indirect descriptor inside a list");
+        ret = desc.flags & VOP_DESC_F_INDIRECT ? walk_table(c, &desc) : vop__chain_add(c, &desc);
+        if (ret < 0)
+            return ret;
+        *ret_descs = i;
+        *ret_id = word & 0xffff; /* virtio 1.2, 2.8.6: the last one's counts */
+        if (!(desc.flags & VOP_DESC_F_NEXT))
+            return 0;
+        vop__position_advance(&at, c->vq->size, 1);
+        word = vop_load_le32(&p->ring[at.slot].id_flags);
+        if (!vop__packed_is(word, vop__packed_avail(at.wrap)) && i < room)
+            return vop__vq_break(c->vq, "slot %u of a list is not available", at.slot);
+    }
+    return vop__vq_break(c->vq, "more descriptors than the %u of the queue", c->vq->size);
+}
+
+static int take(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_buf)
+{
+    struct packed_device *p = of(vq);
+    struct vop__chain c = {.vq = vq, .iov = iov, .iov_count = iov_count};
+    uint32_t word, descs = 0, id = 0, handle = p->free_handle;
+    int ret;
+
+    if (!look(p, &word))
+        return 0;
+    ret = walk(p, &c, word, &descs, &id);
+    if (ret < 0)
+        return ret;
+    p->free_handle = vq->slots[handle].next;
+    p->in_ring += descs;
+    vop__position_advance(&p->next, vq->size, descs);
+    vop__device_hold(&p->device, handle, id, descs, &c);
+    vq->position = vop__position_word(&p->next);
+    c.buf.handle = handle;
+    *ret_buf = c.buf;
+    return 1;
+}
+
+static void free_handle(struct vop__device *d, uint32_t handle)
+{
+    struct packed_device *p = of(&d->vq);
+
+    d->vq.slots[handle].next = (uint16_t)p->free_handle;
+    p->free_handle = handle;
+}
+
+static void untake(struct vop_virtqueue *vq, uint32_t handle)
+{
+    struct packed_device *p = of(vq);
+    uint32_t descs = vq->slots[handle].descs;
+
+    vop__device_unhold(&p->device, handle);
+    free_handle(&p->device, handle);
+    p->in_ring -= descs;
+    vop__position_retreat(&p->next, vq->size, descs);
+    vq->position = vop__position_word(&p->next);
+}
+
+/* One used descriptor for `descs` slots; the word of the first of a batch is held back. */
+static void store_used(struct packed_device *p, uint32_t id, uint32_t len, uint32_t descs)
+{
+    struct vop__packed_desc *desc = &p->ring[p->used.slot];
+    uint32_t flags = vop__packed_used(p->used.wrap) | (len > 0 ? VOP_DESC_F_WRITE : 0);
+    uint32_t word = vop__packed_word(id, flags);
+
+    vop_store_le32(&desc->len, len);
+    if (p->unpublished == 0) {
+        p->head = &desc->id_flags;
+        p->head_word = word;
+    } else {
+        vop_store_le32(&desc->id_flags, word);
+    }
+    p->unpublished += descs;
+    vop__position_advance(&p->used, p->device.vq.size, descs);
+}
+
+static void complete(struct vop_virtqueue *vq, uint32_t handle, uint32_t len)
+{
+    struct vop__slot *slot = &vq->slots[handle];
+
+    slot->state = VOP__SLOT_FREE;
+    store_used(of(vq), slot->id, len, slot->descs);
+    free_handle(vop__device_of(vq), handle);
+}
+
+static bool publish(struct vop_virtqueue *vq)
+{
+    struct packed_device *p = of(vq);
+    struct vop__batch b;
+    uint32_t count;
+
+    while (vq->in_order && vop__device_batch(&p->device, &b, free_handle))
+        store_used(p, b.id, b.len, b.descs);
+    count = p->unpublished;
+    if (count == 0)
+        return false;
+    vop__area_publish32(&vq->desc, p->head, p->head_word, 'H');
+    p->in_ring -= count;
+    p->unpublished = 0;
+    if (__builtin_expect(vq->first, 0)) {
+        vq->first = false;
+        return true;
+    }
+    vop__area_fence(&vq->desc, 'J');
+    return vop__event_packed(vop_load_le32(&p->driver_event->word), vq->size, p->used.slot, p->used.wrap, count);
+}
+
+static void arm(struct vop_virtqueue *vq, bool delay)
+{
+    struct packed_device *p = of(vq);
+
+    (void)delay; /* nobody knows how much the driver will add */
+    arm_word(p, armed_mode(vq));
+    vop__area_flush32(&vq->device, &p->device_event->word, 'I');
+}
+
+static void disarm(struct vop_virtqueue *vq)
+{
+    arm_word(of(vq), VOP_EVENT_DISABLE);
+}
+
+const struct vop__vq_ops vop__packed_device_ops = {
+    .state_size = sizeof(struct packed_device),
+    .start = start,
+    .take = take,
+    .untake = untake,
+    .complete = complete,
+    .publish = publish,
+    .pending = pending,
+    .arm = arm,
+    .disarm = disarm,
+};

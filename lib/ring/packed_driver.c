@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * packed_driver.c - the driver of a packed ring (virtio 1.2, 2.8).
+ *
+ * Room: ring. Letters: core/barrier.h.
+ *
+ * Buffers added before a kick are one batch: all is stored but the head of the first, and since the device cannot pass
+ * that, one release makes all of them available. Ids are not slots, because buffers may come back in another order
+ * than they went while slots are used in ring order.
+ */
+#include "ring/event.h"
+#include "ring/packed.h"
+#include "ring/vq_driver.h"
+
+struct packed_driver {
+    struct vop__driver driver;
+    struct vop__packed_desc *ring;
+    struct vop__packed_event *driver_event; /* written here */
+    const struct vop__packed_event *device_event;
+    struct vop__position next; /* next slot to make available */
+    struct vop__position used; /* next slot that will become used */
+    vop_le32 *head;            /* while unpublished > 0: the word that is held back */
+    uint32_t head_word;
+    uint32_t unpublished; /* descriptors */
+};
+
+static struct packed_driver *of(struct vop_virtqueue *vq)
+{
+    return (struct packed_driver *)vq;
+}
+
+/* All slots as if the laps before `next` were done: none is available, none is used in this lap. */
+static void reset_ring(struct packed_driver *p, uint32_t size)
+{
+    for (uint32_t i = 0; i < size; i++) {
+        bool lap = i < p->next.slot ? p->next.wrap : !p->next.wrap;
+
+        vop_store_le64(&p->ring[i].addr, 0);
+        vop_store_le32(&p->ring[i].len, 0);
+        vop_store_le32(&p->ring[i].id_flags, vop__packed_word(0, vop__packed_used(lap)));
+    }
+}
+
+static void arm_word(struct packed_driver *p, const struct vop__position *at, uint32_t mode)
+{
+    vop_store_le32(&p->driver_event->word, vop__packed_event_word(at, mode));
+}
+
+static uint32_t armed_mode(const struct vop_virtqueue *vq)
+{
+    return vq->event_idx ? VOP_EVENT_DESC : VOP_EVENT_ENABLE;
+}
+
+static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place)
+{
+    struct packed_driver *p = of(vq);
+
+    p->ring = vop_window_at(&vq->desc, 0);
+    p->driver_event = vop_window_at(&vq->driver, 0);
+    p->device_event = vop_window_at(&vq->device, 0);
+    p->next = p->used = vop__position_start(place);
+    vq->position = vop__position_word(&p->next);
+    vop__driver_start(&p->driver);
+    reset_ring(p, vq->size);
+    arm_word(p, &p->used, armed_mode(vq));
+}
+
+/* Stores a descriptor; the word that makes it available is held back for the first of a batch. */
+static void put(struct packed_driver *p, uint64_t addr, uint32_t len, uint32_t id, uint32_t flags)
+{
+    struct vop__packed_desc *desc = &p->ring[p->next.slot];
+    uint32_t word = vop__packed_word(id, flags | vop__packed_avail(p->next.wrap));
+
+    vop_store_le64(&desc->addr, addr);
+    vop_store_le32(&desc->len, len);
+    if (p->unpublished++ == 0) {
+        p->head = &desc->id_flags;
+        p->head_word = word;
+    } else {
+        vop_store_le32(&desc->id_flags, word);
+    }
+    vop__position_advance(&p->next, p->driver.vq.size, 1);
+}
+
+/* Fills the table of `id`. Only WRITE means something there (virtio 1.2, 2.8.7). */
+static uint64_t fill_table(struct packed_driver *p, uint32_t id, const struct iovec *segments, uint32_t out,
+                           uint32_t total)
+{
+    uint64_t address;
+    struct vop__packed_desc *table = vop__driver_table(&p->driver, id, &address);
+
+    for (uint32_t i = 0; i < total; i++) {
+        vop_store_le64(&table[i].addr, vop__driver_address(&p->driver, &segments[i]));
+        vop_store_le32(&table[i].len, (uint32_t)segments[i].iov_len);
+        vop_store_le32(&table[i].id_flags, vop__packed_word(0, i >= out ? VOP_DESC_F_WRITE : 0));
+    }
+    return address;
+}
+
+static int add(struct vop_virtqueue *vq, const struct iovec *segments, uint32_t out, uint32_t in, uint32_t writable,
+               void *token)
+{
+    struct packed_driver *p = of(vq);
+    struct vop__driver *d = &p->driver;
+    uint32_t total = out + in;
+    uint32_t direct = vop__driver_direct(d, total, 0); /* a list is all direct, or one table (2.8.7) */
+    uint32_t descs = direct < total ? 1 : total;
+    uint32_t id = d->free_head;
+
+    if (descs > d->free_count)
+        return -ENOSPC;
+    if (direct < total) {
+        put(p, fill_table(p, id, segments, out, total), total * 16, id, VOP_DESC_F_INDIRECT);
+    } else {
+        for (uint32_t i = 0; i < total; i++)
+            put(p, vop__driver_address(d, &segments[i]), (uint32_t)segments[i].iov_len, id,
+                (i >= out ? VOP_DESC_F_WRITE : 0) | (i + 1 < total ? VOP_DESC_F_NEXT : 0));
+    }
+    d->free_head = vq->slots[id].next;
+    vop__driver_hold(d, id, descs, writable, token);
+    return 0;
+}
+
+static bool publish(struct vop_virtqueue *vq)
+{
+    struct packed_driver *p = of(vq);
+    uint32_t count = p->unpublished;
+
+    if (count == 0)
+        return false;
+    vop__area_publish32(&vq->desc, p->head, p->head_word, 'G');
+    p->unpublished = 0;
+    p->driver.published = vq->buffers;
+    vq->position = vop__position_word(&p->next);
+    if (__builtin_expect(vq->first, 0)) {
+        vq->first = false;
+        return true;
+    }
+    vop__area_fence(&vq->desc, 'I');
+    return vop__event_packed(vop_load_le32(&p->device_event->word), vq->size, p->next.slot, p->next.wrap, count);
+}
+
+static bool look(const struct packed_driver *p, uint32_t *ret_word)
+{
+    *ret_word = vop__area_observe32(&p->driver.vq.desc, &p->ring[p->used.slot].id_flags, 'H');
+    return vop__packed_is(*ret_word, vop__packed_used(p->used.wrap));
+}
+
+static int pending(struct vop_virtqueue *vq)
+{
+    uint32_t word;
+
+    return of(vq)->driver.batch > 0 || look(of(vq), &word);
+}
+
+static int get(struct vop_virtqueue *vq, struct vop_used_buf *ret_buf)
+{
+    struct packed_driver *p = of(vq);
+    struct vop__driver *d = &p->driver;
+    uint32_t id;
+
+    if (d->batch == 0) {
+        uint32_t word, len;
+        int ret;
+
+        if (!look(p, &word))
+            return 0;
+        /* virtio 1.2, 2.8.4: without WRITE nothing was written, and len means nothing */
+        len = word >> 16 & VOP_DESC_F_WRITE ? vop_load_le32(&p->ring[p->used.slot].len) : 0;
+        ret = vop__driver_used(d, word & 0xffff, len, d->published - d->got);
+        if (ret < 0)
+            return ret;
+    }
+    id = vop__driver_next(d, ret_buf);
+    d->free_count += vq->slots[id].descs;
+    vop__position_advance(&p->used, vq->size, vq->slots[id].descs);
+    if (vq->in_order) {
+        d->oldest = vq->slots[id].next;
+    } else {
+        vq->slots[id].next = (uint16_t)d->free_head;
+        d->free_head = id;
+    }
+    return 1;
+}
+
+static void arm(struct vop_virtqueue *vq, bool delay)
+{
+    struct packed_driver *p = of(vq);
+    struct vop__position at = p->used;
+
+    /* One store of the whole structure: no reader finds a new mode beside an old slot. */
+    if (delay && vq->event_idx)
+        vop__position_advance(&at, vq->size, vop__driver_delay(vq->size - p->driver.free_count));
+    arm_word(p, &at, armed_mode(vq));
+    vop__area_flush32(&vq->driver, &p->driver_event->word, 'J');
+}
+
+static void disarm(struct vop_virtqueue *vq)
+{
+    arm_word(of(vq), &of(vq)->used, VOP_EVENT_DISABLE);
+}
+
+const struct vop__vq_ops vop__packed_driver_ops = {
+    .state_size = sizeof(struct packed_driver),
+    .start = start,
+    .add = add,
+    .get = get,
+    .publish = publish,
+    .pending = pending,
+    .arm = arm,
+    .disarm = disarm,
+};

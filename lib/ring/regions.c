@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * regions.c - the table that translates addresses on the wire to memory of this process, and back.
+ *
+ * Room: ring. No sum is formed here that the values of a caller or a peer could make wrap.
+ */
+#include "ring/regions.h"
+
+#include "core/error.h"
+
+#include <stdlib.h>
+
+/* A size of UINT64_MAX is as much as there is: a process of 32 bits has less. */
+static struct vop_region resolve(struct vop_region r)
+{
+    uint64_t here = UINTPTR_MAX - (uintptr_t)r.base, there = UINT64_MAX - r.address;
+
+    if (r.size == UINT64_MAX)
+        r.size = here < there ? here : there;
+    return r;
+}
+
+static int check(const struct vop_region *r)
+{
+    if (r->size == 0 || r->size - 1 > UINT64_MAX - r->address)
+        return vop__error(EINVAL, "region at %#llx: its size is 0, or it passes the end of the address space",
+                          (unsigned long long)r->address);
+    if (r->size > UINTPTR_MAX || (uintptr_t)r->size - 1 > UINTPTR_MAX - (uintptr_t)r->base)
+        return vop__error(EINVAL, "region at %#llx: it passes the end of this process's memory",
+                          (unsigned long long)r->address);
+    return 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t x = ((const struct vop_region *)a)->address, y = ((const struct vop_region *)b)->address;
+
+    return (x > y) - (x < y);
+}
+
+int vop__regions_init(struct vop__regions *regions, const struct vop_region *entry, size_t count)
+{
+    struct vop_region *copy;
+
+    *regions = (struct vop__regions){0};
+    if (count == 0)
+        return 0;
+    for (size_t i = 0; i < count; i++) {
+        struct vop_region r = resolve(entry[i]);
+        int ret = check(&r);
+
+        if (ret < 0)
+            return ret;
+    }
+    copy = calloc(count, sizeof(*copy));
+    if (!copy)
+        return vop__error_static(ENOMEM, "no memory for a table of regions");
+    for (size_t i = 0; i < count; i++)
+        copy[i] = resolve(entry[i]);
+    qsort(copy, count, sizeof(*copy), compare);
+    for (size_t i = 1; i < count; i++) {
+        if (copy[i].address - copy[i - 1].address < copy[i - 1].size) {
+            int ret = vop__error(EINVAL, "regions at %#llx and %#llx overlap", (unsigned long long)copy[i - 1].address,
+                                 (unsigned long long)copy[i].address);
+
+            free(copy);
+            return ret;
+        }
+    }
+    *regions = (struct vop__regions){.entry = copy, .count = count};
+    return 0;
+}
+
+void vop__regions_free(struct vop__regions *regions)
+{
+    free(regions->entry);
+    *regions = (struct vop__regions){0};
+}
+
+const struct vop_region *vop__regions_find(const struct vop__regions *regions, uint64_t address)
+{
+    size_t low = 0, high = regions->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct vop_region *r = &regions->entry[middle];
+
+        if (address < r->address)
+            high = middle;
+        else if (address - r->address >= r->size)
+            low = middle + 1;
+        else
+            return r;
+    }
+    return NULL;
+}
+
+bool vop__regions_address(const struct vop__regions *regions, const struct iovec *segment, bool write,
+                          uint64_t *ret_address)
+{
+    uintptr_t at = (uintptr_t)segment->iov_base;
+    size_t length = segment->iov_len;
+
+    if (regions->count == 0) {
+        *ret_address = at;
+        return length - 1 <= UINTPTR_MAX - at;
+    }
+    for (size_t i = 0; i < regions->count; i++) {
+        const struct vop_region *r = &regions->entry[i];
+        uintptr_t offset = at - (uintptr_t)r->base;
+
+        if (at >= (uintptr_t)r->base && offset < r->size && length <= r->size - offset) {
+            *ret_address = r->address + offset;
+            return !(write && r->flags & VOP_REGION_READ_ONLY);
+        }
+    }
+    return false;
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * split_device.c - the device of a split ring (virtio 1.2, 2.7.13 and 2.7.14, from the other side).
+ *
+ * Room: ring. Writes the device area, loads descriptors and driver area only. Letters: core/barrier.h.
+ *
+ *   completed <= taken <= seen <= published + N
+ *
+ * A head is its own handle: one that is held already and comes again is a buffer with two owners, and breaks the queue.
+ */
+#include "ring/event.h"
+#include "ring/split.h"
+#include "ring/vq_device.h"
+
+struct split_device {
+    struct vop__device device;
+    struct vop__split ring;
+    uint64_t seen;      /* available buffers, as avail.idx said last (vq.buffers were taken) */
+    uint64_t completed; /* used elements written, and skipped, up to here */
+    uint64_t published; /* of these, what the driver may know */
+};
+
+static struct split_device *of(struct vop_virtqueue *vq)
+{
+    return (struct split_device *)vq;
+}
+
+static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place)
+{
+    struct split_device *s = of(vq);
+    struct vop__split *r = &s->ring;
+
+    vop__split_place(r, vq, place);
+    vq->position = r->base;
+    for (vop_le16 *p = r->used_flags; (void *)p < (void *)r->used_ring; p++)
+        vop_store_le16(p, 0);
+    vop_store_le16(r->used_idx, r->base);
+    if (r->avail_event)
+        vop_store_le16(r->avail_event, r->base);
+}
+
+/* Loads avail.idx. A driver owns at most the N buffers that were not returned: more than that it made up. */
+static int load_avail(struct split_device *s)
+{
+    struct vop_virtqueue *vq = &s->device.vq;
+    uint16_t idx = vop__area_observe16(&vq->driver, s->ring.avail_idx, 'G');
+    uint16_t added = (uint16_t)(idx - (uint16_t)(s->ring.base + s->seen));
+
+    if (__builtin_expect(added > vq->size - (s->seen - s->published), 0))
+        return vop__vq_break(vq, "avail.idx %u says %u buffers when there is room for %llu", idx, added,
+                             (unsigned long long)(vq->size - (s->seen - s->published)));
+    s->seen += added;
+    return 0;
+}
+
+static int pending(struct vop_virtqueue *vq)
+{
+    struct split_device *s = of(vq);
+
+    if (vq->buffers == s->seen) {
+        int ret = load_avail(s);
+
+        if (ret < 0)
+            return ret;
+    }
+    return vq->buffers != s->seen;
+}
+
+static void load_desc(const struct vop__split *r, uint32_t index, struct vop__desc *ret_desc)
+{
+    const vop_le32 *w = vop__split_words(r, index);
+    uint32_t last;
+
+    ret_desc->addr = vop_load_le32(w++);
+    if (r->desc_size == 16)
+        ret_desc->addr |= (uint64_t)vop_load_le32(w++) << 32;
+    ret_desc->len = vop_load_le32(w++);
+    last = vop_load_le32(w);
+    ret_desc->flags = (uint16_t)last;
+    ret_desc->next = (uint16_t)(last >> 16);
+}
+
+/* A table is followed along `next`, like the ring. segments_max bounds a loop. */
+static int walk_table(struct vop__chain *c, const struct vop__desc *refers)
+{
+    uint32_t entries, at = 0;
+    int ret = vop__chain_table(c, refers, &entries);
+
+    while (ret == 0) {
+        struct vop__desc desc;
+
+        ret = vop__chain_entry(c, refers->addr, at, &desc);
+        if (ret < 0)
+            break;
+        if (desc.flags & VOP_DESC_F_INDIRECT)
+            return vop__vq_break(c->vq, "an indirect table inside an indirect table");
+        ret = vop__chain_add(c, &desc);
+        if (ret < 0 || !(desc.flags & VOP_DESC_F_NEXT))
+            break;
+        if (desc.next >= entries)
+            return vop__vq_break(c->vq, "next %u in an indirect table of %u", desc.next, entries);
+        at = desc.next;
+    }
+    return ret;
+}
+
+static int walk(const struct split_device *s, struct vop__chain *c, uint32_t head)
+{
+    uint32_t at = head;
+
+    for (uint32_t i = 0; i < c->vq->size; i++) {
+        struct vop__desc desc;
+        int ret;
+
+        load_desc(&s->ring, at, &desc);
+        if (desc.flags & VOP_DESC_F_INDIRECT)
+            return walk_table(c, &desc); /* virtio 1.2, 2.7.5.3: direct ones may come before it */
+        ret = vop__chain_add(c, &desc);
+        if (ret < 0 || !(desc.flags & VOP_DESC_F_NEXT))
+            return ret;
+        if (desc.next >= c->vq->size)
+            return vop__vq_break(c->vq, "next %u in a queue of %u", desc.next, c->vq->size);
+        at = desc.next;
+    }
+    return vop__vq_break(c->vq, "a chain that goes on after %u descriptors", c->vq->size);
+}
+
+static int take(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_buf)
+{
+    struct split_device *s = of(vq);
+    struct vop__chain c = {.vq = vq, .iov = iov, .iov_count = iov_count};
+    uint32_t head;
+    int ret = pending(vq);
+
+    if (ret <= 0)
+        return ret;
+    head = vop_load_le16(&s->ring.avail_ring[(s->ring.base + vq->buffers) & s->ring.mask]);
+    if (head >= vq->size)
+        return vop__vq_break(vq, "head %u in a queue of %u", head, vq->size);
+    if (vq->slots[head].state != VOP__SLOT_FREE)
+        return vop__vq_break(vq, "head %u is in flight already", head);
+    ret = walk(s, &c, head);
+    if (ret < 0)
+        return ret;
+    vop__device_hold(&s->device, head, head, 1, &c);
+    vq->position = (uint16_t)(s->ring.base + vq->buffers);
+    c.buf.handle = head;
+    *ret_buf = c.buf;
+    return 1;
+}
+
+static void untake(struct vop_virtqueue *vq, uint32_t handle)
+{
+    struct split_device *s = of(vq);
+
+    vop__device_unhold(&s->device, handle);
+    vq->position = (uint16_t)(s->ring.base + vq->buffers);
+}
+
+static void store_used(struct split_device *s, uint32_t id, uint32_t len, uint32_t buffers)
+{
+    struct vop_used_elem *elem = &s->ring.used_ring[(s->ring.base + s->completed) & s->ring.mask];
+
+    vop_store_le32(&elem->id, id);
+    vop_store_le32(&elem->len, len);
+    s->completed += buffers;
+}
+
+static void complete(struct vop_virtqueue *vq, uint32_t handle, uint32_t len)
+{
+    vq->slots[handle].state = VOP__SLOT_FREE;
+    store_used(of(vq), handle, len, 1);
+}
+
+static void keep_nothing(struct vop__device *d, uint32_t handle)
+{
+    (void)d;
+    (void)handle; /* the driver names it again */
+}
+
+static bool publish(struct vop_virtqueue *vq)
+{
+    struct split_device *s = of(vq);
+    uint16_t old = (uint16_t)(s->ring.base + s->published);
+    struct vop__batch b;
+    uint16_t idx;
+
+    while (vq->in_order && vop__device_batch(&s->device, &b, keep_nothing))
+        store_used(s, b.id, b.len, b.buffers);
+    if (s->completed == s->published)
+        return false;
+    idx = (uint16_t)(s->ring.base + s->completed);
+    vop__area_publish16(&vq->device, s->ring.used_idx, idx, 'H');
+    s->published = s->completed;
+    if (__builtin_expect(vq->first, 0)) {
+        vq->first = false;
+        return true;
+    }
+    if (s->seen == s->completed && vop__vq_feature(&vq->options, VOP_F_NOTIFY_ON_EMPTY))
+        return true;
+    vop__area_fence(&vq->device, 'J');
+    if (vq->event_idx)
+        return vop_need_event(vop_load_le16(s->ring.used_event), idx, old);
+    return !(vop_load_le16(s->ring.avail_flags) & VOP_RING_F_QUIET);
+}
+
+static void arm(struct vop_virtqueue *vq, bool delay)
+{
+    struct split_device *s = of(vq);
+    vop_le16 *word = vq->event_idx ? s->ring.avail_event : s->ring.used_flags;
+
+    (void)delay; /* nobody knows how much the driver will add */
+    vop_store_le16(word, vq->event_idx ? (uint16_t)(s->ring.base + vq->buffers) : 0);
+    vop__area_flush16(&vq->device, word, 'I');
+}
+
+static void disarm(struct vop_virtqueue *vq)
+{
+    struct split_device *s = of(vq);
+
+    /* virtio 1.2, 2.7.10.1: with EVENT_IDX flags stay 0. The index just passed is 65535 away. */
+    if (vq->event_idx)
+        vop_store_le16(s->ring.avail_event, (uint16_t)(s->ring.base + vq->buffers - 1));
+    else
+        vop_store_le16(s->ring.used_flags, VOP_RING_F_QUIET);
+}
+
+const struct vop__vq_ops vop__split_device_ops = {
+    .state_size = sizeof(struct split_device),
+    .start = start,
+    .take = take,
+    .untake = untake,
+    .complete = complete,
+    .publish = publish,
+    .pending = pending,
+    .arm = arm,
+    .disarm = disarm,
+};

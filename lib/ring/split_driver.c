@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * split_driver.c - the driver of a split ring (virtio 1.2, 2.7.13 and 2.7.14).
+ *
+ * Room: ring. Writes descriptors and driver area, loads the device area only. Letters: core/barrier.h.
+ *
+ * Free descriptors are a list in the private slots; the list that virtio draws inside the table is not in the table,
+ * since the device could write there. The head of a chain is its id.
+ */
+#include "ring/event.h"
+#include "ring/split.h"
+#include "ring/vq_driver.h"
+
+struct split_driver {
+    struct vop__driver driver;
+    struct vop__split ring;
+    uint64_t seen; /* used buffers, as used.idx said last: got <= seen <= published */
+};
+
+static struct split_driver *of(struct vop_virtqueue *vq)
+{
+    return (struct split_driver *)vq;
+}
+
+static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place)
+{
+    struct split_driver *s = of(vq);
+    struct vop__split *r = &s->ring;
+
+    vop__split_place(r, vq, place);
+    vop__driver_start(&s->driver);
+    vq->position = r->base;
+    for (uint32_t i = 0; i < vq->size; i++) {
+        vop__split_store_desc(r, i, 0, 0, 0, 0);
+        vop_store_le16(&r->avail_ring[i], 0);
+    }
+    for (vop_le16 *p = r->avail_flags; p < r->avail_ring; p++)
+        vop_store_le16(p, 0);
+    vop_store_le16(r->avail_idx, r->base);
+    if (r->used_event)
+        vop_store_le16(r->used_event, r->base);
+}
+
+/* Fills the table of id `head` with the segments from `i` on. Tables are in order, for peers that do not look at next.
+ */
+static uint64_t fill_table(struct split_driver *s, const struct iovec *segments, uint32_t i, uint32_t out,
+                           uint32_t total)
+{
+    struct vop__split table = {.desc_size = 16};
+    uint64_t address;
+
+    table.desc = vop__driver_table(&s->driver, s->driver.free_head, &address);
+    for (uint32_t entry = 0; i < total; i++, entry++) {
+        uint32_t next = i + 1 < total ? entry + 1 : 0;
+
+        vop__split_store_desc(&table, entry, vop__driver_address(&s->driver, &segments[i]),
+                              (uint32_t)segments[i].iov_len,
+                              (i >= out ? VOP_DESC_F_WRITE : 0) | (next ? VOP_DESC_F_NEXT : 0), next);
+    }
+    return address;
+}
+
+static int add(struct vop_virtqueue *vq, const struct iovec *segments, uint32_t out, uint32_t in, uint32_t writable,
+               void *token)
+{
+    struct split_driver *s = of(vq);
+    struct vop__driver *d = &s->driver;
+    uint32_t total = out + in;
+    uint32_t direct = vop__driver_direct(d, total, vq->options.indirect_after);
+    uint32_t descs = direct < total ? direct + 1 : direct;
+    uint32_t head = d->free_head, at = head;
+
+    if (descs > d->free_count)
+        return -ENOSPC;
+    for (uint32_t i = 0; i < direct; i++) {
+        uint32_t next = vq->slots[at].next;
+        uint32_t flags = i >= out ? VOP_DESC_F_WRITE : 0;
+        bool more = i + 1 < descs;
+
+        vop__split_store_desc(&s->ring, at, vop__driver_address(d, &segments[i]), (uint32_t)segments[i].iov_len,
+                              more ? flags | VOP_DESC_F_NEXT : flags, more ? next : 0);
+        at = next;
+    }
+    if (direct < total) {
+        uint64_t table = fill_table(s, segments, direct, out, total);
+
+        vop__split_store_desc(&s->ring, at, table, (total - direct) * 16, VOP_DESC_F_INDIRECT, 0);
+        at = vq->slots[at].next;
+    }
+    vop_store_le16(&s->ring.avail_ring[(s->ring.base + vq->buffers) & s->ring.mask], (uint16_t)head);
+    vop__driver_hold(d, head, descs, writable, token);
+    d->free_head = at;
+    return 0;
+}
+
+static bool publish(struct vop_virtqueue *vq)
+{
+    struct split_driver *s = of(vq);
+    uint16_t old = (uint16_t)(s->ring.base + s->driver.published);
+    uint16_t idx = (uint16_t)(s->ring.base + vq->buffers);
+
+    if (s->driver.published == vq->buffers)
+        return false;
+    vop__area_publish16(&vq->driver, s->ring.avail_idx, idx, 'G');
+    s->driver.published = vq->buffers;
+    vq->position = idx;
+    if (__builtin_expect(vq->first, 0)) {
+        vq->first = false;
+        return true;
+    }
+    vop__area_fence(&vq->driver, 'I');
+    if (vq->event_idx)
+        return vop_need_event(vop_load_le16(s->ring.avail_event), idx, old);
+    return !(vop_load_le16(s->ring.used_flags) & VOP_RING_F_QUIET);
+}
+
+/* Loads used.idx. All that is used was published and not used before: else the device made it up. */
+static int load_used(struct split_driver *s)
+{
+    uint16_t idx = vop__area_observe16(&s->driver.vq.device, s->ring.used_idx, 'H');
+    uint16_t used = (uint16_t)(idx - (uint16_t)(s->ring.base + s->seen));
+
+    if (__builtin_expect(used > s->driver.published - s->seen, 0))
+        return vop__vq_break(&s->driver.vq, "used.idx %u says %u buffers when %llu were out", idx, used,
+                             (unsigned long long)(s->driver.published - s->seen));
+    s->seen += used;
+    return 0;
+}
+
+static int pending(struct vop_virtqueue *vq)
+{
+    struct split_driver *s = of(vq);
+
+    if (s->driver.got == s->seen) {
+        int ret = load_used(s);
+
+        if (ret < 0)
+            return ret;
+    }
+    return s->driver.got != s->seen;
+}
+
+/* Puts the chain of a returned buffer at the front of the free list, along the private list only. */
+static void free_chain(struct split_driver *s, uint32_t head)
+{
+    struct vop__slot *slots = s->driver.vq.slots;
+    uint32_t tail = head;
+
+    for (uint32_t i = 1; i < slots[head].descs; i++)
+        tail = slots[tail].next;
+    slots[tail].next = (uint16_t)s->driver.free_head;
+    s->driver.free_head = head;
+}
+
+static int get(struct vop_virtqueue *vq, struct vop_used_buf *ret_buf)
+{
+    struct split_driver *s = of(vq);
+    struct vop__driver *d = &s->driver;
+    uint32_t id;
+
+    if (d->batch == 0) {
+        const struct vop_used_elem *elem = &s->ring.used_ring[(s->ring.base + d->got) & s->ring.mask];
+        int ret = pending(vq);
+
+        if (ret <= 0)
+            return ret;
+        id = vop_load_le32(&elem->id);
+        ret = vop__driver_used(d, id, vop_load_le32(&elem->len), s->seen - d->got);
+        if (ret < 0)
+            return ret;
+    }
+    id = vop__driver_next(d, ret_buf);
+    d->free_count += vq->slots[id].descs;
+    if (vq->in_order)
+        d->oldest = (id + vq->slots[id].descs) & s->ring.mask;
+    else
+        free_chain(s, id);
+    return 1;
+}
+
+static void arm(struct vop_virtqueue *vq, bool delay)
+{
+    struct split_driver *s = of(vq);
+    uint32_t more = delay ? vop__driver_delay(s->driver.published - s->driver.got) : 0;
+    vop_le16 *word = vq->event_idx ? s->ring.used_event : s->ring.avail_flags;
+
+    vop_store_le16(word, vq->event_idx ? (uint16_t)(s->ring.base + s->driver.got + more) : 0);
+    vop__area_flush16(&vq->driver, word, 'J');
+}
+
+static void disarm(struct vop_virtqueue *vq)
+{
+    struct split_driver *s = of(vq);
+
+    /* virtio 1.2, 2.7.7.1: with EVENT_IDX flags stay 0. The index just passed is 65535 away. */
+    if (vq->event_idx)
+        vop_store_le16(s->ring.used_event, (uint16_t)(s->ring.base + s->driver.got - 1));
+    else
+        vop_store_le16(s->ring.avail_flags, VOP_RING_F_QUIET);
+}
+
+const struct vop__vq_ops vop__split_driver_ops = {
+    .state_size = sizeof(struct split_driver),
+    .start = start,
+    .add = add,
+    .get = get,
+    .publish = publish,
+    .pending = pending,
+    .arm = arm,
+    .disarm = disarm,
+};

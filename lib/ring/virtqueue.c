@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * virtqueue.c - the calls of <vopipc/virtqueue.h>: what is the same for every format, before and behind its operations.
+ *
+ * Room: ring. Theory of operation: ring/virtqueue.h.
+ */
+#include "ring/virtqueue.h"
+#include "ring/vq_device.h"
+#include "ring/vq_driver.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct vop__vq_ops *const operations[][2] = {
+    /* layout             driver                   device */
+    [VOP_RING_SPLIT] = {&vop__split_driver_ops, &vop__split_device_ops},
+    [VOP_RING_PACKED] = {&vop__packed_driver_ops, &vop__packed_device_ops},
+    [VOP_RING_LEGACY] = {&vop__split_driver_ops, &vop__split_device_ops},
+    [VOP_RING_2009] = {&vop__split_driver_ops, &vop__split_device_ops},
+};
+
+/* ---- Life ---- */
+
+/* A fence is between areas: if one of them is device memory, all are taken for it. */
+static bool is_platform(const struct vop_virtqueue_options *o)
+{
+    const struct vop_virtqueue_place *p = &o->place;
+
+    return (p->desc.flags | p->driver.flags | p->device.flags | p->tables.flags) & VOP_AREA_PLATFORM ||
+           vop__vq_feature(o, VOP_F_ORDER_PLATFORM);
+}
+
+static struct vop_window window_of(const struct vop_virtqueue_options *o, const struct vop_area *area)
+{
+    return (struct vop_window){
+        .base = area->base,
+        .size = area->size,
+        .flags = (area->flags & VOP_AREA_POSTED ? (unsigned)VOP_WINDOW_POSTED : 0) |
+                 (is_platform(o) ? (unsigned)VOP_WINDOW_PLATFORM : 0),
+    };
+}
+
+static void place_tables(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place)
+{
+    size_t descs = place->tables.size / 16;
+    size_t entries = place->tables_entries != 0 ? place->tables_entries : descs / place->size;
+    size_t count = entries == 0 ? 0 : descs / entries;
+
+    if (!vq->indirect || count == 0)
+        entries = count = 0;
+    vq->tables = window_of(&vq->options, &place->tables);
+    vq->tables_address = place->tables_address;
+    vq->tables_entries = (uint32_t)(entries < 32768 ? entries : 32768);
+    vq->tables_count = (uint32_t)(count < place->size ? count : place->size);
+}
+
+/* Begins anew in a checked place, with `slots` of its size. */
+static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place, struct vop__slot *slots)
+{
+    const struct vop__vq_ops *ops = vq->ops;
+    struct vop_virtqueue_options o = vq->options;
+    struct vop__regions regions = vq->regions;
+
+    o.place = *place;
+    memset(vq, 0, ops->state_size);
+    *vq = (struct vop_virtqueue){
+        .ops = ops,
+        .slots = slots,
+        .size = place->size,
+        .segments_max = o.segments_max != 0 ? o.segments_max : place->size,
+        .bytes_max = o.bytes_max,
+        .in_order = vop__vq_feature(&o, VOP_F_IN_ORDER),
+        .event_idx = vop__vq_feature(&o, VOP_F_EVENT_IDX),
+        .indirect = vop__vq_feature(&o, VOP_F_INDIRECT_DESC),
+        .first = true,
+        .armed = true,
+        .desc = window_of(&o, &place->desc),
+        .driver = window_of(&o, &place->driver),
+        .device = window_of(&o, &place->device),
+        .regions = regions,
+        .options = o,
+    };
+    place_tables(vq, place);
+    ops->start(vq, place);
+}
+
+int vop_virtqueue_new(const struct vop_virtqueue_options *options, vop_virtqueue **ret_vq)
+{
+    struct vop_virtqueue_options o;
+    struct vop_virtqueue *vq;
+    struct vop__slot *slots;
+    int ret = vop__vq_options_resolve(options, &o);
+
+    if (ret == 0)
+        ret = vop__vq_place_check(&o, &o.place);
+    if (ret < 0)
+        return ret;
+    ret = -ENOMEM;
+    slots = calloc(o.place.size, sizeof(*slots));
+    if (!slots)
+        goto err_slots;
+    vq = calloc(1, operations[o.layout][o.role - 1]->state_size);
+    if (!vq)
+        goto err_vq;
+    ret = vop__regions_init(&vq->regions, o.regions, o.region_count);
+    if (ret < 0)
+        goto err_regions;
+    vq->ops = operations[o.layout][o.role - 1];
+    vq->options = o;
+    vq->options.regions = NULL; /* the caller's; ours is the copy */
+    start(vq, &o.place, slots);
+    *ret_vq = vq;
+    return 0;
+
+err_regions:
+    free(vq);
+err_vq:
+    free(slots);
+err_slots:
+    return ret == -ENOMEM ? vop__error_static(ENOMEM, "no memory for the state of a queue") : ret;
+}
+
+void vop_virtqueue_free(vop_virtqueue *vq)
+{
+    if (!vq)
+        return;
+    vop__regions_free(&vq->regions);
+    free(vq->slots);
+    free(vq);
+}
+
+void vop_virtqueue_shutdown(vop_virtqueue *vq)
+{
+    vq->stopped = true;
+}
+
+int vop_virtqueue_detach_buf(vop_virtqueue *vq, void **ret_token)
+{
+    if (vq->options.role != VOP_VIRTQUEUE_DRIVER)
+        return vop__error_static(EOPNOTSUPP, "only a driver has buffers to detach");
+    if (!vq->stopped)
+        return vop__error_static(EBUSY, "the device may still use the buffers: shut the queue down first");
+    for (; vq->detach_at < vq->size; vq->detach_at++) {
+        struct vop__slot *slot = &vq->slots[vq->detach_at];
+
+        if (slot->state == VOP__SLOT_HELD) {
+            slot->state = VOP__SLOT_FREE;
+            vq->in_flight--;
+            *ret_token = slot->token;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int vop_virtqueue_reset(vop_virtqueue *vq, const struct vop_virtqueue_place *place)
+{
+    struct vop_virtqueue_place p = *place;
+    struct vop__slot *slots;
+    int ret;
+
+    if (vq->options.role == VOP_VIRTQUEUE_DRIVER && vq->in_flight != 0)
+        return vop__error(EBUSY, "%u buffers are still in the queue: detach them first", vq->in_flight);
+    vq->stopped = true;
+    ret = vop__vq_place_check(&vq->options, &p);
+    if (ret < 0)
+        return ret;
+    slots = calloc(p.size, sizeof(*slots));
+    if (!slots)
+        return vop__error_static(ENOMEM, "no memory for the state of a queue");
+    free(vq->slots);
+    start(vq, &p, slots);
+    return 0;
+}
+
+/* ---- Health ---- */
+
+int vop__vq_break(struct vop_virtqueue *vq, const char *format, ...)
+{
+    char line[160];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    if (!vq->broken) {
+        vq->broken = true;
+        if (vq->options.events && vq->options.events->broken)
+            vq->options.events->broken(vq->options.context, vq);
+    }
+    return vop__error(EPROTO, "queue %u: peer broke the protocol: %s", vq->options.index, line);
+}
+
+static __attribute__((noinline, cold)) int why_not(const struct vop_virtqueue *vq)
+{
+    if (vq->stopped)
+        return vop__error_static(ESHUTDOWN, "the queue is shut down");
+    if (vq->broken)
+        return vop__error_static(EPROTO, "the queue is broken");
+    return vop__error_static(EOPNOTSUPP, "this call belongs to the other role of a queue");
+}
+
+/* Alive, and of a role that has the operation `entry`. */
+#define usable(vq, entry) __builtin_expect(!(vq)->stopped && !(vq)->broken && (vq)->ops->entry != NULL, 1)
+
+int vop_virtqueue_error(const vop_virtqueue *vq)
+{
+    return vq->broken ? -EPROTO : 0;
+}
+
+void vop_virtqueue_fail(vop_virtqueue *vq, const char *reason)
+{
+    (void)vop__vq_break(vq, "%s", reason);
+}
+
+void vop_virtqueue_info(const vop_virtqueue *vq, struct vop_virtqueue_info *ret_info, size_t info_size)
+{
+    bool driver = vq->options.role == VOP_VIRTQUEUE_DRIVER;
+    struct vop_virtqueue_info info = {
+        .size = vq->size,
+        .in_flight = vq->in_flight,
+        .free_descs = driver ? vop__driver_of_const(vq)->free_count : 0,
+        .position = vq->position,
+        .broken = vq->broken,
+        .needs_reset = vq->broken && !driver,
+        .buffers = vq->buffers,
+        .notified = vq->notified,
+        .clamped = vq->clamped,
+    };
+
+    memset(ret_info, 0, info_size);
+    memcpy(ret_info, &info, info_size < sizeof(info) ? info_size : sizeof(info));
+}
+
+/* ---- Notifying ---- */
+
+static int notify(struct vop_virtqueue *vq)
+{
+    const struct vop_virtqueue_events *events = vq->options.events;
+    uint32_t value = vq->options.index & 0xffff;
+    int ret;
+
+    if (vq->options.role == VOP_VIRTQUEUE_DRIVER && vop__vq_feature(&vq->options, VOP_F_NOTIFICATION_DATA))
+        value |= (uint32_t)vq->position << 16;
+    vq->notified++;
+    ret = events && events->notify ? events->notify(vq->options.context, value) : 0;
+    return ret < 0 ? ret : 1;
+}
+
+static int publish(struct vop_virtqueue *vq)
+{
+    return vq->ops->publish(vq) ? notify(vq) : 0;
+}
+
+int vop_virtqueue_kick(vop_virtqueue *vq)
+{
+    return usable(vq, add) ? publish(vq) : why_not(vq);
+}
+
+int vop_virtqueue_call(vop_virtqueue *vq)
+{
+    return usable(vq, take) ? publish(vq) : why_not(vq);
+}
+
+/* ---- Driver role ---- */
+
+int vop_virtqueue_add_buf(vop_virtqueue *vq, const struct iovec *segments, unsigned out, unsigned in, void *token)
+{
+    uint32_t writable;
+    int ret;
+
+    if (!usable(vq, add))
+        return why_not(vq);
+    ret = vop__driver_check(vq, segments, out, in, &writable);
+    if (ret < 0)
+        return ret;
+    ret = vq->ops->add(vq, segments, out, in, writable, token);
+    if (__builtin_expect(ret < 0, 0)) {
+        (void)publish(vq); /* the seed's rule: a full queue is kicked */
+        return vop__error_static(ENOSPC, "the queue is full: get buffers first");
+    }
+    return 0;
+}
+
+int vop_virtqueue_get_buf(vop_virtqueue *vq, void **ret_token, uint32_t *ret_len)
+{
+    struct vop_used_buf buf = {0};
+    int ret;
+
+    if (!usable(vq, get))
+        return why_not(vq);
+    ret = vq->ops->get(vq, &buf);
+    if (ret > 0) {
+        *ret_token = buf.token;
+        if (ret_len)
+            *ret_len = buf.len;
+    }
+    return ret;
+}
+
+int vop_virtqueue_get_bufs(vop_virtqueue *vq, struct vop_used_buf *ret_bufs, unsigned max)
+{
+    unsigned count = 0;
+    int ret;
+
+    if (!usable(vq, get))
+        return why_not(vq);
+    while (count < max && count < INT32_MAX) {
+        ret = vq->ops->get(vq, &ret_bufs[count]);
+        if (ret <= 0)
+            return count > 0 ? (int)count : ret;
+        count++;
+    }
+    return (int)count;
+}
+
+/* ---- Device role ---- */
+
+int vop_virtqueue_take(vop_virtqueue *vq, struct iovec *iov, unsigned iov_count, struct vop_taken_buf *ret_buf)
+{
+    return usable(vq, take) ? vq->ops->take(vq, iov, iov_count, ret_buf) : why_not(vq);
+}
+
+int vop_virtqueue_untake(vop_virtqueue *vq, uint32_t handle)
+{
+    if (!usable(vq, take))
+        return why_not(vq);
+    if (handle >= vq->size || vq->slots[handle].state != VOP__SLOT_HELD || vq->slots[handle].seq + 1 != vq->buffers)
+        return vop__error(EINVAL, "buffer %u is not the last one taken", handle);
+    vq->ops->untake(vq, handle);
+    return 0;
+}
+
+int vop_virtqueue_complete(vop_virtqueue *vq, uint32_t handle, uint32_t len)
+{
+    struct vop__slot *slot;
+
+    if (!usable(vq, take))
+        return why_not(vq);
+    if (handle >= vq->size || vq->slots[handle].state != VOP__SLOT_HELD)
+        return vop__error(EINVAL, "there is no buffer %u to complete", handle);
+    slot = &vq->slots[handle];
+    if (len > slot->writable)
+        return vop__error(EINVAL, "%u bytes do not fit into the %u writable ones", len, slot->writable);
+    slot->len = len;
+    vq->in_flight--;
+    if (vq->in_order)
+        slot->state = VOP__SLOT_DONE; /* its turn comes when all before it are done */
+    else
+        vq->ops->complete(vq, handle, len);
+    return 0;
+}
+
+/* ---- Waiting ---- */
+
+void vop_virtqueue_disable(vop_virtqueue *vq)
+{
+    if (vq->stopped || vq->broken || !vq->armed)
+        return;
+    vq->armed = false;
+    vq->ops->disarm(vq);
+}
+
+/* Publishes, arms, looks again: 1 armed, 0 there is something, or an error. */
+static int arm(struct vop_virtqueue *vq, bool delay)
+{
+    int ret = publish(vq);
+
+    if (ret < 0)
+        return ret;
+    vq->armed = true;
+    vq->ops->arm(vq, delay);
+    ret = vq->ops->pending(vq);
+    return ret < 0 ? ret : !ret;
+}
+
+static int restart(struct vop_virtqueue *vq, bool delay)
+{
+    int ret = usable(vq, pending) ? arm(vq, delay) : why_not(vq);
+
+    if (ret == 0)
+        vop_virtqueue_disable(vq);
+    return ret;
+}
+
+int vop_virtqueue_restart(vop_virtqueue *vq)
+{
+    return restart(vq, false);
+}
+
+int vop_virtqueue_restart_delayed(vop_virtqueue *vq)
+{
+    return restart(vq, true);
+}
+
+int vop_virtqueue_notified(vop_virtqueue *vq)
+{
+    const struct vop_virtqueue_events *events = vq->options.events;
+
+    for (uint32_t round = 0; round < vq->options.callbacks_max; round++) {
+        int ret = usable(vq, pending) ? (vq->armed ? vq->ops->pending(vq) : 0) : why_not(vq);
+
+        if (ret < 0 || !vq->armed)
+            return ret;
+        if (ret == 0) {
+            /* Whoever polled meanwhile has gone past the event: without a new one nothing would ever notify. */
+            ret = arm(vq, false);
+            if (ret != 0)
+                return ret < 0 ? ret : 0;
+        }
+        if (!events || !events->callback)
+            return 1;
+        if (!events->callback(vq->options.context, vq))
+            vop_virtqueue_disable(vq);
+    }
+    return usable(vq, pending) ? vq->armed : why_not(vq);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * virtqueue.h - what the engines of all formats and roles have in common.
+ *
+ * Room: ring. Theory of operation
+ *
+ *     <vopipc/virtqueue.h>             checks the role and the queue's state, then calls through
+ *       virtqueue.c                    the queue's const table of operations
+ *         |
+ *         +- split_driver.c  packed_driver.c      over  vq_driver.{h,c}   (tokens, ids, lengths, in-order batches)
+ *         +- split_device.c  packed_device.c      over  vq_device.{h,c}   (handles, in-order batches, chains)
+ *
+ * Ring state lies apart from ring memory. A side decides from private state only: what it wrote it never loads again,
+ * and what the peer wrote it loads once for each decision, checks, and uses from the private copy. An entry of the slot
+ * array is the private record of one buffer in flight; it is all that a returned id is checked against and all that
+ * freeing walks.
+ *
+ * All counters of buffers are 64 bits wide and never wrap; the 16-bit indexes on the wire are made from them.
+ *
+ * A violation breaks the queue (vop__vq_break): from then on every call returns -EPROTO and touches no shared word.
+ */
+#ifndef VOP_RING_VIRTQUEUE_H
+#define VOP_RING_VIRTQUEUE_H
+
+#include "core/error.h"
+#include "core/window.h"
+#include "ring/regions.h"
+
+#include <vopipc/virtqueue.h>
+
+enum vop__slot_state {
+    VOP__SLOT_FREE = 0,
+    VOP__SLOT_HELD = 1, /* driver: added, not returned. device: taken, not completed */
+    VOP__SLOT_DONE = 2, /* device with IN_ORDER: completed, but not yet its turn */
+};
+
+/** Private record of a buffer. Driver: indexed by the id it used. Device: by the handle it gave to the application. */
+struct vop__slot {
+    void *token;       /* driver */
+    uint64_t seq;      /* how many buffers were added, or taken, before this one */
+    uint32_t writable; /* bytes that the device may write */
+    uint32_t len;      /* device: bytes it wrote */
+    uint16_t descs;    /* descriptors it takes in the ring */
+    uint16_t next;     /* the free list: of descriptors (split driver), of ids or handles (packed) */
+    uint16_t id;       /* device: what the used element says */
+    uint16_t order;    /* device with IN_ORDER: a column of its own, the handles in the order they were taken */
+    uint8_t state;     /* enum vop__slot_state */
+};
+
+/**
+ * One format in one role. No entry blocks; the caller of the queue locks. The queue is alive and the role is right when
+ * an entry is called (virtqueue.c), and entries of the other role are NULL. -EPROTO: the queue broke.
+ */
+struct vop__vq_ops {
+    size_t state_size; /* bytes of the struct that begins with struct vop_virtqueue */
+    /** Initialises state and every shared word this role writes. The state behind struct vop_virtqueue is zero. */
+    void (*start)(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place);
+    /** Driver. The segments are checked; `writable` is the sum of those the device writes. 0, -ENOSPC. */
+    int (*add)(struct vop_virtqueue *vq, const struct iovec *segments, uint32_t out, uint32_t in, uint32_t writable,
+               void *token);
+    /** Driver. 1, 0, -EPROTO. */
+    int (*get)(struct vop_virtqueue *vq, struct vop_used_buf *ret_buf);
+    /** Device. 1, 0, -ENOBUFS, -EPROTO. */
+    int (*take)(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_buf);
+    /** Device. `handle` is held and was the last taken. */
+    void (*untake)(struct vop_virtqueue *vq, uint32_t handle);
+    /** Device, without IN_ORDER. `handle` is held and `len` is possible. */
+    void (*complete)(struct vop_virtqueue *vq, uint32_t handle, uint32_t len);
+    /** Makes visible what was added or completed. True: the peer wants to be notified. */
+    bool (*publish)(struct vop_virtqueue *vq);
+    /** Looks whether there is something to get or take: 1, 0, -EPROTO. */
+    int (*pending)(struct vop_virtqueue *vq);
+    /** Asks the peer to notify after `delay` more than the next, and fences for the look that follows. */
+    void (*arm)(struct vop_virtqueue *vq, bool delay);
+    /** Asks the peer not to notify. */
+    void (*disarm)(struct vop_virtqueue *vq);
+};
+
+extern const struct vop__vq_ops vop__split_driver_ops;
+extern const struct vop__vq_ops vop__split_device_ops;
+extern const struct vop__vq_ops vop__packed_driver_ops;
+extern const struct vop__vq_ops vop__packed_device_ops;
+
+/** The part of a queue that no format and no role changes. Each engine's state begins with it. */
+struct vop_virtqueue {
+    const struct vop__vq_ops *ops;
+    struct vop__slot *slots; /* N */
+    uint32_t size;           /* N */
+    uint32_t segments_max;
+    uint32_t bytes_max;
+    bool in_order;
+    bool event_idx;
+    bool indirect;
+    bool first;   /* the next publication notifies without asking */
+    bool armed;   /* this side wants notifications */
+    bool stopped; /* shut down */
+    bool broken;
+    uint16_t position; /* next to make available or to take, as in struct vop_virtqueue_place */
+
+    struct vop_window desc;   /* areas */
+    struct vop_window driver; /* ... */
+    struct vop_window device; /* ... */
+
+    struct vop__regions regions;
+
+    struct vop_window tables; /* driver: memory for indirect tables */
+    uint64_t tables_address;
+    uint32_t tables_entries; /* in each; 0: no tables */
+    uint32_t tables_count;   /* ids below this have one */
+
+    uint32_t in_flight; /* buffers held */
+    uint64_t buffers;   /* added or taken since the start */
+    uint64_t notified;
+    uint64_t clamped;
+    uint32_t detach_at; /* where detaching goes on */
+
+    struct vop_virtqueue_options options; /* resolved; its place is the present one */
+};
+
+/** Breaks the queue and says why. Returns -EPROTO. */
+int vop__vq_break(struct vop_virtqueue *vq, const char *format, ...) __attribute__((format(printf, 2, 3), cold));
+
+/** Copies options of an older or newer caller, fills in defaults and judges them, all but the place. */
+int vop__vq_options_resolve(const struct vop_virtqueue_options *options, struct vop_virtqueue_options *ret_options);
+
+/** Judges a place for a queue made with (resolved) options. */
+int vop__vq_place_check(const struct vop_virtqueue_options *options, const struct vop_virtqueue_place *place);
+
+static inline bool vop__vq_feature(const struct vop_virtqueue_options *options, unsigned bit)
+{
+    return options->features[bit / 32] >> (bit % 32) & 1;
+}
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vq_device.c - what a device does alike in both formats: turns chains into iovecs, keeps handles, completes in order.
+ *
+ * Room: ring.
+ */
+#include "ring/vq_device.h"
+
+/* ---- Chains ---- */
+
+static int add_piece(struct vop__chain *c, const struct vop_region *r, uint64_t addr, uint32_t len)
+{
+    if (c->iov_used == c->iov_count)
+        return vop__error(ENOBUFS, "a buffer takes more than %u iovecs", c->iov_count);
+    c->iov[c->iov_used++] = (struct iovec){.iov_base = vop__region_at(r, addr), .iov_len = len};
+    if (c->writing)
+        c->buf.writable++;
+    else
+        c->buf.readable++;
+    return 0;
+}
+
+int vop__chain_add(struct vop__chain *c, const struct vop__desc *desc)
+{
+    uint64_t addr = desc->addr;
+    uint32_t len = desc->len;
+    bool write = desc->flags & VOP_DESC_F_WRITE;
+
+    if (++c->segments > c->vq->segments_max)
+        return vop__vq_break(c->vq, "a buffer of more than %u segments", c->vq->segments_max);
+    if (c->writing && !write)
+        return vop__vq_break(c->vq, "a readable segment behind a writable one");
+    c->writing = write;
+    if (len == 0)
+        return 0; /* nobody will touch it, wherever it is */
+    if (len > c->vq->bytes_max - c->buf.readable_bytes - c->buf.writable_bytes)
+        return vop__vq_break(c->vq, "a buffer of more than %u bytes", c->vq->bytes_max);
+    if (len - 1 > UINT64_MAX - addr)
+        return vop__vq_break(c->vq, "a segment of %u bytes at %#llx wraps", len, (unsigned long long)addr);
+    *(write ? &c->buf.writable_bytes : &c->buf.readable_bytes) += len;
+    while (len > 0) {
+        const struct vop_region *r = vop__regions_find(&c->vq->regions, addr);
+        uint32_t piece;
+        int ret;
+
+        if (!r || (write && r->flags & VOP_REGION_READ_ONLY))
+            return vop__vq_break(c->vq, "a segment at %#llx, where %s", (unsigned long long)addr,
+                                 r ? "nothing may be written" : "there is no memory");
+        piece = vop__region_rest(r, addr) < len ? (uint32_t)vop__region_rest(r, addr) : len;
+        ret = add_piece(c, r, addr, piece);
+        if (ret < 0)
+            return ret;
+        addr += piece;
+        len -= piece;
+    }
+    return 0;
+}
+
+/* ---- Indirect tables ---- */
+
+int vop__chain_table(struct vop__chain *c, const struct vop__desc *desc, uint32_t *ret_entries)
+{
+    if (!c->vq->indirect)
+        return vop__vq_break(c->vq, "an indirect descriptor, which was not negotiated");
+    if (desc->flags & VOP_DESC_F_NEXT)
+        return vop__vq_break(c->vq, "an indirect descriptor that goes on");
+    if (desc->len == 0 || desc->len % 16 != 0)
+        return vop__vq_break(c->vq, "an indirect table of %u bytes", desc->len);
+    if (desc->len - 1 > UINT64_MAX - desc->addr)
+        return vop__vq_break(c->vq, "an indirect table at %#llx wraps", (unsigned long long)desc->addr);
+    *ret_entries = desc->len / 16;
+    return 0;
+}
+
+/* Byte by byte, through as many regions as it takes: for an entry that is not aligned, or crosses regions. */
+static bool copy_bytes(const struct vop_virtqueue *vq, uint64_t addr, uint8_t bytes[16])
+{
+    for (unsigned i = 0; i < 16; i++) {
+        const struct vop_region *r = vop__regions_find(&vq->regions, addr + i);
+
+        if (!r)
+            return false;
+        bytes[i] = vop_load_u8(vop__region_at(r, addr + i));
+    }
+    return true;
+}
+
+static uint32_t word_of(const uint8_t bytes[4])
+{
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
+int vop__chain_entry(struct vop__chain *c, uint64_t table, uint32_t index, struct vop__desc *ret_desc)
+{
+    uint64_t addr = table + (uint64_t)index * 16; /* inside a table that does not wrap */
+    const struct vop_region *r = vop__regions_find(&c->vq->regions, addr);
+    uint32_t word[4];
+
+    if (r && vop__region_rest(r, addr) >= 16 && (uintptr_t)vop__region_at(r, addr) % 4 == 0) {
+        const vop_le32 *p = vop__region_at(r, addr);
+
+        for (unsigned i = 0; i < 4; i++)
+            word[i] = vop_load_le32(&p[i]);
+    } else {
+        uint8_t bytes[16];
+
+        if (!copy_bytes(c->vq, addr, bytes))
+            return vop__vq_break(c->vq, "an indirect table at %#llx, where there is no memory",
+                                 (unsigned long long)addr);
+        for (unsigned i = 0; i < 4; i++)
+            word[i] = word_of(&bytes[4 * (size_t)i]);
+    }
+    ret_desc->addr = (uint64_t)word[1] << 32 | word[0];
+    ret_desc->len = word[2];
+    ret_desc->flags = (uint16_t)word[3];
+    ret_desc->next = (uint16_t)(word[3] >> 16);
+    return 0;
+}
+
+/* ---- Buffers held ---- */
+
+static uint32_t order_entry(const struct vop__device *d, uint32_t i)
+{
+    uint32_t at = d->order_at + i;
+
+    return at < d->vq.size ? at : at - d->vq.size;
+}
+
+void vop__device_hold(struct vop__device *d, uint32_t handle, uint32_t id, uint32_t descs, const struct vop__chain *c)
+{
+    struct vop__slot *slot = &d->vq.slots[handle];
+
+    slot->seq = d->vq.buffers++;
+    slot->writable = c->buf.writable_bytes;
+    slot->descs = (uint16_t)descs;
+    slot->id = (uint16_t)id;
+    slot->state = VOP__SLOT_HELD;
+    d->vq.in_flight++;
+    if (d->vq.in_order)
+        d->vq.slots[order_entry(d, d->order_count++)].order = (uint16_t)handle;
+}
+
+void vop__device_unhold(struct vop__device *d, uint32_t handle)
+{
+    d->vq.slots[handle].state = VOP__SLOT_FREE;
+    d->vq.buffers--;
+    d->vq.in_flight--;
+    if (d->vq.in_order)
+        d->order_count--;
+}
+
+bool vop__device_batch(struct vop__device *d, struct vop__batch *ret_batch,
+                       void (*free_handle)(struct vop__device *d, uint32_t handle))
+{
+    struct vop__batch b = {0};
+
+    while (d->order_count > 0) {
+        uint32_t handle = d->vq.slots[d->order_at].order;
+        struct vop__slot *slot = &d->vq.slots[handle];
+
+        if (slot->state != VOP__SLOT_DONE)
+            break;
+        slot->state = VOP__SLOT_FREE;
+        d->order_at = order_entry(d, 1);
+        d->order_count--;
+        b.id = slot->id;
+        b.len = slot->len;
+        b.buffers++;
+        b.descs += slot->descs;
+        free_handle(d, handle);
+        if (slot->len != slot->writable)
+            break; /* virtio 1.2, 2.7.9: what is skipped is completely used */
+    }
+    *ret_batch = b;
+    return b.buffers > 0;
+}

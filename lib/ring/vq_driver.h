@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vq_driver.h - what a driver does alike in both formats: checks buffers, keeps tokens, believes no returned id.
+ *
+ * Room: ring.
+ *
+ *   got <= published <= added,   added - got = in flight
+ *
+ * An id names a buffer while it is in flight. Ids (packed) or descriptors (split, where the id is the head) come from a
+ * free list inside the slots. At the start it runs through all of them in ring order, in a circle. With IN_ORDER it is
+ * never relinked: buffers come back in the order they went, so the circle itself is the order that virtio wants.
+ */
+#ifndef VOP_RING_VQ_DRIVER_H
+#define VOP_RING_VQ_DRIVER_H
+
+#include "ring/virtqueue.h"
+
+struct vop__driver {
+    struct vop_virtqueue vq;
+    uint64_t published;  /* buffers that the device may know (vq.buffers were added) */
+    uint64_t got;        /* buffers returned to the application. With IN_ORDER: the seq of the oldest in flight */
+    uint32_t free_count; /* descriptors */
+    uint32_t free_head;  /* first of the free list */
+    uint32_t oldest;     /* IN_ORDER: id of the buffer that comes back next */
+    uint32_t batch;      /* buffers of the used element last loaded that are still to be returned */
+    uint32_t batch_id;   /* the last of them */
+    uint32_t batch_len;
+};
+
+static inline struct vop__driver *vop__driver_of(struct vop_virtqueue *vq)
+{
+    return (struct vop__driver *)vq;
+}
+
+static inline const struct vop__driver *vop__driver_of_const(const struct vop_virtqueue *vq)
+{
+    return (const struct vop__driver *)vq;
+}
+
+/** Makes the circle of free ids. */
+void vop__driver_start(struct vop__driver *d);
+
+/** 0 and the writable bytes if a buffer may be added, else -EINVAL. */
+int vop__driver_check(const struct vop_virtqueue *vq, const struct iovec *segments, unsigned out, unsigned in,
+                      uint32_t *ret_writable);
+
+/** Of `total` segments, how many go into the ring itself; the rest goes into the table of `free_head`. */
+uint32_t vop__driver_direct(const struct vop__driver *d, uint32_t total, uint32_t after);
+
+/** What the device calls a segment; it was checked. */
+static inline uint64_t vop__driver_address(const struct vop__driver *d, const struct iovec *segment)
+{
+    uint64_t address = 0;
+
+    (void)vop__regions_address(&d->vq.regions, segment, false, &address);
+    return address;
+}
+
+/** First byte of the table of an id, here and for the device. */
+static inline void *vop__driver_table(const struct vop__driver *d, uint32_t id, uint64_t *ret_address)
+{
+    size_t offset = (size_t)id * d->vq.tables_entries * 16;
+
+    *ret_address = d->vq.tables_address + offset;
+    return vop_window_at(&d->vq.tables, offset);
+}
+
+/** Records the buffer `id` as in flight. */
+static inline void vop__driver_hold(struct vop__driver *d, uint32_t id, uint32_t descs, uint32_t writable, void *token)
+{
+    struct vop__slot *slot = &d->vq.slots[id];
+
+    slot->token = token;
+    slot->seq = d->vq.buffers++;
+    slot->writable = writable;
+    slot->descs = (uint16_t)descs;
+    slot->state = VOP__SLOT_HELD;
+    d->free_count -= descs;
+    d->vq.in_flight++;
+}
+
+/**
+ * Takes a used element, loaded once, for what it is: 0, or -EPROTO if `id` is not in flight and published, or if it
+ * stands for more buffers than `limit`. With IN_ORDER it stands for all buffers up to `id` (virtio 1.2, 2.7.9).
+ */
+int vop__driver_used(struct vop__driver *d, uint32_t id, uint32_t len, uint64_t limit);
+
+/** Returns the next buffer of the batch and says its id. The caller frees its descriptors. */
+uint32_t vop__driver_next(struct vop__driver *d, struct vop_used_buf *ret_buf);
+
+/** Buffers in flight that may go by before a delayed notification: three quarters of `count`. */
+static inline uint32_t vop__driver_delay(uint64_t count)
+{
+    return (uint32_t)(count * 3 / 4);
+}
+
+#endif
