@@ -126,8 +126,9 @@ uint64_t vop_net_hdr_features(const struct vop_net_hdr *hdr);
 
 /**
  * Checks a header that a peer wrote: is it legal, and does it keep to what was offered? Besides the rules of virtio
- * 1.2, 5.1.6.2 and 5.1.6.4 it refuses what a Linux TAP refuses or stumbles over: a checksum that begins inside the
- * Ethernet header, GSO whose checksum fields are not those of TCP or UDP, gso_size 0xffff, too many UDP segments.
+ * 1.2, 5.1.6.2 and 5.1.6.4 it refuses what a Linux TAP refuses or stumbles over: a checksum that begins
+ * before the end of the shortest IP header, GSO whose checksum fields are not those of TCP or UDP, gso_size 0xffff, too
+ * many UDP segments.
  *
  * hdr        a private copy: the peer may change its own at any time
  * frame_len  bytes of the frame behind the header. The upper limit is the caller's, who knows the MTU
@@ -165,7 +166,7 @@ void vop_net_hdr_clean(struct vop_net_hdr *hdr, size_t frame_len, uint64_t featu
  * hdr        private copy, rewritten
  *
  * Returns 0, or, with frame and header untouched,
- *   -EBADMSG   the checksum is not inside the frame. Drop the frame.
+ *   -EBADMSG   the checksum is not where one can be in this frame (vop_net_hdr_check()). Drop the frame.
  *   -EINVAL    the header is of a GSO frame, which has one checksum for each segment. Use vop_net_segment_begin().
  *
  * virtio 1.2, 5.1.6.2 and 5.1.6.4.

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * segment.c - cuts one large TCP or UDP frame into frames of a size that its receiver takes.
+ *
+ * Room: net. Theory of operation: begin() copies the headers into the segmenter, once, and parses that copy, so that
+ * whoever shares the frame's memory cannot change a length between its check and its use. next() patches the copy for
+ * the segment at hand and points at the payload in place.
+ *
+ * Checksums. The frame carries the sum of its pseudo header in the checksum field (virtio 1.2, 5.1.6.2). begin() takes
+ * the length out of it once, which leaves the sum of addresses and protocol; each segment adds its own length. So no
+ * address is looked at, and a routing header, whose last hop is the address that counts, needs no code.
+ *
+ *   pseudo = field - length of the whole L4 packet           (one's complement)
+ *   field of a segment = pseudo + its L4 length              if the receiver finishes checksums, else
+ *                      = ~(that + L4 header with 0 in the field + payload)
+ */
+#include "core/le.h"
+#include "net/parse.h"
+#include "net/sum.h"
+
+#include <vopipc/net.h>
+
+#include <errno.h>
+#include <string.h>
+
+#define IP_LEN_MAX 65535u
+#define PAYLOAD_MAX 65535u
+
+#define TCP_SEQ 4
+#define TCP_FLAGS 13
+#define TCP_FIN 0x01u
+#define TCP_PSH 0x08u
+#define TCP_CWR 0x80u
+#define TCP_CHECKSUM 16
+#define UDP_LENGTH 4
+#define UDP_CHECKSUM 6
+
+/* Is the frame of the kind that its header says? */
+static bool kind_matches(const struct vop__net_layout *layout, const struct vop_net_hdr *hdr)
+{
+    if (vop_from_le16(hdr->csum_start) != layout->l4)
+        return false;
+    switch (hdr->gso_type & ~VOP_NET_HDR_GSO_ECN) {
+    case VOP_NET_HDR_GSO_TCPV4:
+        return layout->protocol == VOP__NET_TCP && layout->ip_version == 4;
+    case VOP_NET_HDR_GSO_TCPV6:
+        return layout->protocol == VOP__NET_TCP && layout->ip_version == 6;
+    default:
+        return layout->protocol == VOP__NET_UDP;
+    }
+}
+
+/* Bytes that the IP length field of a segment with `payload` bytes counts. */
+static uint32_t ip_length(const struct vop_net_segmenter *s, uint32_t payload)
+{
+    uint32_t counted_from = s->ip_version == 4 ? s->l3 : s->l3 + 40u;
+
+    return s->header_len - counted_from + payload;
+}
+
+/* Takes what changes from segment to segment out of the headers. */
+static void load_headers(struct vop_net_segmenter *s, const struct vop__net_layout *layout)
+{
+    const uint8_t *l4 = s->header + layout->l4;
+    uint16_t whole_len = vop__net_fold((uint32_t)(layout->end - layout->l4));
+
+    s->ip_version = layout->ip_version;
+    s->protocol = layout->protocol;
+    s->l3 = layout->l3;
+    s->l4 = layout->l4;
+    s->header_len = layout->payload;
+    if (s->ip_version == 4)
+        s->ip_id = vop__net_get16(s->header + s->l3 + 4);
+    if (s->protocol == VOP__NET_TCP) {
+        s->tcp_seq = vop__net_get32(l4 + TCP_SEQ);
+        s->tcp_flags = l4[TCP_FLAGS];
+        s->pseudo = vop__net_get16(l4 + TCP_CHECKSUM);
+    } else {
+        s->pseudo = vop__net_get16(l4 + UDP_CHECKSUM);
+    }
+    s->pseudo += 0xffffu - whole_len; /* RFC 1624: to subtract is to add the complement */
+}
+
+int vop_net_segment_begin(struct vop_net_segmenter *segmenter, const void *frame, size_t len,
+                          const struct vop_net_hdr *hdr, uint64_t features)
+{
+    struct vop_net_segmenter *s = segmenter;
+    struct vop__net_layout layout;
+    size_t head_len = len < sizeof(s->header) ? len : sizeof(s->header);
+    uint32_t first;
+    int err;
+
+    if (hdr->gso_type == VOP_NET_HDR_GSO_NONE)
+        return -EINVAL;
+    err = vop_net_hdr_check(hdr, len, VOP_NET_OFFLOADS);
+    if (err < 0)
+        return err;
+    memcpy(s->header, frame, head_len);
+    err = vop__net_parse(s->header, head_len, len, &layout);
+    if (err < 0)
+        return err;
+    if (!kind_matches(&layout, hdr) || layout.end - layout.payload > PAYLOAD_MAX)
+        return -EBADMSG;
+
+    load_headers(s, &layout);
+    s->payload = (const uint8_t *)frame + layout.payload;
+    s->left = (uint32_t)(layout.end - layout.payload);
+    s->gso_size = vop_from_le16(hdr->gso_size);
+    s->partial = features & VOP_NET_FEATURE(VOP_NET_F_GUEST_CSUM);
+    s->index = 0;
+    s->count = s->left ? (s->left + s->gso_size - 1) / s->gso_size : 1;
+    first = s->left < s->gso_size ? s->left : s->gso_size;
+    if (ip_length(s, first) > IP_LEN_MAX)
+        return -EBADMSG;
+    return (int)s->count;
+}
+
+static void patch_ip(struct vop_net_segmenter *s, uint32_t payload)
+{
+    uint8_t *ip = s->header + s->l3;
+    uint16_t length = (uint16_t)ip_length(s, payload);
+
+    if (s->ip_version == 6) {
+        vop__net_put16(ip + 4, length);
+        return;
+    }
+    vop__net_put16(ip + 2, length);
+    vop__net_put16(ip + 4, s->ip_id++); /* also with DF, as Linux does: RFC 6864 leaves it free */
+    vop__net_put16(ip + 10, 0);
+    vop__net_put16(ip + 10, (uint16_t)~vop__net_sum(ip, (size_t)(ip[0] & 0x0f) * 4));
+}
+
+/* Everything of the TCP header but the checksum. */
+static void patch_tcp(struct vop_net_segmenter *s, uint32_t payload)
+{
+    uint8_t *tcp = s->header + s->l4;
+    unsigned flags = s->tcp_flags;
+
+    if (s->index > 0)
+        flags &= ~TCP_CWR; /* the congestion window was reduced once, not once for each segment: RFC 3168, 6.1.2 */
+    if (s->index + 1 < s->count)
+        flags &= ~(TCP_FIN | TCP_PSH);
+    tcp[TCP_FLAGS] = (uint8_t)flags;
+    vop__net_put32(tcp + TCP_SEQ, s->tcp_seq);
+    s->tcp_seq += payload;
+}
+
+static void patch_checksum(struct vop_net_segmenter *s, uint32_t payload)
+{
+    uint8_t *l4 = s->header + s->l4;
+    uint8_t *field = l4 + (s->protocol == VOP__NET_TCP ? TCP_CHECKSUM : UDP_CHECKSUM);
+    uint32_t l4_header_len = (uint32_t)s->header_len - s->l4;
+    uint32_t sum = s->pseudo + l4_header_len + payload;
+    uint16_t checksum;
+
+    if (s->partial) {
+        vop__net_put16(field, vop__net_fold(sum));
+        return;
+    }
+    vop__net_put16(field, 0);
+    sum += vop__net_sum(l4, l4_header_len);
+    sum += vop__net_sum(s->payload, payload); /* L4 headers have even lengths, so the payload begins on a high byte */
+    checksum = (uint16_t)~vop__net_fold(sum);
+    if (checksum == 0 && s->protocol == VOP__NET_UDP) /* RFC 768: 0 means none */
+        checksum = 0xffff;
+    vop__net_put16(field, checksum);
+}
+
+static struct vop_net_hdr segment_hdr(const struct vop_net_segmenter *s)
+{
+    struct vop_net_hdr hdr = {.num_buffers = vop_to_le16(1)};
+
+    if (s->partial) {
+        hdr.flags = VOP_NET_HDR_F_NEEDS_CSUM;
+        hdr.csum_start = vop_to_le16(s->l4);
+        hdr.csum_offset = vop_to_le16(s->protocol == VOP__NET_TCP ? TCP_CHECKSUM : UDP_CHECKSUM);
+    }
+    return hdr;
+}
+
+bool vop_net_segment_next(struct vop_net_segmenter *segmenter, struct vop_net_segment *ret_segment)
+{
+    struct vop_net_segmenter *s = segmenter;
+    uint32_t payload = s->left < s->gso_size ? s->left : s->gso_size;
+
+    if (s->index == s->count)
+        return false;
+    patch_ip(s, payload);
+    if (s->protocol == VOP__NET_TCP)
+        patch_tcp(s, payload);
+    else
+        vop__net_put16(s->header + s->l4 + UDP_LENGTH, (uint16_t)(8 + payload));
+    patch_checksum(s, payload);
+
+    ret_segment->hdr = segment_hdr(s);
+    ret_segment->header = s->header;
+    ret_segment->header_len = s->header_len;
+    ret_segment->payload = s->payload;
+    ret_segment->payload_len = payload;
+
+    s->payload += payload;
+    s->left -= payload;
+    s->index++;
+    return true;
+}

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * fuzz_handshake.c - a libFuzzer harness that plays a peer on the socket of the shm wire: any datagrams, any announce
+ * block, any descriptors.
+ *
+ * Room: tests. Input: a byte (bit 0: the library connects, else it listens), then steps. A step pokes the announce
+ * block or sends a datagram: a right one of some type that was then spoilt, with descriptors of some kinds beside it.
+ * Held against it: documented errors only, no crash, and not one descriptor more than before.
+ */
+#include <vopipc/vopipc.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define PROMISE(what) \
+    do {              \
+        if (!(what))  \
+            abort();  \
+    } while (0)
+
+#define HALF_SIZE 12288u /* what 16 slots of 256 bytes need */
+#define FDS_MAX 253u     /* SCM_MAX_FD */
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct input {
+    const uint8_t *at, *end;
+};
+
+static uint8_t take_byte(struct input *in)
+{
+    return in->at < in->end ? *in->at++ : 0;
+}
+
+static uint32_t take_word(struct input *in)
+{
+    uint32_t v = take_byte(in);
+
+    v |= (uint32_t)take_byte(in) << 8;
+    v |= (uint32_t)take_byte(in) << 16;
+    return v | (uint32_t)take_byte(in) << 24;
+}
+
+/* ---- Descriptors to pass: made once ---- */
+
+enum kind {
+    HALF_0,
+    HALF_1,
+    READ_END,
+    READ_END_2,
+    WRITE_END,
+    UNSEALED,
+    SHORT,
+    READ_ONLY,
+    EVENT,
+    ZERO,
+    SOCKET,
+    KINDS
+};
+
+static int kinds[KINDS];
+static uint8_t *half[2];
+static char path[64], uri[80];
+static vop_listener *listener;
+static int server = -1;
+static struct vop_options options;
+
+static int memory(size_t size, unsigned seals)
+{
+    int fd = memfd_create("fuzz", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    PROMISE(fd >= 0 && ftruncate(fd, (off_t)size) == 0 && (!seals || fcntl(fd, F_ADD_SEALS, seals) == 0));
+    return fd;
+}
+
+static void make_kinds(void)
+{
+    char link[40];
+    int ends[2];
+
+    for (unsigned h = 0; h < 2; h++) {
+        void *at;
+
+        kinds[HALF_0 + h] = memory(HALF_SIZE, SEALS);
+        at = mmap(NULL, HALF_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, kinds[HALF_0 + h], 0);
+        PROMISE(at != MAP_FAILED);
+        half[h] = at;
+    }
+    PROMISE(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+    kinds[READ_END] = ends[0];
+    kinds[WRITE_END] = ends[1];
+    PROMISE(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+    kinds[READ_END_2] = ends[0];
+    kinds[UNSEALED] = memory(HALF_SIZE, 0);
+    kinds[SHORT] = memory(4096, SEALS);
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", kinds[HALF_0]);
+    kinds[READ_ONLY] = open(link, O_RDONLY | O_CLOEXEC);
+    kinds[EVENT] = eventfd(0, EFD_CLOEXEC);
+    kinds[ZERO] = open("/dev/zero", O_RDWR | O_CLOEXEC);
+    kinds[SOCKET] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+static struct sockaddr_un address_of(const char *name)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+
+    memcpy(a.sun_path, name, strlen(name));
+    return a;
+}
+
+static void clean_up(void)
+{
+    unlink(path);
+    path[strlen(path) - 1] = 's';
+    unlink(path);
+    *strrchr(path, '/') = 0;
+    rmdir(path);
+}
+
+static void set_up(void)
+{
+    struct sockaddr_un a;
+
+    (void)snprintf(path, sizeof(path), "/tmp/vop-fuzz-XXXXXX");
+    PROMISE(mkdtemp(path));
+    strcat(path, "/s");
+    (void)snprintf(uri, sizeof(uri), "shm:%s", path);
+    make_kinds();
+    vop_options_init(&options, sizeof(options));
+    options.queue_size = 16;
+    options.slot_size = 256;
+    options.pending_max = 4;
+    PROMISE(vop_listener_open(uri, &options, &listener) == 0);
+    path[strlen(path) - 1] = 'c'; /* where the library connects to */
+    uri[strlen(uri) - 1] = 'c';
+    a = address_of(path);
+    server = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    PROMISE(server >= 0 && bind(server, (const struct sockaddr *)&a, sizeof(a)) == 0 && listen(server, 4) == 0);
+    (void)atexit(clean_up);
+}
+
+/* ---- Announce block ---- */
+
+static void store(uint8_t *at, uint32_t value)
+{
+    __atomic_store_n((uint32_t *)(void *)at, value, __ATOMIC_RELEASE);
+}
+
+/* A good block, and the words of a good driver, into the half `to`. */
+static void announce(uint8_t *to, uint32_t state, uint64_t echo)
+{
+    const uint32_t words[] = {VOP_ANNOUNCE_MAGIC,
+                              VOP_ANNOUNCE_VERSION | VOP_ANNOUNCE_SIZE << 16,
+                              1,
+                              0,
+                              (uint32_t)echo,
+                              (uint32_t)(echo >> 32),
+                              state,
+                              0,
+                              1u << 29,
+                              1u << 0 | 1u << 1 | 1u << 3,
+                              0,
+                              0,
+                              0,
+                              1 | 16 << 16,
+                              256,
+                              0,
+                              HALF_SIZE,
+                              0};
+
+    memset(to, 0, HALF_SIZE);
+    for (unsigned i = 0; i < 16; i++) { /* PROTOCOL.md, Geometry: N = 16, S = 256 */
+        store(to + 0x1000 + 16 * i, 0x2000 + 256 * i);
+        store(to + 0x1000 + 16 * i + 8, 256);
+        store(to + 0x1000 + 16 * i + 12, 2);
+    }
+    store(to + 0x1100, 16 << 16);
+    for (unsigned i = 0; i < 8; i++)
+        store(to + 0x1104 + 4 * i, 2 * i | (2 * i + 1) << 16);
+    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        store(to + 4 * i, words[i]);
+}
+
+static uint64_t incarnation_in(const uint8_t *from)
+{
+    uint64_t v;
+
+    memcpy(&v, from + 8, sizeof(v));
+    return v;
+}
+
+/* ---- Steps of the peer ---- */
+
+/** The halves as the peer has them; in the connector's case those that the library made. */
+struct peer {
+    int socket;
+    uint8_t *writes;
+    const uint8_t *reads;
+};
+
+static void close_received(int socket)
+{
+    uint8_t bytes[256];
+    struct iovec iov = {bytes, sizeof(bytes)};
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
+    } control;
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof(control.space)};
+
+    while (recvmsg(socket, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) > 0) {
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
+            for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+                int fd;
+
+                memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+                close(fd);
+            }
+        }
+        msg.msg_controllen = sizeof(control.space);
+    }
+}
+
+static void send_datagram(const struct peer *p, struct input *in)
+{
+    static const uint8_t right[] = {HALF_0, HALF_1, READ_END, READ_END_2};
+    struct {
+        struct vop_shm_message message;
+        uint8_t tail[64];
+    } d = {0};
+    uint8_t type = take_byte(in);
+    uint8_t how = take_byte(in);
+    unsigned count = type % 5 == VOP_SHM_CONNECT ? 4 : type % 5 == VOP_SHM_ACCEPT ? 2 : 0;
+    unsigned first = type % 5 == VOP_SHM_CONNECT ? 0 : 2;
+    size_t size = sizeof(d.message);
+    int fds[FDS_MAX];
+    struct iovec iov = {.iov_base = &d};
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
+    } control = {0};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+    if (how & 2) /* another number of them */
+        count = take_byte(in) % (FDS_MAX + 1);
+    for (unsigned i = 0; i < count; i++)
+        fds[i] = kinds[first + i < sizeof(right) ? right[first + i] : (first + i) % KINDS];
+    if (how & 1 && count > 0) { /* one of another kind */
+        unsigned which = take_byte(in) % (count < 4 ? count : 4);
+
+        fds[which] = kinds[take_byte(in) % KINDS];
+    }
+    d.message.magic.le = VOP_SHM_MAGIC;
+    d.message.version.le = VOP_SHM_VERSION;
+    d.message.type.le = type % 5;
+    d.message.fds.le = (uint16_t)count;
+    d.message.queue_pairs.le = type % 5 <= VOP_SHM_ACCEPT;
+    d.message.half_size.le = type % 5 == VOP_SHM_CONNECT ? HALF_SIZE : 0;
+    for (unsigned i = 0; i < (how >> 2) % 4; i++) { /* spoilt words */
+        uint32_t at = take_byte(in) % 32;
+        uint32_t value = take_word(in);
+
+        memcpy((uint8_t *)&d.message + at * 4, &value, sizeof(value));
+    }
+    if (how & 0x80)
+        size = take_byte(in) % (sizeof(d) + 1);
+    iov.iov_len = size;
+    if (count > 0) {
+        msg.msg_control = control.space;
+        msg.msg_controllen = CMSG_SPACE(count * sizeof(int));
+        control.header.cmsg_level = SOL_SOCKET;
+        control.header.cmsg_type = SCM_RIGHTS;
+        control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
+        memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
+    }
+    (void)sendmsg(p->socket, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void step(const struct peer *p, struct input *in)
+{
+    uint8_t what = take_byte(in);
+
+    switch (what % 4) {
+    case 0: /* a word of the announce block, or of the queues */
+        store(p->writes + (what & 4 ? 0x1000 : 0) + 4 * (take_byte(in) % (what & 4 ? 128 : 64)), take_word(in));
+        break;
+    case 1: /* honestly READY */
+        announce(p->writes, VOP_STATE_READY, incarnation_in(p->reads));
+        break;
+    default:
+        send_datagram(p, in);
+    }
+}
+
+static void known(int ret)
+{
+    PROMISE(ret == 0 || (ret < 0 && ret > -4096));
+    PROMISE(ret == 0 || strlen(vop_error_text()) > 0);
+}
+
+/* ---- The library listens ---- */
+
+static void fuzz_listener(struct input *in)
+{
+    struct sockaddr_un a;
+    struct peer p = {.writes = half[0], .reads = half[1]};
+    vop_channel *c = NULL;
+    char name[64];
+    uint8_t byte;
+
+    strcpy(name, path);
+    name[strlen(name) - 1] = 's';
+    a = address_of(name);
+    memset(half[1], 0, HALF_SIZE);
+    announce(half[0], VOP_STATE_HELLO, 0);
+    p.socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    PROMISE(p.socket >= 0 && connect(p.socket, (const struct sockaddr *)&a, sizeof(a)) == 0);
+    for (unsigned i = 0; i < 8 && in->at < in->end && !c; i++) {
+        int ret;
+
+        step(&p, in);
+        ret = vop_listener_accept(listener, 0, &c);
+        PROMISE(ret == 0 || ret == -EAGAIN);
+        close_received(p.socket);
+    }
+    if (c) {
+        int ret = vop_channel_send(c, "x", 1, 0);
+
+        PROMISE(ret == 0 || ret == -EAGAIN || ret == -EPROTO || ret == -EPIPE || ret == -ECONNRESET);
+        ret = (int)vop_channel_recv(c, &byte, 1, 0);
+        PROMISE(ret == 0 || ret == 1 || ret == -EMSGSIZE || ret == -EAGAIN || ret == -EPROTO || ret == -ECONNRESET);
+    }
+    vop_channel_close(c);
+    close(p.socket);
+    while (vop_listener_accept(listener, 0, &c) == 0) /* it hears the hang-up */
+        vop_channel_close(c);
+}
+
+/* ---- The library connects ---- */
+
+static void *serve(void *argument)
+{
+    struct input *in = argument;
+    struct peer p;
+    uint8_t bytes[128];
+    struct iovec iov = {bytes, sizeof(bytes)};
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
+    } control;
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof(control.space)};
+    int fds[4];
+    void *at[2];
+
+    p.socket = accept4(server, NULL, NULL, SOCK_CLOEXEC);
+    PROMISE(p.socket >= 0);
+    PROMISE(recvmsg(p.socket, &msg, MSG_CMSG_CLOEXEC) == sizeof(bytes));
+    PROMISE(CMSG_FIRSTHDR(&msg) && CMSG_FIRSTHDR(&msg)->cmsg_len == CMSG_LEN(sizeof(fds)));
+    memcpy(fds, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fds));
+    for (unsigned h = 0; h < 2; h++) {
+        at[h] = mmap(NULL, HALF_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fds[h], 0);
+        PROMISE(at[h] != MAP_FAILED);
+    }
+    for (unsigned i = 0; i < 4; i++)
+        close(fds[i]);
+    p.writes = at[1];
+    p.reads = at[0];
+    announce(p.writes, VOP_STATE_READY, incarnation_in(p.reads));
+    for (unsigned i = 0; i < 6 && in->at < in->end; i++)
+        step(&p, in);
+    close(p.socket);
+    munmap(at[0], HALF_SIZE);
+    munmap(at[1], HALF_SIZE);
+    return NULL;
+}
+
+static void fuzz_connector(struct input *in)
+{
+    vop_channel *c = NULL;
+    pthread_t thread;
+
+    PROMISE(pthread_create(&thread, NULL, serve, in) == 0);
+    known(vop_channel_connect(uri, &options, 2000, &c));
+    pthread_join(thread, NULL);
+    vop_channel_close(c);
+}
+
+static int lowest_free_fd(void)
+{
+    int fd = dup(STDERR_FILENO);
+
+    close(fd);
+    return fd;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct input in = {data, data + size};
+    uint8_t mode = take_byte(&in);
+    int free_before;
+
+    if (!listener)
+        set_up();
+    free_before = lowest_free_fd();
+    if (mode & 1)
+        fuzz_connector(&in);
+    else
+        fuzz_listener(&in);
+    PROMISE(lowest_free_fd() == free_before);
+    return 0;
+}
