@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * netlink.c - what is set and learned about an interface by its name, through libnl.
+ *
+ * Room: bridge. This file includes <linux/if.h> by way of libnl and therefore never <net/if.h>.
+ *
+ * Each property is a request of its own, so that a refusal can be told by the option's name. libnl 3.7 knows nothing of
+ * IFLA_TUN_*, and drops the kernel's extended error texts; the first is read here by hand.
+ */
+#include "netlink.h"
+
+#include "log.h"
+#include "netns.h"
+
+#include <errno.h>
+#include <linux/if.h>
+#include <linux/if_link.h>
+#include <linux/if_tun.h>
+#include <linux/neighbour.h>
+#include <netlink/errno.h>
+#include <netlink/netlink.h>
+#include <netlink/route/addr.h>
+#include <netlink/route/link.h>
+#include <netlink/route/neighbour.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct netlink {
+    struct nl_sock *sock;
+    int index; /* of the TAP, once it is configured */
+};
+
+int netlink_open(int netns_fd, struct netlink **ret_netlink)
+{
+    struct netlink *netlink = calloc(1, sizeof(*netlink));
+    int previous;
+    int error = -ENOMEM;
+
+    if (!netlink)
+        goto err_alloc;
+    netlink->sock = nl_socket_alloc();
+    if (!netlink->sock)
+        goto err_sock;
+    error = netns_enter(netns_fd, &previous);
+    if (error)
+        goto err_enter;
+    error = nl_connect(netlink->sock, NETLINK_ROUTE);
+    netns_leave(previous);
+    if (error) {
+        log_line("netlink: %s", nl_geterror(error));
+        error = -EIO;
+        goto err_enter;
+    }
+    *ret_netlink = netlink;
+    return 0;
+
+err_enter:
+    nl_socket_free(netlink->sock);
+err_sock:
+    free(netlink);
+err_alloc:
+    if (error == -ENOMEM)
+        log_line("netlink: %s", strerror(ENOMEM));
+    return error;
+}
+
+void netlink_close(struct netlink *netlink)
+{
+    if (!netlink)
+        return;
+    nl_socket_free(netlink->sock);
+    free(netlink);
+}
+
+/* ---- Before the TAP is opened ---- */
+
+/* What RTM_GETLINK says about an interface of the wanted name. */
+struct probe {
+    bool is_tun;
+    bool is_tap;
+    bool is_multi_queue;
+    bool was_seen;
+};
+
+static void tun_read(struct nlattr *data, struct probe *probe)
+{
+    struct nlattr *table[IFLA_TUN_MAX + 1];
+
+    if (!data || nla_parse_nested(table, IFLA_TUN_MAX, data, NULL) < 0)
+        return;
+    probe->is_tap = table[IFLA_TUN_TYPE] && nla_get_u8(table[IFLA_TUN_TYPE]) == IFF_TAP;
+    probe->is_multi_queue = table[IFLA_TUN_MULTI_QUEUE] && nla_get_u8(table[IFLA_TUN_MULTI_QUEUE]);
+}
+
+static int probe_read(struct nl_msg *message, void *argument)
+{
+    struct nlattr *table[IFLA_MAX + 1];
+    struct nlattr *info[IFLA_INFO_MAX + 1];
+    struct probe *probe = argument;
+
+    probe->was_seen = true;
+    if (nlmsg_parse(nlmsg_hdr(message), sizeof(struct ifinfomsg), table, IFLA_MAX, NULL) < 0 || !table[IFLA_LINKINFO] ||
+        nla_parse_nested(info, IFLA_INFO_MAX, table[IFLA_LINKINFO], NULL) < 0 || !info[IFLA_INFO_KIND])
+        return NL_OK;
+    probe->is_tun = strcmp(nla_get_string(info[IFLA_INFO_KIND]), "tun") == 0;
+    if (probe->is_tun)
+        tun_read(info[IFLA_INFO_DATA], probe);
+    return NL_OK;
+}
+
+static int probe_run(struct netlink *netlink, const char *name, struct probe *probe)
+{
+    struct nl_msg *request;
+    struct nl_cb *usual = nl_socket_get_cb(netlink->sock); /* a reference */
+    struct nl_cb *callbacks = nl_cb_clone(usual);
+    int error = callbacks ? rtnl_link_build_get_request(0, name, &request) : -NLE_NOMEM;
+
+    if (!error) {
+        nl_cb_set(callbacks, NL_CB_VALID, NL_CB_CUSTOM, probe_read, probe);
+        error = nl_send_auto(netlink->sock, request);
+        nlmsg_free(request);
+        if (error >= 0)
+            error = nl_recvmsgs(netlink->sock, callbacks);
+        if (error >= 0)
+            error = nl_wait_for_ack(netlink->sock);
+    }
+    nl_cb_put(callbacks);
+    nl_cb_put(usual);
+    return error;
+}
+
+int netlink_tap_check(struct netlink *netlink, const char *name)
+{
+    struct probe probe = {.was_seen = false};
+    int error = probe_run(netlink, name, &probe);
+
+    if (error < 0 || !probe.was_seen)
+        return 0; /* there is none, or nobody tells: then opening it will */
+    if (!probe.is_tun) {
+        log_line("--tap %s: there is an interface of this name and it is not a TAP; choose another name", name);
+        return -EINVAL;
+    }
+    if (!probe.is_tap) {
+        log_line("--tap %s: it is a TUN, without Ethernet; repair: ip tuntap del dev %s mode tun && "
+                 "ip tuntap add dev %s mode tap vnet_hdr",
+                 name, name, name);
+        return -EINVAL;
+    }
+    if (probe.is_multi_queue) {
+        log_line("--tap %s: it was made with MULTI_QUEUE and one queue is used here; repair: "
+                 "ip tuntap del dev %s mode tap multi_queue && ip tuntap add dev %s mode tap vnet_hdr",
+                 name, name, name);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+/* ---- Configuration ---- */
+
+static int refuse(const char *option, const char *value, int error)
+{
+    const char *remedy = "";
+
+    if (error == -NLE_PERM)
+        remedy = "; run with CAP_NET_ADMIN";
+    else if (error == -NLE_RANGE || error == -NLE_INVAL)
+        remedy = "; the interface cannot have this value";
+    log_line("%s %s: %s%s", option, value, nl_geterror(error), remedy);
+    return error == -NLE_PERM ? -EPERM : -EINVAL;
+}
+
+static int link_get(struct netlink *netlink, int index, const char *name, struct rtnl_link **ret_link)
+{
+    int error = rtnl_link_get_kernel(netlink->sock, index, name, ret_link);
+
+    return error < 0 ? error : 0;
+}
+
+/* Sends `change` and frees it. */
+static int change_send(struct netlink *netlink, struct rtnl_link *link, struct rtnl_link *change)
+{
+    int error = rtnl_link_change(netlink->sock, link, change, 0);
+
+    rtnl_link_put(change);
+    return error;
+}
+
+static int mac_set(struct netlink *netlink, struct rtnl_link *link, const struct options *options)
+{
+    struct nl_addr *present = rtnl_link_get_addr(link);
+    struct nl_addr *wanted = nl_addr_build(AF_LLC, options->mac, sizeof(options->mac));
+    struct rtnl_link *change = rtnl_link_alloc();
+    char text[32];
+    int error = 0;
+
+    if (!wanted || !change) {
+        rtnl_link_put(change);
+        error = -NLE_NOMEM;
+    } else if (present && nl_addr_get_len(present) == 6 &&
+               memcmp(nl_addr_get_binary_addr(present), options->mac, 6) == 0) {
+        rtnl_link_put(change);
+    } else {
+        rtnl_link_set_addr(change, wanted);
+        error = change_send(netlink, link, change);
+    }
+    if (error)
+        error = refuse("--mac", wanted ? nl_addr2str(wanted, text, sizeof(text)) : "", error);
+    nl_addr_put(wanted);
+    return error;
+}
+
+static int number_set(struct netlink *netlink, struct rtnl_link *link, const char *option, uint32_t value,
+                      void (*set)(struct rtnl_link *, unsigned))
+{
+    struct rtnl_link *change = rtnl_link_alloc();
+    char text[16];
+    int error = -NLE_NOMEM;
+
+    if (change) {
+        set(change, value);
+        error = change_send(netlink, link, change);
+    }
+    snprintf(text, sizeof(text), "%u", value);
+    return error ? refuse(option, text, error) : 0;
+}
+
+static int master_set(struct netlink *netlink, struct rtnl_link *link, const char *name)
+{
+    struct rtnl_link *change;
+    struct rtnl_link *master;
+    int index;
+    int error = link_get(netlink, 0, name, &master);
+
+    if (error) {
+        log_line("--master %s: %s; make it first: ip link add %s type bridge", name, nl_geterror(error), name);
+        return -ENODEV;
+    }
+    index = rtnl_link_get_ifindex(master);
+    rtnl_link_put(master);
+    if (rtnl_link_get_master(link) == index)
+        return 0;
+    change = rtnl_link_alloc();
+    if (!change)
+        return refuse("--master", name, -NLE_NOMEM);
+    rtnl_link_set_master(change, index);
+    error = change_send(netlink, link, change);
+    if (error == -NLE_OPNOTSUPP || error == -NLE_INVAL) {
+        log_line("--master %s: it takes no members; name a bridge: ip link add br0 type bridge", name);
+        return -EINVAL;
+    }
+    return error ? refuse("--master", name, error) : 0;
+}
+
+static int address_set(struct netlink *netlink, const struct address *address)
+{
+    struct nl_addr *local = nl_addr_build(address->family, address->bytes, address->family == AF_INET ? 4 : 16);
+    struct rtnl_addr *request = rtnl_addr_alloc();
+    int error = -NLE_NOMEM;
+
+    if (local && request) {
+        nl_addr_set_prefixlen(local, (int)address->prefix);
+        rtnl_addr_set_ifindex(request, netlink->index);
+        error = rtnl_addr_set_local(request, local);
+        /* The carrier comes and goes with the peer; a second of duplicate detection each time would be an outage. */
+        if (!error && address->family == AF_INET6)
+            rtnl_addr_set_flags(request, IFA_F_NODAD);
+        if (!error)
+            error = rtnl_addr_add(netlink->sock, request, NLM_F_REPLACE);
+    }
+    if (request)
+        rtnl_addr_put(request);
+    nl_addr_put(local);
+    if (error == -NLE_NOACCESS || error == -NLE_OPNOTSUPP || error == -NLE_AF_NOSUPPORT) {
+        log_line("--address %s: %s; is net.ipv6.conf.*.disable_ipv6 set?", address->text, nl_geterror(error));
+        return -EACCES;
+    }
+    return error ? refuse("--address", address->text, error) : 0;
+}
+
+static int up_set(struct netlink *netlink, struct rtnl_link *link, const char *name)
+{
+    struct rtnl_link *change;
+    int error = -NLE_NOMEM;
+
+    if (rtnl_link_get_flags(link) & IFF_UP)
+        return 0;
+    change = rtnl_link_alloc();
+    if (change) {
+        rtnl_link_set_flags(change, IFF_UP);
+        error = change_send(netlink, link, change);
+    }
+    return error ? refuse("setting up", name, error) : 0;
+}
+
+static int link_configure(struct netlink *netlink, struct rtnl_link *link, const struct options *options)
+{
+    int error = 0;
+
+    if (options->has_mac)
+        error = mac_set(netlink, link, options);
+    if (!error && options->mtu && options->mtu != rtnl_link_get_mtu(link))
+        error = number_set(netlink, link, "--mtu", options->mtu, rtnl_link_set_mtu);
+    if (!error && options->txqueuelen && options->txqueuelen != rtnl_link_get_txqlen(link))
+        error = number_set(netlink, link, "--txqueuelen", options->txqueuelen, rtnl_link_set_txqlen);
+    if (!error && options->master)
+        error = master_set(netlink, link, options->master);
+    for (size_t i = 0; !error && i < options->address_count; i++)
+        error = address_set(netlink, &options->addresses[i]);
+    return error ? error : up_set(netlink, link, options->tap);
+}
+
+int netlink_configure(struct netlink *netlink, const struct options *options, struct netlink_link *ret_link)
+{
+    struct rtnl_link *link;
+    struct nl_addr *address;
+    int error = link_get(netlink, 0, options->tap, &link);
+
+    if (error)
+        return refuse("--tap", options->tap, error);
+    netlink->index = rtnl_link_get_ifindex(link);
+    error = link_configure(netlink, link, options);
+    rtnl_link_put(link);
+    if (error)
+        return error;
+
+    error = link_get(netlink, netlink->index, NULL, &link);
+    if (error)
+        return refuse("--tap", options->tap, error);
+    ret_link->mtu = rtnl_link_get_mtu(link);
+    address = rtnl_link_get_addr(link);
+    if (address && nl_addr_get_len(address) == sizeof(ret_link->mac))
+        memcpy(ret_link->mac, nl_addr_get_binary_addr(address), sizeof(ret_link->mac));
+    else
+        memset(ret_link->mac, 0, sizeof(ret_link->mac));
+    rtnl_link_put(link);
+    return 0;
+}
+
+void netlink_wait_running(struct netlink *netlink)
+{
+    const struct timespec pause = {.tv_nsec = 250000};
+
+    for (int i = 0; i < 200; i++) {
+        struct rtnl_link *link;
+        unsigned flags;
+
+        if (link_get(netlink, netlink->index, NULL, &link))
+            return;
+        flags = rtnl_link_get_flags(link);
+        rtnl_link_put(link);
+        if (!(flags & IFF_UP) || (flags & IFF_RUNNING))
+            return;
+        nanosleep(&pause, NULL);
+    }
+}
+
+void netlink_neighbours_retry(struct netlink *netlink)
+{
+    struct nl_cache *cache;
+
+    if (rtnl_neigh_alloc_cache(netlink->sock, &cache) < 0)
+        return;
+    for (struct nl_object *object = nl_cache_get_first(cache); object; object = nl_cache_get_next(object)) {
+        struct rtnl_neigh *neighbour = (struct rtnl_neigh *)object;
+        int state = rtnl_neigh_get_state(neighbour);
+
+        /* Without the privilege for it, that second passes. */
+        if (rtnl_neigh_get_ifindex(neighbour) == netlink->index && state > 0 && (state & (NUD_INCOMPLETE | NUD_FAILED)))
+            (void)rtnl_neigh_delete(netlink->sock, neighbour, 0);
+    }
+    nl_cache_free(cache);
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * netns.c - doing something inside another network namespace.
+ *
+ * Room: bridge.
+ */
+#include "netns.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+int netns_open(const char *name)
+{
+    char path[PATH_MAX];
+    int fd = -1;
+
+    if (strchr(name, '/')) {
+        fd = open(name, O_RDONLY | O_CLOEXEC);
+    } else if (name[0]) {
+        snprintf(path, sizeof(path), "/run/netns/%s", name);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT && strspn(name, "0123456789") == strlen(name)) {
+            snprintf(path, sizeof(path), "/proc/%s/ns/net", name);
+            fd = open(path, O_RDONLY | O_CLOEXEC);
+        }
+    } else {
+        errno = ENOENT;
+    }
+    if (fd < 0) {
+        fd = -errno;
+        if (fd == -ENOENT)
+            log_line("--netns %s: no such network namespace; `ip netns list` shows them, a process ID or a path will "
+                     "do too",
+                     name);
+        else
+            log_line("--netns %s: %s; only its owner and root may open it", name, strerror(-fd));
+    }
+    return fd;
+}
+
+int netns_enter(int fd, int *ret_previous)
+{
+    int previous;
+    int error;
+
+    if (fd < 0) {
+        *ret_previous = -1;
+        return 0;
+    }
+    previous = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (previous < 0) {
+        error = -errno;
+        log_line("/proc/thread-self/ns/net: %s; mount /proc", strerror(-error));
+        return error;
+    }
+    if (setns(fd, CLONE_NEWNET) < 0) {
+        error = -errno;
+        log_line("--netns: entering it: %s; %s", strerror(-error),
+                 error == -EINVAL ? "this is not a network namespace" : "run as root, or with CAP_SYS_ADMIN");
+        close(previous);
+        return error;
+    }
+    *ret_previous = previous;
+    return 0;
+}
+
+void netns_leave(int previous)
+{
+    if (previous < 0)
+        return;
+    /* We came from there and hold the rights that took us away, so this fails only if they were taken from us. */
+    if (setns(previous, CLONE_NEWNET) < 0)
+        log_line("returning from --netns: %s", strerror(errno));
+    close(previous);
+}

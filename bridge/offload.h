@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * offload.h - the offloads of a bridge, and their names for the user, the TAP and the peer.
+ *
+ * Room: bridge. Pure functions.
+ *
+ *   here          --offload   TUNSETOFFLOAD   virtio-net feature (what a side can receive)
+ *   OFFLOAD_CSUM  csum        TUN_F_CSUM      GUEST_CSUM (1)
+ *   OFFLOAD_TSO4  tso4        TUN_F_TSO4      GUEST_TSO4 (7)      needs csum
+ *   OFFLOAD_TSO6  tso6        TUN_F_TSO6      GUEST_TSO6 (8)      needs csum
+ *   OFFLOAD_ECN   ecn         TUN_F_TSO_ECN   GUEST_ECN (9)       needs tso4 or tso6
+ *   OFFLOAD_USO4  uso4        TUN_F_USO4      GUEST_USO4 (54)     needs csum and uso6: the kernel takes both or none
+ *   OFFLOAD_USO6  uso6        TUN_F_USO6      GUEST_USO6 (55)     needs csum and uso4
+ */
+#ifndef VOP_BRIDGE_OFFLOAD_H
+#define VOP_BRIDGE_OFFLOAD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum offload {
+    OFFLOAD_CSUM = 1u << 0,
+    OFFLOAD_TSO4 = 1u << 1,
+    OFFLOAD_TSO6 = 1u << 2,
+    OFFLOAD_ECN = 1u << 3,
+    OFFLOAD_USO4 = 1u << 4,
+    OFFLOAD_USO6 = 1u << 5,
+    OFFLOAD_SEGMENTS = OFFLOAD_TSO4 | OFFLOAD_TSO6 | OFFLOAD_USO4 | OFFLOAD_USO6, /* frames longer than the MTU */
+    OFFLOAD_ALL = 0x3f,
+};
+
+/**
+ * Reads a list as of --offload: "all", "none", or names with commas.
+ *
+ * ret_why   on failure: what is wrong and what would be right
+ *
+ * -EINVAL   not a list, or a name without one that it needs
+ */
+int offload_parse(const char *text, unsigned *ret_set, const char **ret_why);
+
+/** Writes the set as a list that offload_parse() reads. Returns `buffer`. */
+const char *offload_format(unsigned set, char *buffer, size_t size);
+
+/** The set as argument of TUNSETOFFLOAD. */
+unsigned offload_to_tun(unsigned set);
+
+/** The set as virtio-net features, which say that a side can receive it. */
+uint64_t offload_to_features(unsigned set);
+
+/** Removes from a set what lacks one that it needs. */
+unsigned offload_closure(unsigned set);
+
+#endif

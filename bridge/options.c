@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * options.c - what the user wants from one bridge, read with argp.
+ *
+ * Room: bridge.
+ */
+#include "options.h"
+
+#include "log.h"
+#include "offload.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <vopipc/channel.h>
+
+enum key {
+    KEY_LINK = 256,
+    KEY_LISTEN,
+    KEY_SOCKET_MODE,
+    KEY_TAP,
+    KEY_ADDRESS,
+    KEY_MTU,
+    KEY_TXQUEUELEN,
+    KEY_MAC,
+    KEY_MASTER,
+    KEY_NETNS,
+    KEY_PERSIST,
+    KEY_OFFLOAD,
+    KEY_SLOTS,
+    KEY_SLOT_SIZE,
+    KEY_SPIN_US,
+    KEY_VERBOSE = 'v',
+};
+
+static const struct argp_option option_table[] = {
+    {NULL, 0, NULL, 0, "Link:", 1},
+    {"link", KEY_LINK, "URI", 0, "Name of the link, as shm:/run/vop/a.sock", 0},
+    {"listen", KEY_LISTEN, NULL, 0, "Create the link and wait for the peer; else connect to it, again and again", 0},
+    {"socket-mode", KEY_SOCKET_MODE, "OCTAL", 0, "File mode of the socket when listening (0600)", 0},
+    {"slots", KEY_SLOTS, "N", 0, "Slots of the receive queue, a power of two (1024)", 0},
+    {"slot-size", KEY_SLOT_SIZE, "BYTES", 0, "Bytes of a slot, a multiple of 64 (2048)", 0},
+    {NULL, 0, NULL, 0, "Interface:", 2},
+    {"tap", KEY_TAP, "NAME", 0, "TAP interface, created if there is none", 0},
+    {"address", KEY_ADDRESS, "CIDR", 0, "Address with prefix, as 10.99.0.1/24 or fd00::1/64; repeat for more", 0},
+    {"mtu", KEY_MTU, "BYTES", 0, "MTU of the interface", 0},
+    {"mac", KEY_MAC, "LLADDR", 0, "Ethernet address of the interface", 0},
+    {"master", KEY_MASTER, "NAME", 0, "Bridge or bond that the interface joins", 0},
+    {"netns", KEY_NETNS, "NAME|PATH|PID", 0, "Network namespace of the interface. The link stays where it is", 0},
+    {"txqueuelen", KEY_TXQUEUELEN, "PACKETS", 0, "Frames that the kernel holds for the bridge", 0},
+    {"persist", KEY_PERSIST, NULL, 0, "Leave the interface behind at the end", 0},
+    {NULL, 0, NULL, 0, "Work:", 3},
+    {"offload", KEY_OFFLOAD, "LIST", 0,
+     "Offloads of the interface, taken and offered: all (the default), none, or some of "
+     "csum,tso4,tso6,ecn,uso4,uso6",
+     0},
+    {"spin-us", KEY_SPIN_US, "N", 0, "Longest spinning before sleep, in microseconds; 0 never spins (50)", 0},
+    {"verbose", KEY_VERBOSE, NULL, 0, "Say what is done", 0},
+    {NULL, 0, NULL, 0, NULL, 0},
+};
+
+/* "--mtu 20: out of range; ..." */
+static error_t refuse(const char *option, const char *value, const char *why)
+{
+    log_line("--%s %s: %s", option, value, why);
+    return EINVAL;
+}
+
+static error_t number_read(const char *option, char *value, int base, uint32_t low, uint32_t high, uint32_t *ret_value)
+{
+    const char *why;
+
+    if (parse_number(value, base, low, high, ret_value, &why) == 0)
+        return 0;
+    if (base == 8)
+        log_line("--%s %s: %s; write it as in 0660", option, value, why);
+    else
+        log_line("--%s %s: %s; from %u to %u is possible", option, value, why, low, high);
+    return EINVAL;
+}
+
+static error_t interface_read(const char *option, char *value, const char **ret_name)
+{
+    const char *why;
+
+    if (parse_interface(value, &why) < 0)
+        return refuse(option, value, why);
+    *ret_name = value;
+    return 0;
+}
+
+static error_t address_read(char *value, struct options *options)
+{
+    const char *why;
+
+    if (options->address_count == OPTIONS_ADDRESS_MAX)
+        return refuse("address", value, "at most 16 addresses can be given; add the others with ip address add");
+    if (parse_address(value, &options->addresses[options->address_count], &why) < 0)
+        return refuse("address", value, why);
+    options->address_count++;
+    return 0;
+}
+
+static error_t offload_read(char *value, struct options *options)
+{
+    const char *why;
+
+    if (offload_parse(value, &options->offload, &why) < 0)
+        return refuse("offload", value, why);
+    options->offload_is_named = strcmp(value, "all") != 0;
+    return 0;
+}
+
+static error_t slots_check(const char *option, char *value, bool is_right, const char *why)
+{
+    return is_right ? 0 : refuse(option, value, why);
+}
+
+/* What says how the link and the work on it are. */
+static error_t link_option_read(int key, char *value, struct options *options)
+{
+    error_t error;
+
+    switch (key) {
+    case KEY_LINK:
+        options->link = value;
+        return 0;
+    case KEY_LISTEN:
+        options->listen = true;
+        return 0;
+    case KEY_SOCKET_MODE:
+        return number_read("socket-mode", value, 8, 1, 0777, &options->socket_mode);
+    case KEY_SLOTS:
+        error = number_read("slots", value, 10, 2, 32768, &options->slots);
+        return error ? error
+                     : slots_check("slots", value, (options->slots & (options->slots - 1)) == 0,
+                                   "not a power of two; take 256, 512, 1024, ...");
+    case KEY_SLOT_SIZE:
+        error = number_read("slot-size", value, 10, 64, 1048576, &options->slot_size);
+        return error ? error
+                     : slots_check("slot-size", value, options->slot_size % 64 == 0,
+                                   "not a multiple of 64; take 2048, 4096, ...");
+    case KEY_OFFLOAD:
+        return offload_read(value, options);
+    case KEY_SPIN_US:
+        return number_read("spin-us", value, 10, 0, OPTIONS_SPIN_US_MAX, &options->spin_us);
+    case KEY_VERBOSE:
+        options->verbose = true;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* What says how the interface is; else it belongs to the link. */
+static error_t option_read(int key, char *value, struct options *options)
+{
+    const char *why;
+
+    switch (key) {
+    case KEY_TAP:
+        return interface_read("tap", value, &options->tap);
+    case KEY_MASTER:
+        return interface_read("master", value, &options->master);
+    case KEY_ADDRESS:
+        return address_read(value, options);
+    case KEY_MTU:
+        return number_read("mtu", value, 10, 68, 65521, &options->mtu);
+    case KEY_TXQUEUELEN:
+        return number_read("txqueuelen", value, 10, 1, 1000000, &options->txqueuelen);
+    case KEY_MAC:
+        if (parse_mac(value, options->mac, &why) < 0)
+            return refuse("mac", value, why);
+        options->has_mac = true;
+        return 0;
+    case KEY_NETNS:
+        options->netns = value;
+        return 0;
+    case KEY_PERSIST:
+        options->persist = true;
+        return 0;
+    default:
+        return link_option_read(key, value, options);
+    }
+}
+
+/* What can be judged only when all is read. */
+static error_t options_check(const struct options *options)
+{
+    if (!options->link)
+        log_line("no link named; say which, as in --link shm:/run/vop/a.sock");
+    else if (!options->tap)
+        log_line("no interface named; say which, as in --tap vop0");
+    else if (options->socket_mode && !options->listen)
+        log_line("--socket-mode: only the side that listens makes a socket; give it there, with --listen");
+    else if ((uint64_t)options->slots * options->slot_size > UINT64_C(1) << 30)
+        log_line("--slots %u --slot-size %u: more than 1 GiB; take less of one", options->slots, options->slot_size);
+    else
+        return 0;
+    return EINVAL;
+}
+
+static error_t argument_read(int key, char *value, struct argp_state *state)
+{
+    switch (key) {
+    case ARGP_KEY_ARG:
+        log_line("%s: only options are known here; see vop-bridge --help", value);
+        return EINVAL;
+    case ARGP_KEY_END:
+        return options_check(state->input);
+    default:
+        return option_read(key, value, state->input);
+    }
+}
+
+static void version_print(FILE *stream, struct argp_state *state)
+{
+    (void)state;
+    fprintf(stream, "vop-bridge %s\n", vop_version());
+}
+
+int options_parse(int argc, char **argv, struct options *ret_options)
+{
+    static const struct argp argp = {
+        .options = option_table,
+        .parser = argument_read,
+        .doc = "Makes a network interface of a link of libvopipc: what one bridge's interface sends, "
+               "the other's receives.\vExample: vop-bridge --link shm:/run/vop/a.sock --listen --tap vop0 "
+               "--address 10.99.0.1/24 --mtu 1500\n\nSignals: SIGTERM and SIGINT end it, SIGUSR1 prints counters.",
+    };
+    struct options options = {
+        .offload = OFFLOAD_ALL,
+        .slots = OPTIONS_SLOTS_DEFAULT,
+        .slot_size = OPTIONS_SLOT_SIZE_DEFAULT,
+        .spin_us = OPTIONS_SPIN_US_DEFAULT,
+    };
+    error_t error;
+
+    argp_program_version_hook = version_print;
+    argp_err_exit_status = 2;
+    error = argp_parse(&argp, argc, argv, 0, NULL, &options);
+    if (error)
+        return -error;
+    *ret_options = options;
+    return 0;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * options.h - what the user wants from one bridge.
+ *
+ * Room: bridge. Names follow iproute2 and ethtool.
+ */
+#ifndef VOP_BRIDGE_OPTIONS_H
+#define VOP_BRIDGE_OPTIONS_H
+
+#include "parse.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define OPTIONS_ADDRESS_MAX 16
+
+/* A 64 KiB frame behind its header takes 33 slots of 2 KiB, a small one takes one. */
+#define OPTIONS_SLOTS_DEFAULT 1024
+#define OPTIONS_SLOT_SIZE_DEFAULT 2048
+#define OPTIONS_SPIN_US_DEFAULT 50
+#define OPTIONS_SPIN_US_MAX 1000000
+
+struct options {
+    const char *link;
+    bool listen;
+    uint32_t socket_mode; /* 0: the library's default */
+
+    const char *tap;
+    struct address addresses[OPTIONS_ADDRESS_MAX];
+    size_t address_count;
+    uint32_t mtu;        /* 0: as it is */
+    uint32_t txqueuelen; /* 0: as it is */
+    bool has_mac;
+    uint8_t mac[6];
+    const char *master; /* or NULL */
+    const char *netns;  /* or NULL */
+    bool persist;
+
+    unsigned offload;      /* set of enum offload */
+    bool offload_is_named; /* a list: each of them or fail; else the best that the kernel has */
+    uint32_t slots;
+    uint32_t slot_size;
+    uint32_t spin_us;
+    bool verbose;
+};
+
+/**
+ * Reads the command line. --help, --usage and --version print to stdout and exit with 0; an unknown option exits
+ * with 2.
+ *
+ * -EINVAL   a wrong value; one line has said which and what would be right
+ */
+int options_parse(int argc, char **argv, struct options *ret_options);
+
+#endif

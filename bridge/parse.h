@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * parse.h - reading of numbers, addresses and names from the command line.
+ *
+ * Room: bridge. Pure functions. Each returns 0, or -EINVAL with a reason that ends the sentence "--option TEXT: ...".
+ */
+#ifndef VOP_BRIDGE_PARSE_H
+#define VOP_BRIDGE_PARSE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/** An IPv4 or IPv6 address with its prefix length. */
+struct address {
+    int family;        /* AF_INET or AF_INET6 */
+    uint8_t bytes[16]; /* network byte order; IPv4 has the first four */
+    unsigned prefix;
+    const char *text; /* as the user wrote it */
+};
+
+/** A whole number from `low` to `high`, decimal, or octal for base 8. */
+int parse_number(const char *text, int base, uint32_t low, uint32_t high, uint32_t *ret_value, const char **ret_why);
+
+/** An address with prefix, as 10.0.0.1/24 or fd00::1/64. `text` must outlive the result. */
+int parse_address(const char *text, struct address *ret_address, const char **ret_why);
+
+/** A unicast Ethernet address that is not zero. */
+int parse_mac(const char *text, uint8_t ret_mac[6], const char **ret_why);
+
+/** A name that the kernel accepts for an interface: 1 to 15 bytes, no white space, '/', ':' or '%'. */
+int parse_interface(const char *text, const char **ret_why);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * setup.c - from the options to an interface, and to what is announced about it.
+ *
+ * Room: bridge.
+ */
+#include "setup.h"
+
+#include "log.h"
+#include "netns.h"
+#include "offload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <vopipc/net.h>
+
+/* FNV-1a: spread, not secrecy, is what an address needs. */
+static uint64_t hash_add(uint64_t hash, const void *data, size_t length)
+{
+    const uint8_t *bytes = data;
+
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+static uint64_t file_add(uint64_t hash, const char *path)
+{
+    char bytes[64];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? 0 : read(fd, bytes, sizeof(bytes));
+
+    if (fd >= 0)
+        close(fd);
+    return length > 0 ? hash_add(hash, bytes, (size_t)length) : hash;
+}
+
+static void mac_make(const struct options *options, int netns_fd, uint8_t ret_mac[6])
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    struct stat netns;
+
+    hash = file_add(hash, "/etc/machine-id");
+    if ((netns_fd < 0 ? stat("/proc/self/ns/net", &netns) : fstat(netns_fd, &netns)) == 0)
+        hash = hash_add(hash, &netns.st_ino, sizeof(netns.st_ino));
+    hash = hash_add(hash, options->link, strlen(options->link) + 1);
+    hash = hash_add(hash, options->tap, strlen(options->tap) + 1);
+    hash = hash_add(hash, &options->listen, sizeof(options->listen));
+    hash ^= hash >> 29;
+    memcpy(ret_mac, &hash, 6);
+    ret_mac[0] = (uint8_t)((ret_mac[0] & 0xfc) | 0x02); /* unicast, locally administered */
+}
+
+int setup_interface(const struct options *options, struct tap *ret_tap, struct netlink **ret_netlink,
+                    struct netlink_link *ret_interface)
+{
+    struct options wanted = *options;
+    int netns_fd = -1;
+    int error = 0;
+
+    if (options->netns) {
+        netns_fd = netns_open(options->netns);
+        if (netns_fd < 0)
+            return netns_fd;
+    }
+    error = netlink_open(netns_fd, ret_netlink);
+    if (!error)
+        error = netlink_tap_check(*ret_netlink, options->tap);
+    if (!error)
+        error = tap_open(options->tap, netns_fd, options->offload, options->offload_is_named, ret_tap);
+    if (!error && !wanted.has_mac && !ret_tap->was_there) {
+        mac_make(options, netns_fd, wanted.mac);
+        wanted.has_mac = true;
+    }
+    if (!error)
+        error = netlink_configure(*ret_netlink, &wanted, ret_interface);
+    if (netns_fd >= 0)
+        close(netns_fd);
+    return error;
+}
+
+/* What we can receive: what the kernel takes, as far as our slots hold it. */
+int setup_offer(const struct options *options, const struct tap *tap, uint32_t mtu, uint64_t *ret_features)
+{
+    uint64_t room = (uint64_t)options->slots * options->slot_size;
+    unsigned set = tap->offload;
+    char text[64];
+
+    if (room < sizeof(struct vop_net_hdr) + 14 + 4 + mtu) {
+        log_line("--slots %u --slot-size %u: too small for a frame of MTU %u; raise one of them", options->slots,
+                 options->slot_size, mtu);
+        return -EMSGSIZE;
+    }
+    if (room < VOP_NET_MESSAGE_MAX && (set & OFFLOAD_SEGMENTS)) {
+        if (options->offload_is_named) {
+            log_line("--slots %u --slot-size %u: too small for --offload %s; raise one of them or take --offload csum",
+                     options->slots, options->slot_size, offload_format(set, text, sizeof(text)));
+            return -EMSGSIZE;
+        }
+        set &= OFFLOAD_CSUM;
+    }
+    *ret_features = offload_to_features(set);
+    log_verbose("TAP %s: MTU %u, offloads %s", tap->name, mtu, offload_format(set, text, sizeof(text)));
+    return 0;
+}
+
+void setup_link_options(const struct options *options, const struct netlink_link *interface, uint64_t offered,
+                        struct vop_options *ret_options)
+{
+    uint64_t features =
+        offered | VOP_NET_FEATURE(VOP_NET_F_MTU) | VOP_NET_FEATURE(VOP_NET_F_MAC) | VOP_NET_FEATURE(VOP_NET_F_STATUS);
+    uint8_t *config = ret_options->config;
+
+    vop_options_init(ret_options, sizeof(*ret_options));
+    ret_options->queue_size = options->slots;
+    ret_options->slot_size = options->slot_size;
+    ret_options->spin_us = VOP_SPIN_NEVER; /* the spinning is here, on both sources */
+    ret_options->socket_mode = options->socket_mode;
+    ret_options->device_id = 1;
+    ret_options->features[0] = (uint32_t)features;
+    ret_options->features[1] = (uint32_t)(features >> 32);
+    ret_options->config_size = sizeof(struct vop_net_config);
+    memcpy(config, interface->mac, sizeof(interface->mac));
+    config[offsetof(struct vop_net_config, status)] = VOP_NET_S_LINK_UP;
+    config[offsetof(struct vop_net_config, mtu)] = (uint8_t)interface->mtu;
+    config[offsetof(struct vop_net_config, mtu) + 1] = (uint8_t)(interface->mtu >> 8);
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tap.c - one TAP interface with virtio headers, seen through its file descriptor.
+ *
+ * Room: bridge.
+ */
+#include "tap.h"
+
+#include "log.h"
+#include "netns.h"
+#include "offload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <vopipc/net.h>
+
+_Static_assert(TAP_NAME_SIZE == IFNAMSIZ, "tap.h cannot include <linux/if.h>");
+
+#define TAP_DEVICE "/dev/net/tun"
+
+static int device_open(void)
+{
+    int fd = open(TAP_DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    int error = -errno;
+
+    if (fd >= 0)
+        return fd;
+    if (error == -ENOENT || error == -ENODEV || error == -ENXIO)
+        log_line(TAP_DEVICE ": %s; load the module with `modprobe tun`, or give the device to this container",
+                 strerror(-error));
+    else
+        log_line(TAP_DEVICE ": %s; run as root, or give this user access to it", strerror(-error));
+    return error;
+}
+
+/* Takes hold of the interface. netlink_tap_check() has found the mismatches that the kernel calls EINVAL. */
+static int interface_attach(int fd, const char *name, bool *ret_was_there)
+{
+    struct ifreq request;
+    unsigned known = 0;
+    int error;
+
+    memset(&request, 0, sizeof(request));
+    memcpy(request.ifr_name, name, strlen(name)); /* checked by parse_interface() */
+    if (ioctl(fd, TUNGETFEATURES, &known) < 0 || !(known & IFF_VNET_HDR)) {
+        log_line(TAP_DEVICE ": this kernel's TAP has no virtio header; Linux 2.6.32 or later is needed");
+        return -EOPNOTSUPP;
+    }
+    /* The kernel ignores flags that it does not know, so ask before. */
+    request.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (int)(known & IFF_NO_CARRIER));
+    if (ioctl(fd, TUNSETIFF, &request) < 0) {
+        error = -errno;
+        if (error == -EPERM)
+            log_line("TAP %s: %s; run with CAP_NET_ADMIN, or let root make it for you: ip tuntap add dev %s mode tap "
+                     "user $USER",
+                     name, strerror(-error), name);
+        else if (error == -EBUSY)
+            log_line("TAP %s: another program holds it open; end that one or choose another name", name);
+        else
+            log_line("TAP %s: %s; is there another interface of this name?", name, strerror(-error));
+        return error;
+    }
+    if (ioctl(fd, TUNGETIFF, &request) < 0)
+        return -errno;
+    *ret_was_there = (request.ifr_flags & IFF_PERSIST) != 0;
+    return 0;
+}
+
+/* A step that no kernel of ours refuses: if it does, say which. */
+static int property_set(int fd, const char *name, const char *what, unsigned long request, const void *argument)
+{
+    if (ioctl(fd, request, argument) < 0) {
+        int error = -errno;
+
+        log_line("TAP %s: setting %s: %s; a newer kernel may help", name, what, strerror(-error));
+        return error;
+    }
+    return 0;
+}
+
+/* A persistent TAP keeps all of these from its last user [facts: tap-and-steering 0.6]. */
+static int properties_set(int fd, const char *name)
+{
+    int header_size = sizeof(struct vop_net_hdr);
+    int one = 1;
+    int send_buffer = INT_MAX;
+    int no_program = -1;
+    struct tun_filter no_filter;
+    int error;
+
+    error = property_set(fd, name, "the header size", TUNSETVNETHDRSZ, &header_size);
+    if (!error)
+        error = property_set(fd, name, "the header's byte order", TUNSETVNETLE, &one);
+    /* The largest buffer keeps the kernel on its fast path for small frames, and lets no write wait. */
+    if (!error)
+        error = property_set(fd, name, "the send buffer", TUNSETSNDBUF, &send_buffer);
+    if (error)
+        return error;
+    memset(&no_filter, 0, sizeof(no_filter));
+    /* Kernels without these have nothing to switch off. */
+    (void)ioctl(fd, TUNSETTXFILTER, &no_filter);
+    (void)ioctl(fd, TUNSETSTEERINGEBPF, &no_program);
+    (void)ioctl(fd, TUNSETFILTEREBPF, &no_program);
+    return 0;
+}
+
+/* The kernel tells what it can only by refusing. */
+static int offload_probe(int fd, unsigned wanted, bool must_have_all, unsigned *ret_offload)
+{
+    static const unsigned less[] = {
+        OFFLOAD_USO4 | OFFLOAD_USO6, OFFLOAD_ECN, OFFLOAD_TSO6, OFFLOAD_TSO4, OFFLOAD_CSUM,
+    };
+    unsigned set = wanted;
+    char text[64];
+
+    for (size_t i = 0;; i++) {
+        if (ioctl(fd, TUNSETOFFLOAD, (unsigned long)offload_to_tun(set)) == 0)
+            break;
+        if (must_have_all || i == sizeof(less) / sizeof(less[0])) {
+            int error = -errno;
+
+            log_line("--offload %s: this kernel's TAP refuses it: %s; try --offload all, which takes what there is",
+                     offload_format(set, text, sizeof(text)), strerror(-error));
+            return error;
+        }
+        set = offload_closure(set & ~less[i]);
+    }
+    *ret_offload = set;
+    return 0;
+}
+
+static int tap_setup(struct tap *tap, unsigned offload, bool must_have_all)
+{
+    int error = properties_set(tap->fd, tap->name);
+
+    if (!error)
+        error = offload_probe(tap->fd, offload, must_have_all, &tap->offload);
+    if (!error)
+        error = tap_carrier_set(tap, false);
+    return error;
+}
+
+int tap_open(const char *name, int netns_fd, unsigned offload, bool must_have_all, struct tap *ret_tap)
+{
+    struct tap tap = {.fd = -1};
+    int previous;
+    int error;
+
+    snprintf(tap.name, sizeof(tap.name), "%s", name);
+    /* The namespace in which the device is opened is that of the interface. */
+    error = netns_enter(netns_fd, &previous);
+    if (error)
+        return error;
+    tap.fd = device_open();
+    netns_leave(previous);
+    if (tap.fd < 0)
+        return tap.fd;
+    error = interface_attach(tap.fd, name, &tap.was_there);
+    if (!error)
+        error = tap_setup(&tap, offload, must_have_all);
+    if (error) {
+        close(tap.fd);
+        return error;
+    }
+    *ret_tap = tap;
+    return 0;
+}
+
+int tap_persist(const struct tap *tap)
+{
+    if (ioctl(tap->fd, TUNSETPERSIST, 1UL) < 0) {
+        int error = -errno;
+
+        log_line("TAP %s: --persist: %s", tap->name, strerror(-error));
+        return error;
+    }
+    return 0;
+}
+
+int tap_carrier_set(const struct tap *tap, bool is_on)
+{
+    int value = is_on;
+
+    return property_set(tap->fd, tap->name, "the carrier", TUNSETCARRIER, &value);
+}
+
+unsigned tap_drain(const struct tap *tap)
+{
+    char header[64]; /* the rest of the frame is thrown away by the kernel */
+    unsigned count = 0;
+
+    while (count < 1000000 && read(tap->fd, header, sizeof(header)) > 0)
+        count++;
+    return count;
+}
+
+bool tap_is_there(const struct tap *tap)
+{
+    struct ifreq request;
+
+    return ioctl(tap->fd, TUNGETIFF, &request) == 0;
+}
+
+void tap_close(struct tap *tap)
+{
+    if (tap->fd >= 0)
+        close(tap->fd);
+    tap->fd = -1;
+}

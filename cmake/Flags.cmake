@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# How every C file of the project is compiled: one interface target, vop_flags, that all others link privately.
+
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+add_library(vop_flags INTERFACE)
+target_compile_definitions(vop_flags INTERFACE _GNU_SOURCE)
+target_compile_options(vop_flags INTERFACE
+    -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wcast-align=strict -Wundef -Wvla
+    -Wwrite-strings -Wpointer-arith -Wformat=2 -fno-common)
+
+if(CMAKE_C_COMPILER_ID MATCHES "Clang")
+    # clang has no strict form of this warning: it knows the alignment of the types only.
+    target_compile_options(vop_flags INTERFACE -Wno-unknown-warning-option -Wcast-align)
+endif()
+if(VOP_WERROR)
+    target_compile_options(vop_flags INTERFACE -Werror)
+endif()
+
+# VOP_SANITIZE is a comma-separated list as -fsanitize= takes it. A finding ends the program: a test must notice.
+if(VOP_SANITIZE)
+    target_compile_options(vop_flags INTERFACE
+        -fsanitize=${VOP_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_link_options(vop_flags INTERFACE -fsanitize=${VOP_SANITIZE})
+    if(VOP_SANITIZE MATCHES "thread" AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
+        # gcc warns that ThreadSanitizer does not understand fences. It need not: ours order a store against a load
+        # only, and what one thread hands to another is ordered by acquire and release accesses (core/barrier.h).
+        target_compile_options(vop_flags INTERFACE -Wno-tsan)
+    endif()
+endif()

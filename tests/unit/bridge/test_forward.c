@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_forward.c - frames between a TAP and a channel: what passes, what is dropped and counted, and a full link.
+ *
+ * Room: tests. The TAP is one end of a datagram socket pair, which also gives and takes one frame for each call.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "forward.h"
+#include "offload.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define HEADER_SIZE sizeof(struct vop_net_hdr)
+#define BUDGET 64
+
+/* Two ends of a link: ours with the TAP, and the peer's. */
+struct world {
+    char uri[64];
+    struct vop_options peer_options;
+    int connect_error;
+    vop_channel *near;
+    vop_channel *far;
+    struct tap tap;
+    int kernel; /* the other end of the TAP */
+    struct forward_counters counters;
+    struct forward forward;
+};
+
+static void *peer_connect(void *argument)
+{
+    struct world *world = argument;
+
+    world->connect_error = vop_channel_connect(world->uri, &world->peer_options, 5000, &world->far);
+    return NULL;
+}
+
+static void options_fill(struct vop_options *options, uint32_t slots, unsigned offload)
+{
+    uint64_t features = offload_to_features(offload);
+
+    vop_options_init(options, sizeof(*options));
+    options->queue_size = slots;
+    options->slot_size = 2048;
+    options->device_id = 1;
+    options->features[0] = (uint32_t)features;
+    options->features[1] = (uint32_t)(features >> 32);
+}
+
+static void world_open(struct world *world, uint32_t slots, unsigned ours, unsigned theirs)
+{
+    struct forward_setup setup = {
+        .tap = &world->tap, .counters = &world->counters, .offered = offload_to_features(ours), .mtu = 1500};
+    struct vop_options options;
+    vop_listener *listener;
+    pthread_t thread;
+    int pair[2];
+
+    memset(world, 0, sizeof(*world));
+    snprintf(world->uri, sizeof(world->uri), "shm:/tmp/vop-test-forward-%d.sock", getpid());
+    options_fill(&options, slots, ours);
+    options_fill(&world->peer_options, slots, theirs);
+    assert_int_equal(vop_listener_open(world->uri, &options, &listener), 0);
+    assert_int_equal(pthread_create(&thread, NULL, peer_connect, world), 0);
+    assert_int_equal(vop_listener_accept(listener, 5000, &world->near), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(world->connect_error, 0);
+    vop_listener_close(listener);
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+    world->tap.fd = pair[0];
+    world->tap.offload = ours;
+    world->kernel = pair[1];
+    assert_int_equal(forward_open(&world->forward, &setup, world->near), 0);
+}
+
+static void world_close(struct world *world)
+{
+    forward_close(&world->forward);
+    vop_channel_close(world->near);
+    vop_channel_close(world->far);
+    close(world->tap.fd);
+    close(world->kernel);
+}
+
+/* ---- Link to TAP ---- */
+
+static void peer_sends(struct world *world, const struct vop_net_hdr *hdr, size_t length)
+{
+    uint8_t *message = calloc(1, HEADER_SIZE + length);
+
+    assert_non_null(message);
+    memcpy(message, hdr, length ? HEADER_SIZE : 1);
+    assert_int_equal(vop_channel_send(world->far, message, length ? HEADER_SIZE + length : 1, 0), 0);
+    free(message);
+    assert_int_equal(forward_to_tap(&world->forward, BUDGET), FORWARD_IDLE);
+}
+
+static void test_hostile_peer(void **state)
+{
+    struct vop_net_hdr plain = {.flags = 0};
+    struct vop_net_hdr hdr;
+    uint8_t bytes[4096];
+    struct world world;
+
+    (void)state;
+    world_open(&world, 64, OFFLOAD_CSUM, OFFLOAD_ALL);
+    peer_sends(&world, &plain, 0);  /* one byte */
+    peer_sends(&world, &plain, 13); /* no Ethernet header */
+    hdr = plain;
+    hdr.gso_type = 7; /* there is none */
+    peer_sends(&world, &hdr, 1000);
+    hdr = plain;
+    hdr.flags = VOP_NET_HDR_F_NEEDS_CSUM;
+    memcpy(&hdr.csum_start, "\xff\x7f", 2); /* behind the end */
+    peer_sends(&world, &hdr, 1000);
+    peer_sends(&world, &plain, FORWARD_FRAME_MAX + 1);
+    assert_int_equal(world.counters.rx_malformed, 5);
+    hdr = plain;
+    hdr.flags = VOP_NET_HDR_F_NEEDS_CSUM;
+    hdr.gso_type = VOP_NET_HDR_GSO_TCPV4; /* legal, but not offered */
+    memcpy(&hdr.gso_size, "\x64\0", 2);
+    memcpy(&hdr.csum_start, "\x22\0", 2);
+    memcpy(&hdr.csum_offset, "\x10\0", 2);
+    peer_sends(&world, &hdr, 1000);
+    assert_int_equal(world.counters.rx_unsupported, 1);
+    assert_int_equal(world.counters.rx_frames, 0);
+    assert_int_equal(recv(world.kernel, bytes, sizeof(bytes), 0), -1); /* the kernel saw nothing of it */
+
+    hdr = plain;
+    memset(&hdr.num_buffers, 0xee, 2);
+    peer_sends(&world, &hdr, 1000);
+    assert_int_equal(world.counters.rx_frames, 1);
+    assert_int_equal(recv(world.kernel, bytes, sizeof(bytes), 0), HEADER_SIZE + 1000);
+    assert_memory_equal(bytes, "\0\0\0\0\0\0\0\0\0\0\1\0", HEADER_SIZE);
+    world_close(&world);
+}
+
+static void test_end_of_stream(void **state)
+{
+    struct vop_net_hdr plain = {.flags = 0};
+    uint8_t message[HEADER_SIZE + 60] = {0};
+    struct world world;
+
+    (void)state;
+    world_open(&world, 64, 0, 0);
+    memcpy(message, &plain, sizeof(plain));
+    assert_int_equal(vop_channel_send(world.far, message, sizeof(message), 0), 0);
+    vop_channel_close(world.far);
+    world.far = NULL;
+    assert_int_equal(forward_to_tap(&world.forward, BUDGET), -EPIPE); /* after what came before */
+    assert_int_equal(world.counters.rx_frames, 1);
+    world_close(&world);
+}
+
+/* ---- TAP to link ---- */
+
+static void kernel_sends(struct world *world, const struct vop_net_hdr *hdr, const uint8_t *frame, size_t length)
+{
+    struct iovec iov[2] = {{(void *)(uintptr_t)hdr, HEADER_SIZE}, {(void *)(uintptr_t)frame, length}};
+    struct msghdr message = {.msg_iov = iov, .msg_iovlen = 2};
+
+    assert_int_equal(sendmsg(world->kernel, &message, 0), HEADER_SIZE + length);
+}
+
+/* Receives one message at the peer; returns its length, or 0 if there is none. */
+static size_t peer_receives(struct world *world, uint8_t *bytes, size_t size)
+{
+    ssize_t length = vop_channel_recv(world->far, bytes, size, 0);
+
+    assert_true(length > 0 || length == -EAGAIN);
+    return length > 0 ? (size_t)length : 0;
+}
+
+static void test_direct(void **state)
+{
+    static uint8_t frame[60000];
+    static uint8_t bytes[70000];
+    struct vop_net_hdr hdr = {.flags = VOP_NET_HDR_F_DATA_VALID};
+    struct world world;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(frame); i++)
+        frame[i] = (uint8_t)(i * 7 + i / 251);
+    memset(&hdr.num_buffers, 0xee, 2); /* a TAP does not write it */
+    world_open(&world, 128, OFFLOAD_ALL, OFFLOAD_ALL);
+    assert_true(world.forward.is_direct);
+    for (size_t length = 14; length <= sizeof(frame); length += length < 100 ? 1 : 4999) {
+        kernel_sends(&world, &hdr, frame, length);
+        assert_int_equal(forward_from_tap(&world.forward, BUDGET), FORWARD_IDLE);
+        assert_int_equal(peer_receives(&world, bytes, sizeof(bytes)), HEADER_SIZE + length);
+        assert_memory_equal(bytes, "\2\0\0\0\0\0\0\0\0\0\1\0", HEADER_SIZE);
+        assert_memory_equal(bytes + HEADER_SIZE, frame, length);
+    }
+    kernel_sends(&world, &hdr, frame, 13);
+    assert_int_equal(forward_from_tap(&world.forward, BUDGET), FORWARD_IDLE);
+    assert_int_equal(world.counters.tx_illegal, 1);
+    assert_int_equal(peer_receives(&world, bytes, sizeof(bytes)), 0);
+    world_close(&world);
+}
+
+/* Frames of one slot, until there is no room; then the peer takes some, and it goes on where it stopped. */
+static void test_full(void **state)
+{
+    uint8_t frame[64] = {0};
+    uint8_t bytes[2048];
+    struct vop_net_hdr hdr = {.flags = 0};
+    struct world world;
+    uint32_t sent = 0;
+    uint32_t received = 0;
+    int result = FORWARD_IDLE;
+
+    (void)state;
+    world_open(&world, 128, OFFLOAD_ALL, OFFLOAD_ALL);
+    while (result == FORWARD_IDLE) {
+        memcpy(frame + 14, &sent, sizeof(sent));
+        kernel_sends(&world, &hdr, frame, sizeof(frame));
+        result = forward_from_tap(&world.forward, BUDGET);
+        sent++;
+        assert_true(sent <= 128);
+    }
+    assert_int_equal(result, FORWARD_FULL);
+    assert_int_equal(world.counters.tx_full, 1);
+    assert_int_equal(forward_from_tap(&world.forward, BUDGET), FORWARD_FULL);
+    assert_int_equal(world.counters.tx_full, 1); /* the same time */
+    while (received < sent) {
+        if (peer_receives(&world, bytes, sizeof(bytes)) == 0) {
+            vop_channel_arm(world.far, VOP_ARM_RECV); /* returns what is held back */
+            assert_true(forward_from_tap(&world.forward, BUDGET) == FORWARD_IDLE);
+            continue;
+        }
+        assert_memory_equal(bytes + HEADER_SIZE + 14, &received, sizeof(received));
+        received++;
+    }
+    world_close(&world);
+}
+
+/* IPv4 and TCP with `payload` bytes behind 54 of headers. */
+static size_t gso_frame(uint8_t *frame, size_t payload)
+{
+    static const uint8_t head[54] = {2, 0, 0,  0, 0, 1, 2,  0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 0, 0, 1, 0, 0, 64,   6,
+                                     0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0, 1, 0, 2, 0,    0, 0, 1, 0, 0, 0, 1, 0x50, 0x10};
+    size_t total = sizeof(head) - 14 + payload;
+
+    memcpy(frame, head, sizeof(head));
+    frame[16] = (uint8_t)(total >> 8);
+    frame[17] = (uint8_t)total;
+    for (size_t i = 0; i < payload; i++)
+        frame[sizeof(head) + i] = (uint8_t)(i * 13 + i / 255);
+    return sizeof(head) + payload;
+}
+
+/* A peer without offloads gets segments, and no byte is lost where the link fills up in the middle of a frame. */
+static void test_segments_through_a_small_link(void **state)
+{
+    static uint8_t frame[60000];
+    static uint8_t bytes[4096];
+    struct vop_net_hdr hdr = {.flags = VOP_NET_HDR_F_NEEDS_CSUM, .gso_type = VOP_NET_HDR_GSO_TCPV4};
+    size_t payload = 50001;
+    size_t length = gso_frame(frame, payload);
+    struct world world;
+    size_t seen = 0;
+    bool was_full = false;
+
+    (void)state;
+    memcpy(&hdr.hdr_len, "\x36\0", 2);
+    memcpy(&hdr.gso_size, "\xe8\3", 2); /* 1000 */
+    memcpy(&hdr.csum_start, "\x22\0", 2);
+    memcpy(&hdr.csum_offset, "\x10\0", 2);
+    world_open(&world, 16, OFFLOAD_ALL, 0);
+    assert_false(world.forward.is_direct);
+    kernel_sends(&world, &hdr, frame, length);
+    for (int i = 0; seen < payload && i < 1000; i++) {
+        size_t got;
+        int result = forward_from_tap(&world.forward, BUDGET);
+
+        assert_true(result == FORWARD_FULL || result == FORWARD_IDLE);
+        was_full = was_full || result == FORWARD_FULL;
+        while ((got = peer_receives(&world, bytes, sizeof(bytes))) != 0) {
+            size_t part = got - HEADER_SIZE - 54;
+
+            assert_memory_equal(bytes, "\0\0\0\0\0\0\0\0\0\0\1\0", HEADER_SIZE);
+            assert_int_equal(part, payload - seen < 1000 ? payload - seen : 1000);
+            assert_memory_equal(bytes + HEADER_SIZE + 54, frame + 54 + seen, part);
+            seen += part;
+        }
+        vop_channel_arm(world.far, VOP_ARM_RECV);
+    }
+    assert_int_equal(seen, payload);
+    assert_true(was_full);
+    assert_int_equal(world.counters.tx_segments, 51);
+    assert_int_equal(world.counters.tx_frames, 1);
+    world_close(&world);
+}
+
+/* A link that cannot carry the MTU is refused. */
+static void test_too_small(void **state)
+{
+    struct forward_setup setup = {.mtu = 9000};
+    struct forward forward;
+    struct world world;
+    int silence = dup(STDERR_FILENO);
+
+    (void)state;
+    world_open(&world, 4, 0, 0);
+    setup.tap = &world.tap;
+    setup.counters = &world.counters;
+    assert_non_null(freopen("/dev/null", "w", stderr));
+    assert_int_equal(forward_open(&forward, &setup, world.near), -EMSGSIZE);
+    dup2(silence, STDERR_FILENO);
+    close(silence);
+    world_close(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_hostile_peer),
+        cmocka_unit_test(test_end_of_stream),
+        cmocka_unit_test(test_direct),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_segments_through_a_small_link),
+        cmocka_unit_test(test_too_small),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

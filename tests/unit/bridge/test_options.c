@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_options.c - the command line of vop-bridge: what each option sets, and that a wrong value sets nothing.
+ *
+ * Room: tests. The lines that the user sees are checked by tests/system/test_bridge_inputs.py.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "offload.h"
+#include "options.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WORDS_MAX 48
+
+/* Parses a line of words. They stay valid until the next call. */
+static int parse(const char *line, struct options *ret_options)
+{
+    static char copy[1024];
+    char *argv[WORDS_MAX + 1] = {copy};
+    char *rest;
+    int argc = 1;
+
+    strcpy(copy, "vop-bridge ");
+    strcat(copy, line);
+    strtok_r(copy, " ", &rest);
+    for (char *word; argc < WORDS_MAX && (word = strtok_r(NULL, " ", &rest));)
+        argv[argc++] = word;
+    return options_parse(argc, argv, ret_options);
+}
+
+static void test_defaults(void **state)
+{
+    struct options options;
+
+    (void)state;
+    assert_int_equal(parse("--link shm:/run/a --tap vop0", &options), 0);
+    assert_string_equal(options.link, "shm:/run/a");
+    assert_string_equal(options.tap, "vop0");
+    assert_false(options.listen || options.persist || options.has_mac || options.verbose || options.offload_is_named);
+    assert_null(options.master);
+    assert_null(options.netns);
+    assert_int_equal(options.address_count, 0);
+    assert_int_equal(options.mtu, 0);
+    assert_int_equal(options.txqueuelen, 0);
+    assert_int_equal(options.socket_mode, 0);
+    assert_int_equal(options.offload, OFFLOAD_ALL);
+    assert_int_equal(options.slots, OPTIONS_SLOTS_DEFAULT);
+    assert_int_equal(options.slot_size, OPTIONS_SLOT_SIZE_DEFAULT);
+    assert_int_equal(options.spin_us, OPTIONS_SPIN_US_DEFAULT);
+}
+
+static void test_everything(void **state)
+{
+    struct options options;
+
+    (void)state;
+    assert_int_equal(parse("--link=shm:/run/a --listen --socket-mode 0660 --slots 64 --slot-size 4096 --tap vop1 "
+                           "--address 10.0.0.1/8 --address fd00::1/64 --mtu 9000 --mac 02:00:00:00:00:01 "
+                           "--master br0 --netns blue --txqueuelen 500 --persist --offload csum,tso4 --spin-us 7 -v",
+                           &options),
+                     0);
+    assert_true(options.listen && options.persist && options.has_mac && options.verbose && options.offload_is_named);
+    assert_int_equal(options.socket_mode, 0660);
+    assert_int_equal(options.slots, 64);
+    assert_int_equal(options.slot_size, 4096);
+    assert_int_equal(options.address_count, 2);
+    assert_string_equal(options.addresses[0].text, "10.0.0.1/8");
+    assert_string_equal(options.addresses[1].text, "fd00::1/64");
+    assert_int_equal(options.mtu, 9000);
+    assert_memory_equal(options.mac, "\2\0\0\0\0\1", 6);
+    assert_string_equal(options.master, "br0");
+    assert_string_equal(options.netns, "blue");
+    assert_int_equal(options.txqueuelen, 500);
+    assert_int_equal(options.offload, OFFLOAD_CSUM | OFFLOAD_TSO4);
+    assert_int_equal(options.spin_us, 7);
+}
+
+static void test_wrong(void **state)
+{
+    static const char *const wrong[] = {
+        "",
+        "--link shm:/run/a",
+        "--tap vop0",
+        "--link shm:/run/a --tap vop0 more",
+        "--link shm:/run/a --tap a-name-that-is-too-long",
+        "--link shm:/run/a --tap vop0 --address 10.0.0.1",
+        "--link shm:/run/a --tap vop0 --mtu 67",
+        "--link shm:/run/a --tap vop0 --mtu 65522",
+        "--link shm:/run/a --tap vop0 --mtu 1500x",
+        "--link shm:/run/a --tap vop0 --mac 01:00:00:00:00:01",
+        "--link shm:/run/a --tap vop0 --txqueuelen 0",
+        "--link shm:/run/a --tap vop0 --slots 1000",
+        "--link shm:/run/a --tap vop0 --slots 65536",
+        "--link shm:/run/a --tap vop0 --slot-size 100",
+        "--link shm:/run/a --tap vop0 --slots 32768 --slot-size 65536",
+        "--link shm:/run/a --tap vop0 --offload tso4",
+        "--link shm:/run/a --tap vop0 --spin-us -1",
+        "--link shm:/run/a --tap vop0 --socket-mode 0660",
+        "--link shm:/run/a --tap vop0 --listen --socket-mode 0888",
+        "--link shm:/run/a --tap vop0 --master a/b",
+    };
+    struct options options = {.mtu = 77};
+    int silence = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    int terminal = dup(STDERR_FILENO);
+
+    (void)state;
+    dup2(silence, STDERR_FILENO);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        int error = parse(wrong[i], &options);
+
+        if (error != -EINVAL || options.mtu != 77) {
+            dup2(terminal, STDERR_FILENO);
+            fail_msg("%s: %d", wrong[i], error);
+        }
+    }
+    dup2(terminal, STDERR_FILENO);
+    close(terminal);
+    close(silence);
+}
+
+static void test_too_many_addresses(void **state)
+{
+    char line[1024] = "--link shm:/run/a --tap vop0";
+    struct options options;
+
+    (void)state;
+    for (int i = 0; i < OPTIONS_ADDRESS_MAX; i++)
+        strcat(line, " --address 10.0.0.1/8");
+    assert_int_equal(parse(line, &options), 0);
+    assert_int_equal(options.address_count, OPTIONS_ADDRESS_MAX);
+    strcat(line, " --address 10.0.0.1/8");
+    assert_int_equal(parse(line, &options), -EINVAL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_wrong),
+        cmocka_unit_test(test_too_many_addresses),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

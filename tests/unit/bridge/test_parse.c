@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_parse.c - numbers, addresses and names from the command line: what is right is read, what is wrong is named.
+ *
+ * Room: tests.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "parse.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static void test_numbers(void **state)
+{
+    static const char *const wrong[] = {"",   "-1", "+1", " 1", "1 ", "1x", "0x10", "99", "20", "18446744073709551616",
+                                        "1e3"};
+    const char *why = NULL;
+    uint32_t value = 7;
+
+    (void)state;
+    assert_int_equal(parse_number("100", 10, 100, 200, &value, &why), 0);
+    assert_int_equal(value, 100);
+    assert_int_equal(parse_number("200", 10, 100, 200, &value, &why), 0);
+    assert_int_equal(value, 200);
+    assert_int_equal(parse_number("0660", 8, 1, 0777, &value, &why), 0);
+    assert_int_equal(value, 0660);
+    assert_int_equal(parse_number("4294967295", 10, 0, UINT32_MAX, &value, &why), 0);
+    assert_int_equal(value, UINT32_MAX);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        why = NULL;
+        value = 7;
+        assert_int_equal(parse_number(wrong[i], 10, 100, 200, &value, &why), -EINVAL);
+        assert_non_null(why);
+        assert_int_equal(value, 7);
+    }
+    assert_int_equal(parse_number("0680", 8, 1, 0777, &value, &why), -EINVAL);
+}
+
+static void test_addresses(void **state)
+{
+    static const char *const wrong[] = {
+        "",
+        "10.0.0.1",
+        "10.0.0.1/",
+        "10.0.0.1/33",
+        "10.0.0.1/-1",
+        "10.0.0/24",
+        "10.0.0.256/24",
+        "fd00::/x",
+        "fd00::1",
+        "fd00::1/129",
+        "fd00:::1/64",
+        "/24",
+        "10.0.0.1/24/24",
+        "host/24",
+        "10.0.0.1 /24",
+        "1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb:cccc/64",
+    };
+    const char *why = NULL;
+    struct address address;
+
+    (void)state;
+    assert_int_equal(parse_address("10.99.0.1/24", &address, &why), 0);
+    assert_int_equal(address.family, AF_INET);
+    assert_int_equal(address.prefix, 24);
+    assert_memory_equal(address.bytes, "\x0a\x63\x00\x01", 4);
+    assert_int_equal(parse_address("fd00::1/128", &address, &why), 0);
+    assert_int_equal(address.family, AF_INET6);
+    assert_int_equal(address.prefix, 128);
+    assert_memory_equal(address.bytes, "\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01", 16);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        why = NULL;
+        address.family = 7;
+        assert_int_equal(parse_address(wrong[i], &address, &why), -EINVAL);
+        assert_non_null(why);
+        assert_int_equal(address.family, 7);
+    }
+}
+
+static void test_macs(void **state)
+{
+    static const char *const wrong[] = {
+        "",
+        "02:00:00:00:00",
+        "02:00:00:00:00:01:02",
+        "02-00-00-00-00-01",
+        "2:0:0:0:0:1",
+        "02:00:00:00:00:0g",
+        "00:00:00:00:00:00",
+        "01:00:5e:00:00:01", /* multicast */
+        "ff:ff:ff:ff:ff:ff",
+        "02:00:00:00:00:01 ",
+    };
+    uint8_t mac[6] = {7, 7, 7, 7, 7, 7};
+    const char *why = NULL;
+
+    (void)state;
+    assert_int_equal(parse_mac("02:aB:Cd:00:ff:01", mac, &why), 0);
+    assert_memory_equal(mac, "\x02\xab\xcd\x00\xff\x01", 6);
+    memset(mac, 7, sizeof(mac));
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        why = NULL;
+        assert_int_equal(parse_mac(wrong[i], mac, &why), -EINVAL);
+        assert_non_null(why);
+        assert_memory_equal(mac, "\7\7\7\7\7\7", 6);
+    }
+}
+
+static void test_interfaces(void **state)
+{
+    static const char *const right[] = {"vop0", "a", "123456789012345", "br-lan.100", "..."};
+    static const char *const wrong[] = {"", "1234567890123456", "a/b", "a b", "a:b", "vop%d", ".", "..", "a\tb"};
+    const char *why = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++)
+        assert_int_equal(parse_interface(right[i], &why), 0);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        why = NULL;
+        assert_int_equal(parse_interface(wrong[i], &why), -EINVAL);
+        assert_non_null(why);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_macs),
+        cmocka_unit_test(test_interfaces),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
