@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * bench_rr.c - how long a small request and its answer take over UDP, between two network namespaces.
+ *
+ * Room: tests/bench.
+ *
+ * One process answers in one namespace, the other asks in the other, one question at a time, each with its own number.
+ * Both sleep in the kernel while they wait, so the figure holds all wake-ups on the way.
+ */
+#include "util_json.h"
+#include "util_machine.h"
+#include "util_stats.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <netdb.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SIZE_MAX_BYTES 1472u
+#define LOST_AFTER_MS 200
+
+struct plan {
+    const char *server_namespace, *client_namespace; /* names under /run/netns, or NULL: where we are */
+    const char *address;
+    size_t size;
+    uint64_t duration_ns;
+    const char *json_path;
+};
+
+struct outcome {
+    struct samples us; /* of each round trip */
+    uint64_t lost;
+};
+
+static void enter_namespace(const char *name)
+{
+    char path[256];
+
+    if (!name)
+        return;
+    snprintf(path, sizeof(path), "/run/netns/%s", name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        die(-errno, "no network namespace %s (see ip netns)", name);
+    if (setns(fd, CLONE_NEWNET) < 0)
+        die(-errno, "cannot enter the network namespace %s", name);
+    close(fd);
+}
+
+/* A UDP socket bound to (server) or connected to (client) the address, and the port of the server. */
+static int socket_open(const struct plan *plan, bool server, in_port_t *port)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+    struct addrinfo *to;
+    char service[8];
+
+    snprintf(service, sizeof(service), "%u", (unsigned)*port);
+    int err = getaddrinfo(plan->address, service, &hints, &to);
+    if (err)
+        die_usage("--address '%s': %s", plan->address, gai_strerror(err));
+    int fd = socket(to->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        die(-errno, "socket");
+    if ((server ? bind : connect)(fd, to->ai_addr, to->ai_addrlen) < 0)
+        die(-errno, "cannot %s %s", server ? "bind to" : "reach", plan->address);
+    freeaddrinfo(to);
+    if (server) {
+        struct sockaddr_storage own;
+        socklen_t length = sizeof(own);
+        if (getsockname(fd, (struct sockaddr *)&own, &length) < 0 ||
+            getnameinfo((struct sockaddr *)&own, length, NULL, 0, service, sizeof(service), NI_NUMERICSERV) != 0)
+            die(0, "cannot learn the port of %s", plan->address);
+        *port = (in_port_t)strtoul(service, NULL, 10);
+    }
+    return fd;
+}
+
+static void server_main(const struct plan *plan, int port_pipe)
+{
+    char buffer[SIZE_MAX_BYTES];
+    struct sockaddr_storage from;
+    in_port_t port = 0;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    enter_namespace(plan->server_namespace);
+    int fd = socket_open(plan, true, &port);
+    if (write(port_pipe, &port, sizeof(port)) != sizeof(port))
+        die(-errno, "cannot tell the port");
+    for (;;) {
+        socklen_t length = sizeof(from);
+        ssize_t n = recvfrom(fd, buffer, sizeof(buffer), 0, (struct sockaddr *)&from, &length);
+        if (n < 0)
+            die(-errno, "server: receive");
+        sendto(fd, buffer, (size_t)n, 0, (struct sockaddr *)&from, length); /* a lost answer is counted over there */
+    }
+}
+
+/* Asks once. Returns the time it took in us, or a negative number if the answer did not come. */
+static double ask(int fd, uint64_t number, size_t size)
+{
+    uint64_t question[SIZE_MAX_BYTES / 8] = {number}, answer[SIZE_MAX_BYTES / 8];
+    uint64_t begin = clock_ns();
+
+    if (send(fd, question, size, 0) < 0 && errno != ENOBUFS)
+        die(-errno, "client: send");
+    do {
+        ssize_t n = recv(fd, answer, sizeof(answer), 0);
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            return -1;
+        if (n < 0)
+            die(-errno, "client: receive");
+        if ((size_t)n != size)
+            die(0, "the answer has %zd bytes instead of %zu", n, size);
+    } while (answer[0] != number); /* that is a late answer to a question given up */
+    return (double)(clock_ns() - begin) / 1e3;
+}
+
+static void client_run(const struct plan *plan, in_port_t port, struct outcome *outcome)
+{
+    const struct timeval patience = {.tv_usec = LOST_AFTER_MS * 1000};
+    int fd = socket_open(plan, false, &port);
+    uint64_t begin = clock_ns();
+
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
+        die(-errno, "SO_RCVTIMEO");
+    for (uint64_t number = 1; clock_ns() - begin < plan->duration_ns; number++) {
+        double us = ask(fd, number, plan->size);
+        if (us < 0)
+            outcome->lost++;
+        else if (number > 10) /* the first ones look for the neighbour */
+            samples_add(&outcome->us, us);
+    }
+    close(fd);
+    if (outcome->us.count == 0)
+        die(0, "no answer from %s", plan->address);
+}
+
+static void report(const struct plan *plan, struct outcome *outcome)
+{
+    double p50 = samples_percentile(&outcome->us, 0.50), p99 = samples_percentile(&outcome->us, 0.99);
+
+    printf("UDP %s, %zu bytes each way: %zu round trips, %llu lost, p50 %.1f us, p99 %.1f us\n", plan->address,
+           plan->size, outcome->us.count, (unsigned long long)outcome->lost, p50, p99);
+    if (!plan->json_path)
+        return;
+    json_t *root = json_pack("{s:s, s:i, s:i, s:i}", "address", plan->address, "size", (int)plan->size, "round_trips",
+                             (int)outcome->us.count, "lost", (int)outcome->lost);
+    json_object_set_new(root, "p50_us", json_figure(p50));
+    json_object_set_new(root, "p99_us", json_figure(p99));
+    json_write(plan->json_path, root);
+}
+
+static const char help[] =
+    "usage: bench-rr --address ADDRESS [--server-netns NAME] [--client-netns NAME] [--size BYTES] [--ms N]\n"
+    "                [--json FILE]\n"
+    "\n"
+    "Measures the time of a request and its answer over UDP, one at a time.\n"
+    "\n"
+    "  --address ADDRESS    numeric address of the server, in its namespace\n"
+    "  --server-netns NAME  network namespace that answers, as in `ip netns` (default: this one)\n"
+    "  --client-netns NAME  network namespace that asks (default: this one)\n"
+    "  --size BYTES         payload, 8 to 1472 (default 64)\n"
+    "  --ms N               duration (default 1000)\n"
+    "  --json FILE          write the same figures for machines to FILE\n";
+
+static void plan_parse(struct plan *plan, int argc, char **argv)
+{
+    enum {
+        ADDRESS = 1,
+        SERVER,
+        CLIENT,
+        SIZE,
+        MS,
+        JSON,
+        HELP
+    };
+    static const struct option options[] = {
+        {"address", 1, NULL, ADDRESS},
+        {"server-netns", 1, NULL, SERVER},
+        {"client-netns", 1, NULL, CLIENT},
+        {"size", 1, NULL, SIZE},
+        {"ms", 1, NULL, MS},
+        {"json", 1, NULL, JSON},
+        {"help", 0, NULL, HELP},
+        {0},
+    };
+
+    *plan = (struct plan){.size = 64, .duration_ns = 1000000000};
+    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+        switch (option) {
+        case ADDRESS:
+            plan->address = optarg;
+            break;
+        case SERVER:
+            plan->server_namespace = optarg;
+            break;
+        case CLIENT:
+            plan->client_namespace = optarg;
+            break;
+        case SIZE:
+            plan->size = option_number("--size", optarg, 8, SIZE_MAX_BYTES);
+            break;
+        case MS:
+            plan->duration_ns = option_number("--ms", optarg, 10, 3600000) * 1000000;
+            break;
+        case JSON:
+            plan->json_path = optarg;
+            break;
+        case HELP:
+        case 'h':
+            fputs(help, stdout);
+            exit(EXIT_SUCCESS);
+        default:
+            exit(2); /* getopt has said why */
+        }
+    }
+    if (optind < argc)
+        die_usage("unexpected argument '%s'", argv[optind]);
+    if (!plan->address)
+        die_usage("--address is missing");
+}
+
+int main(int argc, char **argv)
+{
+    struct plan plan;
+    struct outcome outcome = {0};
+    in_port_t port;
+    int port_pipe[2], status;
+
+    plan_parse(&plan, argc, argv);
+    json_check_path(plan.json_path);
+    if (pipe2(port_pipe, O_CLOEXEC) < 0)
+        die(-errno, "pipe");
+    pid_t child = fork();
+    if (child < 0)
+        die(-errno, "fork");
+    if (child == 0)
+        server_main(&plan, port_pipe[1]);
+    close(port_pipe[1]);
+    if (read(port_pipe[0], &port, sizeof(port)) != sizeof(port)) /* the server has said why */
+        return waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+    enter_namespace(plan.client_namespace);
+    client_run(&plan, port, &outcome);
+    report(&plan, &outcome);
+    samples_free(&outcome.us);
+    kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+    return EXIT_SUCCESS;
+}

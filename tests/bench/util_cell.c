@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * util_cell.c - one line of bench-echo's table: what is measured, the slices that count, and how they are told.
+ *
+ * Room: tests/bench.
+ */
+#include "util_cell.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static const char *const placement_names[PLACEMENTS] = {"all", "F", "S"};
+
+void cell_record(struct cell *cell, double ns, double bounce_before, double bounce_after)
+{
+    double bounce = (bounce_before + bounce_after) / 2;
+
+    if (fabs(bounce_before - bounce_after) > BOUNCE_CHANGE_MAX * fmin(bounce_before, bounce_after)) {
+        cell->dropped++;
+        return;
+    }
+    enum placement placements[2] = {PLACEMENT_ALL, bounce < CLASS_F_BELOW_NS ? PLACEMENT_F : PLACEMENT_S};
+    for (int i = 0; i < 2; i++) {
+        samples_add(&cell->ns[placements[i]], ns);
+        samples_add(&cell->bounce_ns[placements[i]], bounce);
+        samples_add(&cell->ratio[placements[i]], ns / bounce);
+    }
+}
+
+void cell_print_heading(void)
+{
+    printf("what        link       waiting     size  class  slices   ns each    bounce  ratio  p10-p90 / rate\n");
+}
+
+static const char *task_name(const struct cell *cell)
+{
+    return !cell->stream ? "echo" : cell->batch > 1 ? "stream x16" : "stream";
+}
+
+static void print_line(struct cell *cell, const struct bench_link *link, enum placement p)
+{
+    double ns = samples_percentile(&cell->ns[p], 0.5), bounce = samples_percentile(&cell->bounce_ns[p], 0.5);
+    printf("%-10s  %-9s  %-8s  %6zu  %-5s  %4zu  %9.0f  %8.0f  ", task_name(cell), link->name, link->waiting,
+           cell->size, placement_names[p], cell->ns[p].count, ns, bounce);
+    if (!cell->stream)
+        printf("%5.2f  %4.2f-%.2f\n", samples_percentile(&cell->ratio[p], 0.5),
+               samples_percentile(&cell->ratio[p], 0.1), samples_percentile(&cell->ratio[p], 0.9));
+    else
+        printf("%5s  %.3g M/s, %.3g GB/s\n", "", 1e3 / ns, (double)cell->size / ns);
+}
+
+void cell_print(struct cell *cell, const struct bench_link *link)
+{
+    size_t all = cell->ns[PLACEMENT_ALL].count;
+
+    if (cell->ns[PLACEMENT_F].count < all && cell->ns[PLACEMENT_S].count < all)
+        print_line(cell, link, PLACEMENT_ALL);
+    for (enum placement p = PLACEMENT_F; p <= PLACEMENT_S; p++)
+        if (cell->ns[p].count > 0)
+            print_line(cell, link, p);
+    if (all == 0)
+        print_line(cell, link, PLACEMENT_ALL);
+}
+
+static void json_medians(json_t *to, struct cell *cell, enum placement p)
+{
+    double ns = samples_percentile(&cell->ns[p], 0.5);
+
+    json_object_set_new(to, "slices", json_integer((json_int_t)cell->ns[p].count));
+    json_object_set_new(to, "bounce_ns", json_figure(samples_percentile(&cell->bounce_ns[p], 0.5)));
+    if (!cell->stream) {
+        json_object_set_new(to, "echo_rtt_ns", json_figure(ns));
+        json_object_set_new(to, "echo_ratio", json_figure(samples_percentile(&cell->ratio[p], 0.5)));
+        json_object_set_new(to, "echo_ratio_p10", json_figure(samples_percentile(&cell->ratio[p], 0.1)));
+        json_object_set_new(to, "echo_ratio_p90", json_figure(samples_percentile(&cell->ratio[p], 0.9)));
+    } else {
+        json_object_set_new(to, "message_ns", json_figure(ns));
+        json_object_set_new(to, "messages_per_s", json_figure(1e9 / ns));
+        json_object_set_new(to, "gigabytes_per_s", json_figure((double)cell->size / ns));
+    }
+}
+
+json_t *cell_json(struct cell *cell, const struct bench_link *link)
+{
+    json_t *object = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i}", "what", cell->stream ? "stream" : "echo", "link",
+                               link->name, "waiting", link->waiting, "size", (int)cell->size, "batch", (int)cell->batch,
+                               "slices_dropped", (int)cell->dropped);
+
+    json_medians(object, cell, PLACEMENT_ALL);
+    for (enum placement p = PLACEMENT_F; p <= PLACEMENT_S; p++) {
+        json_t *class = json_object();
+        json_medians(class, cell, p);
+        json_object_set_new(object, placement_names[p], class);
+    }
+    return object;
+}
+
+void cell_free(struct cell *cell)
+{
+    for (enum placement p = 0; p < PLACEMENTS; p++) {
+        samples_free(&cell->ns[p]);
+        samples_free(&cell->bounce_ns[p]);
+        samples_free(&cell->ratio[p]);
+    }
+}

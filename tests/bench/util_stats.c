@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * util_stats.c - samples of a measurement and what to say of them: medians, because a mean believes every outlier.
+ *
+ * Room: tests/bench.
+ */
+#include "util_stats.h"
+
+#include "util_machine.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+void samples_add(struct samples *s, double value)
+{
+    if (s->count == s->size) {
+        s->size = s->size ? 2 * s->size : 64;
+        s->value = realloc(s->value, s->size * sizeof(*s->value));
+        if (!s->value)
+            die(-ENOMEM, "no room for %zu samples", s->size);
+    }
+    s->value[s->count++] = value;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double samples_percentile(struct samples *s, double p)
+{
+    if (s->count == 0)
+        return NAN;
+    qsort(s->value, s->count, sizeof(*s->value), compare);
+    double place = p * (double)(s->count - 1);
+    size_t below = (size_t)place;
+    size_t above = below + 1 < s->count ? below + 1 : below;
+    return s->value[below] + (place - (double)below) * (s->value[above] - s->value[below]);
+}
+
+void samples_free(struct samples *s)
+{
+    free(s->value);
+    *s = (struct samples){0};
+}

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fixtures of the system tests. Whatever ends a run (a failure, Ctrl-C, SIGTERM), nothing of it is left behind."""
+import atexit
+import os
+import signal
+import sys
+
+import pytest
+
+from lib import netns
+from lib.bridge import Pair
+from lib.echo import Place
+
+
+def _terminated(_number, _frame):
+    sys.exit(143)  # runs the fixtures' finally clauses and atexit
+
+
+def pytest_configure(config):
+    signal.signal(signal.SIGTERM, _terminated)
+    atexit.register(netns.remove_all)
+
+
+def pytest_sessionstart(session):
+    if os.geteuid() == 0:
+        netns.remove_stale()
+
+
+@pytest.fixture
+def root():
+    """For tests that need namespaces and interfaces."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: namespaces and TAP interfaces")
+    if not os.path.exists("/dev/net/tun"):
+        pytest.skip("needs /dev/net/tun: modprobe tun")
+
+
+@pytest.fixture
+def namespaces(root):
+    """Makes namespaces: namespaces("a", "b")."""
+    made = []
+
+    def make(*names):
+        new = [netns.Namespace(name) for name in names]
+        made.extend(new)
+        return new if len(new) > 1 else new[0]
+
+    try:
+        yield make
+    finally:
+        for namespace in made:
+            namespace.remove()
+
+
+@pytest.fixture
+def pair(namespaces, tmp_path):
+    """Two namespaces and the means to join them by two bridges."""
+    both = Pair(*namespaces("a", "b"), tmp_path)
+    try:
+        yield both
+    finally:
+        both.stop()
+
+
+@pytest.fixture
+def place():
+    """A directory for the sockets of echo programs, which end with it."""
+    place = Place()
+    try:
+        yield place
+    finally:
+        place.close()

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Running vop-bridge: alone, or two of them around a link."""
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+from lib.netns import root_of_project
+
+BIN = pathlib.Path(os.environ.get("VOP_BIN", root_of_project() / "build/release/bin")).resolve()
+KILLS = int(os.environ.get("VOP_KILLS") or (250 if os.environ.get("VOP_LONG") else 10))  # of each side
+SLOW = 5 if os.environ.get("VOP_SLOW") else 1  # for builds with sanitizers: stretches deadlines
+
+
+def program():
+    path = BIN / "vop-bridge"
+    assert path.exists(), f"{path} is missing: build first (cmake --preset release && cmake --build --preset release)"
+    return str(path)
+
+
+def eventually(condition, what, seconds=2.0):
+    """Waits until condition() is true, and returns how long that took."""
+    begin = time.monotonic()
+    while not condition():
+        waited = time.monotonic() - begin
+        assert waited < seconds * SLOW, f"not within {seconds * SLOW} s: {what() if callable(what) else what}"
+        time.sleep(0.003)
+    return time.monotonic() - begin
+
+
+def run(*words, seconds=10, **options):
+    """Runs a bridge that is to end by itself: (status, stdout, stderr)."""
+    done = subprocess.run([program(), *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=seconds * SLOW, **options)
+    return done.returncode, done.stdout, done.stderr
+
+
+class Bridge:
+    """One running vop-bridge. Its lines go to a file, so that it can never block on us."""
+
+    def __init__(self, *words, namespace=None, log, prefix=()):
+        self.log = pathlib.Path(log)
+        enter = ["setpriv", "--pdeathsig", "KILL"]  # not even SIGKILL of the tests leaves it behind
+        enter += [*(["ip", "netns", "exec", namespace.name] if namespace else []), *prefix]
+        with self.log.open("a") as stderr:
+            self.process = subprocess.Popen([*enter, program(), *map(str, words)], stdin=subprocess.DEVNULL,
+                                            stdout=stderr, stderr=stderr)
+        self.pid = self.process.pid
+
+    def text(self):
+        return self.log.read_text()
+
+    def wait_line(self, pattern, count=1, seconds=5.0):
+        """Waits until that many lines match."""
+        def found():
+            assert len(re.findall(pattern, self.text())) >= count or self.process.poll() is None, \
+                f"ended with {self.process.poll()} instead of {pattern!r}: {self.text()}"
+            return len(re.findall(pattern, self.text())) >= count
+        return eventually(found, lambda: f"{pattern!r} in {self.text()!r}", seconds)
+
+    def counters(self):
+        """Asks with SIGUSR1."""
+        before = self.text().count("rx_frames")
+        self.process.send_signal(signal.SIGUSR1)
+        eventually(lambda: re.search(r"rx_errors \d+\n$", self.text()) and self.text().count("rx_frames") > before,
+                   "counters after SIGUSR1")
+        tail = " ".join(self.text().splitlines()[-2:])
+        return {name: int(value) for name, value in re.findall(r"([rt]x_\w+) (\d+)", tail)}
+
+    def files(self):
+        return sorted(os.readlink(entry) for entry in pathlib.Path(f"/proc/{self.pid}/fd").iterdir())
+
+    def mappings(self):
+        return len(pathlib.Path(f"/proc/{self.pid}/maps").read_text().splitlines())
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, seconds=5):
+        """Ends it gracefully; returns the exit status."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            return self.process.wait(seconds * SLOW)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"SIGTERM was not heard within {seconds * SLOW} s: {self.text()}") from None
+
+
+class Pair:
+    """Two namespaces with a bridge each: "a" listens and has 10.99.0.1 and fd99::1, "b" connects, with .2 and ::2."""
+
+    def __init__(self, namespace_a, namespace_b, directory):
+        self.namespace = {"a": namespace_a, "b": namespace_b}
+        self.directory = pathlib.Path(directory)
+        self.socket = self.directory / "link.sock"
+        self.arguments = {"a": [], "b": []}
+        self.bridge = {}
+
+    def start_side(self, side, *more):
+        number = 1 if side == "a" else 2
+        self.arguments[side] = list(more) or self.arguments[side]
+        self.bridge[side] = Bridge(
+            "--link", f"shm:{self.socket}", *(["--listen"] if side == "a" else []), "--tap", "vop0",
+            "--address", f"10.99.0.{number}/24", "--address", f"fd99::{number}/64", *self.arguments[side],
+            namespace=self.namespace[side], log=self.directory / f"{side}.log")
+        return self.bridge[side]
+
+    def start(self, a=(), b=(), both=()):
+        self.start_side("a", *a, *both)
+        self.start_side("b", *b, *both)
+        self.wait_up()
+        return self.bridge["a"], self.bridge["b"]
+
+    def is_up(self):
+        return all(self.namespace[side].has_carrier("vop0") for side in "ab")
+
+    def wait_up(self, seconds=3.0):
+        return eventually(self.is_up, lambda: f"carrier on both sides: {self.logs()}", seconds)
+
+    def logs(self):
+        return {side: bridge.text() for side, bridge in self.bridge.items()}
+
+    def stop(self):
+        for bridge in self.bridge.values():
+            if bridge.process.poll() is None:
+                bridge.kill()

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Offloads: where the peer lacks one, the sender completes checksums and cuts frames; nothing too long or wrong."""
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+
+import pytest
+
+from lib.frames import Capture
+from lib.traffic import tcp_transfer, udp_echo
+
+MTU = 1500
+MIB = 1 << 20
+
+
+def check_receiver_without_offloads(capture):
+    """What came over the link: whole checksums, and never more than the MTU."""
+    incoming = capture.incoming()
+    assert len(incoming) > 1000
+    assert capture.longest[False] <= MTU + 14, f"a frame of {capture.longest[False]} bytes arrived"
+    wrong = [frame for frame in incoming if not frame.has_right_checksum()]
+    assert not wrong, f"{len(wrong)} of {len(incoming)} checksums are wrong: {wrong[0].data[:80].hex()}"
+
+
+@pytest.mark.parametrize("address", ["10.99.0.2", "fd99::2"])
+def test_all_to_none(pair, address):
+    a, b = pair.start(a=["--offload", "all"], b=["--offload", "none"])
+    with Capture(pair.namespace["b"], "vop0") as capture:
+        tcp_transfer(pair.namespace["a"], pair.namespace["b"], address, 32 * MIB)
+        udp_echo(pair.namespace["a"], pair.namespace["b"], address, [0, 1, 2, 3, 100, 1400])
+    check_receiver_without_offloads(capture)
+    assert a.counters()["tx_segments"] > 10000
+    assert b.counters()["tx_segments"] == b.counters()["tx_checksums"] == 0
+    assert b.counters()["rx_unsupported"] == b.counters()["rx_malformed"] == 0
+
+
+@pytest.mark.parametrize("address", ["10.99.0.1", "fd99::1"])
+def test_none_to_all(pair, address):
+    """The kernel behind the side without offloads does all by itself."""
+    a, b = pair.start(a=["--offload", "all"], b=["--offload", "none"])
+    with Capture(pair.namespace["a"], "vop0") as capture:
+        tcp_transfer(pair.namespace["b"], pair.namespace["a"], address, 16 * MIB)
+    check_receiver_without_offloads(capture)
+    assert a.counters()["rx_errors"] == a.counters()["rx_malformed"] == 0
+
+
+@pytest.mark.parametrize("offload", ["csum", "csum,tso4", "csum,tso6", "csum,tso4,ecn", "csum,tso4,tso6"])
+def test_partly(pair, offload):
+    """One side has all and the other some: what the other lacks is done for it, what it has is used."""
+    a, b = pair.start(a=["--offload", "all"], b=["--offload", offload])
+    for address, back, name in (("10.99.0.2", "10.99.0.1", "tso4"), ("fd99::2", "fd99::1", "tso6")):
+        with Capture(pair.namespace["b"], "vop0") as capture:
+            before = a.counters()["tx_segments"]
+            tcp_transfer(pair.namespace["a"], pair.namespace["b"], address, 16 * MIB)
+            segments = a.counters()["tx_segments"] - before
+        tcp_transfer(pair.namespace["b"], pair.namespace["a"], back, 16 * MIB)
+        if name in offload:
+            assert capture.longest[False] > MTU + 14
+        else:
+            assert segments > 5000 and capture.longest[False] <= MTU + 14
+        udp_echo(pair.namespace["a"], pair.namespace["b"], address, [1, 1000, 20000])
+    counters = b.counters()
+    assert counters["rx_unsupported"] == counters["rx_malformed"] == counters["rx_errors"] == 0
+
+
+def test_all_to_all_uses_long_frames(pair):
+    a, b = pair.start()
+    with Capture(pair.namespace["b"], "vop0") as capture:
+        tcp_transfer(pair.namespace["a"], pair.namespace["b"], "10.99.0.2", 32 * MIB)
+    assert capture.longest[False] > 20000
+    assert a.counters()["tx_segments"] == a.counters()["tx_checksums"] == 0
+
+
+@pytest.mark.parametrize("peer", ["all", "none", "csum,tso4,tso6"])
+def test_udp_segmentation(pair, peer):
+    """One send with UDP_SEGMENT arrives as the datagrams that were meant, whoever cuts it."""
+    pair.start(a=["--offload", "all"], b=["--offload", peer])
+    for address in ("10.99.0.2", "fd99::2"):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        server = pair.namespace["b"].socket(family, socket.SOCK_DGRAM)
+        client = pair.namespace["a"].socket(family, socket.SOCK_DGRAM)
+        with server, client, Capture(pair.namespace["b"], "vop0") as capture:
+            server.bind((address, 0))
+            server.settimeout(3)
+            client.connect(server.getsockname()[:2])
+            for size, total in ((1000, 20500), (1400, 1400 * 40), (100, 6333), (1452, 60000)):
+                data = os.urandom(total)
+                client.sendmsg([data], [(socket.IPPROTO_UDP, 103, size.to_bytes(2, "little"))])  # UDP_SEGMENT
+                got = []
+                while sum(map(len, got)) < total:
+                    got.append(server.recv(65536))
+                assert b"".join(got) == data
+                assert [len(part) for part in got[:-1]] == [size] * (total // size - (total % size == 0))
+        if peer != "all":
+            assert capture.longest[False] <= MTU + 14
+            assert all(frame.has_right_checksum() for frame in capture.incoming() if "csum" not in peer)
+
+
+def test_tcpdump_agrees(pair, tmp_path):
+    """A second opinion on the checksums, by a program that is not ours."""
+    if not shutil.which("tcpdump"):
+        pytest.skip("needs tcpdump: apt-get install tcpdump")
+    pair.start(a=["--offload", "all"], b=["--offload", "none"])
+    path = tmp_path / "capture.pcap"
+    dump = subprocess.Popen(["ip", "netns", "exec", pair.namespace["b"].name, "tcpdump", "-i", "vop0", "-Q", "in", "-U",
+                             "-B", "65536", "-Z", "root", "-c", "2000", "-w", str(path)], stderr=subprocess.PIPE)
+    try:
+        dump.stderr.readline()  # "listening on ..."
+        time.sleep(0.2)
+        tcp_transfer(pair.namespace["a"], pair.namespace["b"], "10.99.0.2", 16 * MIB)
+        tcp_transfer(pair.namespace["a"], pair.namespace["b"], "fd99::2", 4 * MIB)
+        dump.wait(10)
+    finally:
+        dump.kill()
+        dump.communicate()
+    text = subprocess.run(["tcpdump", "-n", "-vv", "-r", str(path)], capture_output=True, text=True, check=True).stdout
+    assert text.count("(correct)") >= 1900
+    assert "incorrect" not in text and "bad cksum" not in text
+    lengths = [int(length) for length in re.findall(r"length (\d+)\)", text)]
+    assert lengths and max(lengths) <= MTU

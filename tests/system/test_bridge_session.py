@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Sessions: the carrier follows the peer, and a peer that vanishes is found again, whatever it was doing."""
+import os
+import random
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from lib.bridge import KILLS, SLOW, Bridge, eventually, program
+from lib.traffic import EchoService, Flood, ping, tcp_transfer
+
+MIB = 1 << 20
+
+
+def index(pair, side):
+    return pair.namespace[side].link("vop0")["ifindex"]
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_either_may_start_first(pair, order):
+    for side in order:
+        pair.start_side(side)
+        eventually(lambda: pair.namespace[side].link("vop0"), pair.logs)
+        time.sleep(0.3)
+    pair.wait_up(1.0)
+    assert ping(pair.namespace["a"], "10.99.0.2") == 0
+
+
+def test_carrier_follows_graceful_end(pair):
+    a, b = pair.start()
+    for side, survivor, other in (("b", "a", "b"), ("a", "b", "a")):
+        before = index(pair, survivor)
+        count = pair.bridge[survivor].text().count("link down")
+        assert pair.bridge[side].stop() == 0
+        pair.bridge[survivor].wait_line(r"link down: .*closed", count + 1)
+        eventually(lambda: not pair.namespace[survivor].has_carrier("vop0"), "carrier off", 1.0)
+        pair.start_side(side)
+        pair.wait_up(1.0)
+        assert index(pair, survivor) == before
+        assert ping(pair.namespace["a"], "10.99.0.2") == 0
+
+
+def test_carrier_off_within_a_moment_of_death(pair):
+    pair.start()
+    for side, survivor in (("a", "b"), ("b", "a")):
+        pair.bridge[side].kill()
+        waited = eventually(lambda: not pair.namespace[survivor].has_carrier("vop0"), "carrier off", 1.0)
+        assert waited < 1.0 * SLOW
+        pair.bridge[survivor].wait_line("link down: .*died")
+        pair.start_side(side)
+        pair.wait_up(1.0)
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_kill_at_random_moments(pair, side):
+    """kill -9 under load, again and again: the survivor serves the next one within a second, and leaks nothing."""
+    pair.start()
+    survivor = "b" if side == "a" else "a"
+    kept = pair.bridge[survivor]
+    before = index(pair, survivor)
+    flood = Flood(pair.namespace["a"], pair.namespace["b"], "10.99.0.1", "10.99.0.2")
+    echo = EchoService(pair.namespace["a"], pair.namespace["b"], "10.99.0.1")
+    slowest = 0.0
+    held = []
+    try:
+        for _ in range(KILLS):
+            time.sleep(random.random() * 0.1)
+            pair.bridge[side].kill()
+            time.sleep(random.choice([0, 0, random.random() * 0.1]))
+            begin = time.monotonic()
+            pair.start_side(side)
+            eventually(echo.answers, lambda: f"service again: {pair.logs()}", 5.0)
+            slowest = max(slowest, time.monotonic() - begin)
+            assert kept.process.poll() is None, kept.text()
+            held.append((len(kept.files()), kept.mappings()))
+        assert slowest < 1.0 * SLOW, f"service resumed after {slowest:.3f} s"
+        assert index(pair, survivor) == before
+        assert held[-1] == held[0], f"files and mappings of the survivor: {held}"
+        print(f"{KILLS} kills of side {side}: service resumed within {slowest * 1000:.0f} ms at most")
+    finally:
+        flood.close()
+        echo.close()
+
+
+def test_both_killed(pair):
+    pair.start()
+    for _ in range(max(2, KILLS // 5)):
+        for side in random.choice(["ab", "ba"]):
+            pair.bridge[side].kill()
+        for side in random.choice(["ab", "ba"]):
+            pair.start_side(side)
+        pair.wait_up(2.0)
+        assert ping(pair.namespace["a"], "10.99.0.2", count=1) == 0
+
+
+def test_tcp_survives_a_restart(pair):
+    """A connection that was under way goes on over the new session, with its bytes right."""
+    pair.start()
+    failures = []
+
+    def transfer():
+        try:
+            for _ in range(4):
+                tcp_transfer(pair.namespace["a"], pair.namespace["b"], "10.99.0.2", 256 * MIB)
+        except Exception as failure:  # noqa: BLE001 - told below
+            failures.append(failure)
+
+    # An address with its bridge would go, too, and TCP would not take that.
+    pair.namespace["b"].ip("address", "add", "10.99.1.2/24", "dev", "lo")
+    thread = threading.Thread(target=transfer)
+    thread.start()
+    for _ in range(3):
+        time.sleep(0.2)
+        pair.bridge["a"].signal(signal.SIGSTOP)  # a peer that is merely slow
+        time.sleep(0.1)
+        pair.bridge["a"].signal(signal.SIGCONT)
+    thread.join(120)
+    assert not failures and not thread.is_alive()
+    assert pair.bridge["b"].text().count("link up") == 1
+
+
+def test_no_leak_over_reconnects(pair):
+    """20 sessions, by SIGTERM and by SIGKILL: files and mappings of the survivors stay what they are."""
+    pair.start()
+    for side, survivor in (("b", "a"), ("a", "b")):
+        kept = pair.bridge[survivor]
+        held = None
+        for count in range(20):
+            if count % 2:
+                pair.bridge[side].kill()
+            else:
+                pair.bridge[side].stop()
+            pair.start_side(side)
+            pair.wait_up(2.0)
+            eventually(lambda: kept.text().count("link up") >= count + 2, kept.text)
+            now = (kept.files(), kept.mappings())
+            held = held or now
+            assert len(now[0]) == len(held[0]) and now[1] == held[1], f"session {count}: {held} became {now}"
+
+
+def test_third_one_waits(pair, namespaces, tmp_path):
+    """While two are joined, another is kept waiting and disturbs nobody; when one dies, it is taken at once."""
+    a, b = pair.start()
+    third_namespace = namespaces("c")
+    third = Bridge("--link", f"shm:{pair.socket}", "--tap", "vop0", "--address", "10.99.0.2/24",
+                   namespace=third_namespace, log=tmp_path / "c.log")
+    try:
+        third.wait_line("waiting for the peer", seconds=5)
+        assert ping(pair.namespace["a"], "10.99.0.2") == 0
+        assert a.text().count("link up") == 1 and "link up" not in third.text()
+        b.kill()
+        eventually(lambda: third_namespace.has_carrier("vop0"), third.text, 1.5)
+        assert ping(third_namespace, "10.99.0.1") == 0
+    finally:
+        third.kill()
+
+
+def test_stale_frames_do_not_burst(pair):
+    """What was sent while nobody was there is not delivered to whoever comes."""
+    pair.start()
+    sender = pair.namespace["a"].socket(socket.AF_INET, socket.SOCK_DGRAM)
+    pair.bridge["a"].signal(signal.SIGSTOP)  # so that the frames wait in the TAP, not in the link
+    for number in range(200):
+        sender.sendto(number.to_bytes(4, "little"), ("10.99.0.2", 4444))
+    pair.bridge["b"].kill()
+    pair.bridge["a"].signal(signal.SIGCONT)
+    pair.bridge["a"].wait_line("link down")
+    receiver = pair.namespace["b"].socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with sender, receiver:
+        receiver.bind(("", 4444))
+        receiver.settimeout(0.3)
+        pair.start_side("b")
+        pair.wait_up(1.0)
+        with pytest.raises(TimeoutError):
+            receiver.recv(64)
+        sender.sendto(b"fresh", ("10.99.0.2", 4444))
+        receiver.settimeout(3)
+        assert receiver.recv(64) == b"fresh"
+
+
+def test_stopped_peer_ends_nothing(pair):
+    """A peer that stands still makes the link full and the kernel drop; when it goes on, so does the traffic."""
+    a, b = pair.start()
+    assert ping(pair.namespace["a"], "10.99.0.2") == 0
+    flood = Flood(pair.namespace["a"], pair.namespace["b"], "10.99.0.1", "10.99.0.2")
+    try:
+        b.signal(signal.SIGSTOP)
+        eventually(lambda: a.counters()["tx_full"] > 0, "the link is full", 5.0)
+        ticks = cpu_ticks(a.pid)
+        time.sleep(0.5)
+        assert cpu_ticks(a.pid) - ticks < 20 * SLOW  # of 50: it waits, it does not spin
+        b.signal(signal.SIGCONT)
+    finally:
+        b.signal(signal.SIGCONT)
+        flood.close()
+    assert ping(pair.namespace["a"], "10.99.0.2", count=10) == 0
+    assert a.text().count("link up") == 1
+
+
+def cpu_ticks(pid):
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def test_idle_costs_nothing(pair):
+    a, b = pair.start()
+    ping(pair.namespace["a"], "10.99.0.2")
+    time.sleep(0.2)
+    before = cpu_ticks(a.pid) + cpu_ticks(b.pid)
+    time.sleep(1.0)
+    assert cpu_ticks(a.pid) + cpu_ticks(b.pid) - before <= 3
+
+
+def test_broken_stderr(pair):
+    """A closed stderr raises SIGPIPE in others."""
+    read_end, write_end = os.pipe()
+    pair.start_side("a")
+    pair.start_side("b")
+    pair.wait_up()
+    third = subprocess.Popen([program(), "--link", f"shm:{pair.directory}/other.sock", "--listen", "--tap", "vop5",
+                              "--netns", pair.namespace["a"].name], stderr=write_end)
+    os.close(write_end)
+    os.close(read_end)
+    try:
+        eventually((pair.directory / "other.sock").exists, "the socket")
+        third.send_signal(signal.SIGUSR1)  # prints into the broken pipe
+        time.sleep(0.1)
+        assert third.poll() is None
+    finally:
+        third.terminate()
+        assert third.wait(5) == 0

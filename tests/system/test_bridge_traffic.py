@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Two namespaces, two bridges: what is sent arrives, unchanged, at any size and over IPv4 and IPv6."""
+import threading
+
+import pytest
+
+from lib.bridge import eventually
+from lib.traffic import ping, tcp_transfer, udp_echo
+
+ADDRESSES = {"a": ("10.99.0.1", "fd99::1"), "b": ("10.99.0.2", "fd99::2")}
+MIB = 1 << 20
+
+
+def test_ping(pair):
+    pair.start()
+    for near, far in ("ab", "ba"):
+        for address in ADDRESSES[far]:
+            assert ping(pair.namespace[near], address) == 0
+            assert ping(pair.namespace[near], address, size=30000) == 0  # fragments
+
+
+@pytest.mark.parametrize("mtu", [1500, 1280, 9000, 65521])
+def test_tcp_and_udp(pair, mtu):
+    pair.start(both=["--mtu", mtu])
+    a, b = pair.namespace["a"], pair.namespace["b"]
+    sizes = [0, 1, 2, 3, 17, 18, mtu - 48, mtu - 28, mtu - 27, 20000, 65000]
+    for version in range(2):
+        tcp_transfer(a, b, ADDRESSES["b"][version], 48 * MIB)
+        tcp_transfer(b, a, ADDRESSES["a"][version], 48 * MIB)
+        udp_echo(a, b, ADDRESSES["b"][version], sizes)
+    for side in "ab":
+        counters = pair.bridge[side].counters()
+        assert counters["rx_malformed"] == counters["rx_unsupported"] == counters["rx_errors"] == 0
+        assert counters["tx_illegal"] == counters["tx_errors"] == counters["tx_segments"] == 0
+
+
+@pytest.mark.parametrize("slots, slot_size", [(32, 2048), (64, 64), (2, 2048), (2048, 64), (4096, 2048), (33, 0)])
+def test_geometries(pair, slots, slot_size):
+    """From a ring that holds one frame to one that holds many; where 64 KiB do not fit, frames are cut in software."""
+    if slots == 33:
+        slots, slot_size = 64, 192  # the ring's end is not at a page's end: messages in two segments
+    pair.start(both=["--slots", slots, "--slot-size", slot_size])
+    a, b = pair.namespace["a"], pair.namespace["b"]
+    tcp_transfer(a, b, "10.99.0.2", 8 * MIB)
+    tcp_transfer(b, a, "fd99::1", 8 * MIB)
+    udp_echo(a, b, "10.99.0.2", [1, 1000, 1472, 9000])
+
+
+def test_no_spinning(pair):
+    pair.start(both=["--spin-us", 0])
+    udp_echo(pair.namespace["a"], pair.namespace["b"], "10.99.0.2", range(1, 1400, 7))
+
+
+def test_long_spinning(pair):
+    pair.start(both=["--spin-us", 1000])
+    udp_echo(pair.namespace["a"], pair.namespace["b"], "10.99.0.2", range(1, 1400, 7))
+    tcp_transfer(pair.namespace["a"], pair.namespace["b"], "10.99.0.2", 16 * MIB)
+
+
+def test_different_mtus_are_told(pair):
+    a, b = pair.start(a=["--mtu", 1500], b=["--mtu", 1400])
+    a.wait_line(r"MTU is 1500 here and 1400 at the peer")
+    b.wait_line(r"MTU is 1400 here and 1500 at the peer")
+    assert ping(pair.namespace["a"], "10.99.0.2") == 0
+
+
+def test_interface_down_is_no_failure(pair):
+    a, b = pair.start()
+    pair.namespace["b"].ip("link", "set", "vop0", "down")
+    ping(pair.namespace["a"], "10.99.0.2", count=2)
+    assert b.counters()["rx_down"] > 0
+    pair.namespace["b"].ip("link", "set", "vop0", "up")
+    # The kernel over there asked in vain who has this address, and takes its time to ask again.
+    eventually(lambda: ping(pair.namespace["a"], "10.99.0.2", count=1) == 0, "ping", 10.0)
+    assert a.process.poll() is None and b.process.poll() is None
+
+
+def test_many_at_once(pair):
+    """Both directions and both protocols together: nothing starves."""
+    pair.start()
+    a, b = pair.namespace["a"], pair.namespace["b"]
+    failures = []
+
+    def run(function, *arguments):
+        try:
+            function(*arguments)
+        except Exception as failure:  # noqa: BLE001 - told below
+            failures.append(failure)
+
+    jobs = [(tcp_transfer, a, b, "10.99.0.2", 64 * MIB), (tcp_transfer, b, a, "10.99.0.1", 64 * MIB),
+            (tcp_transfer, a, b, "fd99::2", 64 * MIB), (udp_echo, a, b, "10.99.0.2", range(1, 1400, 5))]
+    threads = [threading.Thread(target=run, args=job) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures

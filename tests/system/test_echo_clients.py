@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The example programs do what they say: one client, many at once, more than fit, one that does not read its echoes."""
+import subprocess
+import time
+
+from lib.bridge import eventually
+from lib.echo import echoes, finish, holdings, kill, run
+
+
+def test_arguments_come_back(place):
+    place.server()
+    assert run("echo_client", place.link, "hello", "a b", "x" * 60000) == (0, f"hello\na b\n{'x' * 60000}\n", "")
+
+
+def test_lines_of_standard_input_come_back(place):
+    place.server()
+    lines = "".join(f"line {i}\n" for i in range(5000)) + "the last one has no newline"
+    client = place.start("echo_client", place.link, stdin=subprocess.PIPE)
+    output, errors = client.communicate(lines, timeout=20)
+    assert (client.returncode, output, errors) == (0, lines, "")
+
+
+def test_many_clients_at_once(place):
+    server = place.server()
+    before = holdings(server.pid)
+    clients = [place.client() for _ in range(50)]
+    for turn in range(3):
+        for number, client in enumerate(clients):
+            echoes(client, f"client {number} turn {turn}")
+    for client in clients:
+        client.stdin.close()
+        assert client.wait(10) == 0
+    eventually(lambda: holdings(server.pid)[:2] == before[:2], lambda: f"{before} {holdings(server.pid)}")
+
+
+def test_more_clients_than_fit_are_served_when_others_leave(place):
+    server = place.server()
+    clients = [place.client() for _ in range(100)]
+    for client in clients:
+        echoes(client, "in")
+    late = [place.start("echo_client", place.link, "late") for _ in range(5)]
+    time.sleep(0.3)
+    assert [client.poll() for client in late] == [None] * 5
+    echoes(clients[0], "still served")
+    for client in clients[:10]:
+        kill(client)
+    for client in late:
+        assert finish(client, 4) == (0, "late\n", "")
+    assert server.poll() is None
+
+
+def test_client_that_does_not_read_its_echoes_stops_nobody_else(place):
+    server = place.server()
+    before = holdings(server.pid)
+    count = place.path / "count"
+    flood = place.start("crash-peer", "send", "connect", place.link, count, "spin_us=1")
+    other = place.client()
+
+    def sent():
+        return int.from_bytes(count.read_bytes(), "little") if count.exists() else 0
+
+    eventually(lambda: sent() > 0, "the flood begins", 5)
+    stands = -1
+    while stands != sent():  # both directions are full now
+        stands = sent()
+        time.sleep(0.2)
+        echoes(other, "meanwhile")
+    assert flood.poll() is None
+    cpu = process_cpu(server.pid)
+    time.sleep(0.5)
+    assert process_cpu(server.pid) - cpu < 0.1, "the server must sleep while it waits for room"
+    kill(flood)
+    kill(other)
+    eventually(lambda: holdings(server.pid)[:2] == before[:2], lambda: f"{before} {holdings(server.pid)}")
+    assert run("echo_client", place.link, "afterwards") == (0, "afterwards\n", "")
+
+
+def process_cpu(pid):
+    """Processor seconds of a process."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_order.c - the order of accesses to shared words: traces of each step with its memory orders, and a peer that
+ * acts between any two of them.
+ *
+ * Room: tests. tests/model looks at interleavings of both sides; here one side acts as a whole at every point of the
+ * other, through the calls that applications make.
+ */
+#include "unit/hooked/util_hook.h"
+
+static uint8_t bytes[8192];
+
+static void setup(unsigned flags)
+{
+    hook_open(8, 64, flags);
+    for (unsigned side = 0; side < 2; side++) { /* past the first publications, which kick unasked */
+        for (unsigned i = 0; i < 3; i++) {
+            check(vop_channel_send(hook_as(side), "x", 1, 0) == 0);
+            check(vop_channel_recv(hook_as(1 - side), bytes, 1, 0) == 1);
+            check(vop_channel_recv(hook_as(1 - side), bytes, 1, 0) == -EAGAIN);
+        }
+    }
+    for (unsigned side = 0; side < 2; side++)
+        check(vop_channel_process(hook_as(side)) == 0);
+    hook_reset();
+}
+
+/* ---- Traces ---- */
+
+/* One letter for each access, then area, then the pairing: "S" store, "L" load, "F" fence; lower case: the own half. */
+static void assert_trace(const char *expected)
+{
+    static const char areas[] = {'n', 'd', 'a', 'u', 'U', 'e', 'v'};
+    char text[HOOK_TRACE_MAX * 6 + 1];
+    size_t n = 0;
+
+    for (unsigned i = 0; i < hook.traced; i++) {
+        const struct hook_access *t = &hook.trace[i];
+        char order = t->order == __ATOMIC_RELEASE ? 'r' : t->order == __ATOMIC_ACQUIRE ? 'a' : '-';
+
+        if (t->kind == HOOK_FENCE)
+            n += (size_t)snprintf(text + n, sizeof(text) - n, "F%c ", t->letter);
+        else
+            n += (size_t)snprintf(text + n, sizeof(text) - n, "%c%c%c%c ",
+                                  t->kind == HOOK_LOAD ? (t->remote ? 'L' : 'l') : (t->remote ? 'S' : 's'),
+                                  areas[t->area], order, t->letter);
+    }
+    text[n ? n - 1 : 0] = 0;
+    assert_string_equal(text, expected);
+}
+
+static void test_traces(void **state)
+{
+    struct vop_buffer buffer;
+
+    (void)state;
+    setup(0);
+    check(vop_channel_send(hook_as(0), "x", 1, 0) == 0); /* state; element; index, fence, event */
+    assert_trace("lnaE Se-- Se-- SUrA FC lu--");
+    hook_reset();
+    check(vop_channel_peek(hook_as(1), 0, &buffer) == 1); /* index; element, each word once */
+    assert_trace("lUaA le-- le--");
+    hook_reset();
+    check(vop_channel_release(hook_as(1), &buffer) == 0);
+    assert_trace("");                                           /* held back */
+    check(vop_channel_peek(hook_as(1), 0, &buffer) == -EAGAIN); /* publishes slots: index, fence, event; state */
+    assert_trace("lUaA SarB FD lv-- lnaE");
+    hook_reset();
+    check(vop_channel_arm(hook_as(1), VOP_ARM_RECV) == 0); /* state; event, fence, index */
+    assert_trace("lnaE Su-- FC lUaA");
+    hook_reset();
+    for (unsigned i = 0; i < 8; i++)
+        check(vop_channel_send(hook_as(0), "x", 1, 0) == 0);
+    hook_reset();
+    check(vop_channel_arm(hook_as(0), VOP_ARM_SEND) == 0);
+    assert_trace("lnaE Sv-- FD laaB");
+    hook_reset();
+    hook_close();
+}
+
+/* On posted writes the event word is read back between two fences. */
+static void test_traces_on_posted_writes(void **state)
+{
+    (void)state;
+    setup(VOP_WINDOW_POSTED);
+    check(vop_channel_arm(hook_as(1), VOP_ARM_RECV) == 0);
+    assert_trace("lnaE Su-- FC LuaC FC lUaA");
+    for (unsigned i = 0; i < 8; i++)
+        check(vop_channel_send(hook_as(0), "x", 1, 0) == 0);
+    hook_reset();
+    check(vop_channel_arm(hook_as(0), VOP_ARM_SEND) == 0);
+    assert_trace("lnaE Sv-- FD LvaD FD laaB");
+    hook_close();
+}
+
+/* The last stores of a session begin with state, released behind all that was published. */
+static void test_trace_of_close(void **state)
+{
+    struct vop_buffer buffer;
+
+    (void)state;
+    setup(0);
+    check(vop_channel_reserve(hook_as(0), 1, 0, &buffer) == 0);
+    check(vop_channel_commit(hook_as(0), 1, VOP_COMMIT_MORE) == 0);
+    hook_reset();
+    vop_channel_close(hook_as(0));
+    hook.link.side[0] = NULL;
+    assert_trace("SUrA FC lu-- SnrE");
+    assert_true(hook.counts[0].kicks >= 2); /* both doorbells, asked or not */
+    hook_close();
+}
+
+/* How a block is written and read: fences between incarnation and fields, state last (first) with release (acquire). */
+static void test_trace_of_announce(void **state)
+{
+    static const struct vop_hello hello = {.geometry = {1, 8, 64}};
+    struct vop_session s;
+    unsigned last;
+
+    (void)state;
+    setup(0);
+    assert_int_equal(vop_session_open(&s, &hook_as(0)->wire->local, &hook.link.side[0]->wire->remote, &hello), 0);
+    assert_true(hook.traced > 20 && hook.traced < HOOK_TRACE_MAX);
+    for (unsigned i = 0; i < 3; i++)
+        assert_true(hook.trace[i].kind == HOOK_STORE && hook.trace[i].remote);
+    assert_true(hook.trace[3].kind == HOOK_FENCE && hook.trace[3].letter == 'F');
+    last = hook.traced - 1;
+    assert_true(hook.trace[last].order == __ATOMIC_RELEASE && hook.trace[last].letter == 'E');
+    assert_int_equal(hook.counts[0].fences, 1);
+    hook_reset();
+    vop_session_step(&s);
+    assert_true(hook.trace[0].kind == HOOK_LOAD && hook.trace[0].order == __ATOMIC_ACQUIRE);
+    assert_int_equal(hook.trace[0].letter, 'E');
+    assert_int_equal(hook.counts[0].fences, 1);
+    hook_close();
+}
+
+/* ---- A peer that acts in between ---- */
+
+static void peer_sends(void)
+{
+    check(vop_channel_send(hook.link.side[hook.acting], "y", 1, 0) == 0);
+}
+
+static bool token_for(unsigned side, enum vop_bell bell)
+{
+    vop_channel *c = hook.link.side[side];
+
+    return c->wire->ops->wait(c->wire, 0, bell, 0) == 1;
+}
+
+/* Wherever the peer sends while this side arms: it does not sleep, or it is woken. */
+static void test_no_message_is_slept_over(void **state)
+{
+    bool reached = true;
+    unsigned at;
+
+    (void)state;
+    for (unsigned flags = 0; flags <= VOP_WINDOW_POSTED; flags += VOP_WINDOW_POSTED) {
+        for (at = 0, reached = true; reached; at++) {
+            int armed;
+
+            setup(flags);
+            hook_intrude(peer_sends, at);
+            armed = vop_channel_arm(hook_as(1), VOP_ARM_RECV);
+            reached = hook.intruded;
+            if (!reached) { /* after all of it */
+                hook.intrude = NULL;
+                hook.acting = 0;
+                peer_sends();
+            }
+            assert_true(armed == 1 || token_for(1, VOP_BELL_MESSAGES));
+            assert_int_equal(vop_channel_recv(hook_as(1), bytes, 1, 0), 1);
+            hook_close();
+        }
+        assert_int_equal(at, flags ? 10 : 7); /* all of them, and afterwards */
+    }
+}
+
+static void peer_returns_a_slot(void)
+{
+    vop_channel *c = hook.link.side[hook.acting];
+    struct vop_buffer buffer;
+
+    check(vop_channel_peek(c, 0, &buffer) == 1);
+    check(vop_channel_peek(c, 0, &buffer) == 1);
+    check(vop_channel_release(c, &buffer) == 0); /* a quarter: published */
+}
+
+static void test_no_slot_is_slept_over(void **state)
+{
+    bool reached;
+    unsigned at;
+
+    (void)state;
+    for (unsigned flags = 0; flags <= VOP_WINDOW_POSTED; flags += VOP_WINDOW_POSTED) {
+        for (at = 0, reached = true; reached; at++) {
+            int armed;
+
+            setup(flags);
+            for (unsigned i = 0; i < 8; i++)
+                check(vop_channel_send(hook_as(0), "x", 1, 0) == 0);
+            hook_intrude(peer_returns_a_slot, at);
+            armed = vop_channel_arm(hook_as(0), VOP_ARM_SEND);
+            reached = hook.intruded;
+            if (!reached) {
+                hook.intrude = NULL;
+                hook.acting = 1;
+                peer_returns_a_slot();
+            }
+            assert_true(armed == 1 || token_for(0, VOP_BELL_SLOTS));
+            assert_int_equal(vop_channel_send(hook_as(0), bytes, 1, 0), 0);
+            hook_close();
+        }
+    }
+}
+
+static int peer_armed;
+
+static void peer_arms(void)
+{
+    peer_armed = vop_channel_arm(hook.link.side[hook.acting], VOP_ARM_RECV);
+}
+
+/* The other way round: wherever the peer arms while this side sends. */
+static void test_no_arming_is_overlooked(void **state)
+{
+    bool reached = true;
+
+    (void)state;
+    for (unsigned at = 0; reached; at++) {
+        setup(0);
+        hook_intrude(peer_arms, at);
+        check(vop_channel_send(hook_as(0), "y", 1, 0) == 0);
+        reached = hook.intruded;
+        if (!reached) {
+            hook.intrude = NULL;
+            hook.acting = 1;
+            peer_arms();
+        }
+        assert_true(peer_armed == 1 || token_for(1, VOP_BELL_MESSAGES));
+        hook_close();
+    }
+}
+
+/* Whatever was sent before the end comes before the news of it, wherever a look at the queue meets both. */
+static bool dies; /* instead of closing */
+
+static void peer_sends_and_ends(void)
+{
+    unsigned me = hook.acting;
+
+    check(vop_channel_send(hook.link.side[me], "last", 4, 0) == 0);
+    if (dies) {
+        vop__set_dead(hook.link.side[me]);
+        vop__set_dead(hook.link.side[1 - me]); /* as the other thread of that side would say */
+    }
+    vop_channel_close(hook.link.side[me]);
+    hook.link.side[me] = NULL;
+}
+
+static void test_nothing_is_lost_at_the_end(void **state)
+{
+    bool reached;
+
+    (void)state;
+    for (dies = false;; dies = true) {
+        reached = true;
+        for (unsigned at = 0; reached; at++) {
+            int first, ret;
+
+            setup(0);
+            hook_intrude(peer_sends_and_ends, at);
+            first = (int)vop_channel_recv(hook_as(1), bytes, sizeof(bytes), 0);
+            reached = hook.intruded;
+            if (reached) {
+                if (first == -EAGAIN)
+                    first = (int)vop_channel_recv(hook_as(1), bytes, sizeof(bytes), -1);
+                assert_int_equal(first, 4);
+                ret = (int)vop_channel_recv(hook_as(1), bytes, sizeof(bytes), -1);
+                assert_int_equal(ret, dies ? -ECONNRESET : 0);
+            }
+            hook.intrude = NULL;
+            hook_close();
+        }
+        if (dies)
+            break;
+    }
+}
+
+/* The peer closes in good order and its socket hangs up; another thread of this side hears that first. */
+static void peer_closes_and_is_heard(void)
+{
+    unsigned me = hook.acting;
+
+    vop_channel_close(hook.link.side[me]);
+    hook.link.side[me] = NULL;
+    vop__set_dead(hook.link.side[1 - me]);
+}
+
+static void test_closed_is_not_taken_for_dead(void **state)
+{
+    bool reached = true;
+
+    (void)state;
+    for (unsigned at = 0; reached; at++) {
+        int received, sent;
+
+        setup(0);
+        hook_intrude(peer_closes_and_is_heard, at);
+        received = (int)vop_channel_recv(hook_as(1), bytes, sizeof(bytes), 0);
+        reached = hook.intruded;
+        assert_true(received == -EAGAIN || received == 0);
+        hook.intrude = NULL;
+        hook_close();
+
+        setup(0);
+        hook_intrude(peer_closes_and_is_heard, at);
+        sent = vop_channel_send(hook_as(1), "x", 1, 0);
+        reached |= hook.intruded;
+        assert_true(sent == 0 || sent == -EPIPE);
+        hook.intrude = NULL;
+        hook_close();
+    }
+}
+
+/* A block that is rewritten while it is read is not taken, in whatever place. */
+static struct vop_session reader, writer;
+static struct vop_hello other_hello = {.geometry = {1, 4, 128}, .config_size = 64};
+
+static void peer_announces_anew(void)
+{
+    uint64_t incarnation = writer.mine.incarnation;
+
+    check(vop_session_open(&writer, writer.local, writer.remote, &other_hello) == 0);
+    check(writer.mine.incarnation != incarnation);
+}
+
+static void test_torn_block(void **state)
+{
+    static const struct vop_hello hello = {.geometry = {1, 8, 64}, .config_size = 64};
+    bool reached = true;
+    unsigned at, torn = 0;
+
+    (void)state;
+    memset(other_hello.config, 0xee, sizeof(other_hello.config));
+    setup(0);
+    for (at = 0; reached; at++) {
+        const struct vop_wire *mine = hook.link.side[1]->wire, *its = hook.link.side[0]->wire;
+        int ret;
+
+        hook.acting = 1;
+        check(vop_session_open(&reader, &mine->local, &mine->remote, &hello) == 0);
+        hook.acting = 0;
+        check(vop_session_open(&writer, &its->local, &its->remote, &hello) == 0);
+        hook.acting = 1;
+        hook_intrude(peer_announces_anew, at);
+        ret = vop_session_step(&reader);
+        reached = hook.intruded;
+        hook.intrude = NULL;
+        if (ret == VOP_SESSION_WAIT) {
+            torn++;
+            continue;
+        }
+        /* All of the one, or all of the other. */
+        assert_int_equal(ret, VOP_SESSION_READY);
+        if (reader.peer.incarnation == writer.mine.incarnation && reached) {
+            assert_int_equal(reader.peer.geometry.slot_size, 128);
+            assert_int_equal(reader.peer.config[0], 0xee);
+            assert_int_equal(reader.peer.config[63], 0xee);
+        } else {
+            assert_int_equal(reader.peer.geometry.slot_size, 64);
+            assert_int_equal(reader.peer.config[0], 0);
+            assert_int_equal(reader.peer.config[63], 0);
+        }
+    }
+    assert_true(at > 120 && torn > 110);
+    hook_close();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_traces),
+        cmocka_unit_test(test_traces_on_posted_writes),
+        cmocka_unit_test(test_trace_of_close),
+        cmocka_unit_test(test_trace_of_announce),
+        cmocka_unit_test(test_no_message_is_slept_over),
+        cmocka_unit_test(test_no_slot_is_slept_over),
+        cmocka_unit_test(test_no_arming_is_overlooked),
+        cmocka_unit_test(test_nothing_is_lost_at_the_end),
+        cmocka_unit_test(test_closed_is_not_taken_for_dead),
+        cmocka_unit_test(test_torn_block),
+    };
+
+    return cmocka_run_group_tests(tests, test_guard, NULL);
+}

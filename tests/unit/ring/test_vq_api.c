@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_vq_api.c - what the calls of virtqueue.h promise to the program: limits, roles, reset, shutdown, indirect, in
+ * order.
+ *
+ * Room: tests. The numbers are those of the catalogue in facts/virtio.md 2.3.
+ */
+#include "unit/ring/util_vq.h"
+
+/* What add_buf refuses, and that nothing is left behind by it. */
+static void test_add_limits(void **state)
+{
+    struct vq_config config = {.size = 4, .ends = DRIVER, .bytes_max = 100};
+    struct vop_virtqueue_info info;
+    uint8_t elsewhere[8];
+    struct iovec iov[5];
+    struct vq q;
+
+    (void)state;
+    for (enum vop_ring_layout layout = VOP_RING_SPLIT; layout <= VOP_RING_PACKED; layout++) {
+        config.layout = layout;
+        vq_open(&q, &config);
+        for (unsigned i = 0; i < 5; i++)
+            iov[i] = (struct iovec){q.data, 5};
+        assert_int_equal(vop_virtqueue_add_buf(q.driver, iov, 0, 0, &q), -EINVAL);
+        assert_int_equal(vop_virtqueue_add_buf(q.driver, iov, 3, 2, &q), -EINVAL);
+        assert_int_equal(vop_virtqueue_add_buf(q.driver, iov, UINT32_MAX, 2, &q), -EINVAL);
+        iov[2].iov_len = 0;
+        assert_int_equal(vop_virtqueue_add_buf(q.driver, iov, 1, 2, &q), -EINVAL);
+        iov[2].iov_len = 91;
+        assert_int_equal(vop_virtqueue_add_buf(q.driver, iov, 1, 2, &q), -EINVAL);
+        iov[2] = (struct iovec){q.data + DATA_SIZE - 1, 2};
+        assert_int_equal(vop_virtqueue_add_buf(q.driver, iov, 1, 2, &q), -EINVAL);
+        iov[2] = (struct iovec){elsewhere, 2};
+        assert_int_equal(vop_virtqueue_add_buf(q.driver, iov, 1, 2, &q), -EINVAL);
+        vop_virtqueue_info(q.driver, &info, sizeof(info));
+        assert_int_equal(info.free_descs, 4);
+        assert_int_equal(vop_virtqueue_kick(q.driver), 0);
+        iov[2] = (struct iovec){q.data + DATA_SIZE - 2, 2};
+        assert_int_equal(vop_virtqueue_add_buf(q.driver, iov, 1, 2, &q), 0);
+        assert_int_equal(vop_virtqueue_add_buf(q.driver, iov, 1, 1, &q), -ENOSPC);
+        assert_int_equal(q.rung[DRIVER], 1); /* a full queue is kicked */
+        assert_int_equal(vop_virtqueue_add_buf(q.driver, iov, 1, 0, &q), 0);
+        vq_close(&q);
+    }
+}
+
+/* 2009 has addresses of 32 bits. */
+static void test_short_addresses(void **state)
+{
+    static const struct {
+        uint64_t address;
+        int result;
+    } rows[] = {
+        {0, 0}, {0xfffffff8, 0}, {0xfffffff9, -EINVAL}, {0x100000000, -EINVAL}, {UINT64_MAX - 15, -EINVAL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        struct vq_config config = {.layout = VOP_RING_2009, .size = 4, .ends = DRIVER};
+        struct vop_virtqueue_options o;
+        struct vop_region region;
+        struct vq q;
+
+        vq_open(&q, &config);
+        region = (struct vop_region){rows[i].address, 16, q.data, 0};
+        o = vq_options(&q, DRIVER);
+        o.regions = &region;
+        vop_virtqueue_free(q.driver);
+        assert_int_equal(vop_virtqueue_new(&o, &q.driver), 0);
+        assert_int_equal(vq_add(&q, 0, 1, 0, 8, &q), rows[i].result);
+        vq_close(&q);
+    }
+}
+
+/* Where the device may only read, a driver adds nothing to be written. */
+static void test_read_only_region(void **state)
+{
+    struct vq_config config = {.size = 4, .ends = DRIVER};
+    struct vop_virtqueue_options o;
+    struct vop_region region;
+    struct vq q;
+
+    (void)state;
+    vq_open(&q, &config);
+    region = (struct vop_region){DATA_ADDRESS, DATA_SIZE, q.data, VOP_REGION_READ_ONLY};
+    o = vq_options(&q, DRIVER);
+    o.regions = &region;
+    vop_virtqueue_free(q.driver);
+    assert_int_equal(vop_virtqueue_new(&o, &q.driver), 0);
+    assert_int_equal(vq_add(&q, 0, 1, 0, 8, &q), 0);
+    assert_int_equal(vq_add(&q, 0, 0, 1, 8, &q), -EINVAL);
+    vq_close(&q);
+}
+
+/* The other role's calls, and all calls of a queue that is shut down. */
+static void test_wrong_calls(void **state)
+{
+    struct vq_config config = {.size = 4};
+    struct vop_taken_buf buf;
+    struct iovec iov[4];
+    void *token;
+    struct vq q;
+
+    (void)state;
+    vq_open(&q, &config);
+    assert_int_equal(vop_virtqueue_take(q.driver, iov, 4, &buf), -EOPNOTSUPP);
+    assert_int_equal(vop_virtqueue_complete(q.driver, 0, 0), -EOPNOTSUPP);
+    assert_int_equal(vop_virtqueue_call(q.driver), -EOPNOTSUPP);
+    assert_int_equal(vop_virtqueue_untake(q.driver, 0), -EOPNOTSUPP);
+    assert_int_equal(vop_virtqueue_kick(q.device), -EOPNOTSUPP);
+    assert_int_equal(vop_virtqueue_get_buf(q.device, &token, NULL), -EOPNOTSUPP);
+    assert_int_equal(vop_virtqueue_get_bufs(q.device, NULL, 0), -EOPNOTSUPP);
+    assert_int_equal(vop_virtqueue_add_buf(q.device, iov, 1, 1, NULL), -EOPNOTSUPP);
+    assert_int_equal(vop_virtqueue_detach_buf(q.device, &token), -EOPNOTSUPP);
+    assert_int_equal(vop_virtqueue_detach_buf(q.driver, &token), -EBUSY);
+    vop_virtqueue_shutdown(q.driver);
+    vop_virtqueue_shutdown(q.device);
+    assert_int_equal(vq_add(&q, 0, 1, 1, 8, &q), -ESHUTDOWN);
+    assert_int_equal(vop_virtqueue_kick(q.driver), -ESHUTDOWN);
+    assert_int_equal(vop_virtqueue_get_buf(q.driver, &token, NULL), -ESHUTDOWN);
+    assert_int_equal(vop_virtqueue_restart(q.driver), -ESHUTDOWN);
+    assert_int_equal(vop_virtqueue_notified(q.driver), -ESHUTDOWN);
+    assert_int_equal(vop_virtqueue_take(q.device, iov, 4, &buf), -ESHUTDOWN);
+    assert_int_equal(vop_virtqueue_detach_buf(q.driver, &token), 0);
+    vq_close(&q);
+
+    vq_open(&q, &config);
+    vop_virtqueue_fail(q.device, "a request that makes no sense");
+    assert_int_equal(vop_virtqueue_error(q.device), -EPROTO);
+    assert_int_equal(q.broken[DEVICE], 1);
+    vq_close(&q);
+}
+
+/* 73: reset with buffers inside, to another size and place; the first notification after it asks nobody. */
+static void test_reset(void **state)
+{
+    static const uint32_t sizes[] = {8, 2, 64, 1, 16};
+
+    (void)state;
+    for (enum vop_ring_layout layout = VOP_RING_SPLIT; layout <= VOP_RING_2009; layout++) {
+        struct vq_config config = {.layout = layout, .size = 4, .features = layout < 2 ? F_EVENT : 0};
+        struct vop_virtqueue_info info;
+        struct vq q;
+        void *token;
+
+        vq_open(&q, &config);
+        for (size_t i = 0; i < ROWS(sizes); i++) {
+            struct vop_virtqueue_place place, old = q.place;
+            int back = 0;
+
+            for (uint32_t k = 0; k < old.size; k++)
+                assert_int_equal(vq_add(&q, 0, 1, 0, 8, &q), 0);
+            assert_int_equal(vop_virtqueue_kick(q.driver), 1);
+            if (old.size > 1) {
+                struct vop_taken_buf buf;
+                struct iovec iov[4];
+
+                assert_int_equal(vop_virtqueue_take(q.device, iov, 4, &buf), 1); /* one is in the middle of it */
+            }
+            assert_int_equal(vop_virtqueue_reset(q.driver, &old), -EBUSY);
+            vop_virtqueue_shutdown(q.device);
+            vop_virtqueue_shutdown(q.driver);
+            while (vop_virtqueue_detach_buf(q.driver, &token) == 1)
+                back++;
+            assert_int_equal(back, old.size);
+            vq_place(&config, sizes[i], &place);
+            place.driver.size--;
+            assert_int_equal(vop_virtqueue_reset(q.driver, &place), -EINVAL);
+            assert_int_equal(vop_virtqueue_kick(q.driver), -ESHUTDOWN);
+            place.driver.size++;
+            assert_int_equal(vop_virtqueue_reset(q.driver, &place), 0);
+            assert_int_equal(vop_virtqueue_reset(q.device, &place), 0);
+            assert_int_equal(vop_virtqueue_reset(q.device, &place), 0); /* twice */
+            q.place = place;
+            vq_unplace(&old);
+            vop_virtqueue_info(q.driver, &info, sizeof(info));
+            assert_int_equal(info.size, sizes[i]);
+            assert_int_equal(info.free_descs, sizes[i]);
+        }
+        assert_int_equal(vq_add(&q, 0, 1, 0, 8, &q), 0);
+        if (layout == VOP_RING_PACKED)
+            put32(q.place.device.base, 0x10000); /* asks for no notification */
+        else
+            put16(vq_used_flags(&q), 1);
+        assert_int_equal(vop_virtqueue_kick(q.driver), 1);
+        assert_int_equal(vq_serve(&q), 1);
+        vop_virtqueue_disable(q.driver);
+        assert_int_equal(vop_virtqueue_call(q.device), 1);
+        assert_int_equal(vq_reap(&q), 1);
+        vq_close(&q);
+    }
+}
+
+/* virtio 1.2, 2.9: what a notification says. */
+static void test_notification_data(void **state)
+{
+    struct vq_config config = {.size = 4, .features = F(VOP_F_NOTIFICATION_DATA), .resume = true, .position = 0xfffe};
+    struct vq q;
+
+    (void)state;
+    vq_open(&q, &config);
+    for (uint32_t i = 1; i <= 4; i++) {
+        assert_int_equal(vq_add(&q, 0, 1, 0, 8, &q), 0);
+        assert_int_equal(vop_virtqueue_kick(q.driver), 1);
+        assert_int_equal(q.value[DRIVER], 5 | (0xfffe + i) << 16);
+    }
+    assert_int_equal(vq_serve(&q), 4);
+    assert_int_equal(vop_virtqueue_call(q.device), 1);
+    assert_int_equal(q.value[DEVICE], 5);
+    vq_close(&q);
+
+    config.features = 0;
+    vq_open(&q, &config);
+    assert_int_equal(vq_add(&q, 0, 1, 0, 8, &q), 0);
+    assert_int_equal(vop_virtqueue_kick(q.driver), 1);
+    assert_int_equal(q.value[DRIVER], 5);
+    vq_close(&q);
+
+    config = (struct vq_config){.layout = VOP_RING_PACKED, .size = 3, .features = F(VOP_F_NOTIFICATION_DATA)};
+    vq_open(&q, &config);
+    for (uint32_t i = 0; i < 7; i++) {
+        assert_int_equal(vq_add(&q, 0, 1, 0, 8, &q), 0);
+        assert_int_equal(vop_virtqueue_kick(q.driver), 1);
+        assert_int_equal(q.value[DRIVER], 5 | (i + 1) % 3 << 16 | ((i + 1) / 3 % 2 == 0 ? 1u << 31 : 0));
+        assert_int_equal(vq_serve(&q), 1);
+        assert_int_equal(vop_virtqueue_call(q.device), 1);
+        assert_int_equal(vq_reap(&q), 1);
+    }
+    vq_close(&q);
+}
+
+/* When a buffer goes into a table: threshold, room, table size; and how it lies in the ring. */
+static void test_indirect(void **state)
+{
+    static const struct {
+        uint32_t threshold, after, out, in;
+        uint32_t split, packed; /* descriptors it takes in the ring */
+    } rows[] = {
+        {0, 0, 1, 0, 1, 1}, {0, 0, 1, 1, 1, 1}, {3, 0, 1, 1, 2, 2}, {3, 0, 2, 1, 1, 1}, {0, 2, 2, 2, 3, 1},
+        {0, 2, 1, 1, 2, 1}, {0, 0, 3, 4, 7, 7}, {0, 3, 3, 4, 4, 7}, {9, 0, 3, 3, 6, 6}, {2, 1, 2, 4, 2, 6},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(rows) * 2; i++) {
+        enum vop_ring_layout layout = i % 2 ? VOP_RING_PACKED : VOP_RING_SPLIT;
+        uint32_t expected = i % 2 ? rows[i / 2].packed : rows[i / 2].split;
+        struct vq_config config = {
+            .layout = layout,
+            .size = 8,
+            .features = F_INDIRECT,
+            .tables_entries = 5,
+            .threshold = rows[i / 2].threshold,
+            .after = rows[i / 2].after,
+        };
+        struct vop_virtqueue_info info;
+        struct vop_taken_buf buf;
+        struct iovec iov[8];
+        struct vq q;
+
+        vq_open(&q, &config);
+        assert_int_equal(vq_add(&q, 0, rows[i / 2].out, rows[i / 2].in, 8, &q), 0);
+        vop_virtqueue_info(q.driver, &info, sizeof(info));
+        assert_int_equal(8 - info.free_descs, expected);
+        assert_int_equal(vop_virtqueue_kick(q.driver), 1);
+        assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf), 1);
+        assert_int_equal(buf.readable, rows[i / 2].out);
+        assert_int_equal(buf.writable, rows[i / 2].in);
+        for (uint32_t k = 0; k < buf.readable + buf.writable; k++)
+            assert_ptr_equal(iov[k].iov_base, q.data + 8 * k);
+        vq_close(&q);
+    }
+}
+
+/* A full ring takes more buffers when they go into tables than it has descriptors for their segments. */
+static void test_indirect_makes_room(void **state)
+{
+    (void)state;
+    for (enum vop_ring_layout layout = VOP_RING_SPLIT; layout <= VOP_RING_PACKED; layout++) {
+        struct vq_config config = {.layout = layout, .size = 4, .features = F_INDIRECT, .threshold = 4};
+        struct vq q;
+
+        vq_open(&q, &config);
+        assert_int_equal(vq_add(&q, 0, 1, 2, 8, &q), 0); /* three direct */
+        assert_int_equal(vq_add(&q, 0, 1, 2, 8, &q), 0); /* one is left: a table, below the threshold */
+        assert_int_equal(vq_add(&q, 0, 1, 2, 8, &q), -ENOSPC);
+        assert_int_equal(vq_serve(&q), 2);
+        assert_int_equal(vop_virtqueue_call(q.device), 1);
+        assert_int_equal(vq_reap(&q), 2);
+        vq_close(&q);
+    }
+}
+
+/* IN_ORDER: descriptors in ring order, one used element for a batch, none skipped that is not wholly filled. */
+static void test_in_order(void **state)
+{
+    static const uint32_t lens[4] = {8, 8, 3, 8}; /* 8 is all */
+
+    (void)state;
+    for (enum vop_ring_layout layout = VOP_RING_SPLIT; layout <= VOP_RING_PACKED; layout++) {
+        struct vq_config config = {.layout = layout, .size = 4, .features = F_ORDER};
+        struct vop_taken_buf buf[4];
+        struct vop_used_buf used[8];
+        struct iovec iov[4];
+        struct vq q;
+
+        vq_open(&q, &config);
+        for (size_t i = 0; i < 4; i++)
+            assert_int_equal(vq_add(&q, 0, 0, 1, 8, (void *)i), 0);
+        assert_int_equal(vop_virtqueue_kick(q.driver), 1);
+        for (size_t i = 0; i < 4; i++)
+            assert_int_equal(vop_virtqueue_take(q.device, iov, 4, &buf[i]), 1);
+        for (size_t i = 4; i-- > 1;) {
+            assert_int_equal(vop_virtqueue_complete(q.device, buf[i].handle, lens[i]), 0);
+            assert_int_equal(vop_virtqueue_call(q.device), 0); /* not before the first */
+        }
+        memset(vq_used(&q, 0), 0xee, layout == VOP_RING_SPLIT ? 32 : 0);
+        assert_int_equal(vop_virtqueue_complete(q.device, buf[0].handle, lens[0]), 0);
+        assert_int_equal(vop_virtqueue_call(q.device), 1);
+        if (layout == VOP_RING_SPLIT) {
+            static const uint32_t elements[8] = {2, 3, 0xeeeeeeee, 0xeeeeeeee, 0xeeeeeeee, 0xeeeeeeee, 3, 8};
+
+            for (uint32_t i = 0; i < 8; i++)
+                assert_int_equal(vop_from_le32(*(vq_used(&q, 0) + i)), elements[i]);
+        } else {
+            assert_int_equal(vq_packed_id(&q, 0), 2);
+            assert_int_equal(vq_packed_flags(&q, 0), P_AVAIL | P_USED | 2);
+            assert_int_equal(vq_packed_flags(&q, 1), P_AVAIL | 2); /* skipped */
+            assert_int_equal(vq_packed_flags(&q, 2), P_AVAIL | 2);
+            assert_int_equal(vq_packed_flags(&q, 3), P_AVAIL | P_USED | 2);
+        }
+        assert_int_equal(vop_virtqueue_get_bufs(q.driver, used, 8), 4);
+        for (size_t i = 0; i < 4; i++) {
+            assert_int_equal((size_t)used[i].token, i);
+            assert_int_equal(used[i].len, lens[i]);
+        }
+        vq_close(&q);
+    }
+}
+
+/* A buffer of several is seen with all others of its call, or not at all. */
+static void test_together(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct vq_config config = {.layout = i % 2 ? VOP_RING_PACKED : VOP_RING_SPLIT, .size = 8};
+        struct vq q;
+
+        config.features = i / 2 ? F_ORDER : 0;
+        vq_open(&q, &config);
+        for (unsigned k = 0; k < 3; k++)
+            assert_int_equal(vq_add(&q, 0, 0, 1 + k, 8, &q), 0);
+        assert_int_equal(vq_serve(&q), 0); /* added, not kicked */
+        assert_int_equal(vop_virtqueue_kick(q.driver), 1);
+        assert_int_equal(vq_serve(&q), 3);
+        assert_int_equal(vq_reap(&q), 0); /* completed, not called */
+        assert_int_equal(vop_virtqueue_call(q.device), 1);
+        assert_int_equal(vq_reap(&q), 3);
+        vq_close(&q);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_add_limits, test_guard),
+        cmocka_unit_test_setup(test_short_addresses, test_guard),
+        cmocka_unit_test_setup(test_read_only_region, test_guard),
+        cmocka_unit_test_setup(test_wrong_calls, test_guard),
+        cmocka_unit_test_setup(test_reset, test_guard),
+        cmocka_unit_test_setup(test_notification_data, test_guard),
+        cmocka_unit_test_setup(test_indirect, test_guard),
+        cmocka_unit_test_setup(test_indirect_makes_room, test_guard),
+        cmocka_unit_test_setup(test_in_order, test_guard),
+        cmocka_unit_test_setup(test_together, test_guard),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

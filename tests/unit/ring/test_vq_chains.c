@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_vq_chains.c - the device side against chains of a hostile driver, the same chains in every format.
+ *
+ * Room: tests. The numbers are those of the catalogue in facts/virtio.md 2.3; the table says what must happen.
+ */
+#include "unit/ring/util_vq.h"
+
+#define N 4u
+#define A ((uint64_t)DATA_ADDRESS)
+#define END (A + DATA_SIZE)
+#define R 0u
+#define W 2u
+#define HIGH ((uint64_t)UINT64_MAX - 7)
+
+/* Regions of the rows that say so. Their memory is never touched here, so that a base may be anything. */
+static uint8_t memory[4096];
+
+static const struct vop_region adjacent[] = {{A, 64, memory, 0}, {A + 64, 64, memory + 1024, 0}};
+static const struct vop_region hole[] = {{A, 64, memory, 0}, {A + 65, 64, memory + 65, 0}};
+static const struct vop_region huge[] = {{0, (uint64_t)1 << 33, memory, 0}};
+static const struct vop_region last[] = {{UINT64_MAX - 63, 64, memory, 0}, {0, 64, memory + 64, 0}};
+static const struct vop_region no_write[] = {{A, 64, memory, VOP_REGION_READ_ONLY}, {A + 64, 64, memory + 64, 0}};
+static struct vop_region crumbs[64];
+
+struct row {
+    const char *name;
+    struct {
+        uint64_t addr;
+        uint32_t len;
+        uint32_t flags;
+    } desc[N + 1];
+    unsigned descs;
+    int result; /* of take */
+    unsigned readable, writable;
+    uint32_t readable_bytes, writable_bytes;
+    const struct vop_region *regions;
+    size_t region_count;
+    uint32_t bytes_max;
+    bool wide; /* addresses of 64 bits */
+};
+
+#define BREAK .result = -EPROTO
+#define OK .result = 1
+
+static const struct row rows[] = {
+    {"4 chain of exactly N", {{A, 1, R}, {A, 1, R}, {A, 1, W}, {A, 1, W}}, 4, OK, 2, 2, 2, 2},
+    {"12 zero-length first", {{A, 0, R}, {A, 8, R}, {A, 4, W}}, 3, OK, 1, 1, 8, 4},
+    {"12 zero-length middle", {{A, 8, R}, {A, 0, R}, {A, 4, W}}, 3, OK, 1, 1, 8, 4},
+    {"12 zero-length last", {{A, 8, R}, {A, 4, W}, {A, 0, W}}, 3, OK, 1, 1, 8, 4},
+    {"12 all zero", {{A, 0, R}, {A, 0, W}}, 2, OK, 0, 0, 0, 0},
+    {"12 zero-length where nothing is", {{HIGH, 0, R}, {A, 4, W}}, 2, OK, 0, 1, 0, 4, .wide = true},
+    {"12 nothing but zero, nowhere", {{3, 0, R}}, 1, OK, 0, 0, 0, 0},
+    {"13 address wraps", {{HIGH, 16, R}}, 1, BREAK, .wide = true},
+    {"13 address wraps into memory",
+     {{UINT64_MAX - 15, 32, R}},
+     1,
+     BREAK,
+     .regions = last,
+     .region_count = 2,
+     .wide = true},
+    {"13 ends at the last address", {{UINT64_MAX - 15, 16, R}}, 1, OK, 1, 0, 16, 0, last, 2, .wide = true},
+    {"13 length 2^32-1", {{A, UINT32_MAX, R}}, 1, BREAK},
+    {"13 ends at the end of the region", {{END - 16, 16, W}}, 1, OK, 0, 1, 0, 16},
+    {"13 one byte past it", {{END - 16, 17, W}}, 1, BREAK},
+    {"13 begins past it", {{END, 1, W}}, 1, BREAK},
+    {"13 one byte before it", {{A - 1, 2, W}}, 1, BREAK},
+    {"14 adjacent regions, apart in memory", {{A + 32, 64, R}}, 1, OK, 2, 0, 64, 0, adjacent, 2},
+    {"14 and past the second", {{A + 32, 128, R}}, 1, BREAK, .regions = adjacent, .region_count = 2},
+    {"15 a hole", {{A + 32, 64, R}}, 1, BREAK, .regions = hole, .region_count = 2},
+    {"16 more than 2^32 bytes", {{8, UINT32_MAX, R}, {8, 1, W}}, 2, BREAK, .regions = huge, .region_count = 1},
+    {"16 2^32-1 bytes", {{8, UINT32_MAX - 1, R}, {8, 1, W}}, 2, OK, 1, 1, UINT32_MAX - 1, 1, huge, 1},
+    {"16 more than the cap", {{A, 8, R}, {A, 9, W}}, 2, BREAK, .bytes_max = 16},
+    {"16 as many as the cap", {{A, 8, R}, {A, 8, W}}, 2, OK, 1, 1, 8, 8, .bytes_max = 16},
+    {"16 more iovecs than there is room", {{A, 32, R}}, 1, -ENOBUFS, .regions = crumbs, .region_count = 64},
+    {"17 writable before readable", {{A, 8, W}, {A, 8, R}}, 2, BREAK},
+    {"17 even if it is empty", {{A, 0, W}, {A, 8, R}}, 2, BREAK},
+    {"18 only readable", {{A, 8, R}}, 1, OK, 1, 0, 8, 0},
+    {"18 only writable", {{A, 8, W}}, 1, OK, 0, 1, 0, 8},
+    {"18 writable where nothing may be written", {{A, 8, W}}, 1, BREAK, .regions = no_write, .region_count = 2},
+    {"18 writable that ends there", {{A + 60, 8, R}, {A + 64, 8, W}}, 2, OK, 2, 1, 8, 8, no_write, 2},
+    {"19 reserved flags", {{A, 8, R | 0x7f78}, {A, 8, W | 0x7f78}}, 2, OK, 1, 1, 8, 8},
+    {"23 indirect, not negotiated", {{A, 16, 4}}, 1, BREAK},
+    {"23 the same behind a direct one", {{A, 8, R}, {A, 16, 4}}, 2, BREAK},
+};
+
+static void lay(struct vq *q, const struct row *row)
+{
+    for (unsigned i = 0; i < row->descs; i++) {
+        uint32_t flags = row->desc[i].flags | (i + 1 < row->descs ? 1u : 0);
+
+        if (q->config.layout == VOP_RING_PACKED)
+            vq_packed(q, i, row->desc[i].addr, row->desc[i].len, 3, flags | P_AVAIL);
+        else
+            vq_desc(q, i, row->desc[i].addr, row->desc[i].len, flags, i + 1);
+    }
+    if (q->config.layout != VOP_RING_PACKED)
+        vq_offer(q, 0, (const uint16_t[]){0}, 1);
+}
+
+static void check_row(const struct row *row, enum vop_ring_layout layout)
+{
+    struct vq_config config = {
+        .layout = layout,
+        .size = N,
+        .ends = DEVICE,
+        .regions = row->regions,
+        .region_count = row->region_count,
+        .bytes_max = row->bytes_max,
+    };
+    struct vop_virtqueue_info info;
+    struct iovec iov[8];
+    struct vop_taken_buf buf;
+    struct vq q;
+    size_t sum = 0;
+    int ret;
+
+    vq_open(&q, &config);
+    lay(&q, row);
+    ret = vop_virtqueue_take(q.device, iov, 8, &buf);
+    if (ret != row->result)
+        fail_msg("%s, layout %d: take returned %d, not %d", row->name, (int)layout, ret, row->result);
+    vop_virtqueue_info(q.device, &info, sizeof(info));
+    if (ret == 1) {
+        assert_int_equal(buf.readable, row->readable);
+        assert_int_equal(buf.writable, row->writable);
+        assert_int_equal(buf.readable_bytes, row->readable_bytes);
+        assert_int_equal(buf.writable_bytes, row->writable_bytes);
+        for (unsigned i = 0; i < buf.readable + buf.writable; i++)
+            sum += iov[i].iov_len;
+        assert_int_equal(sum, (size_t)buf.readable_bytes + buf.writable_bytes);
+        assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf), 0);
+    }
+    assert_int_equal(info.needs_reset, ret == -EPROTO);
+    assert_int_equal(q.broken[DEVICE], ret == -EPROTO);
+    if (ret == -EPROTO) {
+        assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf), -EPROTO);
+        assert_int_equal(vop_virtqueue_call(q.device), -EPROTO);
+        assert_int_equal(vop_virtqueue_restart(q.device), -EPROTO);
+        assert_int_equal(vop_virtqueue_notified(q.device), -EPROTO);
+        assert_int_equal(q.broken[DEVICE], 1);
+        assert_int_equal(q.called[DEVICE], 0);
+    }
+    if (ret == -ENOBUFS) {
+        struct iovec many[64];
+
+        assert_int_equal(vop_virtqueue_take(q.device, many, 64, &buf), 1);
+        assert_int_equal(buf.readable, 32);
+    }
+    vq_close(&q);
+}
+
+static void test_rows(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 64; i++)
+        crumbs[i] = (struct vop_region){A + i, 1, memory + 2 * (size_t)i, 0};
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        check_row(&rows[i], VOP_RING_SPLIT);
+        check_row(&rows[i], VOP_RING_PACKED);
+        if (!rows[i].wide)
+            check_row(&rows[i], VOP_RING_2009);
+    }
+}
+
+/* 20: descriptors that point into the ring itself: what the device writes there changes what comes next, no more. */
+static void test_into_the_ring(void **state)
+{
+    (void)state;
+    for (enum vop_ring_layout layout = VOP_RING_SPLIT; layout <= VOP_RING_PACKED; layout++) {
+        struct vq_config config = {.layout = layout, .size = N, .ends = DEVICE};
+        struct vop_region ring[3];
+        struct vop_virtqueue_options o;
+        struct vop_taken_buf buf;
+        struct iovec iov[8];
+        struct vq q;
+        int ret = 1;
+
+        vq_open(&q, &config);
+        ring[0] = (struct vop_region){A, q.place.desc.size, q.place.desc.base, 0};
+        ring[1] = (struct vop_region){A + 4096, q.place.driver.size, q.place.driver.base, 0};
+        ring[2] = (struct vop_region){A + 8192, q.place.device.size, q.place.device.base, 0};
+        o = vq_options(&q, DEVICE);
+        o.regions = ring;
+        o.region_count = 3;
+        vop_virtqueue_free(q.device);
+        assert_int_equal(vop_virtqueue_new(&o, &q.device), 0);
+        if (layout == VOP_RING_PACKED) {
+            vq_packed(&q, 0, A, (uint32_t)q.place.desc.size, 0, 1 | P_AVAIL | W);
+            vq_packed(&q, 1, A + 8192, (uint32_t)q.place.device.size, 0, P_AVAIL | W);
+        } else {
+            vq_desc(&q, 0, A, (uint32_t)q.place.desc.size, 1 | W, 1);
+            vq_desc(&q, 1, A + 4096, (uint32_t)q.place.driver.size, 1 | W, 2);
+            vq_desc(&q, 2, A + 8192, (uint32_t)q.place.device.size, W, 0);
+            vq_offer(&q, 0, (const uint16_t[]){0}, 1);
+        }
+        for (unsigned round = 0; ret > 0; round++) {
+            assert_true(round < 2 * N);
+            ret = vop_virtqueue_take(q.device, iov, 8, &buf);
+            if (ret <= 0)
+                break;
+            for (unsigned i = 0; i < buf.readable + buf.writable; i++)
+                memset(iov[i].iov_base, 0x81, iov[i].iov_len);
+            assert_int_equal(vop_virtqueue_complete(q.device, buf.handle, buf.writable_bytes), 0);
+            assert_true(vop_virtqueue_call(q.device) >= 0);
+        }
+        assert_true(ret == 0 || ret == -EPROTO);
+        vq_close(&q);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_rows, test_guard),
+        cmocka_unit_test_setup(test_into_the_ring, test_guard),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

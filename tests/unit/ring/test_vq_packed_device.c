@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_vq_packed_device.c - the device of a packed ring against a hostile driver: flags, lists, ids, tables.
+ *
+ * Room: tests. The numbers are those of the catalogue in facts/virtio.md 2.3.
+ */
+#include "unit/ring/util_vq.h"
+
+#define N 4u
+#define A DATA_ADDRESS
+#define NEXT 1u
+#define W 2u
+#define INDIRECT 4u
+#define T (A + 4096u)
+
+/* What lies in the ring: slots from 0 on, each {flags, len, id}; the address is A, or T with INDIRECT. */
+struct row {
+    const char *name;
+    struct {
+        uint32_t flags, len, id;
+    } slot[N];
+    int takes, last;
+    unsigned segments; /* of the last buffer taken */
+};
+
+#define AV P_AVAIL
+#define BOTH_SET (P_AVAIL | P_USED)
+
+static const struct row rows[] = {
+    {"31 both flags clear", {{0, 1, 0}}, 0, 0, 0},
+    {"31 both flags set", {{BOTH_SET, 1, 0}}, 0, 0, 0},
+    {"31 as in the lap before", {{P_USED, 1, 0}}, 0, 0, 0},
+    {"31 a buffer, then a stale one", {{AV, 1, 0}, {P_USED, 1, 1}}, 1, 0, 1},
+    {"32 wrap flips inside a list", {{AV | NEXT, 1, 0}, {P_USED, 1, 0}}, 0, -EPROTO, 0},
+    {"33 second one used", {{AV | NEXT, 1, 0}, {BOTH_SET, 1, 0}}, 0, -EPROTO, 0},
+    {"33 third one not available", {{AV | NEXT, 1, 0}, {AV | NEXT, 1, 0}, {0, 1, 0}}, 0, -EPROTO, 0},
+    {"4 list of exactly N", {{AV | NEXT, 1, 0}, {AV | NEXT, 1, 0}, {AV | NEXT, 1, 0}, {AV, 1, 0}}, 1, 0, 4},
+    {"34 NEXT on all N", {{AV | NEXT, 1, 0}, {AV | NEXT, 1, 0}, {AV | NEXT, 1, 0}, {AV | NEXT, 1, 0}}, 0, -EPROTO, 0},
+    {"34 one, then NEXT on the rest",
+     {{AV, 1, 0}, {AV | NEXT, 1, 1}, {AV | NEXT, 1, 1}, {AV | NEXT, 1, 1}},
+     1,
+     -EPROTO,
+     1},
+    {"35 NEXT and INDIRECT", {{AV | NEXT | INDIRECT, 16, 0}, {AV, 1, 0}}, 0, -EPROTO, 0},
+    {"35 INDIRECT inside a list", {{AV | NEXT, 1, 0}, {AV | INDIRECT, 16, 0}}, 0, -EPROTO, 0},
+    {"37 head before the rest", {{AV | NEXT, 1, 0}}, 0, -EPROTO, 0},
+    {"36 one id twice, ids that are no slot", {{AV, 1, 7}, {AV, 1, 7}, {AV, 1, 0xffff}}, 3, 0, 1},
+    {"40 table of length 0", {{AV | INDIRECT, 0, 0}}, 0, -EPROTO, 0},
+    {"41 table of length 33", {{AV | INDIRECT, 33, 0}}, 0, -EPROTO, 0},
+    {"42 table of N entries", {{AV | INDIRECT, 16 * N, 0}}, 1, 0, 4},
+    {"42 table of N+1 entries", {{AV | INDIRECT, 16 * (N + 1), 0}}, 0, -EPROTO, 0},
+    {"42 table of 65536 entries", {{AV | INDIRECT, 16 * 65536, 0}}, 0, -EPROTO, 0},
+    {"42 table of 2^32-16 bytes", {{AV | INDIRECT, 0xfffffff0u, 0}}, 0, -EPROTO, 0},
+    {"46 WRITE at the reference", {{AV | INDIRECT | W, 32, 0}}, 1, 0, 2},
+    {"47 list, table, list", {{AV | NEXT, 1, 0}, {AV, 1, 0}, {AV | INDIRECT, 32, 1}, {AV, 1, 2}}, 3, 0, 1},
+};
+
+static void open_ring(struct vq *q, uint64_t features)
+{
+    struct vq_config config = {.layout = VOP_RING_PACKED, .size = N, .ends = DEVICE, .features = features};
+
+    vq_open(q, &config);
+    /* 49: everything but addr, len and WRITE is noise in a table */
+    for (uint32_t i = 0; i < N + 1; i++)
+        vq_table(q->data + 4096, i, A + i, 1, 0xaaaa, (i < 1 ? 0u : W) | (0xfffdu & ~W));
+}
+
+static void test_rows(void **state)
+{
+    static const uint64_t features[] = {0, F_EVENT, F_ORDER, F_ORDER | F_EVENT};
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(rows) * ROWS(features); i++) {
+        const struct row *row = &rows[i / ROWS(features)];
+        struct vop_taken_buf buf = {0};
+        struct iovec iov[8];
+        struct vq q;
+        int takes = 0, ret;
+
+        open_ring(&q, F_INDIRECT | features[i % ROWS(features)]);
+        for (uint32_t k = 0; k < N; k++)
+            vq_packed(&q, k, row->slot[k].flags & INDIRECT ? T : A, row->slot[k].len, row->slot[k].id,
+                      row->slot[k].flags);
+        while ((ret = vop_virtqueue_take(q.device, iov, 8, &buf)) > 0)
+            takes++;
+        if (ret != row->last || takes != row->takes || buf.readable + buf.writable != row->segments)
+            fail_msg("%s: %d takes, %u segments, then %d", row->name, takes, buf.readable + buf.writable, ret);
+        assert_int_equal(q.broken[DEVICE], ret < 0);
+        if (ret < 0)
+            assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf), -EPROTO);
+        vq_close(&q);
+    }
+}
+
+/* 36: ids come back as they were, whatever they are, and are never an index of ours. */
+static void test_ids_echoed(void **state)
+{
+    static const uint32_t ids[N] = {0xffff, 7, 7, N};
+    struct vop_taken_buf buf[N];
+    struct iovec iov[8];
+    struct vq q;
+
+    (void)state;
+    open_ring(&q, 0);
+    for (uint32_t i = 0; i < N; i++)
+        vq_packed(&q, i, A, 8, ids[i], AV | W);
+    for (uint32_t i = 0; i < N; i++)
+        assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf[i]), 1);
+    for (uint32_t i = 0; i < N; i++)
+        assert_int_equal(vop_virtqueue_complete(q.device, buf[N - 1 - i].handle, i), 0);
+    assert_int_equal(vq_packed_flags(&q, 0), AV | W); /* nothing is seen before the call */
+    assert_int_equal(vop_virtqueue_call(q.device), 1);
+    for (uint32_t i = 0; i < N; i++) {
+        assert_int_equal(vq_packed_id(&q, i), ids[N - 1 - i]);
+        assert_int_equal(vq_packed_flags(&q, i), BOTH_SET | (i ? W : 0)); /* WRITE: something was written */
+    }
+    vq_close(&q);
+}
+
+/* 11: a driver that makes slots available again which it does not own. */
+static void test_more_than_n(void **state)
+{
+    struct vop_taken_buf buf[N], more;
+    struct iovec iov[8];
+
+    (void)state;
+    for (unsigned completed = 0; completed <= N; completed++) {
+        struct vq q;
+
+        open_ring(&q, 0);
+        for (uint32_t i = 0; i < N; i++)
+            vq_packed(&q, i, A, 8, i, AV);
+        for (uint32_t i = 0; i < N; i++)
+            assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf[i]), 1);
+        for (uint32_t i = 0; i < completed; i++)
+            assert_int_equal(vop_virtqueue_complete(q.device, buf[i].handle, 0), 0);
+        vq_packed(&q, 0, A, 8, 9, P_USED); /* available in the second lap, before the call */
+        assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &more), -EPROTO);
+        vq_close(&q);
+    }
+}
+
+/* 39: whatever the driver's event structure says, the worst is a notification too many. */
+static void test_event_words(void **state)
+{
+    static const struct {
+        uint32_t word;
+        int call; /* after slot 1 became used, in the first lap */
+    } words[] = {
+        {0x00000000, 1},          {0x00010000, 0},          {0x00030000, 1},
+        {0xfffc0000, 1},          {0x00020001 | 0x8000, 1}, {0x00020000 | 0x8000, 0},
+        {0x00020002 | 0x8000, 0}, {0x00020001, 0},          {0x00020000 | N | 0x8000, 1},
+        {0x00027fff, 1},          {0x0002ffff, 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(words) * 2; i++) {
+        struct vq q;
+
+        open_ring(&q, i % 2 ? F_EVENT : 0); /* 39: DESC without EVENT_IDX, too */
+        vq_packed(&q, 0, A, 8, 0, AV);
+        assert_int_equal(vq_serve(&q), 1);
+        assert_int_equal(vop_virtqueue_call(q.device), 1);
+        put32(q.place.driver.base, words[i / 2].word);
+        vq_packed(&q, 1, A, 8, 0, AV);
+        assert_int_equal(vq_serve(&q), 1);
+        assert_int_equal(vop_virtqueue_call(q.device), words[i / 2].call);
+        vq_close(&q);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_rows, test_guard),
+        cmocka_unit_test_setup(test_ids_echoed, test_guard),
+        cmocka_unit_test_setup(test_more_than_n, test_guard),
+        cmocka_unit_test_setup(test_event_words, test_guard),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_vq_split_device.c - the device of a split ring against a hostile driver: indexes, loops, handles.
+ *
+ * Room: tests. The numbers are those of the catalogue in facts/virtio.md 2.3.
+ */
+#include "unit/ring/util_vq.h"
+
+#define N 4u
+#define A DATA_ADDRESS
+#define NEXT 1u
+#define W 2u
+
+static void head(struct vq *q, uint16_t first)
+{
+    vq_offer(q, 0, &first, 1);
+}
+
+static void simple(struct vq *q)
+{
+    for (uint32_t i = 0; i < N; i++)
+        vq_desc(q, i, A + 16 * i, 16, 0, 0);
+}
+
+static void self_loop(struct vq *q)
+{
+    vq_desc(q, 0, A, 0, NEXT, 0);
+    head(q, 0);
+}
+
+static void two_loop(struct vq *q)
+{
+    vq_desc(q, 0, A, 16, NEXT, 1);
+    vq_desc(q, 1, A, 16, NEXT, 0);
+    head(q, 0);
+}
+
+static void writable_loop(struct vq *q)
+{
+    vq_desc(q, 0, A, 16, NEXT, 1);
+    vq_desc(q, 1, A, 16, NEXT | W, 2);
+    vq_desc(q, 2, A, 16, NEXT | W, 1);
+    head(q, 0);
+}
+
+static void one_too_many(struct vq *q)
+{
+    for (uint32_t i = 0; i < N; i++)
+        vq_desc(q, i, A, 1, NEXT, (i + 1) % N);
+    head(q, 0);
+}
+
+static void next_is_n(struct vq *q)
+{
+    vq_desc(q, 0, A, 1, NEXT, N);
+    head(q, 0);
+}
+
+static void next_is_huge(struct vq *q)
+{
+    vq_desc(q, 0, A, 1, NEXT, 0xffff);
+    head(q, 0);
+}
+
+static void next_ignored(struct vq *q)
+{
+    vq_desc(q, 0, A, 1, 0, 0xffff);
+    head(q, 0);
+}
+
+static void head_is_n(struct vq *q)
+{
+    head(q, N);
+}
+
+static void head_is_huge(struct vq *q)
+{
+    head(q, 0xffff);
+}
+
+static void jump_n(struct vq *q)
+{
+    simple(q);
+    vq_offer(q, 0, (const uint16_t[]){2, 0, 3, 1}, 4);
+}
+
+static void jump_n_1(struct vq *q)
+{
+    simple(q);
+    put16(vq_avail_idx(q), N + 1);
+}
+
+static void jump_half(struct vq *q)
+{
+    simple(q);
+    put16(vq_avail_idx(q), 32769);
+}
+
+static void back_1(struct vq *q)
+{
+    simple(q);
+    put16(vq_avail_idx(q), 65535);
+}
+
+static void same_head(struct vq *q)
+{
+    simple(q);
+    vq_offer(q, 0, (const uint16_t[]){1, 1}, 2);
+}
+
+static void same_head_n(struct vq *q)
+{
+    simple(q);
+    vq_offer(q, 0, (const uint16_t[]){2, 2, 2, 2}, 4);
+}
+
+static const struct vq_row rows[] = {
+    {"1 self-loop of length 0", self_loop, 0, -EPROTO},
+    {"2 loop of two", two_loop, 0, -EPROTO},
+    {"3 loop in the writable part", writable_loop, 0, -EPROTO},
+    {"5 N+1 by repeating one", one_too_many, 0, -EPROTO},
+    {"6 next = N", next_is_n, 0, -EPROTO},
+    {"6 next = 0xffff", next_is_huge, 0, -EPROTO},
+    {"7 next = 0xffff without NEXT", next_ignored, 1, 0},
+    {"8 head = N", head_is_n, 0, -EPROTO},
+    {"8 head = 0xffff", head_is_huge, 0, -EPROTO},
+    {"9 idx jumps by N", jump_n, 4, 0},
+    {"9 idx jumps by N+1", jump_n_1, 0, -EPROTO},
+    {"9 idx jumps by 32769", jump_half, 0, -EPROTO},
+    {"9 idx jumps by 65535, or back", back_1, 0, -EPROTO},
+    {"10 a head twice", same_head, 1, -EPROTO},
+    {"10 a head N times", same_head_n, 1, -EPROTO},
+};
+
+static void test_rows(void **state)
+{
+    static const uint64_t features[] = {0, F_EVENT, F_ORDER, F_EVENT | F_ORDER};
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        for (size_t k = 0; k < ROWS(features); k++)
+            vq_check_takes(&rows[i], N, VOP_RING_SPLIT, features[k]);
+        vq_check_takes(&rows[i], N, VOP_RING_2009, 0);
+        vq_check_takes(&rows[i], N, VOP_RING_2009, F_ORDER);
+    }
+}
+
+/* 9 in the middle of a run, 11, and an index that moves back inside what was not taken yet. */
+static void test_index_later(void **state)
+{
+    static const struct {
+        uint32_t takes, completes;
+        int move; /* of avail.idx, from 4 */
+        int result;
+    } moves[] = {
+        {4, 4, 4, 1},       {4, 4, 5, -EPROTO}, {4, 4, -1, -EPROTO}, {4, 0, 1, -EPROTO}, {4, 3, 3, 1},
+        {4, 3, 4, -EPROTO}, {4, 0, 0, 0},       {4, 0, -1, -EPROTO}, {4, 4, 0, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(moves); i++) {
+        struct vq_config config = {.size = N, .ends = DEVICE};
+        struct vop_taken_buf buf[N], more;
+        struct iovec iov[8];
+        struct vq q;
+
+        vq_open(&q, &config);
+        jump_n(&q);
+        for (uint32_t k = 0; k < moves[i].takes; k++)
+            assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf[k]), 1);
+        for (uint32_t k = 0; k < moves[i].completes; k++)
+            assert_int_equal(vop_virtqueue_complete(q.device, buf[k].handle, 0), 0);
+        assert_int_equal(vop_virtqueue_call(q.device), moves[i].completes > 0);
+        put16(vq_avail_idx(&q), (uint32_t)(4 + moves[i].move));
+        assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &more), moves[i].result);
+        vq_close(&q);
+    }
+}
+
+/* 24: what the driver writes into the device's words changes nothing. */
+static void test_scribbled_used(void **state)
+{
+    struct vq_config config = {.size = N};
+    struct vq q;
+
+    (void)state;
+    vq_open(&q, &config);
+    for (unsigned round = 0; round < 100; round++) {
+        assert_int_equal(vq_add(&q, 0, 1, 1, 8, &q), 0);
+        assert_true(vop_virtqueue_kick(q.driver) >= 0);
+        memset(q.place.device.base, 0x5a, q.place.device.size);
+        put16(vq_used_flags(&q), 0);
+        assert_int_equal(vq_serve(&q), 1);
+        assert_true(vop_virtqueue_call(q.device) >= 0);
+        assert_int_equal(vop_from_le16(*vq_used_idx(&q)), (round + 1) & 0xffff);
+        assert_int_equal(vq_reap(&q), 1);
+    }
+    vq_close(&q);
+}
+
+/* The application's own mistakes are refused and change nothing. */
+static void test_handles(void **state)
+{
+    struct vq_config config = {.size = N, .ends = DEVICE};
+    struct vop_taken_buf buf[2];
+    struct iovec iov[8];
+    struct vq q;
+
+    (void)state;
+    for (int order = 0; order < 2; order++) {
+        config.features = order ? F_ORDER : 0;
+        vq_open(&q, &config);
+        jump_n(&q);
+        vq_desc(&q, 0, A, 16, W, 0);
+        assert_int_equal(vop_virtqueue_complete(q.device, 0, 0), -EINVAL);
+        assert_int_equal(vop_virtqueue_complete(q.device, N, 0), -EINVAL);
+        assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf[0]), 1); /* head 2 */
+        assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf[1]), 1); /* head 0 */
+        assert_int_equal(vop_virtqueue_untake(q.device, buf[0].handle), -EINVAL);
+        assert_int_equal(vop_virtqueue_complete(q.device, buf[1].handle, 17), -EINVAL);
+        assert_int_equal(vop_virtqueue_complete(q.device, buf[0].handle, 1), -EINVAL);
+        assert_int_equal(vop_virtqueue_untake(q.device, buf[1].handle), 0);
+        assert_int_equal(vop_virtqueue_complete(q.device, buf[1].handle, 16), -EINVAL);
+        assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf[1]), 1);
+        assert_int_equal(vop_virtqueue_complete(q.device, buf[1].handle, 16), 0);
+        assert_int_equal(vop_virtqueue_complete(q.device, buf[1].handle, 16), -EINVAL);
+        assert_int_equal(vop_virtqueue_untake(q.device, buf[1].handle), -EINVAL);
+        assert_int_equal(vop_virtqueue_call(q.device), !order); /* in order, head 2 comes first */
+        assert_int_equal(vop_virtqueue_complete(q.device, buf[0].handle, 0), 0);
+        assert_true(vop_virtqueue_call(q.device) >= 0);
+        assert_int_equal(vop_from_le16(*vq_used_idx(&q)), 2);
+        assert_int_equal(vop_from_le32(*vq_used(&q, 0)), 0); /* in order: one element for both, of the last */
+        assert_int_equal(vop_from_le32(*(vq_used(&q, 0) + 1)), 16);
+        vq_close(&q);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_rows, test_guard),
+        cmocka_unit_test_setup(test_index_later, test_guard),
+        cmocka_unit_test_setup(test_scribbled_used, test_guard),
+        cmocka_unit_test_setup(test_handles, test_guard),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

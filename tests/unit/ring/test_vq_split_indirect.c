@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_vq_split_indirect.c - the device of a split ring against a hostile driver: indirect tables.
+ *
+ * Room: tests. The numbers are those of the catalogue in facts/virtio.md 2.3, group D. Tables lie at offset 4096 of the
+ * data.
+ */
+#include "unit/ring/util_vq.h"
+
+#define N 4u
+#define A DATA_ADDRESS
+#define NEXT 1u
+#define W 2u
+#define INDIRECT 4u
+
+static void head(struct vq *q, uint16_t first)
+{
+    vq_offer(q, 0, &first, 1);
+}
+
+#define T (A + 4096u)
+
+static uint8_t *table(struct vq *q)
+{
+    return q->data + 4096;
+}
+
+static void entries(struct vq *q, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        vq_table(table(q), i, A + i, 1, i + 1 < count ? NEXT : 0, i + 1 < count ? i + 1 : 0);
+}
+
+static void refer(struct vq *q, uint64_t at, uint32_t len, uint32_t flags)
+{
+    vq_desc(q, 0, at, len, INDIRECT | flags, 1);
+    head(q, 0);
+}
+
+static void table_0(struct vq *q)
+{
+    refer(q, T, 0, 0);
+}
+
+static void table_odd(struct vq *q)
+{
+    entries(q, 2);
+    refer(q, T, 33, 0);
+}
+
+static void table_n(struct vq *q)
+{
+    entries(q, N);
+    refer(q, T, 16 * N, 0);
+}
+
+static void table_n_1(struct vq *q)
+{
+    entries(q, N + 1);
+    refer(q, T, 16 * (N + 1), 0);
+}
+
+static void table_64k(struct vq *q)
+{
+    entries(q, 2); /* a big table with a short chain */
+    refer(q, T, 16 * 65536, 0);
+}
+
+static void table_4g(struct vq *q)
+{
+    vq_table(table(q), 0, A, 1, NEXT, 0xffff);
+    refer(q, T, 0xfffffff0u, 0);
+}
+
+static void table_wraps(struct vq *q)
+{
+    refer(q, UINT64_MAX - 15, 32, 0);
+}
+
+static void table_nested(struct vq *q)
+{
+    entries(q, 2);
+    vq_table(table(q), 1, T, 32, INDIRECT, 0);
+    refer(q, T, 32, 0);
+}
+
+static void table_next_out(struct vq *q)
+{
+    vq_table(table(q), 0, A, 1, NEXT, 2);
+    refer(q, T, 32, 0);
+}
+
+static void table_loop(struct vq *q)
+{
+    vq_table(table(q), 0, A, 1, NEXT, 1);
+    vq_table(table(q), 1, A, 0, NEXT, 0);
+    refer(q, T, 32, 0);
+}
+
+static void table_unaligned(struct vq *q)
+{
+    entries(q, 3);
+    memmove(table(q) + 1, table(q), 48);
+    refer(q, T + 1, 48, 0);
+}
+
+static void table_leaves(struct vq *q)
+{
+    vq_table(q->data + DATA_SIZE - 16, 0, A, 1, NEXT, 1);
+    refer(q, A + DATA_SIZE - 16, 32, 0);
+}
+
+static void table_leaves_inside(struct vq *q)
+{
+    refer(q, A + DATA_SIZE - 8, 16, 0);
+}
+
+static void table_writable(struct vq *q)
+{
+    entries(q, 2); /* readable ones: WRITE at the reference is ignored */
+    refer(q, T, 32, W);
+}
+
+static void direct_then_table(struct vq *q)
+{
+    entries(q, 2);
+    vq_desc(q, 0, A, 16, NEXT, 3);
+    vq_desc(q, 3, A, 16, NEXT, 1);
+    vq_desc(q, 1, T, 32, INDIRECT, 0);
+    head(q, 0);
+}
+
+static void direct_then_table_n_1(struct vq *q)
+{
+    direct_then_table(q);
+    entries(q, 3);
+    vq_desc(q, 1, T, 48, INDIRECT, 0);
+}
+
+static void two_tables(struct vq *q)
+{
+    entries(q, 2);
+    vq_desc(q, 1, T, 32, INDIRECT, 0);
+    refer(q, T, 32, NEXT);
+}
+
+static void table_then_direct(struct vq *q)
+{
+    entries(q, 2);
+    vq_desc(q, 1, A, 16, 0, 0);
+    refer(q, T, 32, NEXT);
+}
+
+static void table_permuted(struct vq *q)
+{
+    vq_table(table(q), 0, A, 1, NEXT, 2);
+    vq_table(table(q), 2, A, 1, NEXT, 1);
+    vq_table(table(q), 1, A, 1, 0, 0);
+    refer(q, T, 48, 0);
+}
+
+static const struct vq_row rows[] = {
+    {"40 length 0", table_0, 0, -EPROTO},
+    {"41 length 33", table_odd, 0, -EPROTO},
+    {"42 N entries", table_n, 1, 0},
+    {"42 N+1 entries", table_n_1, 0, -EPROTO},
+    {"42 65536 entries, two used", table_64k, 1, 0},
+    {"42 2^32-16 bytes, next where nothing is", table_4g, 0, -EPROTO},
+    {"42 wraps", table_wraps, 0, -EPROTO},
+    {"43 nested", table_nested, 0, -EPROTO},
+    {"44 next leaves the table", table_next_out, 0, -EPROTO},
+    {"44 loop in the table", table_loop, 0, -EPROTO},
+    {"45 unaligned", table_unaligned, 1, 0},
+    {"45 leaves the region", table_leaves, 0, -EPROTO},
+    {"45 leaves it inside an entry", table_leaves_inside, 0, -EPROTO},
+    {"46 WRITE at the reference", table_writable, 1, 0},
+    {"47 direct, direct, table", direct_then_table, 1, 0},
+    {"47 the same, N+1 in all", direct_then_table_n_1, 0, -EPROTO},
+    {"47 two tables", two_tables, 0, -EPROTO},
+    {"47 table, then direct", table_then_direct, 0, -EPROTO},
+    {"48 permuted", table_permuted, 1, 0},
+};
+
+static void test_rows(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        vq_check_takes(&rows[i], N, VOP_RING_SPLIT, F_INDIRECT);
+        vq_check_takes(&rows[i], N, VOP_RING_SPLIT, F_INDIRECT | F_ORDER | F_EVENT);
+    }
+}
+
+/* 45: a table in two regions that are apart in memory, with an entry across the border. */
+static void test_table_across_regions(void **state)
+{
+    static uint8_t first[64], second[64];
+    const struct vop_region regions[] = {{A, 64, first, 0}, {A + 64, 64, second, 0}};
+    struct vq_config config = {
+        .size = N, .ends = DEVICE, .features = F_INDIRECT, .regions = regions, .region_count = 2};
+    uint8_t bytes[48];
+    struct vop_taken_buf buf;
+    struct iovec iov[8];
+    struct vq q;
+
+    (void)state;
+    for (uint32_t i = 0; i < 3; i++)
+        vq_table(bytes, i, A + i, 1, i < 2 ? NEXT : 0, i < 2 ? i + 1 : 0);
+    for (unsigned at = 17; at < 64; at++) {
+        for (unsigned i = 0; i < 48; i++)
+            *(at + i < 64 ? &first[at + i] : &second[at + i - 64]) = bytes[i];
+        vq_open(&q, &config);
+        vq_desc(&q, 0, A + at, 48, INDIRECT, 0);
+        head(&q, 0);
+        assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf), 1);
+        assert_int_equal(buf.readable, 3);
+        assert_ptr_equal(iov[2].iov_base, first + 2);
+        vq_close(&q);
+    }
+}
+
+/* 42: a table that wraps from the last address to the first, with memory at both. */
+static void test_table_wraps_into_memory(void **state)
+{
+    static uint8_t high[16], low[64];
+    const struct vop_region regions[] = {{UINT64_MAX - 15, 16, high, 0}, {0, 64, low, 0}};
+
+    (void)state;
+    for (enum vop_ring_layout layout = VOP_RING_SPLIT; layout <= VOP_RING_PACKED; layout++) {
+        struct vq_config config = {.layout = layout, .size = N, .ends = DEVICE};
+        struct vop_taken_buf buf;
+        struct iovec iov[8];
+        struct vq q;
+
+        config.features = F_INDIRECT;
+        config.regions = regions;
+        config.region_count = 2;
+        vq_open(&q, &config);
+        if (layout == VOP_RING_SPLIT) {
+            vq_table(high, 0, 0, 1, NEXT, 1);
+            vq_table(low, 0, 0, 1, 0, 0);
+            vq_desc(&q, 0, UINT64_MAX - 15, 32, INDIRECT, 0);
+            head(&q, 0);
+        } else {
+            vq_packed(&q, 0, UINT64_MAX - 15, 32, 0, INDIRECT | P_AVAIL);
+        }
+        assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf), -EPROTO);
+        vq_close(&q);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_rows, test_guard),
+        cmocka_unit_test_setup(test_table_across_regions, test_guard),
+        cmocka_unit_test_setup(test_table_wraps_into_memory, test_guard),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

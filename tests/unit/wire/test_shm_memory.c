@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_shm_memory.c - the shm wire from socket to closed: its handshake, its memory, and what it refuses.
+ *
+ * Room: tests.
+ */
+#include "unit/core/util_test.h"
+
+#include "core/clock.h"
+#include "wire/shm.h"
+#include "wire/shm_wire.h"
+
+#include <vopipc/channel.h>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#define HALF 16384u
+
+static char directory[64];
+static char path[128];
+static int listener;
+
+static int setup(void **state)
+{
+    test_directory(directory);
+    snprintf(path, sizeof(path), "%s/a.sock", directory);
+    check(vop_shm_listen(path, 0600, &listener) == 0);
+    return test_guard(state);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    close(listener);
+    unlink(path);
+    return rmdir(directory);
+}
+
+static int take_socket(void)
+{
+    int fd;
+
+    check(vop_shm_accept(listener, &fd) == 0);
+    return fd;
+}
+
+static void open_pair(struct vop_wire *side[2], unsigned connector_pairs, unsigned acceptor_pairs)
+{
+    int fd;
+
+    check(vop_shm_connect(path, HALF, connector_pairs, VOP_NEVER, &side[1]) == 0);
+    fd = take_socket();
+    check(vop_shm_take(fd, 1 << 30, acceptor_pairs, &side[0]) == -EAGAIN);
+    check(vop_shm_offer(side[1]) == 0);
+    check(vop_shm_take(fd, 1 << 30, acceptor_pairs, &side[0]) == 0);
+    check(vop_shm_confirmed(side[0]) == -EAGAIN);
+    check(vop_shm_answer(side[0]) == 0);
+    check(vop_shm_accepted(side[1], VOP_NEVER) == 0);
+    check(vop_shm_confirm(side[1]) == 0);
+    check(vop_shm_confirmed(side[0]) == 0);
+    check(vop_shm_socket(side[0]) == fd);
+}
+
+static void close_pair(struct vop_wire *side[2])
+{
+    side[0]->ops->close(side[0]);
+    side[1]->ops->close(side[1]);
+}
+
+static void test_halves(void **state)
+{
+    unsigned fds = test_count_fds();
+    struct vop_wire *side[2];
+
+    (void)state;
+    open_pair(side, 1, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(side[i]->side, i);
+        assert_int_equal(side[i]->local.size, HALF);
+        assert_int_equal(side[i]->remote.size, HALF);
+        assert_true(side[i]->local.flags & side[i]->remote.flags & VOP_WINDOW_DIRECT_IO);
+        assert_false((side[i]->local.flags | side[i]->remote.flags) & VOP_WINDOW_POSTED);
+        assert_int_equal(side[i]->peer_pid, getpid());
+        assert_int_equal(side[i]->peer_uid, getuid());
+        assert_int_equal(side[i]->peer_gid, getgid());
+        assert_ptr_not_equal(side[i]->remote.base, side[1 - i]->local.base);
+        memset(side[i]->remote.base, 0x40 + (int)i, HALF);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        for (unsigned at = 0; at < HALF; at++)
+            assert_int_equal(side[i]->local.base[at], 0x40 + (int)(1 - i));
+    }
+    assert_int_equal(test_count_maps("memfd:vop-half"), 4);
+    close_pair(side);
+    assert_int_equal(test_count_maps("memfd:vop-half"), 0);
+    assert_int_equal(test_count_fds(), fds);
+}
+
+/* The flags of the mapping that holds an address, as /proc/self/maps shows them. */
+static void flags_of(const void *address, char flags[8])
+{
+    FILE *file = fopen("/proc/self/maps", "re");
+    char line[512];
+
+    check(file != NULL);
+    flags[0] = 0;
+    while (fgets(line, sizeof(line), file)) {
+        uintptr_t begin, end;
+
+        check(sscanf(line, "%lx-%lx %7s", &begin, &end, flags) == 3);
+        if ((uintptr_t)address >= begin && (uintptr_t)address < end)
+            break;
+        flags[0] = 0;
+    }
+    fclose(file);
+}
+
+/* The own half cannot be written even by mistake; no mapping is private or executable. */
+static void test_own_half_is_read_only(void **state)
+{
+    struct vop_wire *side[2];
+    char flags[8];
+
+    (void)state;
+    open_pair(side, 1, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        flags_of(side[i]->local.base, flags);
+        assert_string_equal(flags, "r--s");
+        flags_of(side[i]->remote.base, flags);
+        assert_string_equal(flags, "rw-s");
+        flags_of(side[i]->ops->mirror(side[i], false, 8192, 8192), flags);
+        assert_string_equal(flags, "r--s");
+        flags_of(side[i]->ops->mirror(side[i], true, 8192, 8192), flags);
+        assert_string_equal(flags, "rw-s");
+    }
+    close_pair(side);
+    assert_int_equal(test_count_maps("memfd:vop-half"), 0);
+}
+
+static void test_mirror(void **state)
+{
+    struct vop_wire *side[2];
+    uint8_t *tx, *rx;
+
+    (void)state;
+    open_pair(side, 1, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        tx = side[i]->ops->mirror(side[i], true, 4096, 8192);
+        rx = side[1 - i]->ops->mirror(side[1 - i], false, 4096, 8192);
+        assert_true(tx && rx);
+        memset(tx + 8192 - 10, 0x77, 20);
+        assert_memory_equal(rx + 8192 - 10, tx + 8192 - 10, 20);
+        assert_int_equal(side[i]->remote.base[4096], 0x77);
+        assert_int_equal(side[i]->remote.base[4096 + 8191], 0x77);
+        assert_int_equal(side[i]->remote.base[4096 + 8192], 0);
+    }
+    assert_null(side[0]->ops->mirror(side[0], true, 4096, 4096 + 64));
+    assert_null(side[0]->ops->mirror(side[0], true, 4096 + 64, 4096));
+    for (unsigned i = 0; i < 300; i++) /* bounded */
+        side[0]->ops->mirror(side[0], true, 4096, 4096);
+    assert_null(side[0]->ops->mirror(side[0], true, 4096, 4096));
+    close_pair(side);
+    assert_int_equal(test_count_maps("memfd:vop-half"), 0);
+}
+
+/* All pages are there, and neither side can take them away from the other by resizing. */
+static void test_memory_is_sealed(void **state)
+{
+    struct vop_wire *side[2];
+    struct stat st;
+
+    (void)state;
+    open_pair(side, 1, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        for (unsigned h = 0; h < 2; h++) {
+            int fd = vop_shm_of(side[i])->half_fd[h];
+
+            assert_int_equal(fcntl(fd, F_GET_SEALS) & 7, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW);
+            assert_true(ftruncate(fd, 0) < 0 && errno == EPERM);
+            assert_true(ftruncate(fd, 2 * HALF) < 0 && errno == EPERM);
+            assert_int_equal(fstat(fd, &st), 0);
+            assert_int_equal(st.st_size, HALF);
+            assert_true(st.st_blocks * 512 >= HALF);
+            assert_int_equal(vop_shm_check_half(fd, HALF), 0);
+        }
+    }
+    close_pair(side);
+}
+
+static void test_queue_pairs(void **state)
+{
+    static const unsigned offers[][2] = {{1, 64}, {64, 1}, {64, 64}, {3, 2}};
+    unsigned fds = test_count_fds();
+    struct vop_wire *side[2];
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        unsigned pairs = offers[i][0] < offers[i][1] ? offers[i][0] : offers[i][1];
+
+        open_pair(side, offers[i][0], offers[i][1]);
+        assert_int_equal(side[0]->queue_pairs, pairs);
+        assert_int_equal(side[1]->queue_pairs, pairs);
+        assert_int_equal(test_count_fds(), fds + 2 * (2 + 2 + 6 * pairs));
+        for (unsigned queue = 0; queue < pairs; queue++) {
+            side[0]->ops->kick(side[0], queue, VOP_BELL_SLOTS);
+            assert_int_equal(side[1]->ops->wait(side[1], queue, VOP_BELL_SLOTS, 0), 1);
+            side[1]->ops->kick(side[1], queue, VOP_BELL_MESSAGES);
+            assert_int_equal(side[0]->ops->wait(side[0], queue, VOP_BELL_MESSAGES, 0), 1);
+        }
+        close_pair(side);
+        assert_int_equal(test_count_fds(), fds);
+    }
+}
+
+/* ---- Refusals ---- */
+
+static int memory(size_t size, unsigned flags, int seals)
+{
+    int fd = memfd_create("vop-test", MFD_CLOEXEC | flags);
+
+    if (fd < 0)
+        return fd;
+    check(ftruncate(fd, (off_t)size) == 0);
+    check(seals == 0 || fcntl(fd, F_ADD_SEALS, seals) == 0);
+    return fd;
+}
+
+static void refuse_half(int fd, uint64_t size)
+{
+    assert_int_equal(vop_shm_check_half(fd, size), -EPROTO);
+    assert_true(strlen(vop_error_text()) > 10);
+    if (fd >= 0)
+        close(fd);
+}
+
+static int reopened_read_only(int fd)
+{
+    char name[64];
+    int again;
+
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+    again = open(name, O_RDONLY | O_CLOEXEC);
+    check(again >= 0);
+    close(fd);
+    return again;
+}
+
+static void test_check_half(void **state)
+{
+    const int all = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+    const unsigned sealing = MFD_ALLOW_SEALING;
+    int sockets[2], pipe_ends[2], good = memory(HALF, sealing, all), huge;
+
+    (void)state;
+    assert_int_equal(vop_shm_check_half(good, HALF), 0);
+    assert_int_equal(vop_shm_check_half(good, HALF + 4096), -EPROTO);
+    assert_int_equal(vop_shm_check_half(good, HALF - 4096), -EPROTO);
+    refuse_half(memory(HALF, 0, 0), HALF);
+    refuse_half(memory(HALF, sealing, 0), HALF);
+    refuse_half(memory(HALF, sealing, F_SEAL_GROW | F_SEAL_SEAL), HALF);
+    refuse_half(memory(HALF, sealing, F_SEAL_SHRINK | F_SEAL_SEAL), HALF);
+    refuse_half(memory(HALF, sealing, F_SEAL_SHRINK | F_SEAL_GROW), HALF);
+    refuse_half(reopened_read_only(memory(HALF, sealing, all)), HALF);
+    huge = memory(2 << 20, sealing | MFD_HUGETLB, all);
+    refuse_half(huge, 2 << 20); /* not there on every kernel: then it is refused as no file at all */
+    refuse_half(open("/proc/self/exe", O_RDONLY | O_CLOEXEC), HALF);
+    refuse_half(open("/dev/zero", O_RDWR | O_CLOEXEC), 0);
+    check(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0 && pipe2(pipe_ends, O_CLOEXEC) == 0);
+    refuse_half(sockets[0], 0);
+    refuse_half(pipe_ends[0], 0);
+    close(sockets[1]);
+    close(pipe_ends[1]);
+    close(good);
+}
+
+static struct vop_shm_message offer_of(unsigned pairs, unsigned fds)
+{
+    return (struct vop_shm_message){
+        .magic = {VOP_SHM_MAGIC},
+        .version = {VOP_SHM_VERSION},
+        .type = {VOP_SHM_CONNECT},
+        .fds = {(uint16_t)fds},
+        .queue_pairs = {(uint16_t)pairs},
+        .half_size = {HALF},
+    };
+}
+
+static void send_raw(int socket, const void *data, size_t size, const int *fds, unsigned count)
+{
+    char control[CMSG_SPACE(200 * sizeof(int))] __attribute__((aligned(8)));
+    struct iovec iov = {(void *)(uintptr_t)data, size};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+    memset(control, 0, sizeof(control));
+    if (count > 0) {
+        struct cmsghdr *c;
+
+        msg.msg_control = control;
+        msg.msg_controllen = CMSG_SPACE(count * sizeof(int));
+        c = CMSG_FIRSTHDR(&msg);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(count * sizeof(int));
+        memcpy(CMSG_DATA(c), fds, count * sizeof(int));
+    }
+    check(sendmsg(socket, &msg, 0) == (ssize_t)size);
+}
+
+/* Whatever the first message is, take() returns this and keeps neither descriptors nor memory. */
+static void take_returns(int expected, const void *data, size_t size, const int *fds, unsigned count)
+{
+    struct vop_wire *wire = NULL;
+    unsigned before, maps = test_count_maps("memfd:vop");
+    int sockets[2];
+
+    check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == 0);
+    before = test_count_fds();
+    send_raw(sockets[1], data, size, fds, count);
+    assert_int_equal(vop_shm_take(sockets[0], 1 << 20, 1, &wire), expected);
+    if (expected == 0)
+        wire->ops->close(wire);
+    else
+        close(sockets[0]); /* taken on success only */
+    close(sockets[1]);
+    assert_int_equal(test_count_fds(), before - 2);
+    assert_int_equal(test_count_maps("memfd:vop"), maps);
+}
+
+static void test_take_refuses(void **state)
+{
+    const int all = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+    struct vop_shm_message good = offer_of(1, 4), m;
+    struct {
+        struct vop_shm_message m;
+        char more;
+    } longer = {.m = good};
+    int pipe_ends[2], fds[8], wrong[8];
+
+    (void)state;
+    check(pipe2(pipe_ends, O_CLOEXEC) == 0);
+    fds[0] = memory(HALF, MFD_ALLOW_SEALING, all);
+    fds[1] = memory(HALF, MFD_ALLOW_SEALING, all);
+    for (unsigned i = 2; i < 8; i++)
+        fds[i] = pipe_ends[0];
+    take_returns(0, &good, sizeof(good), fds, 4);
+
+#define REFUSED(change) (m = good, (change), take_returns(-EPROTO, &m, sizeof(m), fds, 4))
+    REFUSED(m.magic.le ^= 1);
+    REFUSED(m.version.le = 2);
+    REFUSED(m.version.le = 0);
+    for (uint16_t type = 0; type < 10; type++) {
+        if (type != VOP_SHM_CONNECT)
+            REFUSED(m.type.le = type);
+    }
+    REFUSED(m.fds.le = 3);
+    REFUSED(m.fds.le = 5);
+    REFUSED(m.queue_pairs.le = 0);
+    REFUSED(m.queue_pairs.le = 2);
+    REFUSED(m.queue_pairs.le = 65);
+    REFUSED(m.queue_pairs.le = 0xffff);
+    REFUSED(m.half_size.le = 0);
+    REFUSED(m.half_size.le = HALF - 4096);
+    REFUSED(m.half_size.le = HALF + 4096);
+    REFUSED(m.half_size.le = HALF + 64);
+    REFUSED(m.half_size.le = (1 << 20) + 4096);
+    REFUSED(m.half_size.le = UINT64_MAX);
+    REFUSED(m.half_size.le = (uint64_t)1 << 32);
+#undef REFUSED
+
+    memcpy(wrong, fds, sizeof(fds)); /* halves of a size that cannot be, although it is the truth */
+    wrong[0] = memory(HALF + 64, MFD_ALLOW_SEALING, all);
+    wrong[1] = memory(HALF + 64, MFD_ALLOW_SEALING, all);
+    m = good;
+    m.half_size.le = HALF + 64;
+    take_returns(-EPROTO, &m, sizeof(m), wrong, 4);
+    close(wrong[0]);
+    close(wrong[1]);
+    take_returns(-EPROTO, &good, sizeof(good) - 1, fds, 4);
+    take_returns(-EPROTO, &longer, sizeof(good) + 1, fds, 4);
+    take_returns(-EPROTO, "x", 1, NULL, 0);
+    for (unsigned count = 0; count < 8; count++) {
+        if (count != 4)
+            take_returns(-EPROTO, &good, sizeof(good), fds, count);
+    }
+    for (unsigned place = 0; place < 4; place++) { /* a doorbell for memory, memory for a doorbell */
+        memcpy(wrong, fds, sizeof(fds));
+        wrong[place] = place < 2 ? pipe_ends[0] : fds[0];
+        take_returns(-EPROTO, &good, sizeof(good), wrong, 4);
+    }
+    memcpy(wrong, fds, sizeof(fds));
+    wrong[3] = pipe_ends[1];
+    take_returns(-EPROTO, &good, sizeof(good), wrong, 4);
+    close(fds[0]);
+    close(fds[1]);
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+}
+
+/* More descriptors than any message has, up to what the kernel lets through (253). */
+static void test_too_many_descriptors(void **state)
+{
+    struct vop_shm_message m = offer_of(64, 130);
+    int fds[253];
+
+    (void)state;
+    for (unsigned i = 0; i < 253; i++)
+        fds[i] = 0;
+    take_returns(-EPROTO, &m, sizeof(m), fds, 131);
+    take_returns(-EPROTO, &m, sizeof(m), fds, 150);
+    take_returns(-EPROTO, &m, sizeof(m), fds, 130);
+}
+
+/* What a server answers: a refusal with its words, or nonsense. */
+static void accepted_returns(int expected, const struct vop_shm_message *m, unsigned fds)
+{
+    struct vop_wire *wire;
+    int pipe_ends[2], given[8], fd;
+    unsigned before = test_count_fds();
+
+    check(pipe2(pipe_ends, O_CLOEXEC) == 0);
+    for (unsigned i = 0; i < 8; i++)
+        given[i] = pipe_ends[0];
+    check(vop_shm_connect(path, HALF, 1, VOP_NEVER, &wire) == 0);
+    fd = take_socket();
+    if (m)
+        send_raw(fd, m, sizeof(*m), given, fds);
+    else
+        close(fd);
+    assert_int_equal(vop_shm_accepted(wire, vop_deadline(10)), expected);
+    wire->ops->close(wire);
+    if (m)
+        close(fd);
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+    assert_int_equal(test_count_fds(), before);
+}
+
+static void test_answers(void **state)
+{
+    struct vop_shm_message m = offer_of(1, 0), accept = offer_of(1, 2), bad;
+
+    (void)state;
+    m.type.le = VOP_SHM_REFUSE;
+    m.error.le = EUSERS;
+    memcpy(m.text, "too \n many \x1b[31m", 16);
+    accepted_returns(-EUSERS, &m, 0);
+    assert_string_equal(vop_error_text(), "the server refused: too ? many ?[31m");
+    memset(m.text, 'x', sizeof(m.text)); /* no end */
+    m.error.le = 0x80000001u;
+    accepted_returns(-EPROTO, &m, 0);
+    assert_true(strlen(vop_error_text()) < 150);
+    m.error.le = 0;
+    accepted_returns(-EPROTO, &m, 0);
+
+    accept.type.le = VOP_SHM_ACCEPT;
+    accepted_returns(0, &accept, 2);
+    bad = accept;
+    bad.queue_pairs.le = 2; /* more than offered */
+    bad.fds.le = 4;
+    accepted_returns(-EPROTO, &bad, 4);
+    bad = accept;
+    bad.queue_pairs.le = 0;
+    bad.fds.le = 0;
+    accepted_returns(-EPROTO, &bad, 0);
+    accepted_returns(-EPROTO, &accept, 1);
+    accepted_returns(-EPROTO, &accept, 3);
+    bad = accept;
+    bad.type.le = VOP_SHM_UP;
+    accepted_returns(-EPROTO, &bad, 2);
+    accepted_returns(-ECONNRESET, NULL, 0);
+}
+
+static void test_server_is_silent(void **state)
+{
+    struct vop_wire *wire;
+    double start = test_seconds();
+    int fd;
+
+    (void)state;
+    check(vop_shm_connect(path, HALF, 1, VOP_NEVER, &wire) == 0);
+    fd = take_socket();
+    assert_int_equal(vop_shm_accepted(wire, vop_deadline(30)), -ETIMEDOUT);
+    assert_true(test_seconds() - start >= 0.03 && test_seconds() - start < 5);
+    close(fd);
+    assert_int_equal(vop_shm_offer(wire), -ECONNRESET); /* and no SIGPIPE */
+    wire->ops->close(wire);
+}
+
+static void test_refuse_reaches_the_peer(void **state)
+{
+    struct vop_wire *wire;
+    int fd;
+
+    (void)state;
+    check(vop_shm_connect(path, HALF, 1, VOP_NEVER, &wire) == 0);
+    fd = take_socket();
+    check(vop_shm_check_half(-1, 0) < 0); /* any text */
+    vop_shm_refuse(fd, ENOSPC);
+    close(fd);
+    assert_int_equal(vop_shm_accepted(wire, vop_deadline(1000)), -ENOSPC);
+    assert_non_null(strstr(vop_error_text(), "cannot examine"));
+    wire->ops->close(wire);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_halves),
+        cmocka_unit_test(test_own_half_is_read_only),
+        cmocka_unit_test(test_mirror),
+        cmocka_unit_test(test_memory_is_sealed),
+        cmocka_unit_test(test_queue_pairs),
+        cmocka_unit_test(test_check_half),
+        cmocka_unit_test(test_take_refuses),
+        cmocka_unit_test(test_too_many_descriptors),
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_server_is_silent),
+        cmocka_unit_test(test_refuse_reaches_the_peer),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
