@@ -323,12 +323,12 @@ static int shm_accept(struct vop_listener *listener, int64_t deadline, struct vo
 
 /* ---- Connecting ---- */
 
-static int handshake(struct vop_wire *wire, struct vop_channel *c, int64_t deadline)
+static int handshake(struct vop_wire *wire, struct vop_channel *c, const char *path, int64_t deadline)
 {
     int ret = vop_shm_offer(wire);
 
     if (ret == 0)
-        ret = vop_shm_accepted(wire, deadline);
+        ret = vop_shm_accepted(wire, path, deadline);
     if (ret < 0)
         return ret;
     ret = vop__channel_step(c);
@@ -354,7 +354,7 @@ static int shm_connect(const char *path, const struct vop_options *options, int6
         wire->ops->close(wire);
         return ret;
     }
-    ret = handshake(wire, c, deadline);
+    ret = handshake(wire, c, path, deadline);
     if (ret < 0) {
         vop_channel_close(c);
         return ret;

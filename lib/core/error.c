@@ -14,7 +14,7 @@
 static _Thread_local char buffer[256];
 static _Thread_local const char *current = "no error";
 
-int vop__error(int err, const char *format, ...)
+int(vop__error)(int err, const char *format, ...)
 {
     char line[sizeof(buffer)]; /* the arguments may point into `buffer` */
     va_list args;
@@ -27,7 +27,7 @@ int vop__error(int err, const char *format, ...)
     return -err;
 }
 
-int vop__error_static(int err, const char *text)
+int(vop__error_static)(int err, const char *text)
 {
     current = text;
     return -err;

@@ -16,4 +16,10 @@ int vop__error(int err, const char *format, ...) __attribute__((format(printf, 2
 /** Remembers a string with static lifetime. Returns -err. */
 int vop__error_static(int err, const char *text);
 
+/* clang's analyzer does not look into other files: tell it that both return a negative number. */
+#ifdef __clang_analyzer__
+#define vop__error(err, ...) ((void)vop__error((err), __VA_ARGS__), (err) > 0 ? -(err) : -1)
+#define vop__error_static(err, text) ((void)vop__error_static((err), text), (err) > 0 ? -(err) : -1)
+#endif
+
 #endif

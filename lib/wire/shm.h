@@ -47,8 +47,11 @@ int vop_shm_answer(struct vop_wire *wire);
 /** Sends REFUSE with an errno value and the text of this thread's last error, best effort. */
 void vop_shm_refuse(int socket, int err);
 
-/** Waits for ACCEPT or REFUSE until `deadline`. A refusal is returned as its error, with the peer's words. */
-int vop_shm_accepted(struct vop_wire *wire, int64_t deadline);
+/**
+ * Waits for ACCEPT or REFUSE until `deadline`. A refusal is returned as its error, with the peer's words; `path` is for
+ * the text.
+ */
+int vop_shm_accepted(struct vop_wire *wire, const char *path, int64_t deadline);
 
 /** Sends UP. */
 int vop_shm_confirm(struct vop_wire *wire);

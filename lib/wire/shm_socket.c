@@ -199,7 +199,7 @@ static int lock_directory(const char *path)
     struct timespec pause = {.tv_nsec = 10 * VOP_NS_PER_MS};
     int fd;
 
-    strcpy(copy, path); /* length checked by address_of() */
+    memcpy(copy, path, strlen(path) + 1); /* length checked by address_of() */
     fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -1;
@@ -359,7 +359,7 @@ int vop_shm_offer(struct vop_wire *wire)
     return send_message(w->bells.socket, &m, fds, count);
 }
 
-int vop_shm_accepted(struct vop_wire *wire, int64_t deadline)
+int vop_shm_accepted(struct vop_wire *wire, const char *path, int64_t deadline)
 {
     struct vop_shm_wire *w = vop_shm_of(wire);
     struct pollfd poll_fd = {.fd = w->bells.socket, .events = POLLIN};
@@ -372,7 +372,7 @@ int vop_shm_accepted(struct vop_wire *wire, int64_t deadline)
         int64_t left = vop_time_left(deadline);
 
         if (left == 0)
-            return vop__error(ETIMEDOUT, "the server did not answer in time");
+            return vop__error(ETIMEDOUT, "%s: the server did not answer in time; is it stopped or overloaded?", path);
         if (poll(&poll_fd, 1, left / VOP_NS_PER_MS >= INT_MAX ? -1 : (int)(left / VOP_NS_PER_MS + 1)) < 0 &&
             errno == EINTR)
             return vop__error_static(EINTR, "interrupted by a signal");
@@ -387,7 +387,9 @@ int vop_shm_accepted(struct vop_wire *wire, int64_t deadline)
             if (*c < 0x20 || *c > 0x7e)
                 *c = '?';
         }
-        return vop__error(err > 0 && err < 4096 ? (int)err : EPROTO, "the server refused: %s", m.text);
+        if (err == 0 || err >= 4096 || err == EAGAIN || err == EINTR) /* no refusal may look like a call to try again */
+            err = EPROTO;
+        return vop__error((int)err, "%s: the server refused: %s", path, m.text);
     }
     pairs = vop_from_le16(m.queue_pairs);
     if (vop_from_le16(m.type) != VOP_SHM_ACCEPT || pairs < 1 || pairs > wire->queue_pairs || count != VOP_BELLS * pairs)

@@ -1,0 +1,586 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_native_link.c - proves the handshakes of the native link by exploring the library's own code, and proves that
+ * every lettered order is needed by taking each away.
+ *
+ * Room: tests/model. The explorer is util_explore.h; the letters are those of core/barrier.h.
+ */
+#include "model/util_explore.h"
+
+#include "channel/channel.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <cmocka.h>
+
+#define SLOTS 2
+#define SLOT_SIZE 64
+
+/*
+ * In place of the system's: incarnations that differ in one word only, and the same ones in each execution, so that
+ * there is less to choose between.
+ */
+static uint8_t last_incarnation;
+
+ssize_t getrandom(void *buffer, size_t size, unsigned flags)
+{
+    (void)flags;
+    memset(buffer, 0, size);
+    *(uint8_t *)buffer = ++last_incarnation;
+    return (ssize_t)size;
+}
+
+/* ---- A wire for the explorer ---- */
+
+static struct {
+    size_t half_size;
+    uint8_t *half[2];
+    struct vop_wire wires[4];
+    unsigned wire_count;
+    struct vop_channel *channel[2];
+    struct vop_geometry geometry;
+} m;
+
+static unsigned bell_of(unsigned side, enum vop_bell bell)
+{
+    return side * 2 + (unsigned)bell;
+}
+
+static void model_kick(struct vop_wire *wire, unsigned queue, enum vop_bell bell)
+{
+    (void)queue;
+    explore_ring(bell_of(1 - wire->side, bell));
+}
+
+static int model_wait(struct vop_wire *wire, unsigned queue, enum vop_bell bell, int64_t timeout_ns)
+{
+    (void)queue;
+    (void)timeout_ns;
+    explore_sleep(bell_of(wire->side, bell));
+    return 1;
+}
+
+static int model_alive(struct vop_wire *wire)
+{
+    (void)wire;
+    return 0;
+}
+
+static int model_epoll(struct vop_wire *wire, int epoll_fd)
+{
+    (void)wire;
+    (void)epoll_fd;
+    return 0;
+}
+
+static void *model_mirror(struct vop_wire *wire, bool remote, size_t offset, size_t size)
+{
+    (void)wire;
+    (void)remote;
+    (void)offset;
+    (void)size;
+    return NULL;
+}
+
+static void model_close(struct vop_wire *wire)
+{
+    (void)wire;
+}
+
+static const struct vop_wire_ops model_ops = {
+    .name = "model",
+    .kick = model_kick,
+    .wait = model_wait,
+    .alive = model_alive,
+    .watch = model_epoll,
+    .process = model_epoll,
+    .mirror = model_mirror,
+    .close = model_close,
+};
+
+static const struct explore_scenario *current;
+static uint32_t message_count = 1; /* 2 in the long form */
+
+static struct vop_wire *new_wire(unsigned side)
+{
+    struct vop_wire *w = &m.wires[m.wire_count++];
+    unsigned posted = current->memory == EXPLORE_POSTED ? VOP_WINDOW_POSTED : 0;
+
+    *w = (struct vop_wire){
+        .ops = &model_ops,
+        .local = {.base = m.half[side], .size = m.half_size},
+        .remote = {.base = m.half[1 - side], .size = m.half_size, .flags = posted},
+        .side = side,
+        .queue_pairs = 1,
+    };
+    return w;
+}
+
+static struct vop_channel *new_channel(unsigned side)
+{
+    struct vop_options o;
+    struct vop_channel *c = NULL;
+
+    vop_options_init(&o, sizeof(o));
+    o.queue_size = SLOTS;
+    o.slot_size = SLOT_SIZE;
+    o.spin_us = VOP_SPIN_NEVER;
+    o.device_id = 7;
+    if (vop__options_resolve(&o, &o) < 0 || vop__channel_new(new_wire(side), &o, &c) < 0)
+        explore_fail("setup: %s", vop_error_text());
+    return c;
+}
+
+static void make_memory(void)
+{
+    m.geometry = (struct vop_geometry){1, SLOTS, SLOT_SIZE};
+    m.half_size = (size_t)vop_geometry_half_size(&m.geometry);
+    m.wire_count = 0;
+    last_incarnation = 0;
+    for (unsigned h = 0; h < 2; h++) {
+        if (!m.half[h])
+            m.half[h] = aligned_alloc(4096, (m.half_size + 4095) & ~(size_t)4095);
+        memset(m.half[h], 0, m.half_size);
+        explore_memory(h, m.half[h], m.half_size);
+        m.channel[h] = NULL;
+    }
+}
+
+static void sync_states(void)
+{
+    for (unsigned h = 0; h < 2; h++)
+        explore_sync(m.half[h] + offsetof(struct vop_announce, state), sizeof(uint32_t));
+}
+
+/* Words that carry messages of side 0 to side 1 and slots back. */
+static void sync_queue(void)
+{
+    struct vop_layout l = vop_geometry_layout(&m.geometry, 0);
+
+    explore_sync(m.half[1] + l.used, sizeof(uint32_t));
+    explore_sync(m.half[1] + l.avail_event, sizeof(uint32_t));
+    explore_sync(m.half[0] + l.avail, sizeof(uint32_t));
+    explore_sync(m.half[0] + l.used_event, sizeof(uint32_t));
+    explore_payload(m.half[1] + l.pool, SLOTS * SLOT_SIZE);
+}
+
+static void bring_up(void)
+{
+    int up[2] = {0, 0};
+
+    m.channel[0] = new_channel(0);
+    m.channel[1] = new_channel(1);
+    for (unsigned i = 0; i < 4; i++) {
+        for (unsigned side = 0; side < 2; side++) {
+            if (!up[side])
+                up[side] = vop__channel_step(m.channel[side]);
+        }
+    }
+    if (up[0] != 1 || up[1] != 1)
+        explore_fail("setup: %s", vop_error_text());
+}
+
+static void teardown(void)
+{
+    for (unsigned side = 0; side < 2; side++) {
+        if (m.channel[side])
+            vop_channel_close(m.channel[side]);
+    }
+}
+
+/* One message there and its slot back, so that the first, unconditional kicks of both directions are spent. */
+static void spend_first_kicks(void)
+{
+    struct vop_buffer b;
+    uint32_t word = 1;
+
+    if (vop_channel_send(m.channel[0], &word, sizeof(word), 0) < 0 || vop_channel_peek(m.channel[1], 0, &b) != 1 ||
+        vop_channel_release(m.channel[1], &b) < 0)
+        explore_fail("setup: %s", vop_error_text());
+    (void)vop_channel_arm(m.channel[1], 0); /* publishes the slot */
+}
+
+static void send_number(uint32_t number)
+{
+    struct vop_buffer b;
+    int ret = vop_channel_reserve(m.channel[0], sizeof(number), -1, &b);
+
+    if (ret == 0) {
+        explore_payload_store(b.segment[0].iov_base, number);
+        ret = vop_channel_commit(m.channel[0], sizeof(number), 0);
+    }
+    if (ret < 0)
+        explore_fail("send: %d, %s", ret, vop_error_text());
+}
+
+static void peek_number(uint32_t number, struct vop_buffer *ret_buffer)
+{
+    int ret = vop_channel_peek(m.channel[1], -1, ret_buffer);
+
+    if (ret != 1)
+        explore_fail("peek: %d, %s", ret, vop_error_text());
+    if (ret_buffer->length != sizeof(number))
+        explore_fail("a message of %zu bytes where %zu were sent", ret_buffer->length, sizeof(number));
+    explore_payload_expect(ret_buffer->segment[0].iov_base, number);
+}
+
+static void release_number(const struct vop_buffer *b)
+{
+    if (vop_channel_release(m.channel[1], b) < 0)
+        explore_fail("release: %s", vop_error_text());
+}
+
+static void take_number(uint32_t number)
+{
+    struct vop_buffer b;
+
+    peek_number(number, &b);
+    release_number(&b);
+}
+
+/* ---- Scenario: a receiver that goes to sleep while messages come ---- */
+
+static void setup_messages(void)
+{
+    make_memory();
+    bring_up();
+    spend_first_kicks();
+    sync_queue();
+}
+
+static void send_some(void)
+{
+    for (uint32_t i = 0; i < message_count; i++)
+        send_number(11 + i);
+}
+
+static void take_some(void)
+{
+    for (uint32_t i = 0; i < message_count; i++)
+        take_number(11 + i);
+}
+
+static const struct explore_scenario messages = {
+    .name = "messages", .setup = setup_messages, .actor = {send_some, take_some}, .teardown = teardown};
+static const struct explore_scenario messages_posted = {.name = "messages, posted",
+                                                        .memory = EXPLORE_POSTED,
+                                                        .setup = setup_messages,
+                                                        .actor = {send_some, take_some},
+                                                        .teardown = teardown};
+
+/* ---- Scenario: a sender that goes to sleep on a full queue while slots come back ---- */
+
+static struct vop_buffer held[SLOTS];
+
+static void setup_slots(void)
+{
+    make_memory();
+    bring_up();
+    spend_first_kicks();
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        uint32_t number = 21 + i;
+
+        if (vop_channel_send(m.channel[0], &number, sizeof(number), 0) < 0 ||
+            vop_channel_peek(m.channel[1], 0, &held[i]) != 1)
+            explore_fail("setup: %s", vop_error_text());
+    }
+    sync_queue();
+}
+
+static void send_third(void)
+{
+    send_number(23);
+}
+
+/* Reads both, late if the memory allows, and gives both slots back. */
+static void return_two(void)
+{
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        explore_payload_expect(held[i].segment[0].iov_base, 21 + i);
+        release_number(&held[i]);
+    }
+}
+
+static const struct explore_scenario slots = {
+    .name = "slots", .setup = setup_slots, .actor = {send_third, return_two}, .teardown = teardown};
+static const struct explore_scenario slots_posted = {.name = "slots, posted",
+                                                     .memory = EXPLORE_POSTED,
+                                                     .setup = setup_slots,
+                                                     .actor = {send_third, return_two},
+                                                     .teardown = teardown};
+
+/* ---- Scenario: two sides meet on memory that is full of an older life ---- */
+
+static void setup_handshake(void)
+{
+    make_memory();
+    for (unsigned h = 0; h < 2; h++)
+        memset(m.half[h] + VOP_ANNOUNCE_SIZE, 0x33, m.half_size - VOP_ANNOUNCE_SIZE);
+    sync_states();
+}
+
+static void tell(unsigned side)
+{
+    explore_ring(bell_of(1 - side, VOP_BELL_MESSAGES));
+}
+
+/* What must be true of the own half once up: nothing of an older life counts. */
+static void check_fresh(unsigned side)
+{
+    struct vop_slot_span span;
+    struct vop_channel *c = m.channel[side];
+
+    if (vop_slot_driver_peek(&c->rx.queue, &span) != 0)
+        explore_fail("side %u is up and sees a message of an older session", side);
+    if (vop_slot_device_reserve(&c->tx.queue, (size_t)SLOTS * SLOT_SIZE, &span) != 0)
+        explore_fail("side %u is up and sees an older state of its slots", side);
+}
+
+static void go_up(unsigned side)
+{
+    unsigned before = VOP_STATE_HELLO;
+    int ret;
+
+    tell(side);
+    while ((ret = vop__channel_step(m.channel[side])) == 0) {
+        if (m.channel[side]->session.mine.state != before) {
+            before = m.channel[side]->session.mine.state;
+            tell(side);
+        }
+        explore_sleep(bell_of(side, VOP_BELL_MESSAGES));
+    }
+    tell(side);
+    if (ret < 0)
+        explore_fail("side %u: %s", side, vop_error_text());
+    check_fresh(side);
+}
+
+static void meet(unsigned side)
+{
+    m.channel[side] = new_channel(side);
+    go_up(side);
+}
+
+static void meet_0(void)
+{
+    meet(0);
+}
+
+static void meet_1(void)
+{
+    meet(1);
+}
+
+static const struct explore_scenario handshake = {
+    .name = "handshake", .setup = setup_handshake, .actor = {meet_0, meet_1}, .teardown = teardown};
+static const struct explore_scenario handshake_posted = {.name = "handshake, posted",
+                                                         .memory = EXPLORE_POSTED,
+                                                         .setup = setup_handshake,
+                                                         .actor = {meet_0, meet_1},
+                                                         .teardown = teardown};
+
+/* ---- Scenario: side 1 has restarted while side 0 was paused in the middle of a send of the old session ---- */
+
+static struct vop_channel *old[2];
+static struct vop_buffer paused;
+
+static void setup_zombie(void)
+{
+    make_memory();
+    bring_up();
+    spend_first_kicks();
+    old[0] = m.channel[0];
+    old[1] = m.channel[1];
+    if (vop_channel_reserve(old[0], sizeof(uint32_t), 0, &paused) < 0)
+        explore_fail("setup: %s", vop_error_text());
+    m.channel[1] = new_channel(1);
+    m.channel[0] = NULL;
+    sync_states();
+}
+
+/* The paused send goes on; then side 0 sees that its peer restarted, and restarts too. */
+static void zombie(void)
+{
+    explore_payload_store(paused.segment[0].iov_base, 31);
+    (void)vop_channel_commit(old[0], sizeof(uint32_t), 0);
+    if (!vop_session_peer_restarted(&old[0]->session))
+        explore_fail("the restarted peer looks the same");
+    m.channel[0] = new_channel(0);
+    go_up(0);
+}
+
+static void restarted(void)
+{
+    go_up(1);
+}
+
+static void teardown_zombie(void)
+{
+    teardown();
+    vop_channel_close(old[0]);
+    vop_channel_close(old[1]);
+}
+
+static const struct explore_scenario zombies = {
+    .name = "zombie", .setup = setup_zombie, .actor = {zombie, restarted}, .teardown = teardown_zombie};
+static const struct explore_scenario zombies_posted = {.name = "zombie, posted",
+                                                       .memory = EXPLORE_POSTED,
+                                                       .setup = setup_zombie,
+                                                       .actor = {zombie, restarted},
+                                                       .teardown = teardown_zombie};
+
+/* ---- Scenario: an announce block is rewritten while it is read ---- */
+
+static void setup_rewrite(void)
+{
+    make_memory();
+    bring_up(); /* leaves complete blocks of a first life, with device ID 7 and READY */
+    old[0] = m.channel[0];
+    old[1] = m.channel[1];
+    m.channel[0] = m.channel[1] = NULL;
+    sync_states();
+}
+
+/* Side 1 comes back as somebody else, with another configuration. */
+static void rewrite(void)
+{
+    struct vop_hello mine = {.device_id = 7, .geometry = m.geometry, .config_size = 4, .config = {1, 1, 1, 1}};
+    struct vop_session s;
+
+    if (vop_session_open(&s, &old[1]->wire->local, &old[1]->wire->remote, &mine) < 0)
+        explore_fail("open: %s", vop_error_text());
+}
+
+/* Side 0 must see all of the old block or all of the new one. */
+static void read_block(void)
+{
+    struct vop_session s = {.local = &old[0]->wire->local, .remote = &old[0]->wire->remote};
+    bool is_old, is_new;
+    int ret;
+
+    s.mine = old[0]->session.mine;
+    s.mine.state = VOP_STATE_HELLO; /* as one that has not chosen its peer yet */
+    ret = vop_session_step(&s);
+    if (ret < 0)
+        explore_fail("step: %s", vop_error_text());
+    if (ret != VOP_SESSION_READY)
+        return;
+    is_old = s.peer.incarnation == old[1]->session.mine.incarnation;
+    is_new = s.peer.config_size == 4 && s.peer.config[3] == 1;
+    if (is_old == is_new || is_new != (s.peer.echo == 0))
+        explore_fail("an announce block half old and half new was believed");
+}
+
+static void teardown_rewrite(void)
+{
+    vop_channel_close(old[0]);
+    vop_channel_close(old[1]);
+}
+
+static const struct explore_scenario rewrites = {
+    .name = "rewrite", .setup = setup_rewrite, .actor = {read_block, rewrite}, .teardown = teardown_rewrite};
+
+/* ---- The table ---- */
+
+static const struct explore_scenario *const all[] = {&messages,     &messages_posted, &slots,
+                                                     &slots_posted, &handshake,       &handshake_posted,
+                                                     &zombies,      &zombies_posted,  &rewrites};
+
+#define EXECUTIONS_MAX 20000000 /* none of those had in full comes near */
+
+static bool is_large(const struct explore_scenario *s)
+{
+    return s == &zombies || s == &zombies_posted || s == &rewrites;
+}
+
+static unsigned deviations_in(const struct explore_scenario *s)
+{
+    return s == &rewrites ? 6 : 3;
+}
+
+static void test_nothing_is_lost(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        struct explore_result r;
+
+        current = all[i];
+        if (is_large(current))
+            r = explore_deviations(current, (struct explore_mutation){0},
+                                   deviations_in(current) + !!getenv("VOP_LONG"));
+        else
+            r = explore(current, (struct explore_mutation){0}, EXECUTIONS_MAX);
+        print_message("%-18s %8llu executions%s\n", current->name, (unsigned long long)r.executions,
+                      is_large(current) ? ", those with few deviations" : "");
+        if (r.failed)
+            fail_msg("%s: %s", all[i]->name, r.failure);
+        assert_true(r.complete || is_large(current));
+    }
+}
+
+/*
+ * Each use of each letter, and the scenario that does not survive its loss. Actor 0 sends, actor 1 receives.
+ *
+ * One is missing: the acquire of B, in the sender. It keeps the stores into a slot behind the load that says the slot
+ * is free. No processor stores before the branch that leads to the store is decided, so nothing can go wrong in a
+ * machine; but C11 gives no such promise to plain stores, and ThreadSanitizer reports the race if the acquire is taken
+ * away.
+ */
+static const struct {
+    struct explore_mutation mutation;
+    const struct explore_scenario *scenario;
+} mutations[] = {
+    {{EXPLORE_RELEASE, 'A', 0}, &messages},
+    {{EXPLORE_ACQUIRE, 'A', 1}, &messages},
+    {{EXPLORE_RELEASE, 'B', 1}, &slots},
+
+    {{EXPLORE_FENCE, 'C', 0}, &messages},
+    {{EXPLORE_FENCE, 'C', 1}, &messages},
+    {{EXPLORE_READBACK, 'C', 1}, &messages_posted},
+    {{EXPLORE_FENCE, 'D', 1}, &slots},
+    {{EXPLORE_FENCE, 'D', 0}, &slots},
+    {{EXPLORE_READBACK, 'D', 0}, &slots_posted},
+    {{EXPLORE_RELEASE, 'E', 0}, &handshake},
+    {{EXPLORE_ACQUIRE, 'E', 1}, &handshake},
+    {{EXPLORE_FENCE, 'F', 0}, &rewrites},
+    {{EXPLORE_FENCE, 'F', 1}, &rewrites},
+};
+
+static void test_every_order_is_needed(void **state)
+{
+    static const char *const kinds[] = {"", "release", "acquire", "fence", "read-back"};
+    unsigned unnoticed = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(mutations) / sizeof(mutations[0]); i++) {
+        struct explore_mutation mu = mutations[i].mutation;
+        struct explore_result r;
+
+        current = mutations[i].scenario;
+        r = explore_deviations(current, mu, deviations_in(current));
+        if (!r.failed && !is_large(current))
+            r = explore(current, mu, EXECUTIONS_MAX);
+
+        print_message("without %-9s %c of actor %d: %s: %s\n", kinds[mu.kind], mu.letter, mu.actor,
+                      mutations[i].scenario->name, r.failed ? r.failure : "NOTHING NOTICED");
+        unnoticed += !r.failed;
+    }
+    assert_int_equal(unnoticed, 0);
+}
+
+int main(void)
+{
+    if (getenv("VOP_LONG"))
+        message_count = 2;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nothing_is_lost),
+        cmocka_unit_test(test_every_order_is_needed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
