@@ -158,6 +158,18 @@ static inline uint16_t vop_idx_of(uint32_t flags_idx)
     return (uint16_t)(flags_idx >> 16);
 }
 
+/** For spinning: has used.idx moved since it was last loaded? One load, nothing is judged. */
+static inline bool vop_slot_driver_has_news(const struct vop_slot_driver *d)
+{
+    return vop_idx_of(vop_load_acquire_le32(&d->used->flags_idx, 'A')) != d->used_seen;
+}
+
+/** For spinning: has avail.idx moved since it was last loaded? */
+static inline bool vop_slot_device_has_news(const struct vop_slot_device *d)
+{
+    return vop_idx_of(vop_load_acquire_le32(&d->avail->flags_idx, 'B')) != d->avail_seen;
+}
+
 /** A ring's first word for an index: flags are 0 (virtio 1.2, 2.7.6.1 and 2.7.8.1, with EVENT_IDX). */
 static inline uint32_t vop_word_of(uint16_t idx)
 {

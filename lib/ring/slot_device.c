@@ -81,6 +81,15 @@ static int load_avail(struct vop_slot_device *d)
     return 0;
 }
 
+/* Asks for ownership of the lines that commit and publish will store into, while the application fills the payload. */
+static void prefetch_ring(const struct vop_slot_device *d)
+{
+    if (d->remote->flags & VOP_WINDOW_POSTED)
+        return;
+    __builtin_prefetch(&d->ring[d->next & (d->size - 1)], 1);
+    __builtin_prefetch(d->used, 1);
+}
+
 int vop_slot_device_reserve(struct vop_slot_device *d, size_t length, struct vop_slot_span *ret_span)
 {
     uint32_t slots = vop_slot_count(d, length);
@@ -94,6 +103,7 @@ int vop_slot_device_reserve(struct vop_slot_device *d, size_t length, struct vop
             return -EAGAIN;
     }
     d->reserved = (uint16_t)slots;
+    prefetch_ring(d);
     *ret_span = vop_slot_span_of(d->pool, d->size, d->slot_size, d->mirrored, d->next & (d->size - 1), length);
     return 0;
 }

@@ -58,7 +58,7 @@ static void open_pair(struct vop_wire *side[2], unsigned connector_pairs, unsign
     check(vop_shm_take(fd, 1 << 30, acceptor_pairs, &side[0]) == 0);
     check(vop_shm_confirmed(side[0]) == -EAGAIN);
     check(vop_shm_answer(side[0]) == 0);
-    check(vop_shm_accepted(side[1], path, "test", VOP_NEVER) == 0);
+    check(vop_shm_accepted(side[1], path, VOP_NEVER) == 0);
     check(vop_shm_confirm(side[1]) == 0);
     check(vop_shm_confirmed(side[0]) == 0);
     check(vop_shm_socket(side[0]) == fd);
@@ -429,7 +429,7 @@ static void accepted_returns(int expected, const struct vop_shm_message *m, unsi
         send_raw(fd, m, sizeof(*m), given, fds);
     else
         close(fd);
-    assert_int_equal(vop_shm_accepted(wire, path, "test", vop_deadline(10)), expected);
+    assert_int_equal(vop_shm_accepted(wire, path, vop_deadline(10)), expected);
     wire->ops->close(wire);
     if (m)
         close(fd);
@@ -482,7 +482,7 @@ static void test_server_is_silent(void **state)
     (void)state;
     check(vop_shm_connect(path, HALF, 1, VOP_NEVER, &wire) == 0);
     fd = take_socket();
-    assert_int_equal(vop_shm_accepted(wire, path, "test", vop_deadline(30)), -ETIMEDOUT);
+    assert_int_equal(vop_shm_accepted(wire, path, vop_deadline(30)), -ETIMEDOUT);
     assert_true(test_seconds() - start >= 0.03 && test_seconds() - start < 5);
     close(fd);
     assert_int_equal(vop_shm_offer(wire), -ECONNRESET); /* and no SIGPIPE */
@@ -500,7 +500,7 @@ static void test_refuse_reaches_the_peer(void **state)
     check(vop_shm_check_half(-1, 0) < 0); /* any text */
     vop_shm_refuse(fd, ENOSPC);
     close(fd);
-    assert_int_equal(vop_shm_accepted(wire, path, "test", vop_deadline(1000)), -ENOSPC);
+    assert_int_equal(vop_shm_accepted(wire, path, vop_deadline(1000)), -ENOSPC);
     assert_non_null(strstr(vop_error_text(), "cannot examine"));
     wire->ops->close(wire);
 }
