@@ -447,7 +447,7 @@ static void test_answers(void **state)
     m.error.le = EUSERS;
     memcpy(m.text, "too \n many \x1b[31m", 16);
     accepted_returns(-EUSERS, &m, 0);
-    assert_string_equal(vop_error_text(), "the server refused: too ? many ?[31m");
+    assert_non_null(strstr(vop_error_text(), "the server refused: too ? many ?[31m"));
     memset(m.text, 'x', sizeof(m.text)); /* no end */
     m.error.le = 0x80000001u;
     accepted_returns(-EPROTO, &m, 0);
