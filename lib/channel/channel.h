@@ -53,7 +53,8 @@ struct vop_channel {
     size_t message_max;
     uint16_t *spans; /* for tx.queue */
     int epoll_fd;
-    int dead; /* atomic: the wire said that the peer is dead */
+    int dead;   /* atomic: the wire said that the peer is dead */
+    int broken; /* atomic: the peer broke the protocol, in either direction */
     struct vop_tx tx;
     struct vop_rx rx;
 };
@@ -86,6 +87,17 @@ static inline bool vop__dead(const struct vop_channel *c)
 static inline void vop__set_dead(struct vop_channel *c)
 {
     __atomic_store_n(&c->dead, 1, __ATOMIC_RELEASE);
+}
+
+/** The peer broke the protocol: both directions end with -EPROTO. */
+static inline bool vop__broken(const struct vop_channel *c)
+{
+    return __atomic_load_n(&c->broken, __ATOMIC_RELAXED);
+}
+
+static inline void vop__set_broken(struct vop_channel *c)
+{
+    __atomic_store_n(&c->broken, 1, __ATOMIC_RELAXED);
 }
 
 /** Publishes committed messages and kicks if the peer sleeps for them. Sending thread. */

@@ -18,12 +18,16 @@ int vop_channel_process(vop_channel *c)
         vop__set_dead(c);
         return vop__error_static(ECONNRESET, "the peer is gone");
     }
+    if (vop__broken(c))
+        return vop__error_static(EPROTO, "the peer broke the protocol");
     return 0;
 }
 
 int vop_channel_arm(vop_channel *c, unsigned what)
 {
-    if (vop__dead(c) || vop_session_peer_state(&c->session) != VOP_STATE_READY)
+    if (vop_session_peer_restarted(&c->session))
+        vop__set_dead(c);
+    if (vop__dead(c) || vop__broken(c) || vop_session_peer_state(&c->session) != VOP_STATE_READY)
         return 1; /* and what is held back is not accepted any more */
     vop__tx_publish(c);
     vop__rx_publish(c);

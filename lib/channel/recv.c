@@ -36,16 +36,18 @@ static int ended(struct vop_channel *c)
         return 0;
     if (dead || vop_session_peer_restarted(&c->session))
         return vop__error_static(ECONNRESET, "the peer is gone without closing the link");
-    c->rx.queue.broken = true;
+    vop__set_broken(c);
     return vop__error(EPROTO, "peer broke the protocol: its state became %u", state);
 }
 
 int vop__rx_try(struct vop_channel *c, struct vop_slot_span *ret_span)
 {
     struct vop_rx *rx = &c->rx;
-    int end;
-    int ret = vop_slot_driver_peek(&rx->queue, ret_span);
+    int end, ret;
 
+    if (__builtin_expect(vop__broken(c), 0))
+        return vop__error_static(EPROTO, "the peer broke the protocol");
+    ret = vop_slot_driver_peek(&rx->queue, ret_span);
     if (__builtin_expect(ret == 0, 0)) {
         /* An empty queue holds nothing back: the peer may need every slot for its next message. */
         vop__rx_publish(c);
@@ -64,6 +66,8 @@ int vop__rx_try(struct vop_channel *c, struct vop_slot_span *ret_span)
     if (ret > 0) {
         vop__count(&rx->messages, 1);
         vop__count(&rx->bytes, ret_span->length);
+    } else if (__builtin_expect(ret == -EPROTO, 0)) {
+        vop__set_broken(c);
     }
     return ret;
 }
@@ -89,7 +93,7 @@ int vop_channel_release(vop_channel *c, const struct vop_buffer *buffer)
 
     if (buffer->position > UINT16_MAX || vop_slot_driver_release(&rx->queue, (uint16_t)buffer->position) < 0)
         return vop__error_static(EINVAL, "release of a message that is not held: pass a buffer from peek, once");
-    if (rx->queue.broken)
+    if (vop__broken(c))
         return vop__error_static(EPROTO, "the peer broke the protocol");
     if (vop_slot_driver_should_publish(&rx->queue))
         vop__rx_publish(c);

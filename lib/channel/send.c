@@ -31,7 +31,7 @@ static int ended(struct vop_channel *c)
     bool dead = vop__dead(c);
     uint32_t state = vop_session_peer_state(&c->session);
 
-    if (__builtin_expect(c->tx.queue.broken, 0))
+    if (__builtin_expect(vop__broken(c), 0))
         return vop__error_static(EPROTO, "the peer broke the protocol");
     if (__builtin_expect(state == VOP_STATE_READY && !dead, 1))
         return 0;
@@ -39,7 +39,7 @@ static int ended(struct vop_channel *c)
         return vop__error_static(EPIPE, "the peer has closed the link");
     if (dead || vop_session_peer_restarted(&c->session))
         return vop__error_static(ECONNRESET, "the peer is gone without closing the link");
-    c->tx.queue.broken = true;
+    vop__set_broken(c);
     return vop__error(EPROTO, "peer broke the protocol: its state became %u", state);
 }
 
@@ -57,6 +57,8 @@ int vop__tx_try(struct vop_channel *c, size_t length, struct vop_slot_span *ret_
         vop__pulse(c, &tx->pulse);
         return vop__error_static(EAGAIN, "no room for the message");
     }
+    if (__builtin_expect(ret == -EPROTO, 0))
+        vop__set_broken(c);
     return ret;
 }
 
@@ -89,12 +91,14 @@ int vop_channel_reserve(vop_channel *c, size_t length, int timeout_ms, struct vo
 int vop_channel_commit(vop_channel *c, size_t length, unsigned flags)
 {
     struct vop_tx *tx = &c->tx;
+    int ret;
 
     if (length == 0 || length > tx->reserved_length)
         return vop__error(EINVAL, "commit of %zu bytes: %zu are reserved", length, tx->reserved_length);
     tx->reserved_length = 0;
-    if (vop__dead(c) || tx->queue.broken)
-        return ended(c);
+    ret = ended(c);
+    if (ret < 0)
+        return ret;
     vop_slot_device_commit(&tx->queue, length);
     vop__count(&tx->messages, 1);
     vop__count(&tx->bytes, length);

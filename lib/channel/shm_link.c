@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -47,6 +48,8 @@ struct shm_listener {
     unsigned count;
     struct pending *pending; /* oldest last */
     char *path;
+    dev_t device; /* of the socket's file, so that only the own one is removed */
+    ino_t inode;
 };
 
 static struct shm_listener *shm_listener_of(struct vop_listener *listener)
@@ -66,6 +69,24 @@ static int watch_fd(int epoll_fd, int fd, void *tag)
 }
 
 static void shm_listener_close(struct vop_listener *listener);
+
+static void remember_file(struct shm_listener *l)
+{
+    struct stat st;
+
+    if (lstat(l->path, &st) == 0) {
+        l->device = st.st_dev;
+        l->inode = st.st_ino;
+    }
+}
+
+static void remove_file(const struct shm_listener *l)
+{
+    struct stat st;
+
+    if (lstat(l->path, &st) == 0 && st.st_dev == l->device && st.st_ino == l->inode)
+        unlink(l->path);
+}
 
 static int shm_listen(const char *path, const struct vop_options *options, struct vop_listener **ret_listener)
 {
@@ -89,6 +110,7 @@ static int shm_listen(const char *path, const struct vop_options *options, struc
     ret = vop_shm_listen(path, options->socket_mode, &l->socket);
     if (ret < 0)
         goto err_close;
+    remember_file(l);
     ret = watch_fd(l->epoll_fd, l->socket, &l->socket);
     if (ret < 0)
         goto err_close;
@@ -121,7 +143,7 @@ static void shm_listener_close(struct vop_listener *listener)
     while (l->pending)
         drop_pending(l, &l->pending);
     if (l->socket >= 0) {
-        unlink(l->path);
+        remove_file(l);
         close(l->socket);
     }
     if (l->timer >= 0)

@@ -28,7 +28,8 @@
  * recv), without locks. Two threads must not do the same kind at once. Everything else on a channel (process, arm,
  * close) is for a moment when no other thread uses it. Different channels are independent. The library makes no
  * threads, installs no signal handlers, never prints, and never raises SIGPIPE. After fork(), the child must not use
- * the parent's channels: their memory is not there.
+ * the parent's channels: their memory is not there. A child that lives on without exec(2) keeps the parent's sockets
+ * open, and so hides the parent's death from its peers.
  */
 #ifndef VOPIPC_CHANNEL_H
 #define VOPIPC_CHANNEL_H

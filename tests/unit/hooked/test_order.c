@@ -56,7 +56,7 @@ static void test_traces(void **state)
     (void)state;
     setup(0);
     check(vop_channel_send(hook_as(0), "x", 1, 0) == 0); /* state; element; index, fence, event */
-    assert_trace("lnaE Se-- Se-- SUrA FC lu--");
+    assert_trace("lnaE lnaE Se-- Se-- SUrA FC lu--");
     hook_reset();
     check(vop_channel_peek(hook_as(1), 0, &buffer) == 1); /* index; element, each word once */
     assert_trace("lUaA le-- le--");
@@ -66,14 +66,14 @@ static void test_traces(void **state)
     check(vop_channel_peek(hook_as(1), 0, &buffer) == -EAGAIN); /* publishes slots: index, fence, event; state */
     assert_trace("lUaA SarB FD lv-- lnaE");
     hook_reset();
-    check(vop_channel_arm(hook_as(1), VOP_ARM_RECV) == 0); /* state; event, fence, index */
-    assert_trace("lnaE Su-- FC lUaA");
+    check(vop_channel_arm(hook_as(1), VOP_ARM_RECV) == 0); /* incarnation, state; event, fence, index */
+    assert_trace("ln-- ln-- lnaE Su-- FC lUaA");
     hook_reset();
     for (unsigned i = 0; i < 8; i++)
         check(vop_channel_send(hook_as(0), "x", 1, 0) == 0);
     hook_reset();
     check(vop_channel_arm(hook_as(0), VOP_ARM_SEND) == 0);
-    assert_trace("lnaE Sv-- FD laaB");
+    assert_trace("ln-- ln-- lnaE Sv-- FD laaB");
     hook_reset();
     hook_close();
 }
@@ -84,12 +84,12 @@ static void test_traces_on_posted_writes(void **state)
     (void)state;
     setup(VOP_WINDOW_POSTED);
     check(vop_channel_arm(hook_as(1), VOP_ARM_RECV) == 0);
-    assert_trace("lnaE Su-- FC LuaC FC lUaA");
+    assert_trace("ln-- ln-- lnaE Su-- FC LuaC FC lUaA");
     for (unsigned i = 0; i < 8; i++)
         check(vop_channel_send(hook_as(0), "x", 1, 0) == 0);
     hook_reset();
     check(vop_channel_arm(hook_as(0), VOP_ARM_SEND) == 0);
-    assert_trace("lnaE Sv-- FD LvaD FD laaB");
+    assert_trace("ln-- ln-- lnaE Sv-- FD LvaD FD laaB");
     hook_close();
 }
 
@@ -173,7 +173,7 @@ static void test_no_message_is_slept_over(void **state)
             assert_int_equal(vop_channel_recv(hook_as(1), bytes, 1, 0), 1);
             hook_close();
         }
-        assert_int_equal(at, flags ? 10 : 7); /* all of them, and afterwards */
+        assert_int_equal(at, flags ? 14 : 11); /* all of them, and afterwards */
     }
 }
 
