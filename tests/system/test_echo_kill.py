@@ -30,6 +30,10 @@ def count_in(path):
     return int.from_bytes(data, "little")
 
 
+def threads(pid):
+    return len(os.listdir(f"/proc/{pid}/task"))
+
+
 def start_victim(place, dice, rows):
     """A client that sends as fast as it can: one reads its echoes, the other does not."""
     if dice.random() < 0.5:
@@ -41,8 +45,12 @@ def start_victim(place, dice, rows):
 
 def test_server_outlives_its_clients(place, dice):
     server = place.server()
-    steady = place.client()
-    echoes(steady, "first")
+    crowd = [place.client() for _ in range(8)]
+    for client in crowd:  # the server keeps the stacks of its threads, and a heap for some of them
+        echoes(client, "first")
+    steady = crowd.pop()
+    place.kill(*crowd)
+    eventually(lambda: threads(server.pid) == 2, "the threads of the crowd end")
     before = holdings(server.pid)
     rows = place.path / "rows"
     rows.write_text("".join(f"row {i}\n" for i in range(200000)))

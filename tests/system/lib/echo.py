@@ -54,10 +54,11 @@ def one_line(text):
 
 
 def holdings(pid):
-    """What a process holds that could leak: open files, shared mappings, all mappings."""
+    """What a process holds that could leak: open files, shared mappings, all mappings (without a sanitizer's own)."""
     proc = pathlib.Path(f"/proc/{pid}")
     maps = (proc / "maps").read_text().splitlines()
-    return len(os.listdir(proc / "fd")), sum("memfd:" in line for line in maps), len(maps)
+    shared = sum("memfd:" in line for line in maps)
+    return len(os.listdir(proc / "fd")), shared, len(maps) if SLOW == 1 else shared
 
 
 def listening(path):
