@@ -118,6 +118,16 @@ int vop__channel_step(struct vop_channel *c)
     return 0;
 }
 
+int vop__peer_gone_how(struct vop_channel *c, bool dead, uint32_t state)
+{
+    if (state == VOP_STATE_CLOSING)
+        return vop__error_static(EPIPE, "the peer has closed the link");
+    if (dead || vop__peer_restarted(c))
+        return vop__error_static(ECONNRESET, "the peer is gone without closing the link");
+    vop__set_broken(c);
+    return vop__error(EPROTO, "peer broke the protocol: its state became %u", state);
+}
+
 void vop_channel_close(vop_channel *c)
 {
     if (!c)

@@ -100,6 +100,30 @@ static inline void vop__set_broken(struct vop_channel *c)
     __atomic_store_n(&c->broken, 1, __ATOMIC_RELAXED);
 }
 
+/** Has the peer begun anew in the same memory? Then the one we knew is dead. */
+static inline bool vop__peer_restarted(struct vop_channel *c)
+{
+    if (!vop_session_peer_restarted(&c->session))
+        return false;
+    vop__set_dead(c);
+    return true;
+}
+
+/** The rare part of vop__peer_gone(): the peer was seen not to be READY, or dead. */
+int vop__peer_gone_how(struct vop_channel *c, bool dead, uint32_t state);
+
+/** 0 while the peer is there, else with a text -EPIPE it has closed, -ECONNRESET it died, -EPROTO it broke. */
+static inline int vop__peer_gone(struct vop_channel *c)
+{
+    /* In this order: what the other thread saw die may have closed before, and then its state says so. */
+    bool dead = vop__dead(c);
+    uint32_t state = vop_session_peer_state(&c->session);
+
+    if (__builtin_expect(state == VOP_STATE_READY && !dead, 1))
+        return 0;
+    return vop__peer_gone_how(c, dead, state);
+}
+
 /** Publishes committed messages and kicks if the peer sleeps for them. Sending thread. */
 void vop__tx_publish(struct vop_channel *c);
 

@@ -25,9 +25,8 @@ int vop_channel_process(vop_channel *c)
 
 int vop_channel_arm(vop_channel *c, unsigned what)
 {
-    if (vop_session_peer_restarted(&c->session))
-        vop__set_dead(c);
-    if (vop__dead(c) || vop__broken(c) || vop_session_peer_state(&c->session) != VOP_STATE_READY)
+    if (vop__peer_restarted(c) || vop__dead(c) || vop__broken(c) ||
+        vop_session_peer_state(&c->session) != VOP_STATE_READY)
         return 1; /* and what is held back is not accepted any more */
     vop__tx_publish(c);
     vop__rx_publish(c);

@@ -23,23 +23,6 @@ void vop__rx_publish(struct vop_channel *c)
     __atomic_store_n(&rx->holder, NULL, __ATOMIC_RELEASE);
 }
 
-/* Why nothing more will come: 0 the peer has closed, -EAGAIN it may still send, else the error. */
-static int ended(struct vop_channel *c)
-{
-    /* In this order: what the other thread saw die may have closed before, and then its state says so. */
-    bool dead = vop__dead(c);
-    uint32_t state = vop_session_peer_state(&c->session);
-
-    if (__builtin_expect(state == VOP_STATE_READY && !dead, 1))
-        return -EAGAIN;
-    if (state == VOP_STATE_CLOSING)
-        return 0;
-    if (dead || vop_session_peer_restarted(&c->session))
-        return vop__error_static(ECONNRESET, "the peer is gone without closing the link");
-    vop__set_broken(c);
-    return vop__error(EPROTO, "peer broke the protocol: its state became %u", state);
-}
-
 int vop__rx_try(struct vop_channel *c, struct vop_slot_span *ret_span)
 {
     struct vop_rx *rx = &c->rx;
@@ -51,8 +34,8 @@ int vop__rx_try(struct vop_channel *c, struct vop_slot_span *ret_span)
     if (__builtin_expect(ret == 0, 0)) {
         /* An empty queue holds nothing back: the peer may need every slot for its next message. */
         vop__rx_publish(c);
-        end = ended(c);
-        if (end == -EAGAIN) {
+        end = vop__peer_gone(c);
+        if (end == 0) {
             vop__pulse(c, &rx->pulse);
             return vop__error_static(EAGAIN, "no message");
         }
@@ -61,7 +44,7 @@ int vop__rx_try(struct vop_channel *c, struct vop_slot_span *ret_span)
         /* What the peer published before it closed or died comes before the news of it. */
         ret = vop_slot_driver_peek(&rx->queue, ret_span);
         if (ret == 0)
-            return end;
+            return end == -EPIPE ? 0 : end;
     }
     if (ret > 0) {
         vop__count(&rx->messages, 1);

@@ -27,20 +27,9 @@ void vop__tx_publish(struct vop_channel *c)
 /* Why nothing can be sent, or 0. */
 static int ended(struct vop_channel *c)
 {
-    /* In this order: what the other thread saw die may have closed before, and then its state says so. */
-    bool dead = vop__dead(c);
-    uint32_t state = vop_session_peer_state(&c->session);
-
     if (__builtin_expect(vop__broken(c), 0))
         return vop__error_static(EPROTO, "the peer broke the protocol");
-    if (__builtin_expect(state == VOP_STATE_READY && !dead, 1))
-        return 0;
-    if (state == VOP_STATE_CLOSING)
-        return vop__error_static(EPIPE, "the peer has closed the link");
-    if (dead || vop_session_peer_restarted(&c->session))
-        return vop__error_static(ECONNRESET, "the peer is gone without closing the link");
-    vop__set_broken(c);
-    return vop__error(EPROTO, "peer broke the protocol: its state became %u", state);
+    return vop__peer_gone(c);
 }
 
 int vop__tx_try(struct vop_channel *c, size_t length, struct vop_slot_span *ret_span)

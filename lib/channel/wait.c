@@ -54,7 +54,7 @@ void vop__pulse(struct vop_channel *c, struct vop_pulse *pulse)
     if (now < pulse->next_ns)
         return;
     pulse->next_ns = now + PULSE_NS;
-    if (c->wire->ops->alive(c->wire) < 0 || vop_session_peer_restarted(&c->session))
+    if (!vop__peer_restarted(c) && c->wire->ops->alive(c->wire) < 0)
         vop__set_dead(c);
 }
 
@@ -86,10 +86,8 @@ static int try(const struct direction *d)
 
 static int arm(const struct direction *d)
 {
-    if (vop_session_peer_restarted(&d->c->session)) {
-        vop__set_dead(d->c);
+    if (vop__peer_restarted(d->c))
         return 1;
-    }
     return d->bell == VOP_BELL_MESSAGES ? vop_slot_driver_arm(&d->c->rx.queue)
                                         : vop_slot_device_arm(&d->c->tx.queue, d->c->tx.wanted);
 }
