@@ -7,14 +7,15 @@
  * Theory of operation. The poll callbacks only note what has become ready; all work is done in one place, the prepare
  * callback, which runs before the loop sleeps:
  *
- *   turn    a limited number of frames each way. If there is more, the loop turns without sleeping (an active idle
- * handle makes it poll with timeout 0), so that signals are heard under any load spin    nothing left: look on for as
- * long as spin.h thinks that it pays arm     ask the peer for a kick, look once more, and let the loop sleep
+ * - turn: a limited number of frames each way. If there is more, the loop turns without sleeping (an active idle handle
+ *   makes it poll with timeout 0), so that signals are heard under any load
+ * - spin: nothing is left, so look on for as long as spin.h thinks that it pays
+ * - arm: ask the peer for a kick, look once more, and let the loop sleep
  *
  * The carrier follows the peer:
  *
- *   DOWN   no channel. Carrier off, the TAP is watched for its deletion only
- *   UP     carrier on, frames flow. While the link is full, the TAP is not read: then the kernel drops, and counts
+ * - DOWN: no channel. Carrier off, the TAP is watched for its deletion only
+ * - UP: carrier on, frames flow. While the link is full, the TAP is not read: then the kernel drops, and counts
  *
  * UP begins with throwing away what the TAP had queued for the last peer.
  */

@@ -6,9 +6,9 @@
  *
  * Each direction costs one copy, which the kernel makes:
  *
- *   TAP to link   readv() puts the frame right into reserved slots of the peer's half, and only the 12 bytes of its
- * header into private memory. The header is corrected there and then stored. Nothing is read back. link to TAP   the
- * header is copied out once and checked; writev() takes it and the frame in place.
+ * - TAP to link: readv() puts the frame right into reserved slots of the peer's half, and only the 12 bytes of its
+ *   header into private memory. The header is corrected there and then stored. Nothing is read back
+ * - link to TAP: the header is copied out once and checked; writev() takes it and the frame in place
  *
  * A session in which the peer lacks an offload that our TAP uses, or whose window bears no copying by the kernel, sends
  * by way of a private buffer instead: there checksums are completed and long frames cut.

@@ -97,30 +97,51 @@ def test_both_killed(pair):
         assert ping(pair.namespace["a"], "10.99.0.2", count=1) == 0
 
 
-def test_tcp_survives_a_restart(pair):
-    """A connection that was under way goes on over the new session, with its bytes right."""
-    pair.start()
-    failures = []
+class Transfer(threading.Thread):
+    """One TCP connection after the other from a to b, each with its bytes compared, in the background."""
 
-    def transfer():
+    def __init__(self, pair):
+        super().__init__()
+        self.pair, self.failure, self.is_last = pair, None, threading.Event()
+        self.start()
+
+    def run(self):
         try:
-            for _ in range(4):
-                tcp_transfer(pair.namespace["a"], pair.namespace["b"], "10.99.0.2", 256 * MIB)
-        except Exception as failure:  # noqa: BLE001 - told below
-            failures.append(failure)
+            while not self.is_last.is_set():
+                tcp_transfer(self.pair.namespace["a"], self.pair.namespace["b"], "10.99.0.2", 128 * MIB)
+        except Exception as failure:  # noqa: BLE001 - told by finish()
+            self.failure = failure
 
-    # An address with its bridge would go, too, and TCP would not take that.
-    pair.namespace["b"].ip("address", "add", "10.99.1.2/24", "dev", "lo")
-    thread = threading.Thread(target=transfer)
-    thread.start()
+    def finish(self):
+        self.is_last.set()
+        self.join(120)
+        assert not self.is_alive() and not self.failure, self.failure
+
+
+def test_tcp_survives_a_pause(pair):
+    """A bridge that is stopped for a while is merely slow: the session stays, and TCP goes on with its bytes right."""
+    pair.start()
+    transfer = Transfer(pair)
     for _ in range(3):
         time.sleep(0.2)
-        pair.bridge["a"].signal(signal.SIGSTOP)  # a peer that is merely slow
+        pair.bridge["a"].signal(signal.SIGSTOP)
         time.sleep(0.1)
         pair.bridge["a"].signal(signal.SIGCONT)
-    thread.join(120)
-    assert not failures and not thread.is_alive()
+    transfer.finish()
     assert pair.bridge["b"].text().count("link up") == 1
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_tcp_survives_a_kill(pair, side):
+    """kill -9 under a connection: it goes on over the next session. The interface persists, and with it the address."""
+    pair.start(both=("--persist",))
+    transfer = Transfer(pair)
+    for _ in range(3):
+        time.sleep(0.3)
+        pair.bridge[side].kill()
+        pair.start_side(side)
+        pair.wait_up(2.0)
+    transfer.finish()
 
 
 def test_no_leak_over_reconnects(pair):
