@@ -2,9 +2,10 @@
 """Two processes of two machines on one memory: a native peer beside one built for big-endian PowerPC of 32 bits.
 
 The programs of the preset powerpc run under qemu-user. What that proves: the byte order, width and place of every word,
-on both sides, and that nothing in the memory depends on the size of a pointer. qemu-user translates the guest's sync and
-lwsync into barriers of this machine, because the guest maps shared memory. What it does not prove: that they are enough
-on a PowerPC, since a guest's accesses are ordered at least as strictly as this machine's. tests/model is about that.
+on both sides, and that nothing in the memory depends on the size of a pointer. qemu-user translates a sync of the guest
+into a barrier of this machine, since the guest maps shared memory (without that it would leave them out). What it does
+not prove: that the barriers are enough on a PowerPC, since the guest's accesses are ordered as strictly as this
+machine's. tests/model is about that.
 
 ./check runs this in its phase powerpc, and says in VOP_POWERPC_BIN where those programs are.
 """
