@@ -353,14 +353,15 @@ static void open_queue(struct peer *p)
     p->heard |= p->position << 16;
 }
 
-static enum vop_ring_layout layout_of(const char *name)
+static enum vop_ring_layout layout_of(const struct peer *p, const char *name)
 {
     static const char *const names[] = {"split", "packed", "legacy", "2009"};
-    unsigned i = 0;
 
-    while (i < 3 && strcmp(name, names[i]) != 0)
-        i++;
-    return (enum vop_ring_layout)i;
+    for (unsigned i = 0; i < 4; i++) {
+        if (strcmp(name, names[i]) == 0)
+            return (enum vop_ring_layout)i;
+    }
+    die(p, "no layout %s: split, packed, legacy or 2009", name);
 }
 
 static uint32_t number_of(const char *text)
@@ -376,7 +377,9 @@ int main(int argc, char **argv)
     if (argc < 9)
         die(&p, "usage: see the head of ring_peer.c");
     p.driver = strcmp(p.role, "driver") == 0;
-    p.layout = layout_of(argv[2]);
+    if (!p.driver && strcmp(p.role, "device") != 0)
+        die(&p, "no role: driver or device");
+    p.layout = layout_of(&p, argv[2]);
     p.size = number_of(argv[3]);
     p.position = number_of(argv[4]);
     p.count = number_of(argv[5]);

@@ -29,10 +29,10 @@
 #define PAGES 6u /* two for each area */
 
 static struct shared {
-    uint32_t begun, published; /* by the victim */
     uint8_t page[PAGES][PAGE] __attribute__((aligned(PAGE)));
     uint8_t tables[N * 4 * 16];
     uint8_t cell[CELLS][CELL_SIZE];
+    uint32_t begun, published; /* by the victim */
 } * shared;
 
 struct end {
