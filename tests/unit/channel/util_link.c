@@ -6,6 +6,8 @@
  */
 #include "unit/channel/util_link.h"
 
+#include <endian.h>
+
 #include "wire/loop.h"
 
 #include <pthread.h>
@@ -166,7 +168,7 @@ static void fill_from(uint8_t *bytes, size_t length, uint64_t number, size_t at)
     for (; length > 0 && at % 8; length--)
         *bytes++ = byte_of(number, at++);
     for (; length >= 8; length -= 8, bytes += 8, at += 8) {
-        uint64_t word = word_of(number, at / 8);
+        uint64_t word = htole64(word_of(number, at / 8)); /* as byte_of() says it */
 
         memcpy(bytes, &word, 8);
     }
@@ -181,7 +183,7 @@ static bool holds_from(const uint8_t *bytes, size_t length, uint64_t number, siz
             return false;
     }
     for (; length >= 8; length -= 8, bytes += 8, at += 8) {
-        uint64_t word = word_of(number, at / 8);
+        uint64_t word = htole64(word_of(number, at / 8)); /* as byte_of() says it */
 
         if (memcmp(bytes, &word, 8) != 0)
             return false;

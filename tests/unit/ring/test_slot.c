@@ -25,20 +25,20 @@ static void test_words_of_a_new_session(void **state)
     for (uint32_t n = 2; n <= 32768; n *= 4) {
         queue_open(&q, n, 192, false);
         o = queue_offsets(1, n, 192, 0);
-        assert_int_equal(queue_avail(&q)->le, n << 16);
-        assert_int_equal(queue_used_event(&q)->le, 0);
-        assert_int_equal(queue_used(&q)->le, 0);
-        assert_int_equal(queue_avail_event(&q)->le, 0);
+        assert_int_equal(vop_from_le32(*queue_avail(&q)), n << 16);
+        assert_int_equal(vop_from_le32(*queue_used_event(&q)), 0);
+        assert_int_equal(vop_from_le32(*queue_used(&q)), 0);
+        assert_int_equal(vop_from_le32(*queue_avail_event(&q)), 0);
         for (uint32_t i = 0; i < n; i++) {
             const struct vop_desc *desc = queue_desc(&q, i);
 
-            assert_int_equal(desc->addr.le, o.pool + i * 192);
-            assert_int_equal(desc->len.le, 192);
-            assert_int_equal(desc->flags.le, 2);
-            assert_int_equal(desc->next.le, 0);
-            assert_int_equal(queue_avail_ring(&q, i)->le, i);
+            assert_int_equal(vop_from_le64(desc->addr), o.pool + i * 192);
+            assert_int_equal(vop_from_le32(desc->len), 192);
+            assert_int_equal(vop_from_le16(desc->flags), 2);
+            assert_int_equal(vop_from_le16(desc->next), 0);
+            assert_int_equal(vop_from_le16(*queue_avail_ring(&q, i)), i);
         }
-        assert_int_equal(queue_element(&q, 0)->id.le, 0xa5a5a5a5); /* what else there is stays as it was */
+        assert_int_equal(vop_from_le32(queue_element(&q, 0)->id), 0xa5a5a5a5); /* what else there is stays as it was */
         assert_int_equal(q.own[1].base[o.pool], 0xa5);
         queue_close(&q);
     }
@@ -55,13 +55,13 @@ static void test_attach_refuses(void **state)
         struct vop_desc *desc = queue_desc(&q, at[i]), good = *desc;
         struct vop_desc bad[] = {good, good, good, good, good, good, good};
 
-        bad[0].addr.le += 64;
-        bad[1].addr.le |= (uint64_t)1 << 32;
-        bad[2].len.le = 63;
-        bad[3].len.le = 0;
-        bad[4].flags.le = VOP_DESC_F_WRITE | VOP_DESC_F_NEXT;
-        bad[5].flags.le = 0;
-        bad[6].next.le = 1;
+        bad[0].addr = vop_to_le64(vop_from_le64(bad[0].addr) + 64);
+        bad[1].addr = vop_to_le64(vop_from_le64(bad[1].addr) | (uint64_t)1 << 32);
+        bad[2].len = vop_to_le32(63);
+        bad[3].len = vop_to_le32(0);
+        bad[4].flags = vop_to_le16(VOP_DESC_F_WRITE | VOP_DESC_F_NEXT);
+        bad[5].flags = vop_to_le16(0);
+        bad[6].next = vop_to_le16(1);
         for (size_t j = 0; j < sizeof(bad) / sizeof(bad[0]); j++) {
             *desc = bad[j];
             assert_int_equal(vop_slot_device_attach(&q.device, &q.place_device), -EPROTO);
@@ -69,7 +69,7 @@ static void test_attach_refuses(void **state)
             *desc = good;
             queue_reset(&q);
         }
-        queue_avail_ring(&q, at[i])->le ^= 1;
+        *queue_avail_ring(&q, at[i]) = vop_to_le16(vop_from_le16(*queue_avail_ring(&q, at[i])) ^ 1);
         assert_int_equal(vop_slot_device_attach(&q.device, &q.place_device), -EPROTO);
         queue_reset(&q);
     }
@@ -100,18 +100,18 @@ static void test_element(void **state)
         uint32_t k = (uint32_t)((length + 63) / 64), first = sent % 8;
 
         for (uint32_t i = 0; i < 8; i++)
-            *queue_element(&q, i) = (struct vop_used_elem){{0xdeadbeef}, {0xdeadbeef}};
+            *queue_element(&q, i) = (struct vop_used_elem){vop_to_le32(0xdeadbeef), vop_to_le32(0xdeadbeef)};
         assert_int_equal(queue_put(&q, length, length), 0);
         assert_int_equal(queue_idx(queue_used(&q)), (uint16_t)sent); /* nobody has seen it yet */
         vop_slot_device_publish(&q.device);
         for (uint32_t i = 0; i < 8; i++) {
-            assert_int_equal(queue_element(&q, i)->id.le, i == first ? (first + k - 1) % 8 : 0xdeadbeef);
-            assert_int_equal(queue_element(&q, i)->len.le, i == first ? length - (k - 1) * 64 : 0xdeadbeef);
+            assert_int_equal(vop_from_le32(queue_element(&q, i)->id), i == first ? (first + k - 1) % 8 : 0xdeadbeef);
+            assert_int_equal(vop_from_le32(queue_element(&q, i)->len), i == first ? length - (k - 1) * 64 : 0xdeadbeef);
         }
         sent += k;
-        assert_int_equal(queue_used(&q)->le, (uint32_t)(uint16_t)sent << 16);
+        assert_int_equal(vop_from_le32(*queue_used(&q)), (uint32_t)(uint16_t)sent << 16);
         pop(&q, length, length);
-        assert_int_equal(queue_avail(&q)->le, (uint32_t)(uint16_t)(sent + 8) << 16);
+        assert_int_equal(vop_from_le32(*queue_avail(&q)), (uint32_t)(uint16_t)(sent + 8) << 16);
     }
     queue_close(&q);
 }

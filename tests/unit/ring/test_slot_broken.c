@@ -58,7 +58,7 @@ static void test_used_idx(void **state)
             start_at(&q, at % 16);
             q.driver.next = q.driver.used_seen = q.driver.published = q.driver.released = at;
             for (uint32_t k = 0; k < N; k++)
-                *queue_element(&q, k) = (struct vop_used_elem){{k}, {1}};
+                *queue_element(&q, k) = (struct vop_used_elem){vop_to_le32(k), vop_to_le32(1)};
             queue_set_idx(queue_used(&q), (uint16_t)(at + 3));
             take(&q, 2, 0); /* two held back, one unread: room for N - 3 */
             take(&q, 1, 0);
@@ -123,7 +123,7 @@ static void test_element(void **state)
                     int ret;
 
                     start_at(&q, at);
-                    *queue_element(&q, at) = (struct vop_used_elem){{wild}, {lengths[l]}};
+                    *queue_element(&q, at) = (struct vop_used_elem){vop_to_le32(wild), vop_to_le32(lengths[l])};
                     queue_set_idx(queue_used(&q), (uint16_t)(at + published));
                     ret = vop_slot_driver_peek(&q.driver, &span);
                     assert_int_equal(ret, good ? 1 : -EPROTO);
@@ -133,7 +133,7 @@ static void test_element(void **state)
                         continue;
                     }
                     assert_driver_broken(&q);
-                    *queue_element(&q, at) = (struct vop_used_elem){{at}, {1}};
+                    *queue_element(&q, at) = (struct vop_used_elem){vop_to_le32(at), vop_to_le32(1)};
                     ret = vop_slot_driver_peek(&q.driver, &span);
                     assert_int_equal(ret, -EPROTO);
                 }
@@ -156,9 +156,9 @@ static void test_driver_stays_broken(void **state)
         for (unsigned i = 0; i < unread; i++)
             queue_put(&q, 1, i);
         vop_slot_device_publish(&q.device);
-        queue_element(&q, 1)->len.le = S + 1;
+        queue_element(&q, 1)->len = vop_to_le32(S + 1);
         assert_int_equal(vop_slot_driver_peek(&q.driver, &span), -EPROTO);
-        queue_element(&q, 1)->len.le = 1;
+        queue_element(&q, 1)->len = vop_to_le32(1);
         assert_int_equal(vop_slot_driver_peek(&q.driver, &span), -EPROTO);
         assert_int_equal(vop_slot_driver_arm(&q.driver), -EPROTO);
     }
@@ -229,19 +229,19 @@ static void test_zeros(void **state)
     start_at(&q, 3);
     queue_put(&q, 1, 1);
     vop_slot_device_publish(&q.device);
-    queue_used(&q)->le = 0;
+    *queue_used(&q) = vop_to_le32(0);
     assert_int_equal(vop_slot_driver_peek(&q.driver, &span), -EPROTO); /* backwards */
-    queue_avail(&q)->le = 0;
+    *queue_avail(&q) = vop_to_le32(0);
     assert_int_equal(vop_slot_device_arm(&q.device, N), -EPROTO);
 
     queue_reset(&q); /* 0 is where it was: no change */
-    queue_used(&q)->le = 0;
+    *queue_used(&q) = vop_to_le32(0);
     assert_int_equal(vop_slot_driver_peek(&q.driver, &span), 0);
 
     start_at(&q, 3);
     queue_put(&q, 1, 1);
     vop_slot_device_publish(&q.device);
-    *queue_element(&q, 3) = (struct vop_used_elem){{0}, {0}};
+    *queue_element(&q, 3) = (struct vop_used_elem){vop_to_le32(0), vop_to_le32(0)};
     assert_int_equal(vop_slot_driver_peek(&q.driver, &span), -EPROTO);
     queue_close(&q);
 }
@@ -256,14 +256,14 @@ static void test_ignored(void **state)
     queue_open(&q, N, S, false);
     for (uint32_t event = 0; event < 65536; event += 13) {
         queue_put(&q, 1, 1);
-        queue_used_event(&q)->le = event;
+        *queue_used_event(&q) = vop_to_le32(event);
         vop_slot_device_publish(&q.device);
-        queue_used(&q)->le |= 0xffff;
+        *queue_used(&q) = vop_to_le32(vop_from_le32(*queue_used(&q)) | 0xffff);
         assert_int_equal(vop_slot_driver_peek(&q.driver, &span), 1);
         vop_slot_driver_release(&q.driver, q.driver.next);
-        queue_avail_event(&q)->le = event;
+        *queue_avail_event(&q) = vop_to_le32(event);
         vop_slot_driver_publish(&q.driver);
-        queue_avail(&q)->le |= 0xffff;
+        *queue_avail(&q) = vop_to_le32(vop_from_le32(*queue_avail(&q)) | 0xffff);
         assert_int_equal(vop_slot_device_arm(&q.device, N), 1);
         assert_false(q.driver.broken || q.device.broken);
     }

@@ -79,16 +79,16 @@ static void test_first_publication(void **state)
 
     (void)state;
     queue_open(&q, 8, 64, false);
-    queue_used(&q)->le = 0x12345678;
+    *queue_used(&q) = vop_to_le32(0x12345678);
     assert_false(vop_slot_device_publish(&q.device));
-    assert_int_equal(queue_used(&q)->le, 0x12345678);
-    queue_avail(&q)->le = 0x12345678;
+    assert_int_equal(vop_from_le32(*queue_used(&q)), 0x12345678);
+    *queue_avail(&q) = vop_to_le32(0x12345678);
     assert_false(vop_slot_driver_publish(&q.driver));
-    assert_int_equal(queue_avail(&q)->le, 0x12345678);
+    assert_int_equal(vop_from_le32(*queue_avail(&q)), 0x12345678);
     queue_reset(&q);
 
-    queue_used_event(&q)->le = 0x4000; /* asks for nothing */
-    queue_avail_event(&q)->le = 0x4000;
+    *queue_used_event(&q) = vop_to_le32(0x4000); /* asks for nothing */
+    *queue_avail_event(&q) = vop_to_le32(0x4000);
     assert_true(put_and_publish(&q, 1));
     assert_false(put_and_publish(&q, 1));
     assert_true(take_and_publish(&q));
@@ -106,9 +106,9 @@ static void test_waiting_for_messages(void **state)
         queue_reset(&q);
         advance(&q, at);
         assert_int_equal(vop_slot_driver_arm(&q.driver), 0);
-        assert_int_equal(queue_used_event(&q)->le, at % 65536); /* its high half is zero */
-        assert_true(put_and_publish(&q, 1 + at % 512));         /* however many slots it takes */
-        assert_int_equal(vop_slot_driver_arm(&q.driver), 1);    /* it looks again */
+        assert_int_equal(vop_from_le32(*queue_used_event(&q)), at % 65536); /* its high half is zero */
+        assert_true(put_and_publish(&q, 1 + at % 512));                     /* however many slots it takes */
+        assert_int_equal(vop_slot_driver_arm(&q.driver), 1);                /* it looks again */
         take_and_publish(&q);
         assert_int_equal(vop_slot_driver_arm(&q.driver), 0);
         queue_put(&q, 65, 0);
@@ -139,7 +139,7 @@ static void test_waiting_with_messages_held(void **state)
     assert_int_equal(vop_slot_driver_arm(&q.driver), 1);
     assert_int_equal(vop_slot_driver_peek(&q.driver, &span), 1);
     assert_int_equal(vop_slot_driver_arm(&q.driver), 0);
-    assert_int_equal(queue_used_event(&q)->le, 3);
+    assert_int_equal(vop_from_le32(*queue_used_event(&q)), 3);
     assert_true(put_and_publish(&q, 1));
     queue_close(&q);
 }
@@ -158,7 +158,7 @@ static void test_waiting_for_slots(void **state)
             for (unsigned i = 0; i < 16; i++)
                 put_and_publish(&q, 1);
             assert_int_equal(vop_slot_device_arm(&q.device, wanted), 0);
-            assert_int_equal(queue_avail_event(&q)->le, (uint16_t)(at + 16 + wanted - 1));
+            assert_int_equal(vop_from_le32(*queue_avail_event(&q)), (uint16_t)(at + 16 + wanted - 1));
             for (uint32_t returned = 1; returned <= 16; returned++) {
                 assert_int_equal(take_and_publish(&q), returned == wanted);
                 if (returned < wanted)
@@ -193,8 +193,8 @@ static void test_reserved_half_is_ignored(void **state)
     (void)state;
     queue_open(&q, 8, 64, false);
     advance(&q, 5);
-    queue_used_event(&q)->le = 0xffff0005;
-    queue_avail_event(&q)->le = 0xffff000d;
+    *queue_used_event(&q) = vop_to_le32(0xffff0005);
+    *queue_avail_event(&q) = vop_to_le32(0xffff000d);
     assert_true(put_and_publish(&q, 1));
     assert_true(take_and_publish(&q));
     queue_close(&q);

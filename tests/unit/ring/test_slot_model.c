@@ -86,7 +86,7 @@ static void step_publish_used(struct model *m)
     m->first_used = m->first_used && from == to;
     m->slots_published = to;
     m->published = m->committed;
-    assert_int_equal(queue_used(&m->q)->le, (uint32_t)(uint16_t)to << 16);
+    assert_int_equal(vop_from_le32(*queue_used(&m->q)), (uint32_t)(uint16_t)to << 16);
     if (m->reader_sleeps && m->published > m->peeked) {
         assert_true(expected); /* no wake-up is lost */
         m->reader_sleeps = false;
@@ -127,7 +127,7 @@ static void step_publish_avail(struct model *m)
     m->first_avail = m->first_avail && from == to;
     m->slots_returned = m->slots_released;
     m->done_messages = m->released;
-    assert_int_equal(queue_avail(&m->q)->le, (uint32_t)(uint16_t)to << 16);
+    assert_int_equal(vop_from_le32(*queue_avail(&m->q)), (uint32_t)(uint16_t)to << 16);
     if (m->writer_sleeps && m->slots_returned >= m->writer_wants) {
         assert_true(expected);
         m->writer_sleeps = false;

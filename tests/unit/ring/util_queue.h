@@ -49,12 +49,12 @@ vop_le16 *queue_avail_ring(struct queue *q, uint32_t i);
 
 static inline uint16_t queue_idx(const vop_le32 *word)
 {
-    return (uint16_t)(word->le >> 16);
+    return (uint16_t)(vop_from_le32(*word) >> 16);
 }
 
 static inline void queue_set_idx(vop_le32 *word, uint16_t idx)
 {
-    word->le = (uint32_t)idx << 16;
+    *word = vop_to_le32((uint32_t)idx << 16);
 }
 
 /** Writes, or checks, bytes that follow from a seed. */
