@@ -191,7 +191,7 @@ int vop_channel_info(const vop_channel *c, struct vop_channel_info *ret_info)
     return give_struct(ret_info, &info, ret_info->struct_size, sizeof(info), sizeof(info));
 }
 
-static uint64_t read_counter(const uint64_t *counter)
+static uint64_t read_counter(const vop_counter *counter)
 {
     return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }

@@ -14,6 +14,9 @@
 
 #include <vopipc/channel.h>
 
+/** A count of one thread that others may read: as wide as a processor's word, since wider is not atomic everywhere. */
+typedef unsigned long vop_counter;
+
 /** How long to spin before sleeping: learned from how long the last waits took. */
 struct vop_spin {
     int64_t max_ns; /* 0: never; VOP_NEVER: for ever */
@@ -34,7 +37,7 @@ struct vop_tx {
     const void *holder;     /* atomic: thread that holds messages back (VOP_COMMIT_MORE), NULL for none */
     struct vop_spin spin;
     struct vop_pulse pulse;
-    uint64_t messages, bytes, publishes, kicks, full, sleeps, spins_hit; /* atomic, relaxed */
+    vop_counter messages, bytes, publishes, kicks, full, sleeps, spins_hit; /* atomic, relaxed */
 };
 
 /** Receiving direction, likewise. */
@@ -43,7 +46,7 @@ struct vop_rx {
     const void *holder; /* atomic: thread that holds released slots back */
     struct vop_spin spin;
     struct vop_pulse pulse;
-    uint64_t messages, bytes, publishes, kicks, sleeps, spins_hit; /* atomic, relaxed */
+    vop_counter messages, bytes, publishes, kicks, sleeps, spins_hit; /* atomic, relaxed */
 };
 
 struct vop_channel {
@@ -74,7 +77,7 @@ int vop__channel_new(struct vop_wire *wire, const struct vop_options *options, s
 int vop__channel_step(struct vop_channel *c);
 
 /** Adds to a counter that another thread may read. Only its own thread adds. */
-static inline void vop__count(uint64_t *counter, uint64_t n)
+static inline void vop__count(vop_counter *counter, unsigned long n)
 {
     __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
 }

@@ -95,8 +95,8 @@ ssize_t vop_channel_recv(vop_channel *c, void *data, size_t size, int timeout_ms
         return ret;
     if (buffer.length > size) {
         vop_slot_driver_unpeek(&c->rx.queue, before);
-        vop__count(&c->rx.messages, (uint64_t)-1); /* it will count when it is received */
-        vop__count(&c->rx.bytes, -(uint64_t)buffer.length);
+        vop__count(&c->rx.messages, -1UL); /* it will count when it is received */
+        vop__count(&c->rx.bytes, -(unsigned long)buffer.length);
         return vop__error(EMSGSIZE, "a message of %zu bytes for a buffer of %zu: it stays to be received",
                           buffer.length, size);
     }

@@ -75,8 +75,8 @@ struct direction {
     enum vop_bell bell;
     size_t length; /* sending: of the message */
     struct vop_slot_span *span;
-    uint64_t *sleeps;
-    uint64_t *spins_hit;
+    vop_counter *sleeps;
+    vop_counter *spins_hit;
 };
 
 static int try(const struct direction *d)

@@ -336,7 +336,7 @@ struct vop_channel_info {
 /** Fills `ret_info` up to its struct_size. -EINVAL if struct_size is smaller than the first version of the struct. */
 int vop_channel_info(const vop_channel *channel, struct vop_channel_info *ret_info);
 
-/** Counters of a channel since it came up. */
+/** Counters of a channel since it came up. On a machine of 32 bits they start over after 2^32 - 1. */
 struct vop_channel_stats {
     size_t struct_size;   /* bytes of this struct: set it before the call */
     uint64_t tx_messages; /* committed */
