@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * doorbell.c - doorbells out of pipes, and a socket whose hang-up is the peer's death.
+ * doorbell.c - doorbells out of socket pairs, and a socket whose hang-up is the peer's death.
  *
  * Room: wire.
  */
@@ -13,8 +13,15 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
+
+#if !defined(SO_PASSRIGHTS) && SO_DOMAIN == 39 /* headers before Linux 6.16; the usual numbering of socket options */
+#define SO_PASSRIGHTS 83
+#endif
+
+#define TOKENS_AT_ONCE 256 /* taken by one receive: many more than honest peers ever leave */
 
 static void close_fd(int *fd)
 {
@@ -23,38 +30,39 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
+void vop_socket_refuse_fds(int socket)
+{
+#ifdef SO_PASSRIGHTS
+    int no = 0;
+
+    (void)setsockopt(socket, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no));
+#else
+    (void)socket;
+#endif
+}
+
 int vop_doorbells_open(struct vop_doorbells *d, int socket, unsigned queue_pairs)
 {
-    int err;
-
     d->socket = -1;
-    d->null_fd = -1;
     d->queue_pairs = queue_pairs;
     memset(d->bell, -1, sizeof(d->bell));
 
-    d->null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (d->null_fd < 0) {
-        err = errno;
-        vop__error(err, "/dev/null: %s", strerror(err));
-        goto err_close;
-    }
     for (unsigned i = 0; i < queue_pairs * VOP_BELLS; i++) {
         int ends[2];
 
-        if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) {
-            err = errno;
-            vop__error(err, "cannot make a pipe: %s; raise the limit of open files (ulimit -n)", strerror(err));
-            goto err_close;
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
+            int err = errno;
+
+            vop_doorbells_close(d);
+            return vop__error(err, "cannot make a doorbell: socketpair: %s; raise the limit of open files (ulimit -n)",
+                              strerror(err));
         }
-        d->bell[i / VOP_BELLS][i % VOP_BELLS].give = ends[0];
-        d->bell[i / VOP_BELLS][i % VOP_BELLS].kick = ends[1];
+        vop_socket_refuse_fds(ends[0]);
+        d->bell[i / VOP_BELLS][i % VOP_BELLS].wait = ends[0];
+        d->bell[i / VOP_BELLS][i % VOP_BELLS].give = ends[1];
     }
     d->socket = socket;
     return 0;
-
-err_close:
-    vop_doorbells_close(d);
-    return -err;
 }
 
 unsigned vop_doorbells_give(const struct vop_doorbells *d, unsigned queue_pairs, int *ret_fds)
@@ -64,25 +72,44 @@ unsigned vop_doorbells_give(const struct vop_doorbells *d, unsigned queue_pairs,
     return queue_pairs * VOP_BELLS;
 }
 
-static bool is_readable_pipe(int fd)
+void vop_doorbells_given(struct vop_doorbells *d)
 {
-    struct stat st;
-    int flags = fcntl(fd, F_GETFL);
+    for (unsigned i = 0; i < d->queue_pairs * VOP_BELLS; i++)
+        close_fd(&d->bell[i / VOP_BELLS][i % VOP_BELLS].give);
+}
 
-    return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && flags >= 0 && (flags & O_ACCMODE) != O_WRONLY &&
-           !(flags & O_PATH);
+static int option_of(int fd, int option)
+{
+    int value = -1;
+    socklen_t size = sizeof(value);
+
+    return getsockopt(fd, SOL_SOCKET, option, &value, &size) < 0 ? -1 : value;
+}
+
+/*
+ * One of a pair of stream sockets. Neither end has a name: who is connected to some server's socket could otherwise
+ * make this process ring there. Nothing here takes a lock that the peer could hold.
+ */
+static bool is_doorbell(int fd)
+{
+    struct sockaddr_un own, other;
+    socklen_t own_size = sizeof(own), other_size = sizeof(other);
+
+    return option_of(fd, SO_DOMAIN) == AF_UNIX && option_of(fd, SO_TYPE) == SOCK_STREAM &&
+           getsockname(fd, (struct sockaddr *)&own, &own_size) == 0 && own_size == sizeof(own.sun_family) &&
+           getpeername(fd, (struct sockaddr *)&other, &other_size) == 0 && other_size == sizeof(other.sun_family);
 }
 
 int vop_doorbells_take(struct vop_doorbells *d, const int *fds, unsigned queue_pairs)
 {
     for (unsigned i = 0; i < queue_pairs * VOP_BELLS; i++) {
-        if (!is_readable_pipe(fds[i]))
-            return vop__error(EPROTO, "doorbell %u from the peer is not a pipe open for reading", i);
+        if (!is_doorbell(fds[i]))
+            return vop__error(EPROTO, "doorbell %u from the peer is not one of a pair of Unix stream sockets", i);
     }
     for (unsigned i = 0; i < queue_pairs * VOP_BELLS; i++)
-        d->bell[i / VOP_BELLS][i % VOP_BELLS].wait = fds[i];
+        d->bell[i / VOP_BELLS][i % VOP_BELLS].kick = fds[i];
     for (unsigned i = queue_pairs * VOP_BELLS; i < d->queue_pairs * VOP_BELLS; i++) {
-        close_fd(&d->bell[i / VOP_BELLS][i % VOP_BELLS].kick);
+        close_fd(&d->bell[i / VOP_BELLS][i % VOP_BELLS].wait);
         close_fd(&d->bell[i / VOP_BELLS][i % VOP_BELLS].give);
     }
     d->queue_pairs = queue_pairs;
@@ -92,31 +119,31 @@ int vop_doorbells_take(struct vop_doorbells *d, const int *fds, unsigned queue_p
 void vop_doorbells_close(struct vop_doorbells *d)
 {
     for (unsigned i = 0; i < VOP_QUEUE_PAIRS_MAX * VOP_BELLS; i++) {
-        close_fd(&d->bell[i / VOP_BELLS][i % VOP_BELLS].kick);
-        close_fd(&d->bell[i / VOP_BELLS][i % VOP_BELLS].give);
         close_fd(&d->bell[i / VOP_BELLS][i % VOP_BELLS].wait);
+        close_fd(&d->bell[i / VOP_BELLS][i % VOP_BELLS].give);
+        close_fd(&d->bell[i / VOP_BELLS][i % VOP_BELLS].kick);
     }
-    close_fd(&d->null_fd);
     close_fd(&d->socket);
 }
 
 void vop_doorbells_kick(struct vop_doorbells *d, unsigned queue, enum vop_bell bell)
 {
-    /* EAGAIN: the pipe is full of tokens, the peer will wake. No SIGPIPE: this process holds a read end itself. */
-    while (write(d->bell[queue][bell].kick, "", 1) < 0 && errno == EINTR)
+    /* EAGAIN: the queue is full of tokens, the peer will wake. Other errors are the peer's loss. */
+    while (send(d->bell[queue][bell].kick, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EINTR)
         continue;
 }
 
-static void drain(const struct vop_doorbells *d, int fd)
+/* Once: what a nuisance put there beyond that makes the next poll return at once, and no more. */
+static void drain(int fd)
 {
-    /* Not read(2): the peer shares this end and could clear its O_NONBLOCK. The flag of splice(2) is ours alone. */
-    while (splice(fd, NULL, d->null_fd, NULL, 65536, SPLICE_F_NONBLOCK) < 0 && errno == EINTR)
-        continue;
+    char tokens[TOKENS_AT_ONCE];
+
+    (void)!recv(fd, tokens, sizeof(tokens), MSG_DONTWAIT);
 }
 
 int vop_doorbells_wait(struct vop_doorbells *d, unsigned queue, enum vop_bell bell, int64_t timeout_ns)
 {
-    struct pollfd fds[2] = {{.fd = d->bell[queue][bell].wait, .events = POLLIN},
+    struct pollfd fds[2] = {{.fd = d->bell[queue][bell].wait, .events = POLLIN | POLLRDHUP},
                             {.fd = d->socket, .events = POLLRDHUP}};
     struct timespec ts = {.tv_sec = timeout_ns / VOP_NS_PER_S, .tv_nsec = timeout_ns % VOP_NS_PER_S};
     int n = ppoll(fds, 2, timeout_ns == VOP_NEVER ? NULL : &ts, NULL);
@@ -124,11 +151,9 @@ int vop_doorbells_wait(struct vop_doorbells *d, unsigned queue, enum vop_bell be
     if (n < 0)
         return errno == EINTR ? -EINTR : -ECONNRESET;
     if (fds[0].revents & POLLIN)
-        drain(d, d->bell[queue][bell].wait);
-    if (fds[1].revents)
-        return -ECONNRESET;
-    /* A doorbell without a writer: the peer is about to be dead on the socket, or closed its end to be a nuisance. */
-    if (fds[0].revents & (POLLHUP | POLLERR | POLLNVAL))
+        drain(d->bell[queue][bell].wait);
+    /* A doorbell that nobody can ring: the socket is about to hang up, or the peer is a nuisance. */
+    if (fds[1].revents || (fds[0].revents & ~POLLIN))
         return -ECONNRESET;
     return n > 0;
 }
@@ -147,7 +172,7 @@ int vop_doorbells_watch(struct vop_doorbells *d, int epoll_fd)
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, d->socket, &event) < 0)
         return -errno;
     for (unsigned i = 0; i < d->queue_pairs * VOP_BELLS; i++) {
-        event.events = EPOLLIN;
+        event.events = EPOLLIN | EPOLLRDHUP;
         event.data.fd = d->bell[i / VOP_BELLS][i % VOP_BELLS].wait;
         if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, event.data.fd, &event) < 0)
             return -errno;
@@ -163,10 +188,10 @@ int vop_doorbells_process(struct vop_doorbells *d, int epoll_fd)
 
     /* More than eight doorbells at once: the descriptor stays readable and the rest is for the next call. */
     for (int i = 0; i < n; i++) {
-        if (events[i].data.fd == d->socket || (events[i].events & (EPOLLHUP | EPOLLERR)))
+        if (events[i].data.fd == d->socket || (events[i].events & ~(uint32_t)EPOLLIN))
             ret = -ECONNRESET;
-        if (events[i].events & EPOLLIN)
-            drain(d, events[i].data.fd);
+        else
+            drain(events[i].data.fd);
     }
     return ret;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * doorbell.h - doorbells out of pipes, and a socket whose hang-up is the peer's death: for wires within one host.
+ * doorbell.h - doorbells out of socket pairs, and a socket whose hang-up is the peer's death: for wires within one
+ * host.
  *
- * Room: wire. PROTOCOL.md, The shm wire, says why pipes: a peer must not be able to make a kick block.
+ * Room: wire. PROTOCOL.md, Doorbells, says why socket pairs: a peer must not be able to make a kick block.
  */
 #ifndef VOP_WIRE_DOORBELL_H
 #define VOP_WIRE_DOORBELL_H
@@ -12,27 +13,35 @@
 #define VOP_BELLS 2u /* for each queue pair: enum vop_bell */
 
 struct vop_doorbells {
-    int socket;  /* to the peer; hangs up when it dies */
-    int null_fd; /* /dev/null, where tokens go */
+    int socket; /* to the peer; hangs up when it dies */
     unsigned queue_pairs;
     struct {
-        int kick; /* write end of an own pipe; no other process has this end */
-        int give; /* its read end, which the peer gets; kept, so that a kick never meets a pipe without reader */
-        int wait; /* read end of the peer's pipe; -1 until it came */
+        int wait; /* sleeping end of an own pair; no other process has it */
+        int give; /* its kicking end, for the peer; -1 once it was sent */
+        int kick; /* kicking end of the peer's pair; -1 until it came */
     } bell[VOP_QUEUE_PAIRS_MAX][VOP_BELLS];
 };
 
-/** Makes the own pipes for `queue_pairs` queue pairs. Takes `socket` (on success only). 0 or -errno with a text. */
+/** Makes the own pairs for `queue_pairs` queue pairs. Takes `socket` (on success only). 0 or -errno with a text. */
 int vop_doorbells_open(struct vop_doorbells *d, int socket, unsigned queue_pairs);
 
-/** Copies the read ends to give away, in wire order: messages and slots of pair 0, of pair 1, ... Returns how many. */
+/** Copies the ends to give away, in wire order: messages and slots of pair 0, of pair 1, ... Returns how many. */
 unsigned vop_doorbells_give(const struct vop_doorbells *d, unsigned queue_pairs, int *ret_fds);
 
+/** They are on their way: closes the own descriptors of them, so that the peer's death is heard here. */
+void vop_doorbells_given(struct vop_doorbells *d);
+
 /**
- * Takes the peer's read ends, in the same order, after checking that each is a pipe open for reading; `queue_pairs`
- * becomes the number of doorbells. 0, or -EPROTO with a text, and then none was taken.
+ * Takes the ends that the peer gave, in the same order, after checking that each is one of a pair of Unix stream
+ * sockets; `queue_pairs` becomes the number of doorbells. 0, or -EPROTO with a text, and then none was taken.
  */
 int vop_doorbells_take(struct vop_doorbells *d, const int *fds, unsigned queue_pairs);
+
+/**
+ * From now on nobody can send descriptors to this Unix socket, where the system can do that (Linux 6.16). Elsewhere
+ * they arrive and are closed unseen.
+ */
+void vop_socket_refuse_fds(int socket);
 
 /** Closes everything, the socket included. */
 void vop_doorbells_close(struct vop_doorbells *d);

@@ -169,6 +169,8 @@ int vop_loop_pair(size_t half_size, unsigned window_flags, struct vop_wire *ret_
     }
     if (join(end[0], end[1]) < 0 || join(end[1], end[0]) < 0)
         goto err_ends;
+    vop_doorbells_given(&end[0]->bells);
+    vop_doorbells_given(&end[1]->bells);
     ret_ends[0] = &end[0]->wire;
     ret_ends[1] = &end[1]->wire;
     return 0;

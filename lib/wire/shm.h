@@ -6,7 +6,7 @@
  * between them the two sides talk through the halves.
  *
  *   connector                                     acceptor
- *   vop_shm_connect   memory, pipes, socket        vop_shm_listen, vop_shm_accept
+ *   vop_shm_connect   socket, bells, memory        vop_shm_listen, vop_shm_accept
  *   (announce HELLO)
  *   vop_shm_offer     ------ CONNECT, fds ----->   vop_shm_take     checks everything, maps
  *                                                  (announce READY)

@@ -61,6 +61,15 @@ static int send_message(int socket, const struct vop_shm_message *message, const
     return 0;
 }
 
+/* CONNECT or ACCEPT: the doorbells among the descriptors are the peer's from here on. */
+static int send_doorbells(struct vop_shm_wire *w, const struct vop_shm_message *message, const int *fds, unsigned count)
+{
+    int ret = send_message(w->bells.socket, message, fds, count);
+
+    vop_doorbells_given(&w->bells);
+    return ret;
+}
+
 static struct vop_shm_message message_of(enum vop_shm_type type, unsigned fds)
 {
     return (struct vop_shm_message){
@@ -356,7 +365,7 @@ int vop_shm_offer(struct vop_wire *wire)
 
     m.queue_pairs = vop_to_le16((uint16_t)wire->queue_pairs);
     m.half_size = vop_to_le64(wire->local.size);
-    return send_message(w->bells.socket, &m, fds, count);
+    return send_doorbells(w, &m, fds, count);
 }
 
 int vop_shm_accepted(struct vop_wire *wire, const char *path, int64_t deadline)
@@ -487,7 +496,7 @@ int vop_shm_answer(struct vop_wire *wire)
     struct vop_shm_message m = message_of(VOP_SHM_ACCEPT, count);
 
     m.queue_pairs = vop_to_le16((uint16_t)wire->queue_pairs);
-    return send_message(w->bells.socket, &m, fds, count);
+    return send_doorbells(w, &m, fds, count);
 }
 
 void vop_shm_refuse(int socket, int err)

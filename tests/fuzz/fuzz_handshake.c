@@ -7,13 +7,14 @@
  * block or sends a datagram: a right one of some type that was then spoilt, with descriptors of some kinds beside it.
  * Held against it: documented errors only, no crash, and not one descriptor more than before.
  */
+#include "util_input.h"
+
 #include <vopipc/vopipc.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -21,44 +22,18 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PROMISE(what) \
-    do {              \
-        if (!(what))  \
-            abort();  \
-    } while (0)
-
 #define HALF_SIZE 12288u /* what 16 slots of 256 bytes need */
 #define FDS_MAX 253u     /* SCM_MAX_FD */
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-    const uint8_t *at, *end;
-};
-
-static uint8_t take_byte(struct input *in)
-{
-    return in->at < in->end ? *in->at++ : 0;
-}
-
-static uint32_t take_word(struct input *in)
-{
-    uint32_t v = take_byte(in);
-
-    v |= (uint32_t)take_byte(in) << 8;
-    v |= (uint32_t)take_byte(in) << 16;
-    return v | (uint32_t)take_byte(in) << 24;
-}
 
 /* ---- Descriptors to pass: made once ---- */
 
 enum kind {
     HALF_0,
     HALF_1,
-    READ_END,
-    READ_END_2,
-    WRITE_END,
+    BELL_0,
+    BELL_1,
+    PIPE,
     UNSEALED,
     SHORT,
     READ_ONLY,
@@ -79,7 +54,7 @@ static int memory(size_t size, unsigned seals)
 {
     int fd = memfd_create("fuzz", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-    PROMISE(fd >= 0 && ftruncate(fd, (off_t)size) == 0 && (!seals || fcntl(fd, F_ADD_SEALS, seals) == 0));
+    PROMISE(fd >= 0 && posix_fallocate(fd, 0, (off_t)size) == 0 && (!seals || fcntl(fd, F_ADD_SEALS, seals) == 0));
     return fd;
 }
 
@@ -96,11 +71,12 @@ static void make_kinds(void)
         PROMISE(at != MAP_FAILED);
         half[h] = at;
     }
-    PROMISE(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
-    kinds[READ_END] = ends[0];
-    kinds[WRITE_END] = ends[1];
-    PROMISE(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
-    kinds[READ_END_2] = ends[0];
+    for (unsigned bell = 0; bell < 2; bell++) { /* the other end stays open: nobody takes a token */
+        PROMISE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+        kinds[BELL_0 + bell] = ends[0];
+    }
+    PROMISE(pipe2(ends, O_CLOEXEC) == 0);
+    kinds[PIPE] = ends[1];
     kinds[UNSEALED] = memory(HALF_SIZE, 0);
     kinds[SHORT] = memory(4096, SEALS);
     (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", kinds[HALF_0]);
@@ -234,7 +210,7 @@ static void close_received(int socket)
 
 static void send_datagram(const struct peer *p, struct input *in)
 {
-    static const uint8_t right[] = {HALF_0, HALF_1, READ_END, READ_END_2};
+    static const uint8_t right[] = {HALF_0, HALF_1, BELL_0, BELL_1};
     struct {
         struct vop_shm_message message;
         uint8_t tail[64];

@@ -11,40 +11,14 @@
  *   then       operations: a byte that picks one, and its operands
  */
 #include "channel/channel.h"
+#include "util_input.h"
 #include "wire/loop.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define PROMISE(what) \
-    do {              \
-        if (!(what))  \
-            abort();  \
-    } while (0)
-
 #define POKES_MAX 64
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-    const uint8_t *at, *end;
-};
-
-static uint8_t take_byte(struct input *in)
-{
-    return in->at < in->end ? *in->at++ : 0;
-}
-
-static uint32_t take_word(struct input *in)
-{
-    uint32_t v = take_byte(in);
-
-    v |= (uint32_t)take_byte(in) << 8;
-    v |= (uint32_t)take_byte(in) << 16;
-    return v | (uint32_t)take_byte(in) << 24;
-}
 
 struct poke {
     size_t offset;

@@ -89,7 +89,7 @@ static void *scribble(void *argument)
             scribble_once(s);
         s->stores += 16;
         if (s->random % 8 == 0)
-            (void)!write(s->peer->kick[s->random / 8 % 2], "", 1);
+            peer_kick(s->peer, s->random / 8 % 2);
     }
     return NULL;
 }

@@ -394,7 +394,7 @@ static void two_pairs_with_doorbells(struct draft *d)
     d->count = 4;
     d->message.fds.le = htole16(4);
 }
-static void answer_swapped_pipe(struct draft *d)
+static void answer_swapped_doorbell(struct draft *d)
 {
     d->fds[1] = STDOUT_FILENO;
 }
@@ -422,7 +422,7 @@ static const struct answer_row answer_rows[] = {
     {"no queue pair", no_pairs, EPROTO, "broke the handshake"},
     {"two queue pairs, doorbells for one", two_pairs, EPROTO, "broke the handshake"},
     {"more queue pairs than offered", two_pairs_with_doorbells, EPROTO, "broke the handshake"},
-    {"a doorbell that is none", answer_swapped_pipe, EPROTO, "doorbell 1 from the peer is not a pipe"},
+    {"a doorbell that is none", answer_swapped_doorbell, EPROTO, "doorbell 1 from the peer is not one of a pair"},
 };
 
 static int serve_spoilt(struct peer *p, void *context)
@@ -444,7 +444,7 @@ static int serve_spoilt(struct peer *p, void *context)
 
 static void test_answers(void **state)
 {
-    int fd = open("/dev/null", O_RDWR | O_CLOEXEC); /* whatever stdout is, now it is no pipe */
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC); /* whatever stdout is, now it is no doorbell */
     int out = dup(STDOUT_FILENO);
     struct stage s;
 
@@ -539,7 +539,7 @@ struct fd_row {
 
 #define NO_MEMFD "is not a memfd of ordinary pages"
 #define NO_SEALS "is not sealed against resizing"
-#define NO_PIPE "is not a pipe open for reading"
+#define NO_BELL "is not one of a pair of Unix stream sockets"
 
 static int memory(size_t size, unsigned flags, unsigned seals)
 {
@@ -626,29 +626,43 @@ static int write_only(size_t size)
 {
     return reopen(memory(size, MFD_ALLOW_SEALING, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), O_WRONLY);
 }
-static int pipe_end(unsigned which)
+static int one_of_a_pair(int type)
 {
     int ends[2];
 
+    if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) < 0)
+        return -1;
+    close(ends[1]);
+    return ends[0];
+}
+static int a_doorbell(size_t size)
+{
+    (void)size;
+    return one_of_a_pair(SOCK_STREAM);
+}
+static int doorbell_by_path(size_t size)
+{
+    return reopen(a_doorbell(size), O_PATH);
+}
+static int datagrams(size_t size)
+{
+    (void)size;
+    return one_of_a_pair(SOCK_DGRAM);
+}
+static int packets(size_t size)
+{
+    (void)size;
+    return one_of_a_pair(SOCK_SEQPACKET);
+}
+static int a_pipe(size_t size)
+{
+    int ends[2];
+
+    (void)size;
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -1;
-    close(ends[1 - which]);
-    return ends[which];
-}
-static int pipe_write_end(size_t size)
-{
-    (void)size;
-    return pipe_end(1);
-}
-static int pipe_by_path(size_t size)
-{
-    (void)size;
-    return reopen(pipe_end(0), O_PATH);
-}
-static int pipe_read_end(size_t size)
-{
-    (void)size;
-    return pipe_end(0);
+    close(ends[0]);
+    return ends[1];
 }
 static int an_eventfd(size_t size)
 {
@@ -687,30 +701,32 @@ static int a_proc_file(size_t size)
 }
 
 static const struct fd_row fd_rows[] = {
-    {"file on disk", on_disk, NO_MEMFD, NO_PIPE},
-    {"file on tmpfs", on_tmpfs, NO_SEALS, NO_PIPE},
-    {"unsealed memfd", unsealed, NO_SEALS, NO_PIPE},
-    {"memfd that cannot be sealed", unsealable, NO_SEALS, NO_PIPE},
-    {"memfd that can shrink", can_shrink, NO_SEALS, NO_PIPE},
-    {"memfd that can grow", can_grow, NO_SEALS, NO_PIPE},
-    {"memfd that can be sealed further", can_seal, NO_SEALS, NO_PIPE},
-    {"memfd too short", truncated, "has 8192 bytes, not the 12288 it says", NO_PIPE},
-    {"memfd of no bytes", truncated_to_0, "has 0 bytes", NO_PIPE},
-    {"memfd one byte too long", larger, "has 12289 bytes", NO_PIPE},
-    {"memfd of huge pages", huge, NO_MEMFD, NO_PIPE},
-    {"memfd to read only", read_only, "is not open for reading and writing", NO_PIPE},
-    {"memfd to write only", write_only, "is not open for reading and writing", NO_PIPE},
-    {"memfd by O_PATH", by_path, "memory from the peer", NO_PIPE},
-    {"write end of a pipe", pipe_write_end, NO_MEMFD, NO_PIPE},
-    {"pipe by O_PATH", pipe_by_path, "memory from the peer", NO_PIPE},
-    {"read end of a pipe", pipe_read_end, NO_MEMFD, NULL},
-    {"eventfd", an_eventfd, NO_MEMFD, NO_PIPE},
-    {"epoll", an_epoll, NO_MEMFD, NO_PIPE},
-    {"socket", a_socket, NO_MEMFD, NO_PIPE},
-    {"/dev/zero", dev_zero, NO_MEMFD, NO_PIPE},
-    {"/dev/full", dev_full, NO_MEMFD, NO_PIPE},
-    {"directory", a_directory, NO_MEMFD, NO_PIPE},
-    {"/proc/self/mem", a_proc_file, NO_MEMFD, NO_PIPE},
+    {"file on disk", on_disk, NO_MEMFD, NO_BELL},
+    {"file on tmpfs", on_tmpfs, NO_SEALS, NO_BELL},
+    {"unsealed memfd", unsealed, NO_SEALS, NO_BELL},
+    {"memfd that cannot be sealed", unsealable, NO_SEALS, NO_BELL},
+    {"memfd that can shrink", can_shrink, NO_SEALS, NO_BELL},
+    {"memfd that can grow", can_grow, NO_SEALS, NO_BELL},
+    {"memfd that can be sealed further", can_seal, NO_SEALS, NO_BELL},
+    {"memfd too short", truncated, "has 8192 bytes, not the 12288 it says", NO_BELL},
+    {"memfd of no bytes", truncated_to_0, "has 0 bytes", NO_BELL},
+    {"memfd one byte too long", larger, "has 12289 bytes", NO_BELL},
+    {"memfd of huge pages", huge, NO_MEMFD, NO_BELL},
+    {"memfd to read only", read_only, "is not open for reading and writing", NO_BELL},
+    {"memfd to write only", write_only, "is not open for reading and writing", NO_BELL},
+    {"memfd by O_PATH", by_path, "memory from the peer", NO_BELL},
+    {"doorbell", a_doorbell, NO_MEMFD, NULL},
+    {"doorbell by O_PATH", doorbell_by_path, "memory from the peer", NO_BELL},
+    {"one of a pair of datagram sockets", datagrams, NO_MEMFD, NO_BELL},
+    {"one of a pair of packet sockets", packets, NO_MEMFD, NO_BELL},
+    {"pipe", a_pipe, NO_MEMFD, NO_BELL},
+    {"eventfd", an_eventfd, NO_MEMFD, NO_BELL},
+    {"epoll", an_epoll, NO_MEMFD, NO_BELL},
+    {"socket without a peer", a_socket, NO_MEMFD, NO_BELL},
+    {"/dev/zero", dev_zero, NO_MEMFD, NO_BELL},
+    {"/dev/full", dev_full, NO_MEMFD, NO_BELL},
+    {"directory", a_directory, NO_MEMFD, NO_BELL},
+    {"/proc/self/mem", a_proc_file, NO_MEMFD, NO_BELL},
 };
 
 static void offer_fd(struct stage *s, const struct fd_row *row, enum slot slot, const char *text)

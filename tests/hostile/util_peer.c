@@ -170,18 +170,31 @@ int peer_memory(struct peer *p)
     return map_halves(p);
 }
 
-/* Doorbells: a pipe made by the side that kicks, its write end non-blocking. */
+/* Doorbells: a pair of connected Unix stream sockets, made by the side that sleeps. */
 int peer_doorbells(struct peer *p)
 {
     for (unsigned i = 0; i < p->pairs * PEER_BELLS; i++) {
         int ends[2];
 
-        if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
             return -1;
-        p->give[i] = ends[0];
-        p->kick[i] = ends[1];
+        p->wait[i] = ends[0];
+        p->give[i] = ends[1];
     }
     return 0;
+}
+
+/* The shm wire, 1 and 2: then it closes its own descriptors of the kicking ends. */
+static void given(struct peer *p)
+{
+    for (unsigned i = 0; i < PEER_PAIRS_MAX * PEER_BELLS; i++)
+        close_fd(&p->give[i]);
+}
+
+/* Doorbells: one byte; a failure is for the sleeper to suffer. */
+void peer_kick(const struct peer *p, unsigned bell)
+{
+    (void)!send(p->kick[bell], "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* Announce block: incarnation and state 0, every other field, incarnation, state. */
@@ -352,8 +365,10 @@ int peer_offer(struct peer *p)
     int fds[PEER_FDS_MAX];
     unsigned count = peer_offer_fds(p, fds);
     struct vop_shm_message m = peer_message(VOP_SHM_CONNECT, count, p);
+    int ret = peer_send(p->socket, &m, sizeof(m), fds, count);
 
-    return peer_send(p->socket, &m, sizeof(m), fds, count);
+    given(p);
+    return ret;
 }
 
 int peer_take_answer(struct peer *p)
@@ -367,7 +382,7 @@ int peer_take_answer(struct peer *p)
     p->pairs = le16toh(m.queue_pairs.le);
     if (count != p->pairs * PEER_BELLS || count > PEER_PAIRS_MAX * PEER_BELLS)
         return -1;
-    memcpy(p->wait, fds, count * sizeof(int));
+    memcpy(p->kick, fds, count * sizeof(int));
     return 0;
 }
 
@@ -415,15 +430,17 @@ int peer_take_offer(struct peer *p)
         return -1;
     p->half_fd[0] = fds[0];
     p->half_fd[1] = fds[1];
-    memcpy(p->wait, fds + 2, (count - 2) * sizeof(int));
+    memcpy(p->kick, fds + 2, (count - 2) * sizeof(int));
     return map_halves(p);
 }
 
 int peer_answer(struct peer *p)
 {
     struct vop_shm_message m = peer_message(VOP_SHM_ACCEPT, p->pairs * PEER_BELLS, p);
+    int ret = peer_send(p->socket, &m, sizeof(m), p->give, p->pairs * PEER_BELLS);
 
-    return peer_send(p->socket, &m, sizeof(m), p->give, p->pairs * PEER_BELLS);
+    given(p);
+    return ret;
 }
 
 int peer_take_up(struct peer *p)
@@ -459,7 +476,7 @@ int peer_push(struct peer *p, const void *bytes, size_t length)
     peer_put_element(p, first, (first + k - 1) % n, (uint32_t)(length - (size_t)(k - 1) * p->slot_size));
     p->sent = (uint16_t)(p->sent + k);
     peer_put_used_idx(p, p->sent);
-    (void)!write(p->kick[0], "", 1);
+    peer_kick(p, 0);
     return 0;
 }
 
@@ -483,6 +500,6 @@ long peer_pull(struct peer *p, void *bytes, size_t size)
                read_from(p, p->areas.pool + (size_t)((first + i) % n) * p->slot_size), i + 1 < k ? p->slot_size : len);
     p->taken = (uint16_t)(p->taken + k);
     peer_put_avail_idx(p, (uint16_t)(n + p->taken));
-    (void)!write(p->kick[1], "", 1);
+    peer_kick(p, 1);
     return (long)((size_t)(k - 1) * p->slot_size + len);
 }

@@ -39,12 +39,12 @@ struct peer {
     uint64_t half_size;
     uint64_t incarnation;
     int half_fd[2];
-    uint8_t *half[2]; /* both writable: a liar does not care */
-    int kick[PEER_PAIRS_MAX * PEER_BELLS];
-    int give[PEER_PAIRS_MAX * PEER_BELLS];
-    int wait[PEER_PAIRS_MAX * PEER_BELLS];
-    struct peer_areas areas; /* of the geometry in force */
-    uint16_t sent, taken;    /* slots filled in the other's queue; slots taken from the own */
+    uint8_t *half[2];                      /* both writable: a liar does not care */
+    int wait[PEER_PAIRS_MAX * PEER_BELLS]; /* own sleeping ends */
+    int give[PEER_PAIRS_MAX * PEER_BELLS]; /* their kicking ends, until they were sent */
+    int kick[PEER_PAIRS_MAX * PEER_BELLS]; /* kicking ends of the other side */
+    struct peer_areas areas;               /* of the geometry in force */
+    uint16_t sent, taken;                  /* slots filled in the other's queue; slots taken from the own */
 };
 
 /** A peer that wants N slots of S bytes, with halves of exactly the size needed. */
@@ -109,6 +109,9 @@ unsigned peer_offer_fds(const struct peer *p, int *ret_fds);
 
 /** Sends one message: -1 if there is no room. */
 int peer_push(struct peer *p, const void *bytes, size_t length);
+
+/** Rings doorbell `bell` of the other side. */
+void peer_kick(const struct peer *p, unsigned bell);
 
 /** Receives one message of up to `size` bytes: its length, 0 if there is none, -1 if the other side broke a rule. */
 long peer_pull(struct peer *p, void *bytes, size_t size);

@@ -15,9 +15,10 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 static void (*after_poll)(void); /* what the peer does at the worst moment */
@@ -62,6 +63,8 @@ static void open_pair(unsigned pairs0, unsigned pairs1)
         }
         check(vop_doorbells_take(&end[1 - i], fds, pairs) == 0);
     }
+    vop_doorbells_given(&end[0]);
+    vop_doorbells_given(&end[1]);
 }
 
 static void close_pair(void)
@@ -131,7 +134,7 @@ static void test_queue_pairs(void **state)
                 assert_int_equal(vop_doorbells_wait(&end[1], i / 2, i % 2, 0), i == 2 * queue + bell);
         }
     }
-    assert_int_equal(test_count_fds(), fds + 2 * (1 + 1 + 3 * 6)); /* what is not in force is closed */
+    assert_int_equal(test_count_fds(), fds + 2 * (1 + 3 * 4)); /* what is not in force is closed */
     close_pair();
     assert_int_equal(test_count_fds(), fds);
 }
@@ -156,35 +159,38 @@ static void test_epoll(void **state)
     close_pair();
 }
 
-/* A peer that never takes its tokens, and does what it can with the end it has. */
+/* A peer that never takes its tokens, and does what it can with a duplicate of the end that it gave away. */
 static void test_kick_never_blocks(void **state)
 {
-    int its = end[1].bell[0][0].wait;
+    int kick, smallest = 1, bytes = 0;
 
     (void)state;
     open_pair(1, 1);
-    its = end[1].bell[0][0].wait;
-    assert_int_equal(fcntl(its, F_SETFL, fcntl(its, F_GETFL) & ~O_NONBLOCK), 0);
-    fcntl(its, F_SETPIPE_SZ, 4096);
+    kick = end[0].bell[0][0].kick;
+    assert_int_equal(fcntl(kick, F_SETFL, fcntl(kick, F_GETFL) & ~O_NONBLOCK), 0);
+    assert_int_equal(setsockopt(kick, SOL_SOCKET, SO_SNDBUF, &smallest, sizeof(smallest)), 0);
     for (unsigned i = 0; i < 100000; i++)
         vop_doorbells_kick(&end[0], 0, VOP_BELL_MESSAGES);
+    assert_int_equal(ioctl(end[1].bell[0][0].wait, FIONREAD, &bytes), 0);
+    assert_in_range(bytes, 1, 4096);
     assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, VOP_NEVER), 1);
     assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, 0), 0);
+    for (int how = SHUT_RD; how <= SHUT_RDWR; how++) {
+        shutdown(kick, how);
+        vop_doorbells_kick(&end[0], 0, VOP_BELL_MESSAGES); /* no SIGPIPE */
+    }
     close_pair();
 }
 
-static void steal(void)
+static void take_all(void)
 {
-    int its = end[0].bell[0][0].give, flags = fcntl(its, F_GETFL);
     char bytes[4096];
 
-    fcntl(its, F_SETFL, flags | O_NONBLOCK);
-    while (read(its, bytes, sizeof(bytes)) > 0)
+    while (recv(end[1].bell[0][0].wait, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
         continue;
-    fcntl(its, F_SETFL, flags & ~O_NONBLOCK);
 }
 
-/* A peer that takes the token back between the sleeper's poll and its drain, and clears the O_NONBLOCK they share. */
+/* A token that is gone between the sleeper's poll and its receive, on a description that would block. */
 static void test_drain_never_blocks(void **state)
 {
     int fd;
@@ -192,7 +198,8 @@ static void test_drain_never_blocks(void **state)
     (void)state;
     open_pair(1, 1);
     fd = open_epoll(&end[1]);
-    after_poll = steal;
+    assert_false(fcntl(end[1].bell[0][0].wait, F_GETFL) & O_NONBLOCK);
+    after_poll = take_all;
     for (unsigned i = 0; i < 10; i++) {
         vop_doorbells_kick(&end[0], 0, VOP_BELL_MESSAGES);
         assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, VOP_NEVER), 1);
@@ -201,9 +208,60 @@ static void test_drain_never_blocks(void **state)
         assert_false(readable(fd));
     }
     after_poll = NULL;
-    vop_doorbells_kick(&end[0], 0, VOP_BELL_MESSAGES); /* and with the flag as the peer left it, it still drains */
-    assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, VOP_NEVER), 1);
+    close(fd);
+    close_pair();
+}
+
+/* Sends `size` bytes with this process's standard error beside them. */
+static ssize_t send_with_fd(int socket, size_t size)
+{
+    static char bytes[4096];
+    char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = {0};
+    struct iovec iov = {bytes, size};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(c), &(int){STDERR_FILENO}, sizeof(int));
+    return sendmsg(socket, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/*
+ * What a peer can put into a doorbell besides tokens: bytes without end, urgent ones, descriptors. Each costs the
+ * sleeper as many wake-ups as it takes to receive, none more; no descriptor arrives.
+ */
+static void test_odd_tokens(void **state)
+{
+    char bytes[4096] = {0};
+    unsigned fds, wakes = 0;
+    int kick, fd;
+
+    (void)state;
+    open_pair(1, 1);
+    fd = open_epoll(&end[1]);
+    fds = test_count_fds();
+    kick = end[0].bell[0][0].kick;
+    for (unsigned i = 0; i < 20; i++) {
+        check(send(kick, bytes, i * 100, MSG_DONTWAIT) == (ssize_t)i * 100);
+        (void)send(kick, bytes, 1, MSG_OOB | MSG_DONTWAIT);
+        (void)send_with_fd(kick, 1);
+    }
+    while (vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, 0) == 1)
+        wakes++;
+    assert_in_range(wakes, 1, 20 * (2000 / 256 + 3));
+    assert_int_equal(test_count_fds(), fds);
+    assert_false(readable(fd));
+    (void)send(kick, bytes, 1, MSG_OOB | MSG_DONTWAIT); /* alone, it must not stay */
+    assert_in_range(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, 0), 0, 1);
     assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, 0), 0);
+    (void)send_with_fd(kick, 1);
+    assert_int_equal(vop_doorbells_process(&end[1], fd), 0);
+    assert_false(readable(fd));
+    vop_doorbells_kick(&end[0], 0, VOP_BELL_MESSAGES); /* and it still rings */
+    assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, VOP_NEVER), 1);
+    assert_int_equal(test_count_fds(), fds);
     close(fd);
     close_pair();
 }
@@ -233,7 +291,7 @@ static void test_death(void **state)
     }
 }
 
-/* Each alone is a death: the socket with all doorbells held open, and a doorbell without its writer. */
+/* Each alone is a death: the socket with all doorbells held open, and a doorbell that cannot ring any more. */
 static void test_half_dead(void **state)
 {
     int fd;
@@ -249,15 +307,22 @@ static void test_half_dead(void **state)
     close(fd);
     close_pair();
 
-    open_pair(1, 1);
-    fd = open_epoll(&end[1]);
-    close(end[0].bell[0][VOP_BELL_SLOTS].kick);
-    end[0].bell[0][VOP_BELL_SLOTS].kick = -1;
-    assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, 0), 0);
-    assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_SLOTS, VOP_NEVER), -ECONNRESET);
-    assert_int_equal(vop_doorbells_process(&end[1], fd), -ECONNRESET);
-    close(fd);
-    close_pair();
+    for (unsigned how = 0; how < 3; how++) {
+        open_pair(1, 1);
+        fd = open_epoll(&end[1]);
+        if (how == 0)
+            close(end[0].bell[0][VOP_BELL_SLOTS].kick);
+        else
+            shutdown(end[0].bell[0][VOP_BELL_SLOTS].kick, how == 1 ? SHUT_WR : SHUT_RDWR);
+        if (how == 0)
+            end[0].bell[0][VOP_BELL_SLOTS].kick = -1;
+        assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, 0), 0);
+        assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_SLOTS, VOP_NEVER), -ECONNRESET);
+        assert_int_equal(vop_doorbells_process(&end[1], fd), -ECONNRESET);
+        assert_int_equal(vop_doorbells_alive(&end[1]), 0);
+        close(fd);
+        close_pair();
+    }
 }
 
 /* After UP nothing is read from the socket; what a peer sends there all the same must not keep anybody awake. */
@@ -329,41 +394,77 @@ static void test_interrupted(void **state)
     close_pair();
 }
 
-/* What a peer may pass instead of the read end of a pipe. Nothing is taken then. */
+static int named_socket(bool far_end)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    socklen_t size = sizeof(a.sun_family); /* the kernel chooses an abstract name */
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int near = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), far;
+
+    check(bind(listener, (struct sockaddr *)&a, size) == 0 && listen(listener, 1) == 0);
+    size = sizeof(a);
+    check(getsockname(listener, (struct sockaddr *)&a, &size) == 0);
+    check(connect(near, (struct sockaddr *)&a, size) == 0);
+    far = accept(listener, NULL, NULL);
+    close(listener);
+    close(far_end ? near : far);
+    return far_end ? far : near;
+}
+
+static int one_of_a_pair(int domain, int type)
+{
+    int ends[2];
+
+    check(socketpair(domain, type | SOCK_CLOEXEC, 0, ends) == 0);
+    close(ends[1]);
+    return ends[0];
+}
+
+static int by_path(int fd)
+{
+    char path[40];
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return open(path, O_PATH | O_CLOEXEC);
+}
+
+/* What a peer may pass instead of the kicking end of a doorbell. Nothing is taken then. */
 static void test_wrong_types(void **state)
 {
     struct vop_doorbells d;
-    int sockets[2], pipe_ends[2], given[2], wrong[7];
-    char path[64];
+    int sockets[2], pipe_ends[2], good[2], given[2], wrong[12];
 
     (void)state;
     check(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets) == 0 && pipe2(pipe_ends, O_CLOEXEC) == 0);
+    check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, good) == 0);
     assert_int_equal(vop_doorbells_open(&d, sockets[0], 1), 0);
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", pipe_ends[0]);
     wrong[0] = eventfd(0, EFD_CLOEXEC);
     wrong[1] = open("/dev/null", O_RDWR | O_CLOEXEC);
     wrong[2] = sockets[1];
-    wrong[3] = pipe_ends[1];
-    wrong[4] = open(path, O_PATH | O_CLOEXEC);
-    wrong[5] = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-    wrong[6] = 1000; /* not open */
+    wrong[3] = pipe_ends[0];
+    wrong[4] = pipe_ends[1];
+    wrong[5] = by_path(good[0]);
+    wrong[6] = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    wrong[7] = one_of_a_pair(AF_UNIX, SOCK_DGRAM);
+    wrong[8] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); /* not connected */
+    wrong[9] = named_socket(false);
+    wrong[10] = named_socket(true);
+    wrong[11] = 1000; /* not open */
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         unsigned fds = test_count_fds();
 
         for (unsigned place = 0; place < 2; place++) {
             given[place] = wrong[i];
-            given[1 - place] = pipe_ends[0];
+            given[1 - place] = good[0];
             assert_int_equal(vop_doorbells_take(&d, given, 1), -EPROTO);
-            assert_int_equal(d.bell[0][0].wait, -1);
-            assert_int_equal(d.bell[0][1].wait, -1);
+            assert_int_equal(d.bell[0][0].kick, -1);
+            assert_int_equal(d.bell[0][1].kick, -1);
         }
         assert_int_equal(test_count_fds(), fds);
     }
-    given[0] = given[1] = pipe_ends[0];
-    given[1] = dup(pipe_ends[0]);
-    assert_int_equal(vop_doorbells_take(&d, given, 1), 0);
+    assert_int_equal(vop_doorbells_take(&d, good, 1), 0);
     vop_doorbells_close(&d);
-    for (size_t i = 0; i < 6; i++)
+    for (size_t i = 0; i < 11; i++)
         close(wrong[i]);
 }
 
@@ -401,7 +502,7 @@ static void test_out_of_descriptors(void **state)
         test_limit_fds(more);
         got = vop_doorbells_open(&end[0], sockets[0], 1);
         test_limit_fds(-1);
-        assert_int_equal(got, more < 5 ? -EMFILE : 0); /* /dev/null and two pipes */
+        assert_int_equal(got, more < 4 ? -EMFILE : 0); /* two pairs */
         if (got < 0)
             assert_int_equal(test_count_fds(), fds + 2);
     }
@@ -419,6 +520,7 @@ int main(void)
         cmocka_unit_test(test_epoll),
         cmocka_unit_test(test_kick_never_blocks),
         cmocka_unit_test(test_drain_never_blocks),
+        cmocka_unit_test(test_odd_tokens),
         cmocka_unit_test(test_death),
         cmocka_unit_test(test_half_dead),
         cmocka_unit_test(test_noise_on_the_socket),

@@ -203,7 +203,7 @@ static void test_queue_pairs(void **state)
         open_pair(side, offers[i][0], offers[i][1]);
         assert_int_equal(side[0]->queue_pairs, pairs);
         assert_int_equal(side[1]->queue_pairs, pairs);
-        assert_int_equal(test_count_fds(), fds + 2 * (2 + 2 + 6 * pairs));
+        assert_int_equal(test_count_fds(), fds + 2 * (1 + 2 + 4 * pairs));
         for (unsigned queue = 0; queue < pairs; queue++) {
             side[0]->ops->kick(side[0], queue, VOP_BELL_SLOTS);
             assert_int_equal(side[1]->ops->wait(side[1], queue, VOP_BELL_SLOTS, 0), 1);
@@ -337,14 +337,14 @@ static void test_take_refuses(void **state)
         struct vop_shm_message m;
         char more;
     } longer = {.m = good};
-    int pipe_ends[2], fds[8], wrong[8];
+    int ends[2], fds[8], wrong[8];
 
     (void)state;
-    check(pipe2(pipe_ends, O_CLOEXEC) == 0);
+    check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     fds[0] = memory(HALF, MFD_ALLOW_SEALING, all);
     fds[1] = memory(HALF, MFD_ALLOW_SEALING, all);
     for (unsigned i = 2; i < 8; i++)
-        fds[i] = pipe_ends[0];
+        fds[i] = ends[0];
     take_returns(0, &good, sizeof(good), fds, 4);
 
 #define REFUSED(change) (m = good, (change), take_returns(-EPROTO, &m, sizeof(m), fds, 4))
@@ -387,16 +387,16 @@ static void test_take_refuses(void **state)
     }
     for (unsigned place = 0; place < 4; place++) { /* a doorbell for memory, memory for a doorbell */
         memcpy(wrong, fds, sizeof(fds));
-        wrong[place] = place < 2 ? pipe_ends[0] : fds[0];
+        wrong[place] = place < 2 ? ends[0] : fds[0];
         take_returns(-EPROTO, &good, sizeof(good), wrong, 4);
     }
     memcpy(wrong, fds, sizeof(fds));
-    wrong[3] = pipe_ends[1];
+    wrong[3] = STDERR_FILENO;
     take_returns(-EPROTO, &good, sizeof(good), wrong, 4);
     close(fds[0]);
     close(fds[1]);
-    close(pipe_ends[0]);
-    close(pipe_ends[1]);
+    close(ends[0]);
+    close(ends[1]);
 }
 
 /* More descriptors than any message has, up to what the kernel lets through (253). */
@@ -417,12 +417,12 @@ static void test_too_many_descriptors(void **state)
 static void accepted_returns(int expected, const struct vop_shm_message *m, unsigned fds)
 {
     struct vop_wire *wire;
-    int pipe_ends[2], given[8], fd;
+    int ends[2], given[8], fd;
     unsigned before = test_count_fds();
 
-    check(pipe2(pipe_ends, O_CLOEXEC) == 0);
+    check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     for (unsigned i = 0; i < 8; i++)
-        given[i] = pipe_ends[0];
+        given[i] = ends[0];
     check(vop_shm_connect(path, HALF, 1, VOP_NEVER, &wire) == 0);
     fd = take_socket();
     if (m)
@@ -433,8 +433,8 @@ static void accepted_returns(int expected, const struct vop_shm_message *m, unsi
     wire->ops->close(wire);
     if (m)
         close(fd);
-    close(pipe_ends[0]);
-    close(pipe_ends[1]);
+    close(ends[0]);
+    close(ends[1]);
     assert_int_equal(test_count_fds(), before);
 }
 
