@@ -145,8 +145,10 @@ static int wait(const struct direction *d, int timeout_ms)
     while (ret = try(d), ret == -EAGAIN) {
         int64_t left = vop_time_left(deadline);
 
-        if (left == 0)
+        if (left == 0) {
+            learn(d->spin, VOP_NEVER); /* nothing came: no spin would have been long enough */
             return -EAGAIN;
+        }
         ret = arm(d);
         if (ret < 0)
             return ret;

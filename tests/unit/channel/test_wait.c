@@ -221,6 +221,10 @@ static void test_spinning_is_learned(void **state)
         expect(l.side[1], 10, i);
     pthread_join(other, NULL);
     assert_int_equal(mine->now_ns, 0); /* each wait was longer than any spin */
+    mine->now_ns = mine->max_ns;
+    for (unsigned i = 0; i < 8; i++)
+        assert_int_equal(vop_channel_recv(l.side[1], &stats, sizeof(stats), 1), -EAGAIN);
+    assert_int_equal(mine->now_ns, 0); /* and so were these, in which nothing came at all */
     mine->max_ns = INT64_C(10000000000);
     other = start(send_slowly);
     for (unsigned i = 0; i < 8; i++)
