@@ -15,6 +15,7 @@
 #include <libgen.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -240,6 +241,31 @@ static int remove_stale(const char *path, const struct sockaddr_un *address)
     return vop__error(EADDRINUSE, "%s: another server listens there; stop it or use another path", path);
 }
 
+/*
+ * Gives the fresh socket the bits that the umask took. Whoever may write to the directory can put something else in its
+ * place meanwhile, a symbolic link for one: so it is opened without following any, looked at, and changed through that
+ * descriptor.
+ */
+static int undo_umask(const char *path, mode_t mode)
+{
+    char by_fd[32];
+    struct stat st;
+    int ret = -1;
+    int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0)
+        return -1;
+    (void)snprintf(by_fd, sizeof(by_fd), "/proc/self/fd/%d", fd);
+    if (fstat(fd, &st) < 0 || !S_ISSOCK(st.st_mode))
+        errno = EBUSY;
+    else if ((st.st_mode & 0777) == mode)
+        ret = 0;
+    else
+        ret = chmod(by_fd, mode);
+    close(fd);
+    return ret;
+}
+
 int vop_shm_listen(const char *path, mode_t mode, int *ret_socket)
 {
     struct sockaddr_un address;
@@ -260,7 +286,7 @@ int vop_shm_listen(const char *path, mode_t mode, int *ret_socket)
         ret = path_error(errno, path, "create a socket");
         goto out;
     }
-    if (chmod(path, mode & 0777) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
+    if (undo_umask(path, mode & 0777) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
         ret = path_error(errno, path, "set up the socket");
         unlink(path);
     }

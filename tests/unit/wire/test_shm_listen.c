@@ -2,7 +2,7 @@
 /*
  * test_shm_listen.c - the socket of the shm wire as a name: who may have it, who may connect.
  *
- * Room: tests. What needs another user is done in a child.
+ * Room: tests. What needs another user is done in a child. bind is wrapped, so that somebody can act right behind it.
  */
 #include "unit/core/util_test.h"
 
@@ -14,11 +14,22 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
 static char directory[64];
 static char path[128];
+static void (*after_bind)(void);
+
+int bind(int fd, const struct sockaddr *address, socklen_t size)
+{
+    int ret = (int)syscall(SYS_bind, fd, address, size);
+
+    if (after_bind)
+        after_bind();
+    return ret;
+}
 
 static int setup(void **state)
 {
@@ -73,6 +84,43 @@ static void test_mode(void **state)
             close(listener);
             assert_int_equal(unlink(path), 0);
         }
+    }
+}
+
+static char victim[128];
+
+static void swap_for_link(void)
+{
+    check(unlink(path) == 0 && symlink(victim, path) == 0);
+}
+
+static void swap_for_file(void)
+{
+    check(unlink(path) == 0 && rename(victim, path) == 0);
+}
+
+/* Somebody with the same directory puts something else in place of the fresh socket: its mode stays as it is. */
+static void test_mode_of_another_file(void **state)
+{
+    int listener;
+
+    (void)state;
+    snprintf(victim, sizeof(victim), "%s/victim", directory);
+    for (unsigned i = 0; i < 2; i++) {
+        struct stat st;
+        mode_t before = umask(077);
+        int fd = open(victim, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+
+        check(fd >= 0);
+        after_bind = i ? swap_for_file : swap_for_link;
+        assert_true(vop_shm_listen(path, 0666, &listener) < 0);
+        after_bind = NULL;
+        umask(before);
+        check(fstat(fd, &st) == 0);
+        assert_int_equal(st.st_mode & 07777, 0600);
+        close(fd);
+        unlink(victim);
+        unlink(path);
     }
 }
 
@@ -341,6 +389,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mode),
+        cmocka_unit_test(test_mode_of_another_file),
         cmocka_unit_test(test_stale_is_replaced),
         cmocka_unit_test(test_live_is_refused),
         cmocka_unit_test(test_other_types_of_socket),
