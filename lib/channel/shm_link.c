@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 #define EVENTS_AT_ONCE 64
-#define HALF_MAX ((size_t)VOP_QUEUE_PAIRS_MAX * 16 * 1024 * 1024 + (size_t)VOP_POOL_SIZE_MAX)
+#define PATIENCE_NS (100 * VOP_NS_PER_MS) /* with a peer that says nothing while others knock */
 
 struct pending {
     struct pending *next;
@@ -212,7 +212,8 @@ static int begin_channel(const struct shm_listener *l, struct pending *p)
     struct vop_geometry offer = vop__options_geometry(&l->options);
     struct vop_channel *c;
     struct vop_wire *wire;
-    int ret = vop_shm_take(p->socket, HALF_MAX, offer.queue_pairs, &wire);
+    unsigned pairs;
+    int ret = vop_shm_take(p->socket, (size_t)vop_geometry_half_size(&offer), offer.queue_pairs, &pairs, &wire);
 
     if (ret < 0)
         return ret;
@@ -230,6 +231,9 @@ static int begin_channel(const struct shm_listener *l, struct pending *p)
         return ret;
     if (c->session.mine.state != VOP_STATE_READY)
         return vop__error(EPROTO, "the peer offered memory without announcing itself in it");
+    if (c->session.peer.geometry.queue_pairs != pairs)
+        return vop__error(EPROTO, "the peer's message offers %u queue pairs, its announce block %u", pairs,
+                          c->session.peer.geometry.queue_pairs);
     return vop_shm_answer(wire);
 }
 
@@ -358,6 +362,9 @@ static int handshake(struct vop_wire *wire, struct vop_channel *c, const char *p
         return ret;
     if (ret == 0)
         return vop__error(EPROTO, "the server accepted, but its announce block does not say so");
+    if (c->session.geometry.queue_pairs != wire->queue_pairs)
+        return vop__error(EPROTO, "the server's answer says %u queue pairs, its announce block leads to %u",
+                          wire->queue_pairs, c->session.geometry.queue_pairs);
     return vop_shm_confirm(wire);
 }
 

@@ -71,8 +71,8 @@ static void shm_close(struct vop_wire *wire)
         w->mirrors--;
         vop_unmap(w->mirror[w->mirrors].base, w->mirror[w->mirrors].size);
     }
-    vop_unmap(wire->local.base, wire->local.size);
-    vop_unmap(wire->remote.base, wire->remote.size);
+    vop_unmap(wire->local.base, w->mapped);
+    vop_unmap(wire->remote.base, w->mapped);
     for (unsigned h = 0; h < 2; h++) {
         if (w->half_fd[h] >= 0)
             close(w->half_fd[h]);
@@ -172,42 +172,60 @@ int vop_shm_wire_make_memory(struct vop_shm_wire *w, size_t half_size)
         if (ret < 0)
             return ret;
     }
-    return vop_shm_wire_map(w, half_size);
+    return vop_shm_wire_map(w, half_size, half_size);
 }
 
-int vop_shm_wire_map(struct vop_shm_wire *w, size_t half_size)
+int vop_shm_wire_map(struct vop_shm_wire *w, size_t half_size, size_t need)
 {
     struct vop_window *window[2] = {&w->wire.local, &w->wire.remote};
 
+    w->mapped = need < half_size ? need : half_size;
     for (unsigned remote = 0; remote < 2; remote++) {
         unsigned half = remote ? 1 - w->wire.side : w->wire.side;
         void *base;
-        int ret = vop_map(w->half_fd[half], 0, half_size, remote, &base);
+        int ret = vop_map(w->half_fd[half], 0, w->mapped, remote, &base);
 
         if (ret < 0)
-            return vop__error(-ret, "cannot map %zu bytes of shared memory: %s", half_size, strerror(-ret));
+            return vop__error(-ret, "cannot map %zu bytes of shared memory: %s", w->mapped, strerror(-ret));
         *window[remote] = (struct vop_window){.base = base, .size = half_size, .flags = VOP_WINDOW_DIRECT_IO};
     }
     return 0;
 }
 
-int vop_shm_check_half(int fd, uint64_t half_size)
+static int check_half(int fd, uint64_t half_size, struct stat *ret_stat)
 {
+    /* Seals first: on a file that the peer serves itself (FUSE) the other questions may take for ever. */
+    int seals = fcntl(fd, F_GET_SEALS);
     struct statfs fs;
     struct stat st;
-    int seals;
 
-    if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
-        return vop__error(EPROTO, "cannot examine the peer's memory: %s", strerror(errno));
-    if (!S_ISREG(st.st_mode) || (unsigned long)fs.f_type != TMPFS_MAGIC)
+    if (seals < 0 || fstatfs(fd, &fs) < 0 || (unsigned long)fs.f_type != TMPFS_MAGIC || fstat(fd, &st) < 0)
         return vop__error(EPROTO, "memory from the peer is not a memfd of ordinary pages");
+    if ((seals & SEALS) != SEALS)
+        return vop__error(EPROTO, "memory from the peer is not sealed against resizing");
     if ((uint64_t)st.st_size != half_size)
         return vop__error(EPROTO, "memory from the peer has %lld bytes, not the %llu it says", (long long)st.st_size,
                           (unsigned long long)half_size);
-    seals = fcntl(fd, F_GET_SEALS);
-    if (seals < 0 || (seals & SEALS) != SEALS)
-        return vop__error(EPROTO, "memory from the peer is not sealed against resizing");
+    /* Pages are charged to who touches them first: the peer must have done that. */
+    if ((uint64_t)st.st_blocks * 512 < half_size)
+        return vop__error(EPROTO, "memory from the peer has holes: it must allocate all of it");
     if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR)
         return vop__error(EPROTO, "memory from the peer is not open for reading and writing");
+    *ret_stat = st;
+    return 0;
+}
+
+int vop_shm_check_halves(const int fds[2], uint64_t half_size)
+{
+    struct stat st[2];
+
+    for (unsigned h = 0; h < 2; h++) {
+        int ret = check_half(fds[h], half_size, &st[h]);
+
+        if (ret < 0)
+            return ret;
+    }
+    if (st[0].st_dev == st[1].st_dev && st[0].st_ino == st[1].st_ino)
+        return vop__error(EPROTO, "both halves from the peer are the same memory");
     return 0;
 }

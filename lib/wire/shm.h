@@ -19,6 +19,8 @@
 
 #include "wire/wire.h"
 
+#define VOP_SHM_HALF_MAX ((size_t)1 << 31)
+
 /**
  * Makes a listening socket at `path` with file mode `mode`; replaces a socket that no process listens on any more.
  * 0 or -errno with a text (-EADDRINUSE, -ENAMETOOLONG, what bind(2) says).
@@ -37,9 +39,10 @@ int vop_shm_offer(struct vop_wire *wire);
 
 /**
  * Receives CONNECT from an accepted socket, checks every fd, maps: -EAGAIN it has not come yet. Takes the socket on
- * success only. `half_max` bounds what is mapped.
+ * success only. Of each half the first `need` bytes are mapped, or all if it is smaller; the windows have the size of
+ * the halves, so `need` must be what the largest geometry of the own offer needs. *ret_pairs is what the peer offers.
  */
-int vop_shm_take(int socket, size_t half_max, unsigned queue_pairs, struct vop_wire **ret_wire);
+int vop_shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_pairs, struct vop_wire **ret_wire);
 
 /** Sends ACCEPT. */
 int vop_shm_answer(struct vop_wire *wire);

@@ -281,7 +281,7 @@ int vop_shm_listen(const char *path, mode_t mode, int *ret_socket)
     ret = remove_stale(path, &address);
     if (ret < 0)
         goto out;
-    /* The mode of the socket before bind is what the file is born with: never wider than asked for. */
+    /* The mode of the socket before bind is what the file is born with, less the umask: never wider than asked for. */
     if (fchmod(fd, mode & 0777) < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
         ret = path_error(errno, path, "create a socket");
         goto out;
@@ -437,6 +437,7 @@ int vop_shm_accepted(struct vop_wire *wire, const char *path, int64_t deadline)
         return ret;
     }
     wire->queue_pairs = pairs;
+    vop_socket_refuse_fds(w->bells.socket); /* nothing that follows brings any */
     return 0;
 }
 
@@ -449,29 +450,23 @@ int vop_shm_confirm(struct vop_wire *wire)
 
 /* ---- Accepting ---- */
 
-static int check_offer(const struct vop_shm_message *m, const int *fds, unsigned count, size_t half_max)
+static int check_offer(const struct vop_shm_message *m, const int *fds, unsigned count)
 {
     uint64_t half_size = vop_from_le64(m->half_size);
     unsigned pairs = vop_from_le16(m->queue_pairs);
-    int ret;
 
     if (vop_from_le16(m->type) != VOP_SHM_CONNECT)
         return vop__error(EPROTO, "the peer began with message %u instead of CONNECT", vop_from_le16(m->type));
     if (pairs < 1 || pairs > VOP_QUEUE_PAIRS_MAX || count != 2 + VOP_BELLS * pairs)
         return vop__error(EPROTO, "%u file descriptors for %u queue pairs: must be %u", count, pairs,
                           2 + VOP_BELLS * pairs);
-    if (half_size < VOP_AREA_OFFSET || half_size % VOP_POOL_ALIGN || half_size > half_max)
+    if (half_size < VOP_AREA_OFFSET || half_size % VOP_POOL_ALIGN || half_size > VOP_SHM_HALF_MAX)
         return vop__error(EPROTO, "half of %llu bytes: must be a multiple of %u, at most %zu",
-                          (unsigned long long)half_size, VOP_POOL_ALIGN, half_max);
-    for (unsigned h = 0; h < 2; h++) {
-        ret = vop_shm_check_half(fds[h], half_size);
-        if (ret < 0)
-            return ret;
-    }
-    return 0;
+                          (unsigned long long)half_size, VOP_POOL_ALIGN, VOP_SHM_HALF_MAX);
+    return vop_shm_check_halves(fds, half_size);
 }
 
-int vop_shm_take(int socket, size_t half_max, unsigned queue_pairs, struct vop_wire **ret_wire)
+int vop_shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_pairs, struct vop_wire **ret_wire)
 {
     struct vop_shm_message m;
     struct vop_shm_wire *w;
@@ -481,7 +476,7 @@ int vop_shm_take(int socket, size_t half_max, unsigned queue_pairs, struct vop_w
 
     if (ret < 0)
         return ret;
-    ret = check_offer(&m, fds, count, half_max);
+    ret = check_offer(&m, fds, count);
     if (ret < 0)
         goto err_fds;
     offered = vop_from_le16(m.queue_pairs);
@@ -497,12 +492,14 @@ int vop_shm_take(int socket, size_t half_max, unsigned queue_pairs, struct vop_w
     w->half_fd[0] = fds[0];
     w->half_fd[1] = fds[1];
     close_fds(fds + 2 + VOP_BELLS * queue_pairs, count - 2 - VOP_BELLS * queue_pairs);
-    ret = vop_shm_wire_map(w, (size_t)vop_from_le64(m.half_size));
+    ret = vop_shm_wire_map(w, (size_t)vop_from_le64(m.half_size), need);
     if (ret < 0) {
         w->bells.socket = -1; /* taken on success only */
         w->wire.ops->close(&w->wire);
         return ret;
     }
+    vop_socket_refuse_fds(socket); /* nothing that follows brings any */
+    *ret_pairs = offered;
     *ret_wire = &w->wire;
     return 0;
 

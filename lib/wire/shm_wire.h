@@ -21,6 +21,7 @@ struct vop_shm_wire {
     struct vop_wire wire;
     struct vop_doorbells bells;
     int half_fd[2]; /* memory of half 0 and half 1 */
+    size_t mapped;  /* bytes of each that are mapped, from its beginning */
     unsigned mirrors;
     struct vop_shm_mirror mirror[VOP_SHM_MIRRORS_MAX];
 };
@@ -36,10 +37,10 @@ int vop_shm_wire_open(int socket, unsigned side, unsigned queue_pairs, struct vo
 /** Makes, allocates, seals and maps both halves. */
 int vop_shm_wire_make_memory(struct vop_shm_wire *w, size_t half_size);
 
-/** Maps both halves from half_fd: the own one read-only. */
-int vop_shm_wire_map(struct vop_shm_wire *w, size_t half_size);
+/** Maps the first `need` bytes of both halves from half_fd, or all of smaller ones: the own one read-only. */
+int vop_shm_wire_map(struct vop_shm_wire *w, size_t half_size, size_t need);
 
-/** Checks a half that came from the peer: type, size, seals. 0 or -EPROTO with a text. */
-int vop_shm_check_half(int fd, uint64_t half_size);
+/** Checks the halves that came from the peer: type, seals, size. 0 or -EPROTO with a text. */
+int vop_shm_check_halves(const int fds[2], uint64_t half_size);
 
 #endif

@@ -39,6 +39,8 @@ static int teardown(void **state)
     return rmdir(directory);
 }
 
+static unsigned offered; /* queue pairs, as the last CONNECT said */
+
 static int take_socket(void)
 {
     int fd;
@@ -53,9 +55,10 @@ static void open_pair(struct vop_wire *side[2], unsigned connector_pairs, unsign
 
     check(vop_shm_connect(path, HALF, connector_pairs, VOP_NEVER, &side[1]) == 0);
     fd = take_socket();
-    check(vop_shm_take(fd, 1 << 30, acceptor_pairs, &side[0]) == -EAGAIN);
+    check(vop_shm_take(fd, HALF, acceptor_pairs, &offered, &side[0]) == -EAGAIN);
     check(vop_shm_offer(side[1]) == 0);
-    check(vop_shm_take(fd, 1 << 30, acceptor_pairs, &side[0]) == 0);
+    check(vop_shm_take(fd, HALF, acceptor_pairs, &offered, &side[0]) == 0);
+    check(offered == connector_pairs);
     check(vop_shm_confirmed(side[0]) == -EAGAIN);
     check(vop_shm_answer(side[0]) == 0);
     check(vop_shm_accepted(side[1], path, VOP_NEVER) == 0);
@@ -184,10 +187,39 @@ static void test_memory_is_sealed(void **state)
             assert_int_equal(fstat(fd, &st), 0);
             assert_int_equal(st.st_size, HALF);
             assert_true(st.st_blocks * 512 >= HALF);
-            assert_int_equal(vop_shm_check_half(fd, HALF), 0);
         }
+        assert_int_equal(vop_shm_check_halves(vop_shm_of(side[i])->half_fd, HALF), 0);
     }
     close_pair(side);
+}
+
+static bool is_mapped(const uint8_t *at)
+{
+    return msync((void *)(uintptr_t)at, 4096, MS_ASYNC) == 0; /* NOLINT(performance-no-int-to-ptr) */
+}
+
+/* Halves larger than the acceptor can need: it maps what it needs, and says the size that they have. */
+static void test_maps_what_is_needed(void **state)
+{
+    struct vop_wire *side[2];
+    int fd;
+
+    (void)state;
+    check(vop_shm_connect(path, 4 * HALF, 1, VOP_NEVER, &side[1]) == 0);
+    fd = take_socket();
+    check(vop_shm_offer(side[1]) == 0);
+    assert_int_equal(vop_shm_take(fd, HALF, 1, &offered, &side[0]), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        const struct vop_window *w = i ? &side[0]->remote : &side[0]->local;
+
+        assert_int_equal(w->size, 4 * HALF);
+        assert_true(is_mapped(w->base));
+        assert_true(is_mapped(w->base + HALF - 4096));
+        assert_int_equal(vop_shm_of(side[0])->mapped, HALF);
+    }
+    assert_true(is_mapped(side[1]->local.base + 4 * HALF - 4096));
+    close_pair(side);
+    assert_int_equal(test_count_maps("memfd:vop-half"), 0);
 }
 
 static void test_queue_pairs(void **state)
@@ -223,17 +255,31 @@ static int memory(size_t size, unsigned flags, int seals)
 
     if (fd < 0)
         return fd;
-    check(ftruncate(fd, (off_t)size) == 0);
+    check(flags & MFD_HUGETLB ? ftruncate(fd, (off_t)size) == 0 : posix_fallocate(fd, 0, (off_t)size) == 0);
     check(seals == 0 || fcntl(fd, F_ADD_SEALS, seals) == 0);
     return fd;
 }
 
+/* In either place, beside a good half of that size. */
 static void refuse_half(int fd, uint64_t size)
 {
-    assert_int_equal(vop_shm_check_half(fd, size), -EPROTO);
+    int good = memory(size, MFD_ALLOW_SEALING, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+
+    assert_int_equal(vop_shm_check_halves((int[2]){fd, good}, size), -EPROTO);
+    assert_int_equal(vop_shm_check_halves((int[2]){good, fd}, size), -EPROTO);
     assert_true(strlen(vop_error_text()) > 10);
+    close(good);
     if (fd >= 0)
         close(fd);
+}
+
+static int sparse(size_t size)
+{
+    int fd = memory(size, MFD_ALLOW_SEALING, 0);
+
+    check(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096, 4096) == 0);
+    check(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0);
+    return fd;
 }
 
 static int reopened_read_only(int fd)
@@ -248,16 +294,18 @@ static int reopened_read_only(int fd)
     return again;
 }
 
-static void test_check_half(void **state)
+static void test_check_halves(void **state)
 {
     const int all = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
     const unsigned sealing = MFD_ALLOW_SEALING;
-    int sockets[2], pipe_ends[2], good = memory(HALF, sealing, all), huge;
+    int sockets[2], pipe_ends[2], good[2] = {memory(HALF, sealing, all), memory(HALF, sealing, all)}, huge;
 
     (void)state;
-    assert_int_equal(vop_shm_check_half(good, HALF), 0);
-    assert_int_equal(vop_shm_check_half(good, HALF + 4096), -EPROTO);
-    assert_int_equal(vop_shm_check_half(good, HALF - 4096), -EPROTO);
+    assert_int_equal(vop_shm_check_halves(good, HALF), 0);
+    assert_int_equal(vop_shm_check_halves(good, HALF + 4096), -EPROTO);
+    assert_int_equal(vop_shm_check_halves(good, HALF - 4096), -EPROTO);
+    refuse_half(dup(good[0]), HALF + 4096);
+    refuse_half(sparse(HALF), HALF);
     refuse_half(memory(HALF, 0, 0), HALF);
     refuse_half(memory(HALF, sealing, 0), HALF);
     refuse_half(memory(HALF, sealing, F_SEAL_GROW | F_SEAL_SEAL), HALF);
@@ -267,13 +315,18 @@ static void test_check_half(void **state)
     huge = memory(2 << 20, sealing | MFD_HUGETLB, all);
     refuse_half(huge, 2 << 20); /* not there on every kernel: then it is refused as no file at all */
     refuse_half(open("/proc/self/exe", O_RDONLY | O_CLOEXEC), HALF);
-    refuse_half(open("/dev/zero", O_RDWR | O_CLOEXEC), 0);
+    refuse_half(open("/dev/zero", O_RDWR | O_CLOEXEC), HALF);
     check(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0 && pipe2(pipe_ends, O_CLOEXEC) == 0);
-    refuse_half(sockets[0], 0);
-    refuse_half(pipe_ends[0], 0);
+    refuse_half(sockets[0], HALF);
+    refuse_half(pipe_ends[0], HALF);
     close(sockets[1]);
     close(pipe_ends[1]);
-    close(good);
+    close(good[1]);
+    good[1] = dup(good[0]);
+    assert_int_equal(vop_shm_check_halves(good, HALF), -EPROTO);
+    assert_non_null(strstr(vop_error_text(), "the same memory"));
+    close(good[0]);
+    close(good[1]);
 }
 
 static struct vop_shm_message offer_of(unsigned pairs, unsigned fds)
@@ -319,7 +372,7 @@ static void take_returns(int expected, const void *data, size_t size, const int 
     check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == 0);
     before = test_count_fds();
     send_raw(sockets[1], data, size, fds, count);
-    assert_int_equal(vop_shm_take(sockets[0], 1 << 20, 1, &wire), expected);
+    assert_int_equal(vop_shm_take(sockets[0], 1 << 20, 1, &offered, &wire), expected);
     if (expected == 0)
         wire->ops->close(wire);
     else
@@ -497,11 +550,11 @@ static void test_refuse_reaches_the_peer(void **state)
     (void)state;
     check(vop_shm_connect(path, HALF, 1, VOP_NEVER, &wire) == 0);
     fd = take_socket();
-    check(vop_shm_check_half(-1, 0) < 0); /* any text */
+    check(vop_shm_check_halves((int[2]){-1, -1}, 0) < 0); /* any text */
     vop_shm_refuse(fd, ENOSPC);
     close(fd);
     assert_int_equal(vop_shm_accepted(wire, path, vop_deadline(1000)), -ENOSPC);
-    assert_non_null(strstr(vop_error_text(), "cannot examine"));
+    assert_non_null(strstr(vop_error_text(), "is not a memfd"));
     wire->ops->close(wire);
 }
 
@@ -512,8 +565,9 @@ int main(void)
         cmocka_unit_test(test_own_half_is_read_only),
         cmocka_unit_test(test_mirror),
         cmocka_unit_test(test_memory_is_sealed),
+        cmocka_unit_test(test_maps_what_is_needed),
         cmocka_unit_test(test_queue_pairs),
-        cmocka_unit_test(test_check_half),
+        cmocka_unit_test(test_check_halves),
         cmocka_unit_test(test_take_refuses),
         cmocka_unit_test(test_too_many_descriptors),
         cmocka_unit_test(test_answers),
