@@ -6,8 +6,9 @@
  *
  * The listener is one epoll instance over the listening socket, the sockets of peers that are in the handshake
  * ("pending"), and a timer for the first of their deadlines. A pending peer that breaks the protocol or takes too long
- * is told and dropped. While as many are pending as the options allow, the listening socket is not watched, so that
- * nothing spins.
+ * is told and dropped. While as many are pending as the options allow, whoever knocks takes the place of the peer that
+ * has been silent longest, if it has been so for PATIENCE; until there is one, the listening socket is not watched, so
+ * that nothing spins.
  *
  *   state of a pending peer    on a message from it
  *   no channel                 CONNECT: check, map, announce, answer -> has a channel
@@ -35,7 +36,7 @@ struct pending {
     struct pending *next;
     int socket;                  /* owned until there is a channel, then by its wire */
     struct vop_channel *channel; /* NULL until CONNECT was accepted */
-    int64_t deadline;
+    int64_t since;
 };
 
 struct shm_listener {
@@ -46,7 +47,7 @@ struct shm_listener {
     int epoll_fd;
     bool watching; /* the listening socket is in the epoll instance */
     unsigned count;
-    struct pending *pending; /* oldest last */
+    struct pending *pending; /* oldest first */
     char *path;
     dev_t device; /* of the socket's file, so that only the own one is removed */
     ino_t inode;
@@ -163,12 +164,39 @@ static int shm_listener_fd(const struct vop_listener *listener)
 
 /* ---- Accepting ---- */
 
-/* Watches the listening socket while there is room for another peer; sets the timer to the first deadline. */
+static int64_t deadline_of(const struct shm_listener *l, const struct pending *p)
+{
+    return p->since + l->options.handshake_ms * VOP_NS_PER_MS;
+}
+
+static bool is_silent(const struct pending *p)
+{
+    struct pollfd fd = {.fd = p->socket, .events = POLLIN};
+
+    return !p->channel && poll(&fd, 1, 0) == 0;
+}
+
+/* The peer that has been silent longest, NULL if all have spoken. */
+static struct pending **find_silent(struct shm_listener *l)
+{
+    struct pending **at = &l->pending;
+
+    while (*at && !is_silent(*at))
+        at = &(*at)->next;
+    return *at ? at : NULL;
+}
+
+/*
+ * Watches the listening socket while there is room for another peer, or one to be put out for it. Sets the timer to the
+ * first deadline, or to when patience with somebody ends.
+ */
 static void tend(struct shm_listener *l)
 {
-    bool want = l->count < l->options.pending_max;
+    bool room = l->count < l->options.pending_max;
+    struct pending **silent = room ? NULL : find_silent(l);
+    int64_t patience = silent ? (*silent)->since + PATIENCE_NS : VOP_NEVER;
+    bool want = room || patience <= vop_clock_ns();
     struct itimerspec at = {0};
-    int64_t first = VOP_NEVER;
 
     if (want != l->watching) {
         if (want)
@@ -176,32 +204,56 @@ static void tend(struct shm_listener *l)
         else
             l->watching = epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, l->socket, NULL) < 0;
     }
-    for (const struct pending *p = l->pending; p; p = p->next)
-        first = p->deadline < first ? p->deadline : first;
-    if (first != VOP_NEVER) {
+    if (l->pending) {
+        int64_t first = deadline_of(l, l->pending);
+
+        if (!want && patience < first)
+            first = patience;
         at.it_value.tv_sec = first / VOP_NS_PER_S;
         at.it_value.tv_nsec = first % VOP_NS_PER_S;
     }
     (void)timerfd_settime(l->timer, TFD_TIMER_ABSTIME, &at, NULL);
 }
 
+static void refuse(struct shm_listener *l, struct pending **at, int err)
+{
+    struct pending *p = *at;
+
+    vop__log(VOP_LOG_ERROR, "refused a peer: %s", vop_error_text());
+    if (err != ECONNRESET && p->socket >= 0)
+        vop_shm_refuse(p->socket, err);
+    drop_pending(l, at);
+}
+
 static int take_peer(struct shm_listener *l)
 {
+    struct pending **last = &l->pending, **silent = NULL;
     struct pending *p;
     int fd = -1;
-    int ret = vop_shm_accept(l->socket, &fd);
+    int ret;
 
+    if (l->count >= l->options.pending_max) {
+        silent = find_silent(l);
+        if (!silent || (*silent)->since + PATIENCE_NS > vop_clock_ns())
+            return 0;
+    }
+    ret = vop_shm_accept(l->socket, &fd);
     if (ret < 0)
         return ret;
+    if (silent) {
+        vop__error(EBUSY, "others are waiting, and this peer said nothing; send CONNECT as soon as connected");
+        refuse(l, silent, EBUSY);
+    }
     p = calloc(1, sizeof(*p));
     if (!p || watch_fd(l->epoll_fd, fd, p) < 0) {
         free(p);
         close(fd);
         return vop__error(ENOMEM, "no memory for another peer");
     }
-    *p = (struct pending){
-        .next = l->pending, .socket = fd, .deadline = vop_clock_ns() + l->options.handshake_ms * VOP_NS_PER_MS};
-    l->pending = p;
+    *p = (struct pending){.socket = fd, .since = vop_clock_ns()};
+    while (*last)
+        last = &(*last)->next;
+    *last = p;
     l->count++;
     return 0;
 }
@@ -255,16 +307,6 @@ static int advance(const struct shm_listener *l, struct pending *p)
     return ret;
 }
 
-static void refuse(struct shm_listener *l, struct pending **at, int err)
-{
-    struct pending *p = *at;
-
-    vop__log(VOP_LOG_ERROR, "refused a peer: %s", vop_error_text());
-    if (err != ECONNRESET && p->socket >= 0)
-        vop_shm_refuse(p->socket, err);
-    drop_pending(l, at);
-}
-
 /* A pending peer has sent something. 1 with its channel, or -EAGAIN. */
 static int serve(struct shm_listener *l, struct pending *which, struct vop_channel **ret_channel)
 {
@@ -299,7 +341,7 @@ static void expire(struct shm_listener *l)
     if (read(l->timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
         return;
     while (*at) {
-        if ((*at)->deadline <= now) {
+        if (deadline_of(l, *at) <= now) {
             vop__error(ETIMEDOUT, "the handshake took longer than %u ms", l->options.handshake_ms);
             refuse(l, at, ETIMEDOUT);
         } else {

@@ -79,7 +79,6 @@ static const struct row rows[] = {
     {"legal: unknown feature bits", {{FIELD(features[2]), ~0u}, {FIELD(features[3]), ~0u}}, NULL, NULL},
     {"legal: reserved fields", {{FIELD(reserved0[0]), ~0u}, {FIELD(reserved1[15]), ~0u}}, NULL, NULL},
     {"legal: largest offer", {{FIELD(queue_size), 32768}, {FIELD(slot_size), 32768}}, NULL, NULL},
-    {"legal: 64 queue pairs", {{FIELD(queue_pairs), 64}}, NULL, NULL},
     {"legal: full config", {{FIELD(config_size), 64}}, NULL, NULL},
 };
 

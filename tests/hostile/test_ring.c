@@ -370,14 +370,6 @@ static void expect_send(const struct row *row, vop_channel *c, struct peer *p)
     }
 }
 
-static void end(struct stage *s, struct peer *p, vop_channel *c)
-{
-    assert_true(vop_channel_in_doubt(c) <= N);
-    vop_channel_close(c);
-    peer_close(p);
-    stage_expect_service(s);
-}
-
 #define ROWS(table) (sizeof(table) / sizeof((table)[0]))
 
 static void test_receiving(void **state)
@@ -395,7 +387,7 @@ static void test_receiving(void **state)
         pass_some(&p, c);
         row->lie(&p);
         expect_recv(row, c, &p);
-        end(&s, &p, c);
+        stage_end(&s, &p, c);
     }
     stage_close(&s);
 }
@@ -418,7 +410,7 @@ static void test_sending(void **state)
         assert_int_equal(vop_channel_send(c, "x", 1, 0), -EAGAIN);
         row->lie(&p);
         expect_send(row, c, &p);
-        end(&s, &p, c);
+        stage_end(&s, &p, c);
     }
     stage_close(&s);
 }
@@ -441,7 +433,7 @@ static void test_state(void **state)
             expect_recv(row, c, &p);
         else
             expect_send(row, c, &p);
-        end(&s, &p, c);
+        stage_end(&s, &p, c);
     }
     stage_close(&s);
 }
@@ -465,7 +457,7 @@ static void test_break_found_by_arming(void **state)
     assert_int_equal(vop_channel_peek(c, 0, &buffer), -EPROTO);
     repair(&p);
     assert_int_equal(vop_channel_peek(c, 0, &buffer), -EPROTO);
-    end(&s, &p, c);
+    stage_end(&s, &p, c);
     stage_close(&s);
 }
 
@@ -488,7 +480,7 @@ static void test_last_messages(void **state)
             state_rows[i].lie(&p);
         (void)receive_until_error(c, &messages);
         assert_int_equal(messages, 3);
-        end(&s, &p, c);
+        stage_end(&s, &p, c);
     }
     stage_close(&s);
 }
@@ -512,7 +504,7 @@ static void test_hole_everywhere(void **state)
         assert_true(ret == -EPROTO || ret == -ECONNRESET);
         ret = vop_channel_send(c, "x", 1, 0);
         assert_true(ret == -EPROTO || ret == -ECONNRESET);
-        end(&s, &p, c);
+        stage_end(&s, &p, c);
     }
     stage_close(&s);
 }
@@ -598,7 +590,7 @@ static void test_event_words(void **state)
         assert_int_equal(vop_channel_recv(c, in, sizeof(in), 1000), length);
         assert_memory_equal(in, out, length);
     }
-    end(&s, &p, c);
+    stage_end(&s, &p, c);
     stage_close(&s);
 }
 

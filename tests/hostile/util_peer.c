@@ -158,16 +158,26 @@ static int map_halves(struct peer *p)
 }
 
 /* The shm wire, 1: allocate all pages, then seal. */
-int peer_memory(struct peer *p)
+static int make_memory(struct peer *p, bool allocate)
 {
     for (unsigned h = 0; h < 2; h++) {
         p->half_fd[h] = memfd_create("hostile", MFD_CLOEXEC | MFD_ALLOW_SEALING);
         if (p->half_fd[h] < 0 || ftruncate(p->half_fd[h], (off_t)p->half_size) < 0 ||
-            posix_fallocate(p->half_fd[h], 0, (off_t)p->half_size) != 0 ||
+            (allocate && posix_fallocate(p->half_fd[h], 0, (off_t)p->half_size) != 0) ||
             fcntl(p->half_fd[h], F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
             return -1;
     }
     return map_halves(p);
+}
+
+int peer_memory(struct peer *p)
+{
+    return make_memory(p, true);
+}
+
+int peer_sparse_memory(struct peer *p)
+{
+    return make_memory(p, false);
 }
 
 /* Doorbells: a pair of connected Unix stream sockets, made by the side that sleeps. */

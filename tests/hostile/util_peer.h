@@ -75,6 +75,7 @@ void peer_put_element(const struct peer *p, uint32_t at, uint32_t id, uint32_t l
 /* ---- Steps ---- */
 
 int peer_memory(struct peer *p);
+int peer_sparse_memory(struct peer *p); /* which the document forbids */
 int peer_doorbells(struct peer *p);
 void peer_announce(struct peer *p, uint32_t state);
 

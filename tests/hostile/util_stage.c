@@ -16,12 +16,20 @@
 #include <time.h>
 #include <unistd.h>
 
+#define SOON_MS 1000 /* any call returns within this: "a second of the peer's death" */
+
 long stage_ms(void)
 {
     struct timespec ts;
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+int stage_soon(int ret, long start)
+{
+    assert_true(stage_ms() - start < SOON_MS);
+    return ret;
 }
 
 bool stage_long(void)
@@ -121,19 +129,30 @@ void stage_dial(struct stage *s, struct peer *p)
     assert_int_equal(peer_dial(p, s->path), 0);
 }
 
-void stage_offer(struct stage *s, struct peer *p)
+static void finish_offer(struct stage *s, struct peer *p)
 {
-    stage_dial(s, p);
     assert_int_equal(peer_offer(p), 0);
     stage_pump(s);
     assert_int_equal(peer_take_answer(p), 0);
 }
 
+void stage_offer(struct stage *s, struct peer *p)
+{
+    stage_dial(s, p);
+    finish_offer(s, p);
+}
+
 vop_channel *stage_join(struct stage *s, struct peer *p)
+{
+    stage_dial(s, p);
+    return stage_finish(s, p);
+}
+
+vop_channel *stage_finish(struct stage *s, struct peer *p)
 {
     vop_channel *c = NULL;
 
-    stage_offer(s, p);
+    finish_offer(s, p);
     assert_int_equal(peer_ready(p), 0);
     assert_int_equal(peer_confirm(p), 0);
     assert_int_equal(vop_listener_accept(s->listener, 5000, &c), 0);
@@ -188,6 +207,31 @@ int stage_serve(struct peer *p)
     if (peer_ready(p) < 0 || peer_answer(p) < 0)
         return -1;
     return peer_take_up(p);
+}
+
+static void *connect_honestly(void *argument)
+{
+    struct stage *s = argument;
+    vop_channel *c = NULL;
+    intptr_t ret = vop_channel_connect(s->uri, &s->options, 20000, &c);
+
+    vop_channel_close(c);
+    return (void *)ret; /* NOLINT(performance-no-int-to-ptr) */
+}
+
+long stage_expect_honest(struct stage *s)
+{
+    long start = stage_ms();
+    vop_channel *c = NULL;
+    pthread_t honest;
+    void *ret;
+
+    assert_int_equal(pthread_create(&honest, NULL, connect_honestly, s), 0);
+    assert_int_equal(vop_listener_accept(s->listener, 20000, &c), 0);
+    vop_channel_close(c);
+    pthread_join(honest, &ret);
+    assert_null(ret);
+    return stage_ms() - start;
 }
 
 static int serve_honestly(struct peer *p, void *context)
@@ -247,6 +291,34 @@ void stage_expect_hangup(struct stage *s, struct peer *p)
         continue;
     if (n < 0)
         assert_int_equal(errno, ECONNRESET); /* it hung up with something of ours unread */
+}
+
+void stage_expect_traffic(struct peer *p, vop_channel *c)
+{
+    struct vop_channel_stats before = {.struct_size = sizeof(before)}, after = {.struct_size = sizeof(after)};
+    char byte = 0;
+
+    assert_int_equal(vop_channel_stats(c, &before), 0);
+    peer_put32(p, p->areas.used_event, p->taken); /* the very next message kicks */
+    assert_int_equal(peer_push(p, "a", 1), 0);
+    assert_int_equal(vop_channel_recv(c, &byte, 1, 1000), 1);
+    assert_int_equal(byte, 'a');
+    assert_int_equal(vop_channel_send(c, "b", 1, 1000), 0);
+    assert_int_equal(vop_channel_stats(c, &after), 0);
+    assert_int_equal(after.tx_kicks, before.tx_kicks + 1);
+    assert_int_equal(peer_pull(p, &byte, 1), 1);
+    assert_int_equal(byte, 'b');
+}
+
+void stage_end(struct stage *s, struct peer *p, vop_channel *c)
+{
+    long start = stage_ms();
+
+    assert_true(vop_channel_in_doubt(c) <= STAGE_QUEUE_SIZE);
+    vop_channel_close(c);
+    (void)stage_soon(0, start);
+    peer_close(p);
+    stage_expect_service(s);
 }
 
 void stage_expect_service(struct stage *s)

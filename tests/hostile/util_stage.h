@@ -55,12 +55,18 @@ void stage_dial(struct stage *s, struct peer *p);         /* HELLO is written, t
 void stage_offer(struct stage *s, struct peer *p);        /* CONNECT was sent and ACCEPT received */
 vop_channel *stage_join(struct stage *s, struct peer *p); /* up */
 
+/** From what stage_dial() did to up. */
+vop_channel *stage_finish(struct stage *s, struct peer *p);
+
 /** Up, with the library in either role. */
 vop_channel *stage_link(struct stage *s, enum role role, struct peer *p);
 
 /** Lets vop_channel_connect() meet a server that runs `serve` in a thread: its result. */
 int stage_connect(struct stage *s, int (*serve)(struct peer *p, void *context), void *context, struct peer *p,
                   int timeout_ms, vop_channel **ret_channel);
+
+/** Lets the library connect to the library, in a thread, and close. Returns the milliseconds that it took. */
+long stage_expect_honest(struct stage *s);
 
 /** The steps of an honest server: takes the offer, answers, waits for UP. */
 int stage_serve(struct peer *p);
@@ -70,6 +76,12 @@ void stage_expect_refusal(struct stage *s, struct peer *p, int err, const char *
 
 /** The peer must be hung up on, with or without a word. */
 void stage_expect_hangup(struct stage *s, struct peer *p);
+
+/** Each way a message, for which the library kicks. */
+void stage_expect_traffic(struct peer *p, vop_channel *c);
+
+/** Closes the channel, which must not take long, and the peer; then as stage_expect_service(). */
+void stage_end(struct stage *s, struct peer *p, vop_channel *c);
 
 /** An honest client must still be served, and nothing may have leaked. */
 void stage_expect_service(struct stage *s);
@@ -88,6 +100,9 @@ void expect_text(const char *text);
 
 /** Milliseconds since some point. */
 long stage_ms(void);
+
+/** What a call that began at `start` returned; it must have returned within a second. */
+int stage_soon(int ret, long start);
 
 /** True under `./check --long`. */
 bool stage_long(void);

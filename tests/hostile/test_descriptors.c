@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_descriptors.c - what a peer may pass for memory and doorbells: the wrong kind, too many, too large.
+ *
+ * Room: tests. PROTOCOL.md, The shm wire.
+ */
+#include "hostile/util_draft.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- Descriptors of the wrong kind ---- */
+
+#define DISK_FILE "/var/tmp/vop-hostile-file"
+
+enum slot {
+    HALF_0,
+    HALF_1,
+    BELL_0,
+    BELL_1
+};
+
+struct fd_row {
+    const char *name;
+    int (*make)(size_t size);
+    const char *half; /* the refusal where memory is expected; NULL: not tried there */
+    const char *bell; /* the refusal where a doorbell is expected */
+};
+
+#define NO_MEMFD "is not a memfd of ordinary pages"
+#define NO_SEALS "is not sealed against resizing"
+#define NO_BELL "is not one of a pair of Unix stream sockets"
+
+static int on_disk(size_t size)
+{
+    int fd = open(DISK_FILE, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    unlink(DISK_FILE);
+    return fd >= 0 && ftruncate(fd, (off_t)size) == 0 ? fd : -1;
+}
+static int on_tmpfs(size_t size)
+{
+    int fd = open("/dev/shm/vop-hostile-file", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    unlink("/dev/shm/vop-hostile-file");
+    return fd >= 0 && ftruncate(fd, (off_t)size) == 0 ? fd : -1;
+}
+static int unsealed(size_t size)
+{
+    return draft_memory(size, MFD_ALLOW_SEALING, 0);
+}
+static int unsealable(size_t size)
+{
+    return draft_memory(size, 0, 0);
+}
+static int can_shrink(size_t size)
+{
+    return draft_memory(size, MFD_ALLOW_SEALING, F_SEAL_GROW | F_SEAL_SEAL);
+}
+static int can_grow(size_t size)
+{
+    return draft_memory(size, MFD_ALLOW_SEALING, F_SEAL_SHRINK | F_SEAL_SEAL);
+}
+static int can_seal(size_t size)
+{
+    return draft_memory(size, MFD_ALLOW_SEALING, F_SEAL_SHRINK | F_SEAL_GROW);
+}
+static int with_a_hole(size_t size)
+{
+    int fd = draft_memory(size, MFD_ALLOW_SEALING, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+
+    return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096, 4096) == 0 ? fd : -1;
+}
+static int truncated(size_t size)
+{
+    return draft_memory(size - 4096, MFD_ALLOW_SEALING, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+}
+static int truncated_to_0(size_t size)
+{
+    (void)size;
+    return draft_memory(0, MFD_ALLOW_SEALING, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+}
+static int larger(size_t size)
+{
+    return draft_memory(size + 1, MFD_ALLOW_SEALING, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+}
+static int huge(size_t size)
+{
+    (void)size; /* of huge pages, the size is wrong anyway; the kind is what must be named */
+    return draft_memory(2 << 20, MFD_ALLOW_SEALING | MFD_HUGETLB, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+}
+static int reopen(int fd, int flags)
+{
+    char path[40];
+    int again;
+
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    again = open(path, flags | O_CLOEXEC);
+    close(fd);
+    return again;
+}
+static int read_only(size_t size)
+{
+    return reopen(draft_memory(size, MFD_ALLOW_SEALING, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), O_RDONLY);
+}
+static int by_path(size_t size)
+{
+    return reopen(draft_memory(size, MFD_ALLOW_SEALING, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), O_PATH);
+}
+static int write_only(size_t size)
+{
+    return reopen(draft_memory(size, MFD_ALLOW_SEALING, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), O_WRONLY);
+}
+static int one_of_a_pair(int type)
+{
+    int ends[2];
+
+    if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) < 0)
+        return -1;
+    close(ends[1]);
+    return ends[0];
+}
+static int a_doorbell(size_t size)
+{
+    (void)size;
+    return one_of_a_pair(SOCK_STREAM);
+}
+static int doorbell_by_path(size_t size)
+{
+    return reopen(a_doorbell(size), O_PATH);
+}
+static int datagrams(size_t size)
+{
+    (void)size;
+    return one_of_a_pair(SOCK_DGRAM);
+}
+static int packets(size_t size)
+{
+    (void)size;
+    return one_of_a_pair(SOCK_SEQPACKET);
+}
+static int a_pipe(size_t size)
+{
+    int ends[2];
+
+    (void)size;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -1;
+    close(ends[0]);
+    return ends[1];
+}
+static int an_eventfd(size_t size)
+{
+    (void)size;
+    return eventfd(0, EFD_CLOEXEC);
+}
+static int an_epoll(size_t size)
+{
+    (void)size;
+    return epoll_create1(EPOLL_CLOEXEC);
+}
+static int a_socket(size_t size)
+{
+    (void)size;
+    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+static int dev_zero(size_t size)
+{
+    (void)size;
+    return open("/dev/zero", O_RDWR | O_CLOEXEC);
+}
+static int dev_full(size_t size)
+{
+    (void)size;
+    return open("/dev/full", O_RDWR | O_CLOEXEC);
+}
+static int a_directory(size_t size)
+{
+    (void)size;
+    return open("/dev/shm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+static int a_proc_file(size_t size)
+{
+    (void)size;
+    return open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+}
+
+static const struct fd_row fd_rows[] = {
+    {"file on disk", on_disk, NO_MEMFD, NO_BELL},
+    {"file on tmpfs", on_tmpfs, NO_SEALS, NO_BELL},
+    {"unsealed memfd", unsealed, NO_SEALS, NO_BELL},
+    {"memfd that cannot be sealed", unsealable, NO_SEALS, NO_BELL},
+    {"memfd that can shrink", can_shrink, NO_SEALS, NO_BELL},
+    {"memfd that can grow", can_grow, NO_SEALS, NO_BELL},
+    {"memfd that can be sealed further", can_seal, NO_SEALS, NO_BELL},
+    {"memfd too short", truncated, "has 8192 bytes, not the 12288 it says", NO_BELL},
+    {"memfd of no bytes", truncated_to_0, "has 0 bytes", NO_BELL},
+    {"memfd one byte too long", larger, "has 12289 bytes", NO_BELL},
+    {"memfd with a hole", with_a_hole, "has holes", NO_BELL},
+    {"memfd of huge pages", huge, NO_MEMFD, NO_BELL},
+    {"memfd to read only", read_only, "is not open for reading and writing", NO_BELL},
+    {"memfd to write only", write_only, "is not open for reading and writing", NO_BELL},
+    {"memfd by O_PATH", by_path, "memory from the peer", NO_BELL},
+    {"doorbell", a_doorbell, NO_MEMFD, NULL},
+    {"doorbell by O_PATH", doorbell_by_path, "memory from the peer", NO_BELL},
+    {"one of a pair of datagram sockets", datagrams, NO_MEMFD, NO_BELL},
+    {"one of a pair of packet sockets", packets, NO_MEMFD, NO_BELL},
+    {"pipe", a_pipe, NO_MEMFD, NO_BELL},
+    {"eventfd", an_eventfd, NO_MEMFD, NO_BELL},
+    {"epoll", an_epoll, NO_MEMFD, NO_BELL},
+    {"socket without a peer", a_socket, NO_MEMFD, NO_BELL},
+    {"/dev/zero", dev_zero, NO_MEMFD, NO_BELL},
+    {"/dev/full", dev_full, NO_MEMFD, NO_BELL},
+    {"directory", a_directory, NO_MEMFD, NO_BELL},
+    {"/proc/self/mem", a_proc_file, NO_MEMFD, NO_BELL},
+};
+
+static void offer_fd(struct stage *s, const struct fd_row *row, enum slot slot, const char *text)
+{
+    struct draft d;
+    struct peer p;
+    int fd;
+
+    peer_init(&p, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+    fd = row->make((size_t)p.half_size);
+    if (fd < 0) {
+        print_message("      cannot be made here: left out\n");
+        return;
+    }
+    stage_dial(s, &p);
+    d = draft_of(&p, VOP_SHM_CONNECT);
+    d.fds[slot] = fd;
+    assert_int_equal(draft_send(&d, &p), 0);
+    close(fd);
+    stage_expect_refusal(s, &p, EPROTO, text);
+    peer_close(&p);
+    stage_expect_service(s);
+}
+
+static void test_descriptors(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    stage_open(&s, 2000, 8);
+    for (size_t i = 0; i < sizeof(fd_rows) / sizeof(fd_rows[0]); i++) {
+        stage_row(fd_rows[i].name);
+        for (unsigned slot = HALF_0; slot <= BELL_1; slot++) {
+            const char *text = slot <= HALF_1 ? fd_rows[i].half : fd_rows[i].bell;
+
+            if (text)
+                offer_fd(&s, &fd_rows[i], slot, text);
+        }
+    }
+    stage_close(&s);
+}
+
+/* Memory that nobody can write any more: half 1 cannot be mapped, and the refusal says so. */
+static void test_memory_sealed_against_writing(void **state)
+{
+    struct stage s;
+    struct draft d;
+    struct peer p;
+    int fd;
+
+    (void)state;
+    stage_open(&s, 2000, 8);
+    peer_init(&p, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+    stage_dial(&s, &p);
+    d = draft_of(&p, VOP_SHM_CONNECT);
+    fd = draft_memory((size_t)p.half_size, MFD_ALLOW_SEALING, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | F_SEAL_WRITE);
+    d.fds[HALF_1] = fd;
+    assert_int_equal(draft_send(&d, &p), 0);
+    close(fd);
+    stage_expect_refusal(&s, &p, EPERM, "cannot map 12288 bytes of shared memory");
+    peer_close(&p);
+    stage_expect_service(&s);
+    stage_close(&s);
+}
+
+static void test_one_half_twice(void **state)
+{
+    struct stage s;
+    struct draft d;
+    struct peer p;
+
+    (void)state;
+    stage_open(&s, 2000, 8);
+    peer_init(&p, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+    stage_dial(&s, &p);
+    d = draft_of(&p, VOP_SHM_CONNECT);
+    d.fds[HALF_1] = d.fds[HALF_0];
+    assert_int_equal(draft_send(&d, &p), 0);
+    stage_expect_refusal(&s, &p, EPROTO, "the same memory");
+    peer_close(&p);
+    stage_expect_service(&s);
+    stage_close(&s);
+}
+
+#define GIANTS 8
+#define GIANT ((size_t)1 << 31)
+
+/*
+ * Sparse memory of the largest size costs its owner nothing. Whoever populated it would pay for all of it, and keep
+ * everybody waiting meanwhile. An honest client among such connections is served; the giants stay empty.
+ */
+static void test_sparse_giants(void **state)
+{
+    struct peer p[GIANTS];
+    struct stage s;
+
+    (void)state;
+    stage_open(&s, 20000, 2 * GIANTS);
+    for (unsigned i = 0; i < GIANTS; i++) {
+        peer_init(&p[i], 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+        p[i].half_size = GIANT;
+        assert_int_equal(peer_sparse_memory(&p[i]), 0);
+        stage_dial(&s, &p[i]);
+        assert_int_equal(peer_offer(&p[i]), 0);
+    }
+    (void)stage_expect_honest(&s);
+    for (unsigned i = 0; i < GIANTS; i++) {
+        struct stat st;
+
+        stage_expect_refusal(&s, &p[i], EPROTO, "has holes");
+        for (unsigned h = 0; h < 2; h++) {
+            assert_int_equal(fstat(p[i].half_fd[h], &st), 0);
+            assert_true(st.st_blocks * 512 <= 4 << 20); /* the block that was announced: one page, small or huge */
+        }
+        peer_close(&p[i]);
+    }
+    stage_expect_service(&s);
+    stage_close(&s);
+}
+
+/* Kilobytes of shared memory that this process has in its page tables. */
+static long mapped_kb(void)
+{
+    FILE *file = fopen("/proc/self/status", "re");
+    char line[128];
+    long kb = -1;
+
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file))
+        (void)sscanf(line, "RssShmem: %ld", &kb);
+    (void)fclose(file);
+    assert_true(kb >= 0);
+    return kb;
+}
+
+/* Much more memory than the geometry needs, and all of it there: the library takes what it needs. */
+static void test_larger_than_needed(void **state)
+{
+    struct stage s;
+    struct peer p;
+    vop_channel *c;
+    long before;
+
+    (void)state;
+    stage_open(&s, 2000, 8);
+    peer_init(&p, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+    p.half_size = 64 << 20;
+    before = mapped_kb();
+    c = stage_join(&s, &p);
+    assert_in_range(mapped_kb() - before, 0, 16 << 10);
+    for (unsigned i = 0; i < 2 * STAGE_QUEUE_SIZE; i++)
+        stage_expect_traffic(&p, c);
+    stage_end(&s, &p, c);
+    stage_close(&s);
+}
+
+/* 64 queue pairs, of which the library takes one: what it does not use must be closed. */
+static void test_many_queue_pairs(void **state)
+{
+    struct stage s;
+    struct peer p;
+    vop_channel *c;
+
+    (void)state;
+    stage_open(&s, 2000, 8);
+    peer_init(&p, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+    p.pairs = PEER_PAIRS_MAX;
+    p.half_size = peer_areas_of(PEER_PAIRS_MAX, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE).end;
+    c = stage_join(&s, &p);
+    assert_int_equal(p.pairs, 1);
+    assert_int_equal(vop_channel_send(c, "x", 1, 0), 0);
+    vop_channel_close(c);
+    peer_close(&p);
+    stage_expect_service(&s);
+    stage_close(&s);
+}
+
+/* CONNECT and the announce block must tell the same story. */
+static void test_other_queue_pairs(void **state)
+{
+    static const unsigned said[][2] = {{1, 2}, {2, 1}, {1, 64}, {64, 63}};
+    struct stage s;
+
+    (void)state;
+    stage_open(&s, 2000, 8);
+    for (unsigned i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+        struct peer p;
+
+        peer_init(&p, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+        p.pairs = said[i][0];
+        p.half_size = peer_areas_of(PEER_PAIRS_MAX, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE).end;
+        stage_dial(&s, &p);
+        peer_put16(&p, offsetof(struct vop_announce, queue_pairs), (uint16_t)said[i][1]);
+        assert_int_equal(peer_offer(&p), 0);
+        stage_expect_refusal(&s, &p, EPROTO, "queue pairs, its announce block");
+        peer_close(&p);
+        stage_expect_service(&s);
+    }
+    stage_close(&s);
+}
+
+/* As many descriptors as a message can have, and one or two more, which it does not mention. */
+static void test_one_fd_too_many(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    stage_open(&s, 2000, 8);
+    for (unsigned more = 1; more <= 3; more++) {
+        struct draft d;
+        struct peer p;
+
+        peer_init(&p, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+        p.pairs = PEER_PAIRS_MAX;
+        p.half_size = peer_areas_of(PEER_PAIRS_MAX, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE).end;
+        stage_dial(&s, &p);
+        d = draft_of(&p, VOP_SHM_CONNECT);
+        for (unsigned i = 0; i < more; i++)
+            d.fds[d.count++] = d.fds[0];
+        assert_int_equal(draft_send(&d, &p), 0);
+        stage_expect_refusal(&s, &p, EPROTO, "where the message says 130");
+        peer_close(&p);
+        stage_expect_service(&s);
+    }
+    stage_close(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_descriptors),        cmocka_unit_test(test_memory_sealed_against_writing),
+        cmocka_unit_test(test_one_half_twice),     cmocka_unit_test(test_sparse_giants),
+        cmocka_unit_test(test_larger_than_needed), cmocka_unit_test(test_many_queue_pairs),
+        cmocka_unit_test(test_other_queue_pairs),  cmocka_unit_test(test_one_fd_too_many),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
