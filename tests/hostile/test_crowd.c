@@ -244,7 +244,7 @@ static void test_crowd(void **state)
 
     (void)state;
     (void)setrlimit(RLIMIT_NOFILE, &files);
-    stage_open(&s, 100, 64);
+    stage_open(&s, 2000, 64);
     assert_int_equal(pthread_create(&thread, NULL, run_crowd, &crowd), 0);
     for (unsigned i = 0; i < (stage_long() ? 100 : 10); i++) {
         long took = stage_expect_honest(&s);

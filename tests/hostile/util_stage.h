@@ -101,7 +101,7 @@ void expect_text(const char *text);
 /** Milliseconds since some point. */
 long stage_ms(void);
 
-/** What a call that began at `start` returned; it must have returned within a second. */
+/** What one call that began at `start` returned; it must have returned soon: a death is heard within a second. */
 int stage_soon(int ret, long start);
 
 /** True under `./check --long`. */
