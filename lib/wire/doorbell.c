@@ -43,6 +43,8 @@ void vop_socket_refuse_fds(int socket)
 
 int vop_doorbells_open(struct vop_doorbells *d, int socket, unsigned queue_pairs)
 {
+    const int yes = 1;
+
     d->socket = -1;
     d->queue_pairs = queue_pairs;
     memset(d->bell, -1, sizeof(d->bell));
@@ -58,6 +60,7 @@ int vop_doorbells_open(struct vop_doorbells *d, int socket, unsigned queue_pairs
                               strerror(err));
         }
         vop_socket_refuse_fds(ends[0]);
+        (void)setsockopt(ends[0], SOL_SOCKET, SO_OOBINLINE, &yes, sizeof(yes)); /* see drain() */
         d->bell[i / VOP_BELLS][i % VOP_BELLS].wait = ends[0];
         d->bell[i / VOP_BELLS][i % VOP_BELLS].give = ends[1];
     }
@@ -133,12 +136,21 @@ void vop_doorbells_kick(struct vop_doorbells *d, unsigned queue, enum vop_bell b
         continue;
 }
 
-/* Once: what a nuisance put there beyond that makes the next poll return at once, and no more. */
-static void drain(int fd)
+/*
+ * Takes tokens, once: what a nuisance put there beyond that makes the next poll return at once, and no more. A receive
+ * that throws away a descriptor may wait for its last close (a TCP socket that lingers), so it looks first, and takes
+ * only what it has seen. Urgent bytes are inline, or the look would miss what they carry. False: there are descriptors.
+ */
+static bool drain(int fd)
 {
     char tokens[TOKENS_AT_ONCE];
+    struct iovec iov = {.iov_base = tokens, .iov_len = sizeof(tokens)};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+    ssize_t n = recvmsg(fd, &msg, MSG_PEEK | MSG_DONTWAIT);
 
-    (void)!recv(fd, tokens, sizeof(tokens), MSG_DONTWAIT);
+    if (n > 0 && !(msg.msg_flags & MSG_CTRUNC))
+        (void)!recv(fd, tokens, (size_t)n, MSG_DONTWAIT);
+    return n < 0 || !(msg.msg_flags & MSG_CTRUNC);
 }
 
 int vop_doorbells_wait(struct vop_doorbells *d, unsigned queue, enum vop_bell bell, int64_t timeout_ns)
@@ -150,8 +162,8 @@ int vop_doorbells_wait(struct vop_doorbells *d, unsigned queue, enum vop_bell be
 
     if (n < 0)
         return errno == EINTR ? -EINTR : -ECONNRESET;
-    if (fds[0].revents & POLLIN)
-        drain(d->bell[queue][bell].wait);
+    if ((fds[0].revents & POLLIN) && !drain(d->bell[queue][bell].wait))
+        return -ECONNRESET;
     /* A doorbell that nobody can ring: the socket is about to hang up, or the peer is a nuisance. */
     if (fds[1].revents || (fds[0].revents & ~POLLIN))
         return -ECONNRESET;
@@ -188,10 +200,8 @@ int vop_doorbells_process(struct vop_doorbells *d, int epoll_fd)
 
     /* More than eight doorbells at once: the descriptor stays readable and the rest is for the next call. */
     for (int i = 0; i < n; i++) {
-        if (events[i].data.fd == d->socket || (events[i].events & ~(uint32_t)EPOLLIN))
+        if (events[i].data.fd == d->socket || (events[i].events & ~(uint32_t)EPOLLIN) || !drain(events[i].data.fd))
             ret = -ECONNRESET;
-        else
-            drain(events[i].data.fd);
     }
     return ret;
 }

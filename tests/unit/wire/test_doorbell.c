@@ -9,7 +9,9 @@
 #include "core/clock.h"
 #include "wire/doorbell.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -212,58 +214,118 @@ static void test_drain_never_blocks(void **state)
     close_pair();
 }
 
-/* Sends `size` bytes with this process's standard error beside them. */
-static ssize_t send_with_fd(int socket, size_t size)
+/*
+ * What a peer can put into a doorbell besides tokens: bytes without end, urgent ones. Each costs the sleeper as many
+ * wake-ups as it takes to receive, none more.
+ */
+static void test_odd_tokens(void **state)
 {
-    static char bytes[4096];
+    char bytes[4096] = {0};
+    unsigned wakes = 0;
+    int kick, fd;
+
+    (void)state;
+    open_pair(1, 1);
+    fd = open_epoll(&end[1]);
+    kick = end[0].bell[0][0].kick;
+    for (unsigned i = 0; i < 20; i++) {
+        check(send(kick, bytes, i * 100, MSG_DONTWAIT) == (ssize_t)i * 100);
+        (void)send(kick, bytes, 1, MSG_OOB | MSG_DONTWAIT); /* not every kernel has it */
+    }
+    while (vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, 0) == 1)
+        wakes++;
+    assert_in_range(wakes, 1, 20 * (2000 / 256 + 3));
+    assert_false(readable(fd));
+    (void)send(kick, bytes, 1, MSG_OOB | MSG_DONTWAIT); /* alone, it must not stay */
+    assert_int_equal(vop_doorbells_process(&end[1], fd), 0);
+    assert_false(readable(fd));
+    vop_doorbells_kick(&end[0], 0, VOP_BELL_MESSAGES); /* and it still rings */
+    assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, VOP_NEVER), 1);
+    close(fd);
+    close_pair();
+}
+
+/* A TCP socket whose last close waits for the other end, which never reads. */
+static int lingering(int *ret_other)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct linger linger = {.l_onoff = 1, .l_linger = 1000};
+    socklen_t size = sizeof(a);
+    static char bytes[65536];
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    check(bind(listener, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(listener, 1) == 0);
+    check(getsockname(listener, (struct sockaddr *)&a, &size) == 0 &&
+          connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
+    *ret_other = accept(listener, NULL, NULL);
+    close(listener);
+    while (send(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+        continue;
+    check(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) == 0);
+    return fd;
+}
+
+/* Sends a token of kind `flags` with `fd` beside it. */
+static int send_with_fd(int socket, int fd, int flags)
+{
     char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = {0};
-    struct iovec iov = {bytes, size};
+    struct iovec iov = {(char[1]){0}, 1};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
     struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
     c->cmsg_level = SOL_SOCKET;
     c->cmsg_type = SCM_RIGHTS;
     c->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(c), &(int){STDERR_FILENO}, sizeof(int));
-    return sendmsg(socket, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    memcpy(CMSG_DATA(c), &fd, sizeof(int));
+    return sendmsg(socket, &msg, MSG_DONTWAIT | MSG_NOSIGNAL | flags) == 1 ? 0 : -1;
+}
+
+static bool has_urgent_bytes(void)
+{
+    int ends[2];
+    bool sent;
+
+    check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+    sent = send(ends[0], "", 1, MSG_OOB) == 1;
+    close(ends[0]);
+    close(ends[1]);
+    return sent;
 }
 
 /*
- * What a peer can put into a doorbell besides tokens: bytes without end, urgent ones, descriptors. Each costs the
- * sleeper as many wake-ups as it takes to receive, none more; no descriptor arrives.
+ * Descriptors beside tokens: whoever threw one away could wait for its close without end. So they stay where they are,
+ * and the peer is taken for dead. Where the system can refuse them (SO_PASSRIGHTS), it does; here that is undone.
  */
-static void test_odd_tokens(void **state)
+static void test_descriptors_for_tokens(void **state)
 {
-    char bytes[4096] = {0};
-    unsigned fds, wakes = 0;
-    int kick, fd;
+    static const int flags[] = {0, MSG_OOB};
+    const unsigned kinds = has_urgent_bytes() ? 2 : 1;
 
     (void)state;
-    open_pair(1, 1);
-    fd = open_epoll(&end[1]);
-    fds = test_count_fds();
-    kick = end[0].bell[0][0].kick;
-    for (unsigned i = 0; i < 20; i++) {
-        check(send(kick, bytes, i * 100, MSG_DONTWAIT) == (ssize_t)i * 100);
-        (void)send(kick, bytes, 1, MSG_OOB | MSG_DONTWAIT);
-        (void)send_with_fd(kick, 1);
+    for (unsigned i = 0; i < 2 * kinds; i++) {
+        int option = 83 /* SO_PASSRIGHTS */, yes = 1, other, trap, fd;
+        unsigned fds;
+
+        open_pair(1, 1);
+        fd = open_epoll(&end[1]);
+        trap = lingering(&other);
+        fds = test_count_fds();
+        if (send_with_fd(end[0].bell[0][0].kick, trap, flags[i % kinds]) < 0) {
+            assert_int_equal(errno, EPERM);
+            check(setsockopt(end[1].bell[0][0].wait, SOL_SOCKET, option, &yes, sizeof(yes)) == 0);
+            check(send_with_fd(end[0].bell[0][0].kick, trap, flags[i % kinds]) == 0);
+        }
+        close(trap);
+        if (i / kinds == 0)
+            assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, VOP_NEVER), -ECONNRESET);
+        else
+            assert_int_equal(vop_doorbells_process(&end[1], fd), -ECONNRESET);
+        assert_int_equal(test_count_fds(), fds - 1);
+        close(other); /* nothing to linger for any more */
+        close(fd);
+        close_pair();
     }
-    while (vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, 0) == 1)
-        wakes++;
-    assert_in_range(wakes, 1, 20 * (2000 / 256 + 3));
-    assert_int_equal(test_count_fds(), fds);
-    assert_false(readable(fd));
-    (void)send(kick, bytes, 1, MSG_OOB | MSG_DONTWAIT); /* alone, it must not stay */
-    assert_in_range(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, 0), 0, 1);
-    assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, 0), 0);
-    (void)send_with_fd(kick, 1);
-    assert_int_equal(vop_doorbells_process(&end[1], fd), 0);
-    assert_false(readable(fd));
-    vop_doorbells_kick(&end[0], 0, VOP_BELL_MESSAGES); /* and it still rings */
-    assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, VOP_NEVER), 1);
-    assert_int_equal(test_count_fds(), fds);
-    close(fd);
-    close_pair();
 }
 
 static void test_death(void **state)
@@ -521,6 +583,7 @@ int main(void)
         cmocka_unit_test(test_kick_never_blocks),
         cmocka_unit_test(test_drain_never_blocks),
         cmocka_unit_test(test_odd_tokens),
+        cmocka_unit_test(test_descriptors_for_tokens),
         cmocka_unit_test(test_death),
         cmocka_unit_test(test_half_dead),
         cmocka_unit_test(test_noise_on_the_socket),
