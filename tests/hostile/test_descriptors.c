@@ -10,12 +10,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- Descriptors of the wrong kind ---- */
@@ -264,120 +262,6 @@ static void test_descriptors(void **state)
     stage_close(&s);
 }
 
-/* Memory that nobody can write any more: half 1 cannot be mapped, and the refusal says so. */
-static void test_memory_sealed_against_writing(void **state)
-{
-    struct stage s;
-    struct draft d;
-    struct peer p;
-    int fd;
-
-    (void)state;
-    stage_open(&s, 2000, 8);
-    peer_init(&p, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
-    stage_dial(&s, &p);
-    d = draft_of(&p, VOP_SHM_CONNECT);
-    fd = draft_memory((size_t)p.half_size, MFD_ALLOW_SEALING, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | F_SEAL_WRITE);
-    d.fds[HALF_1] = fd;
-    assert_int_equal(draft_send(&d, &p), 0);
-    close(fd);
-    stage_expect_refusal(&s, &p, EPERM, "cannot map 12288 bytes of shared memory");
-    peer_close(&p);
-    stage_expect_service(&s);
-    stage_close(&s);
-}
-
-static void test_one_half_twice(void **state)
-{
-    struct stage s;
-    struct draft d;
-    struct peer p;
-
-    (void)state;
-    stage_open(&s, 2000, 8);
-    peer_init(&p, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
-    stage_dial(&s, &p);
-    d = draft_of(&p, VOP_SHM_CONNECT);
-    d.fds[HALF_1] = d.fds[HALF_0];
-    assert_int_equal(draft_send(&d, &p), 0);
-    stage_expect_refusal(&s, &p, EPROTO, "the same memory");
-    peer_close(&p);
-    stage_expect_service(&s);
-    stage_close(&s);
-}
-
-#define GIANTS 8
-#define GIANT ((size_t)1 << 31)
-
-/*
- * Sparse memory of the largest size costs its owner nothing. Whoever populated it would pay for all of it, and keep
- * everybody waiting meanwhile. An honest client among such connections is served; the giants stay empty.
- */
-static void test_sparse_giants(void **state)
-{
-    struct peer p[GIANTS];
-    struct stage s;
-
-    (void)state;
-    stage_open(&s, 20000, 2 * GIANTS);
-    for (unsigned i = 0; i < GIANTS; i++) {
-        peer_init(&p[i], 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
-        p[i].half_size = GIANT;
-        assert_int_equal(peer_sparse_memory(&p[i]), 0);
-        stage_dial(&s, &p[i]);
-        assert_int_equal(peer_offer(&p[i]), 0);
-    }
-    (void)stage_expect_honest(&s);
-    for (unsigned i = 0; i < GIANTS; i++) {
-        struct stat st;
-
-        stage_expect_refusal(&s, &p[i], EPROTO, "has holes");
-        for (unsigned h = 0; h < 2; h++) {
-            assert_int_equal(fstat(p[i].half_fd[h], &st), 0);
-            assert_true(st.st_blocks * 512 <= 4 << 20); /* the block that was announced: one page, small or huge */
-        }
-        peer_close(&p[i]);
-    }
-    stage_expect_service(&s);
-    stage_close(&s);
-}
-
-/* Kilobytes of shared memory that this process has in its page tables. */
-static long mapped_kb(void)
-{
-    FILE *file = fopen("/proc/self/status", "re");
-    char line[128];
-    long kb = -1;
-
-    assert_non_null(file);
-    while (fgets(line, sizeof(line), file))
-        (void)sscanf(line, "RssShmem: %ld", &kb);
-    (void)fclose(file);
-    assert_true(kb >= 0);
-    return kb;
-}
-
-/* Much more memory than the geometry needs, and all of it there: the library takes what it needs. */
-static void test_larger_than_needed(void **state)
-{
-    struct stage s;
-    struct peer p;
-    vop_channel *c;
-    long before;
-
-    (void)state;
-    stage_open(&s, 2000, 8);
-    peer_init(&p, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
-    p.half_size = 64 << 20;
-    before = mapped_kb();
-    c = stage_join(&s, &p);
-    assert_in_range(mapped_kb() - before, 0, 16 << 10);
-    for (unsigned i = 0; i < 2 * STAGE_QUEUE_SIZE; i++)
-        stage_expect_traffic(&p, c);
-    stage_end(&s, &p, c);
-    stage_close(&s);
-}
-
 /* 64 queue pairs, of which the library takes one: what it does not use must be closed. */
 static void test_many_queue_pairs(void **state)
 {
@@ -452,10 +336,10 @@ static void test_one_fd_too_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_descriptors),        cmocka_unit_test(test_memory_sealed_against_writing),
-        cmocka_unit_test(test_one_half_twice),     cmocka_unit_test(test_sparse_giants),
-        cmocka_unit_test(test_larger_than_needed), cmocka_unit_test(test_many_queue_pairs),
-        cmocka_unit_test(test_other_queue_pairs),  cmocka_unit_test(test_one_fd_too_many),
+        cmocka_unit_test(test_descriptors),
+        cmocka_unit_test(test_many_queue_pairs),
+        cmocka_unit_test(test_other_queue_pairs),
+        cmocka_unit_test(test_one_fd_too_many),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

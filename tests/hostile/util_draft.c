@@ -9,6 +9,7 @@
 #include <endian.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #define FDS_AT_ONCE 253 /* SCM_MAX_FD */
@@ -46,4 +47,75 @@ int draft_memory(size_t size, unsigned flags, unsigned seals)
         return -1;
     }
     return fd;
+}
+
+/* ---- What can be wrong with any message ---- */
+
+void spoil_empty(struct draft *d)
+{
+    d->size = 0;
+}
+
+void spoil_empty_alone(struct draft *d)
+{
+    d->size = 0;
+    d->count = 0;
+}
+
+void spoil_short_by_one(struct draft *d)
+{
+    d->size = sizeof(d->message) - 1;
+}
+
+void spoil_long_by_one(struct draft *d)
+{
+    d->size = sizeof(d->message) + 1;
+}
+
+void spoil_garbage(struct draft *d)
+{
+    (void)!getrandom(&d->message, sizeof(d->message), 0);
+}
+
+void spoil_version_2(struct draft *d)
+{
+    d->message.version.le = htole16(2);
+}
+
+void spoil_type_up(struct draft *d)
+{
+    d->message.type.le = htole16(VOP_SHM_UP);
+}
+
+void spoil_no_fds(struct draft *d)
+{
+    d->count = 0;
+}
+
+void spoil_no_fds_and_says_so(struct draft *d)
+{
+    d->count = 0;
+    d->message.fds.le = 0;
+}
+
+void spoil_one_fd_more(struct draft *d)
+{
+    d->fds[d->count++] = d->fds[0];
+    d->message.fds.le = htole16((uint16_t)d->count);
+}
+
+void spoil_empty_with_many_fds(struct draft *d)
+{
+    draft_fill_fds(d);
+    d->size = 0;
+}
+
+void spoil_no_pairs(struct draft *d)
+{
+    d->message.queue_pairs.le = 0;
+}
+
+void spoil_two_pairs(struct draft *d)
+{
+    d->message.queue_pairs.le = htole16(2);
 }

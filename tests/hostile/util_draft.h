@@ -31,4 +31,20 @@ int draft_send(const struct draft *d, const struct peer *p);
 /** Memory of `size` bytes, all of it allocated, with seals. -1 if there is none of that kind. */
 int draft_memory(size_t size, unsigned flags, unsigned seals);
 
+/* ---- What can be wrong with any message ---- */
+
+void spoil_empty(struct draft *d);
+void spoil_empty_alone(struct draft *d);
+void spoil_short_by_one(struct draft *d);
+void spoil_long_by_one(struct draft *d);
+void spoil_garbage(struct draft *d);
+void spoil_version_2(struct draft *d);
+void spoil_type_up(struct draft *d);
+void spoil_no_fds(struct draft *d);
+void spoil_no_fds_and_says_so(struct draft *d);
+void spoil_one_fd_more(struct draft *d);
+void spoil_empty_with_many_fds(struct draft *d);
+void spoil_no_pairs(struct draft *d);
+void spoil_two_pairs(struct draft *d);
+
 #endif

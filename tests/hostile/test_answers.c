@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_answers.c - servers that answer wrongly, or not at all.
+ *
+ * Room: tests. PROTOCOL.md, The shm wire.
+ */
+#include "hostile/util_draft.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- What a server answers ---- */
+
+struct answer_row {
+    const char *name;
+    void (*spoil)(struct draft *d);
+    int err;
+    const char *text;
+};
+
+static void refuse_with(struct draft *d, uint32_t error, const char *text)
+{
+    d->message.type.le = htole16(VOP_SHM_REFUSE);
+    d->message.queue_pairs.le = 0;
+    d->message.fds.le = 0;
+    d->message.error.le = htole32(error);
+    strncpy(d->message.text, text, sizeof(d->message.text));
+    d->count = 0;
+}
+static void refuse_kindly(struct draft *d)
+{
+    refuse_with(d, EBUSY, "come back later");
+}
+static void refuse_with_0(struct draft *d)
+{
+    refuse_with(d, 0, "for no reason");
+}
+static void refuse_with_minus_1(struct draft *d)
+{
+    refuse_with(d, 0xffffffff, "for no reason");
+}
+static void refuse_with_no_end(struct draft *d)
+{
+    refuse_with(d, EPERM, "");
+    memset(d->message.text, 'x', sizeof(d->message.text));
+}
+static void refuse_with_escapes(struct draft *d)
+{
+    refuse_with(d, EPERM, "%n%s\x1b[2J\n\xff.");
+}
+static void refuse_with_fds(struct draft *d)
+{
+    unsigned count = d->count;
+
+    refuse_with(d, EPERM, "and take this");
+    d->count = count;
+    d->message.fds.le = htole16((uint16_t)count);
+}
+static void answer_connect(struct draft *d)
+{
+    d->message.type.le = htole16(VOP_SHM_CONNECT);
+}
+static void two_pairs_with_doorbells(struct draft *d)
+{
+    spoil_two_pairs(d);
+    d->fds[2] = d->fds[0];
+    d->fds[3] = d->fds[1];
+    d->count = 4;
+    d->message.fds.le = htole16(4);
+}
+static void answer_swapped_doorbell(struct draft *d)
+{
+    d->fds[1] = STDOUT_FILENO;
+}
+
+static const struct answer_row answer_rows[] = {
+    {"refused", refuse_kindly, EBUSY, "the server refused: come back later"},
+    {"refused with error 0", refuse_with_0, EPROTO, "for no reason"},
+    {"refused with error -1", refuse_with_minus_1, EPROTO, "for no reason"},
+    {"refused without end", refuse_with_no_end, EPERM, "xxxxxxxxxx"},
+    {"refused with escapes", refuse_with_escapes, EPERM, "refused: %n%s?[2J??."},
+    {"refused with descriptors", refuse_with_fds, EPROTO, "broke the handshake"},
+    {"CONNECT for an answer", answer_connect, EPROTO, "message 1"},
+    {"UP for an answer", spoil_type_up, EPROTO, "message 4"},
+    {"nothing at all", spoil_empty_alone, ECONNRESET, "hung up"},
+    {"empty", spoil_empty, EPROTO, "message of 0 bytes"},
+    {"empty with 253 descriptors", spoil_empty_with_many_fds, EPROTO, NOT_OURS},
+    {"short", spoil_short_by_one, EPROTO, "message of 127 bytes"},
+    {"long", spoil_long_by_one, EPROTO, "message too long"},
+    {"garbage", spoil_garbage, EPROTO, NOT_OURS},
+    {"version 2", spoil_version_2, EPROTO, "version 2"},
+    {"no descriptors", spoil_no_fds, EPROTO, "0 file descriptors arrived where the message says 2"},
+    {"no descriptors, and says so", spoil_no_fds_and_says_so, EPROTO, "with 0 file descriptors"},
+    {"one descriptor more", spoil_one_fd_more, EPROTO, "with 3 file descriptors"},
+    {"253 descriptors", draft_fill_fds, EPROTO, "says 253"},
+    {"no queue pair", spoil_no_pairs, EPROTO, "broke the handshake"},
+    {"two queue pairs, doorbells for one", spoil_two_pairs, EPROTO, "broke the handshake"},
+    {"more queue pairs than offered", two_pairs_with_doorbells, EPROTO, "broke the handshake"},
+    {"a doorbell that is none", answer_swapped_doorbell, EPROTO, "doorbell 1 from the peer is not one of a pair"},
+};
+
+static int serve_spoilt(struct peer *p, void *context)
+{
+    const struct answer_row *row = context;
+    struct draft d = {.size = sizeof(d.message)};
+
+    if (peer_take_offer(p) < 0 || peer_doorbells(p) < 0)
+        return -1;
+    peer_announce(p, VOP_STATE_HELLO);
+    if (peer_ready(p) < 0)
+        return -1;
+    d.count = 2;
+    memcpy(d.fds, p->give, 2 * sizeof(int));
+    d.message = peer_message(VOP_SHM_ACCEPT, d.count, p);
+    row->spoil(&d);
+    return draft_send(&d, p);
+}
+
+static void test_answers(void **state)
+{
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC); /* whatever stdout is, now it is no doorbell */
+    int out = dup(STDOUT_FILENO);
+    struct stage s;
+
+    (void)state;
+    stage_open(&s, 2000, 8);
+    for (size_t i = 0; i < sizeof(answer_rows) / sizeof(answer_rows[0]); i++) {
+        struct answer_row row = answer_rows[i];
+        vop_channel *c = NULL;
+        struct peer p;
+        int ret;
+
+        stage_row(row.name);
+        (void)fflush(stdout);
+        dup2(fd, STDOUT_FILENO);
+        peer_init(&p, 0, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+        ret = stage_connect(&s, serve_spoilt, &row, &p, 2000, &c);
+        dup2(out, STDOUT_FILENO);
+        assert_int_equal(ret, -row.err);
+        expect_text(row.text);
+        assert_null(c);
+        peer_close(&p);
+        stage_expect_no_leak(&s);
+    }
+    close(fd);
+    close(out);
+    vop_listener_close(s.listener);
+    rmdir(s.directory);
+}
+
+/* ---- Servers that do not answer ---- */
+
+static int serve_nothing(struct peer *p, void *context)
+{
+    (void)p;
+    usleep(*(unsigned *)context);
+    return 0;
+}
+
+static int serve_hangup(struct peer *p, void *context)
+{
+    (void)context;
+    if (peer_take_offer(p) < 0)
+        return -1;
+    close(p->socket);
+    p->socket = -1;
+    return 0;
+}
+
+static void test_silent_servers(void **state)
+{
+    unsigned longer_us = 300000;
+    unsigned at_once_us = 0;
+    vop_channel *c = NULL;
+    struct stage s;
+    struct peer p;
+    long start;
+
+    (void)state;
+    stage_open(&s, 2000, 8);
+    peer_init(&p, 0, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+    start = stage_ms();
+    assert_int_equal(stage_connect(&s, serve_nothing, &longer_us, &p, 100, &c), -ETIMEDOUT);
+    expect_text("did not answer in time");
+    assert_true(stage_ms() - start < 1500);
+    peer_close(&p);
+
+    peer_init(&p, 0, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+    assert_int_equal(stage_connect(&s, serve_hangup, &at_once_us, &p, 2000, &c), -ECONNRESET);
+    expect_text("hung up");
+    peer_close(&p);
+    stage_expect_service(&s);
+    stage_close(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_silent_servers),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
