@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shm_wire.h - what the two files of the shm wire share: its memory (shm.c) and its socket (shm_socket.c).
+ * shm_wire.h - what the files of the shm wire share: its memory (shm.c), its name (shm_name.c) and its messages
+ * (shm_socket.c).
  *
  * Room: wire, private to it.
  */
@@ -33,6 +34,10 @@ static inline struct vop_shm_wire *vop_shm_of(struct vop_wire *wire)
 
 /** A wire with doorbells and no memory yet. Takes the socket on success only. Undone by ops->close. */
 int vop_shm_wire_open(int socket, unsigned side, unsigned queue_pairs, struct vop_shm_wire **ret_wire);
+
+/** A socket that is connected to the listener at `path`; until `deadline` while its backlog is full. 0 or -errno with a
+ * text. */
+int vop_shm_dial(const char *path, int64_t deadline, int *ret_socket);
 
 /** Makes, allocates, seals and maps both halves. */
 int vop_shm_wire_make_memory(struct vop_shm_wire *w, size_t half_size);
