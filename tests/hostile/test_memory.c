@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -99,8 +101,10 @@ static long mapped_kb(void)
     long kb = -1;
 
     assert_non_null(file);
-    while (fgets(line, sizeof(line), file))
-        (void)sscanf(line, "RssShmem: %ld", &kb);
+    while (fgets(line, sizeof(line), file)) {
+        if (strncmp(line, "RssShmem:", 9) == 0)
+            kb = strtol(line + 9, NULL, 10);
+    }
     (void)fclose(file);
     assert_true(kb >= 0);
     return kb;
