@@ -60,6 +60,8 @@
 uint64_t vop_hook_load(const void *p, unsigned size, int order, char letter);
 void vop_hook_store(void *p, unsigned size, uint64_t value, int order, char letter);
 void vop_hook_fence(char letter);
+/** May be left out: what a platform's fence does beyond the processor's, of which the hook before is told. */
+void vop_hook_fence_platform(char letter) __attribute__((weak));
 
 #define vop__load(p, order, letter) \
     ((__typeof__(*(p)))vop_hook_load((const void *)(p), (unsigned)sizeof(*(p)), (order), (letter)))
@@ -69,6 +71,12 @@ void vop_hook_fence(char letter);
 static inline void vop_fence_storeload(char letter)
 {
     vop_hook_fence(letter);
+}
+
+static inline void vop__fence_platform_more(char letter)
+{
+    if (vop_hook_fence_platform)
+        vop_hook_fence_platform(letter);
 }
 
 #else
@@ -83,6 +91,18 @@ static inline void vop_fence_storeload(char letter)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
+static inline void vop__fence_platform_more(char letter)
+{
+    (void)letter;
+#if defined(__x86_64__)
+    __asm__ __volatile__("mfence" ::: "memory"); /* write-combining stores too */
+#elif defined(__aarch64__)
+    __asm__ __volatile__("dsb sy" ::: "memory");
+#elif defined(__powerpc__)
+    __asm__ __volatile__("sync" ::: "memory"); /* lwsync does not order cacheable and guarded memory */
+#endif
+}
+
 #endif
 
 /**
@@ -92,13 +112,7 @@ static inline void vop_fence_storeload(char letter)
 static inline void vop_fence_platform(char letter)
 {
     vop_fence_storeload(letter);
-#if defined(__x86_64__)
-    __asm__ __volatile__("mfence" ::: "memory"); /* write-combining stores too */
-#elif defined(__aarch64__)
-    __asm__ __volatile__("dsb sy" ::: "memory");
-#elif defined(__powerpc__)
-    __asm__ __volatile__("sync" ::: "memory"); /* lwsync does not order cacheable and guarded memory */
-#endif
+    vop__fence_platform_more(letter);
 }
 
 /* Plain accesses: one load or store of the natural width, in any order. Enough for words that are published by

@@ -553,7 +553,6 @@ static const struct {
 
 static void test_every_order_is_needed(void **state)
 {
-    static const char *const kinds[] = {"", "release", "acquire", "fence", "read-back"};
     unsigned unnoticed = 0;
 
     (void)state;
@@ -566,7 +565,7 @@ static void test_every_order_is_needed(void **state)
         if (!r.failed && !is_large(current))
             r = explore(current, mu, EXECUTIONS_MAX);
 
-        print_message("without %-9s %c of actor %d: %s: %s\n", kinds[mu.kind], mu.letter, mu.actor,
+        print_message("without %-9s %c of actor %d: %s: %s\n", explore_kind_name(mu.kind), mu.letter, mu.actor,
                       mutations[i].scenario->name, r.failed ? r.failure : "NOTHING NOTICED");
         unnoticed += !r.failed;
     }

@@ -92,8 +92,8 @@ static struct {
     struct word words[WORDS_MAX];
     unsigned word_count;
     view fences; /* what all fences share */
-    struct range memory[RANGES_MAX], sync[RANGES_MAX], payload[RANGES_MAX];
-    unsigned memory_count, sync_count, payload_count;
+    struct range memory[RANGES_MAX], coherent[RANGES_MAX], sync[RANGES_MAX], watch[RANGES_MAX], payload[RANGES_MAX];
+    unsigned memory_count, coherent_count, sync_count, watch_count, payload_count;
 
     unsigned tokens[BELLS_MAX];
     view token_view[BELLS_MAX];
@@ -164,9 +164,12 @@ void explore_fail(const char *format, ...)
         to_scheduler();
 }
 
+static void settle_late(struct actor *me);
+
 static void actor_main(int index)
 {
     x.scenario->actor[index]();
+    settle_late(&x.actors[index]);
     x.actors[index].done = true;
     to_scheduler();
 }
@@ -259,9 +262,19 @@ void explore_memory(unsigned half, void *base, size_t size)
     add_range(x.memory, &x.memory_count, half, base, size);
 }
 
+void explore_coherent(const void *base, size_t size)
+{
+    add_range(x.coherent, &x.coherent_count, 0, base, size);
+}
+
 void explore_sync(const void *base, size_t size)
 {
     add_range(x.sync, &x.sync_count, 0, base, size);
+}
+
+void explore_watch(const void *base, size_t size)
+{
+    add_range(x.watch, &x.watch_count, 0, base, size);
 }
 
 void explore_payload(const void *base, size_t size)
@@ -420,29 +433,48 @@ static void post(void *p, unsigned size, uint64_t number, unsigned bell)
     x.posted[from] += is_boundary(&x.queue[from][x.queue_end[from]++]);
 }
 
+static bool is_posted(const void *p)
+{
+    return x.scenario->memory == EXPLORE_POSTED && !in_ranges(x.coherent, x.coherent_count, p);
+}
+
+static uint64_t load_posted(const void *p, unsigned size, char letter)
+{
+    if ((int)half_of(p) != x.running) { /* across the bus */
+        if (mutated(EXPLORE_READBACK, letter))
+            return 0;
+        (void)switch_point();
+        for (unsigned i = 0; i < EXPLORE_ACTORS; i++) {
+            while (x.queue_begin[i] < x.queue_end[i])
+                deliver(i, false);
+        }
+    } else if (in_ranges(x.sync, x.sync_count, p)) {
+        arrive();
+    }
+    return read_memory(p, size);
+}
+
+/* Has this access the order that its letter promises? */
+static bool is_ordered(int order, char letter, enum explore_kind kind)
+{
+    return order != __ATOMIC_RELAXED && x.scenario->memory != EXPLORE_PLATFORM && !mutated(kind, letter);
+}
+
+static bool is_switching(const void *p, int order)
+{
+    return in_ranges(x.watch, x.watch_count, p) || (order != __ATOMIC_RELAXED && in_ranges(x.sync, x.sync_count, p));
+}
+
 uint64_t vop_hook_load(const void *p, unsigned size, int order, char letter)
 {
-    bool acquire = order != __ATOMIC_RELAXED && !mutated(EXPLORE_ACQUIRE, letter);
     unsigned word, floor = 0;
 
     if (x.running < 0)
         return read_memory(p, size);
-    if (x.scenario->memory == EXPLORE_POSTED) {
-        if ((int)half_of(p) != x.running) { /* across the bus */
-            if (mutated(EXPLORE_READBACK, letter))
-                return 0;
-            switch_point();
-            for (unsigned i = 0; i < EXPLORE_ACTORS; i++) {
-                while (x.queue_begin[i] < x.queue_end[i])
-                    deliver(i, false);
-            }
-        } else if (in_ranges(x.sync, x.sync_count, p)) {
-            arrive();
-        }
-        return read_memory(p, size);
-    }
+    if (is_posted(p))
+        return load_posted(p, size, letter);
     word = word_of(p, size);
-    if (order != __ATOMIC_RELAXED && in_ranges(x.sync, x.sync_count, p)) {
+    if (is_switching(p, order)) {
         unsigned before = x.words[word].count;
 
         if (switch_point()) {
@@ -451,12 +483,12 @@ uint64_t vop_hook_load(const void *p, unsigned size, int order, char letter)
                 prune();
         }
     }
-    return pick_value(&x.actors[x.running], word, floor, acquire);
+    return pick_value(&x.actors[x.running], word, floor, is_ordered(order, letter, EXPLORE_ACQUIRE));
 }
 
 void vop_hook_store(void *p, unsigned size, uint64_t number, int order, char letter)
 {
-    bool release = order != __ATOMIC_RELAXED && !mutated(EXPLORE_RELEASE, letter);
+    bool release = is_ordered(order, letter, EXPLORE_RELEASE);
     struct actor *me;
     struct value *v;
     unsigned w;
@@ -466,12 +498,12 @@ void vop_hook_store(void *p, unsigned size, uint64_t number, int order, char let
         return;
     }
     x.actors[0].yields = x.actors[1].yields = 0;
-    if (x.scenario->memory == EXPLORE_POSTED) {
+    if (is_posted(p)) {
         post(p, size, number, 0);
         return;
     }
     me = &x.actors[x.running];
-    if (release)
+    if (release && !mutated(EXPLORE_RELEASE_LOADS, letter))
         settle_late(me);
     w = word_of(p, size);
     assert(x.words[w].count < VALUES_MAX);
@@ -483,12 +515,10 @@ void vop_hook_store(void *p, unsigned size, uint64_t number, int order, char let
         v->seen = release ? me->seen : me->fenced;
 }
 
-void vop_hook_fence(char letter)
+static void full_fence(char letter)
 {
     struct actor *me;
 
-    if (x.running < 0 || x.scenario->memory == EXPLORE_POSTED || mutated(EXPLORE_FENCE, letter))
-        return;
     if (letter != 'F') { /* its partner's place is among the acquires of E, which are places to switch at */
         uint64_t before = x.fence_count;
 
@@ -505,6 +535,20 @@ void vop_hook_fence(char letter)
     me->has_fenced = true;
 }
 
+void vop_hook_fence(char letter)
+{
+    bool coherent = x.scenario->memory == EXPLORE_COHERENT || x.coherent_count > 0;
+
+    if (x.running >= 0 && coherent && !mutated(EXPLORE_FENCE, letter))
+        full_fence(letter);
+}
+
+void vop_hook_fence_platform(char letter)
+{
+    if (x.running >= 0 && x.scenario->memory == EXPLORE_PLATFORM && !mutated(EXPLORE_PLATFORM_FENCE, letter))
+        full_fence(letter);
+}
+
 void explore_payload_store(uint32_t *word, uint32_t value)
 {
     vop_hook_store(word, sizeof(*word), value, __ATOMIC_RELAXED, '-');
@@ -514,7 +558,7 @@ void explore_payload_expect(const uint32_t *word, uint32_t value)
 {
     struct actor *me = &x.actors[x.running];
 
-    if (x.scenario->memory == EXPLORE_POSTED) {
+    if (is_posted(word)) {
         if (read_memory(word, sizeof(*word)) != value)
             explore_fail("payload is %llu where %u was sent", (unsigned long long)read_memory(word, sizeof(*word)),
                          value);
@@ -556,7 +600,7 @@ static void begin(void)
     x.at = 0;
     x.stop = false;
     x.running = -1;
-    x.word_count = x.memory_count = x.sync_count = x.payload_count = 0;
+    x.word_count = x.memory_count = x.coherent_count = x.sync_count = x.watch_count = x.payload_count = 0;
     memset(&x.fences, 0, sizeof(x.fences));
     memset(x.tokens, 0, sizeof(x.tokens));
     memset(x.token_view, 0, sizeof(x.token_view));
@@ -603,6 +647,17 @@ static void prepare(const struct explore_scenario *scenario, struct explore_muta
         if (!x.actors[i].stack)
             x.actors[i].stack = malloc(STACK_SIZE);
     }
+}
+
+const char *explore_kind_name(enum explore_kind kind)
+{
+    static const char *const names[] = {
+        [EXPLORE_NOTHING] = "nothing",    [EXPLORE_RELEASE] = "release", [EXPLORE_RELEASE_LOADS] = "release of loads",
+        [EXPLORE_ACQUIRE] = "acquire",    [EXPLORE_FENCE] = "fence",     [EXPLORE_PLATFORM_FENCE] = "platform's fence",
+        [EXPLORE_READBACK] = "read-back",
+    };
+
+    return names[kind];
 }
 
 struct explore_result explore(const struct explore_scenario *scenario, struct explore_mutation mutation,

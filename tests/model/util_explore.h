@@ -19,6 +19,8 @@
  * all fences share. This is what store buffers and reordered loads can do. Loads of payload may also be late: they are
  * settled at the next release or fence of their actor (this is what a release protects a reader from).
  *
+ * Memory of a platform is the same, but only fences for the platform order anything there.
+ *
  * Posted memory is a bus. Stores enter a queue towards the other side and arrive in order; how many have arrived is a
  * choice at each load of a synchronising word, and a kick arrives behind the stores before it; fences do nothing; a
  * load across the bus returns when both queues are empty: it pushes the own stores before it, and the answer pushes the
@@ -38,15 +40,18 @@
 
 enum explore_memory {
     EXPLORE_COHERENT,
+    EXPLORE_PLATFORM, /* acquire, release and fences of a processor order nothing */
     EXPLORE_POSTED,
 };
 
 enum explore_kind {
     EXPLORE_NOTHING = 0,
-    EXPLORE_RELEASE,  /* the store loses its order */
-    EXPLORE_ACQUIRE,  /* the load loses its order */
-    EXPLORE_FENCE,    /* the fence is left out */
-    EXPLORE_READBACK, /* posted memory: the read-back is left out */
+    EXPLORE_RELEASE,        /* the store loses its order */
+    EXPLORE_RELEASE_LOADS,  /* the store keeps its order against earlier stores, and loses that against loads */
+    EXPLORE_ACQUIRE,        /* the load loses its order */
+    EXPLORE_FENCE,          /* the fence is left out */
+    EXPLORE_PLATFORM_FENCE, /* the fence for the platform is left out */
+    EXPLORE_READBACK,       /* posted memory: the read-back is left out */
 };
 
 /** What to weaken: one kind of use of a letter, by one actor. */
@@ -55,6 +60,9 @@ struct explore_mutation {
     char letter;
     int actor;
 };
+
+/** Name of a kind, for people. */
+const char *explore_kind_name(enum explore_kind kind);
 
 struct explore_scenario {
     const char *name;
@@ -92,8 +100,14 @@ struct explore_result explore_deviations(const struct explore_scenario *scenario
 /** Declares memory that both actors reach. `half` is that of its reader: actor `half` loads from it. From setup. */
 void explore_memory(unsigned half, void *base, size_t size);
 
-/** Declares words whose loads are places to switch at. From setup. */
+/** Declares memory of a posted scenario that is coherent all the same. From setup. */
+void explore_coherent(const void *base, size_t size);
+
+/** Declares words whose ordered loads are places to switch at. From setup. */
 void explore_sync(const void *base, size_t size);
+
+/** Declares words of which each load is a place to switch at, ordered or not. From setup. */
+void explore_watch(const void *base, size_t size);
 
 /** Declares payload: loads of it may be late. `size` bytes. From setup. */
 void explore_payload(const void *base, size_t size);
