@@ -4,6 +4,8 @@
  *
  * Room: tests/model. Theory of operation: util_explore.h.
  */
+#undef NDEBUG /* what does not fit into the explorer must not be explored, in no build */
+
 #include "model/util_explore.h"
 
 #include "core/barrier.h"
@@ -71,6 +73,7 @@ struct posted_store {
     unsigned size;
     uint64_t number;
     unsigned bell;
+    view seen; /* of a kick */
 };
 
 static struct {
@@ -378,6 +381,13 @@ static bool mutated(enum explore_kind kind, char letter)
 
 static bool is_boundary(const struct posted_store *s);
 
+/* The kernel's locks order what is before the token for who takes it; on a bus the sender of the kick does. */
+static void arrive_token(unsigned bell, const view *seen)
+{
+    x.tokens[bell]++;
+    join(&x.token_view[bell], seen);
+}
+
 /* Lets stores and kicks arrive, up to and with the next store that it matters to see, or the next kick. */
 static void deliver(unsigned from, bool until_kick)
 {
@@ -387,7 +397,7 @@ static void deliver(unsigned from, bool until_kick)
         if (s->address)
             memcpy(s->address, &s->number, s->size);
         else
-            x.tokens[s->bell]++;
+            arrive_token(s->bell, &s->seen);
         x.arrived[from] += is_boundary(s);
         if (until_kick ? !s->address : is_boundary(s))
             break;
@@ -424,13 +434,31 @@ static void arrive(void)
         deliver(from, false);
 }
 
-static void post(void *p, unsigned size, uint64_t number, unsigned bell)
+static struct posted_store *post(void)
 {
     unsigned from = (unsigned)x.running;
 
     assert(x.queue_end[from] < QUEUE_MAX);
-    x.queue[from][x.queue_end[from]] = (struct posted_store){p, size, number, bell};
-    x.posted[from] += is_boundary(&x.queue[from][x.queue_end[from]++]);
+    return &x.queue[from][x.queue_end[from]++];
+}
+
+static void post_store(void *p, unsigned size, uint64_t number)
+{
+    struct posted_store *s = post();
+
+    s->address = p;
+    s->size = size;
+    s->number = number;
+    x.posted[x.running] += is_boundary(s);
+}
+
+static void post_kick(unsigned bell)
+{
+    struct posted_store *s = post();
+
+    s->address = NULL;
+    s->bell = bell;
+    s->seen = x.actors[x.running].seen;
 }
 
 static bool is_posted(const void *p)
@@ -499,7 +527,7 @@ void vop_hook_store(void *p, unsigned size, uint64_t number, int order, char let
     }
     x.actors[0].yields = x.actors[1].yields = 0;
     if (is_posted(p)) {
-        post(p, size, number, 0);
+        post_store(p, size, number);
         return;
     }
     me = &x.actors[x.running];
@@ -571,13 +599,12 @@ void explore_payload_expect(const uint32_t *word, uint32_t value)
 
 void explore_ring(unsigned bell)
 {
-    if (x.running >= 0 && x.scenario->memory == EXPLORE_POSTED) {
-        post(NULL, 0, 0, bell);
-        return;
-    }
-    x.tokens[bell]++;
-    if (x.running >= 0) /* the kernel's locks order what is before the token for who takes it */
-        join(&x.token_view[bell], &x.actors[x.running].seen);
+    if (x.running < 0)
+        x.tokens[bell]++;
+    else if (x.scenario->memory == EXPLORE_POSTED)
+        post_kick(bell);
+    else
+        arrive_token(bell, &x.actors[x.running].seen);
 }
 
 void explore_sleep(unsigned bell)
