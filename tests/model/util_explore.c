@@ -64,6 +64,7 @@ struct actor {
     view unjoined; /* carried by values that plain loads saw; a fence joins it */
     view fenced;   /* what plain stores carry since the last fence */
     bool has_fenced;
+    bool has_read_back; /* and not fenced since */
     struct late_load late[LATE_MAX];
     unsigned late_count;
 };
@@ -461,9 +462,19 @@ static void post_kick(unsigned bell)
     s->seen = x.actors[x.running].seen;
 }
 
+static bool has_bus(void)
+{
+    return x.scenario->memory == EXPLORE_POSTED || x.scenario->memory == EXPLORE_POSTED_PLATFORM;
+}
+
+static bool is_platform(void)
+{
+    return x.scenario->memory == EXPLORE_PLATFORM || x.scenario->memory == EXPLORE_POSTED_PLATFORM;
+}
+
 static bool is_posted(const void *p)
 {
-    return x.scenario->memory == EXPLORE_POSTED && !in_ranges(x.coherent, x.coherent_count, p);
+    return has_bus() && !in_ranges(x.coherent, x.coherent_count, p);
 }
 
 static uint64_t load_posted(const void *p, unsigned size, char letter)
@@ -471,6 +482,7 @@ static uint64_t load_posted(const void *p, unsigned size, char letter)
     if ((int)half_of(p) != x.running) { /* across the bus */
         if (mutated(EXPLORE_READBACK, letter))
             return 0;
+        x.actors[x.running].has_read_back = true;
         (void)switch_point();
         for (unsigned i = 0; i < EXPLORE_ACTORS; i++) {
             while (x.queue_begin[i] < x.queue_end[i])
@@ -485,7 +497,7 @@ static uint64_t load_posted(const void *p, unsigned size, char letter)
 /* Has this access the order that its letter promises? */
 static bool is_ordered(int order, char letter, enum explore_kind kind)
 {
-    return order != __ATOMIC_RELAXED && x.scenario->memory != EXPLORE_PLATFORM && !mutated(kind, letter);
+    return order != __ATOMIC_RELAXED && !is_platform() && !mutated(kind, letter);
 }
 
 static bool is_switching(const void *p, int order)
@@ -563,18 +575,28 @@ static void full_fence(char letter)
     me->has_fenced = true;
 }
 
+/* A fence of one of both kinds, if the memory is one that it orders. */
+static void fence(char letter, enum explore_kind kind)
+{
+    bool orders = is_platform() == (kind == EXPLORE_PLATFORM_FENCE) && (!has_bus() || x.coherent_count > 0);
+    bool behind;
+
+    if (x.running < 0 || !orders || mutated(kind, letter))
+        return;
+    behind = x.actors[x.running].has_read_back;
+    x.actors[x.running].has_read_back = false;
+    if (!behind || !mutated(EXPLORE_READBACK_FENCE, letter))
+        full_fence(letter);
+}
+
 void vop_hook_fence(char letter)
 {
-    bool coherent = x.scenario->memory == EXPLORE_COHERENT || x.coherent_count > 0;
-
-    if (x.running >= 0 && coherent && !mutated(EXPLORE_FENCE, letter))
-        full_fence(letter);
+    fence(letter, EXPLORE_FENCE);
 }
 
 void vop_hook_fence_platform(char letter)
 {
-    if (x.running >= 0 && x.scenario->memory == EXPLORE_PLATFORM && !mutated(EXPLORE_PLATFORM_FENCE, letter))
-        full_fence(letter);
+    fence(letter, EXPLORE_PLATFORM_FENCE);
 }
 
 void explore_payload_store(uint32_t *word, uint32_t value)
@@ -601,7 +623,7 @@ void explore_ring(unsigned bell)
 {
     if (x.running < 0)
         x.tokens[bell]++;
-    else if (x.scenario->memory == EXPLORE_POSTED)
+    else if (has_bus())
         post_kick(bell);
     else
         arrive_token(bell, &x.actors[x.running].seen);
@@ -679,9 +701,14 @@ static void prepare(const struct explore_scenario *scenario, struct explore_muta
 const char *explore_kind_name(enum explore_kind kind)
 {
     static const char *const names[] = {
-        [EXPLORE_NOTHING] = "nothing",    [EXPLORE_RELEASE] = "release", [EXPLORE_RELEASE_LOADS] = "release of loads",
-        [EXPLORE_ACQUIRE] = "acquire",    [EXPLORE_FENCE] = "fence",     [EXPLORE_PLATFORM_FENCE] = "platform's fence",
+        [EXPLORE_NOTHING] = "nothing",
+        [EXPLORE_RELEASE] = "release",
+        [EXPLORE_RELEASE_LOADS] = "release of loads",
+        [EXPLORE_ACQUIRE] = "acquire",
+        [EXPLORE_FENCE] = "fence",
+        [EXPLORE_PLATFORM_FENCE] = "platform's fence",
         [EXPLORE_READBACK] = "read-back",
+        [EXPLORE_READBACK_FENCE] = "fence behind read-back",
     };
 
     return names[kind];

@@ -42,6 +42,7 @@ enum explore_memory {
     EXPLORE_COHERENT,
     EXPLORE_PLATFORM, /* acquire, release and fences of a processor order nothing */
     EXPLORE_POSTED,
+    EXPLORE_POSTED_PLATFORM, /* posted, and what is declared coherent there is as of a platform */
 };
 
 enum explore_kind {
@@ -51,7 +52,8 @@ enum explore_kind {
     EXPLORE_ACQUIRE,        /* the load loses its order */
     EXPLORE_FENCE,          /* the fence is left out */
     EXPLORE_PLATFORM_FENCE, /* the fence for the platform is left out */
-    EXPLORE_READBACK,       /* posted memory: the read-back is left out */
+    EXPLORE_READBACK,       /* posted memory: the read-back is left out ... */
+    EXPLORE_READBACK_FENCE, /* ... or the fence right behind it, of whichever kind orders this memory */
 };
 
 /** What to weaken: one kind of use of a letter, by one actor. */

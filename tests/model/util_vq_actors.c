@@ -164,7 +164,8 @@ static void declare(void)
 {
     explore_memory(DEVICE, &device_reads, sizeof(device_reads));
     explore_memory(DRIVER, &driver_reads, sizeof(driver_reads));
-    if (vq_case.memory == EXPLORE_POSTED && vq_case.layout == VOP_RING_PACKED) { /* all but its event words */
+    if ((vq_case.memory == EXPLORE_POSTED || vq_case.memory == EXPLORE_POSTED_PLATFORM) &&
+        vq_case.layout == VOP_RING_PACKED) { /* all but its event words */
         explore_coherent(device_reads.desc, sizeof(device_reads.desc));
         explore_coherent(device_reads.tables, sizeof(device_reads.tables));
         explore_coherent(device_reads.out, sizeof(device_reads.out));
