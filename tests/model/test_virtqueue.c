@@ -99,7 +99,7 @@ static const struct scenario
                        RETURNED, 2, 2, 0, 1, ALL, ANY, RESTART, SMALL},
     notified_device = {"notified device", vq_setup_armed, driver_kicks_each, device_takes_notified, TAKEN,
                        2, 2, 1, 0, ALL, ANY, RESTART, SMALL},
-    /* Both sleep, and each slot, id, table and word of payload is used again: laps of a queue of one, by a table, ... */
+    /* Both sleep, and each slot, id, table and payload is used again: laps of a queue of one, by a table, ... */
     round_one = {"round trips of one", vq_setup, driver_goes_round, device_serves, RETURNED,
                  1, 2, 1, 1, ALL, INDIRECT, RESTART, MEDIUM},
     /* ... of two, with a driver that finds the queue full, in any order and in order, ... */

@@ -58,7 +58,7 @@ static unsigned half_of(const void *p)
         if ((uintptr_t)p >= x.memory[i].begin && (uintptr_t)p < x.memory[i].end)
             return x.memory[i].half;
     }
-    assert(!"access outside the shared memory");
+    assert(false && "access outside the shared memory");
     return 0;
 }
 

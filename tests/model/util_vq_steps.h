@@ -55,8 +55,7 @@ extern struct vq_state {
     uint32_t sent, taken, completed, returned;
 } m;
 
-/** Ends the execution if `ret` is an error; or, where there is none yet, the test: a set-up fails by its own fault
- * only. */
+/** Ends the execution if `ret` is an error; in a set-up, the test: that fails by its own fault only. */
 void vq_check(int ret, const char *what);
 
 /** The driver's: sends a buffer, and while the queue is full waits for one that comes back; gets one; kicks. */
