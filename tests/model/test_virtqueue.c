@@ -157,7 +157,7 @@ static struct explore_scenario prepare(const struct scenario *s, unsigned format
 
 /* ---- What is right ---- */
 
-#define EXECUTIONS_MAX 1000000 /* the short form stays far below */
+#define EXECUTIONS_MAX 500000 /* the short form stays far below */
 #define DEVIATIONS 5
 
 /* Weaker memory makes each scenario larger; the long form takes on more. If all is too much, few deviations. */
