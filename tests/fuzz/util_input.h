@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * util_input.h - what the harnesses share: the input as a stream that ends in zeros, and promises of the library.
+ * util_input.h - what every harness needs: the bytes that drive it, taken one after another, and a promise to hold.
  *
- * Room: tests. Header only.
+ * Room: tests. An input that has ended goes on with zeros.
  */
-#ifndef VOP_TESTS_FUZZ_INPUT_H
-#define VOP_TESTS_FUZZ_INPUT_H
+#ifndef TESTS_FUZZ_UTIL_INPUT_H
+#define TESTS_FUZZ_UTIL_INPUT_H
 
-#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -28,13 +27,18 @@ static inline uint8_t take_byte(struct input *in)
     return in->at < in->end ? *in->at++ : 0;
 }
 
+static inline uint16_t take_short(struct input *in)
+{
+    uint8_t low = take_byte(in);
+
+    return (uint16_t)(low | take_byte(in) << 8);
+}
+
 static inline uint32_t take_word(struct input *in)
 {
-    uint32_t v = take_byte(in);
+    uint16_t low = take_short(in);
 
-    v |= (uint32_t)take_byte(in) << 8;
-    v |= (uint32_t)take_byte(in) << 16;
-    return v | (uint32_t)take_byte(in) << 24;
+    return low | (uint32_t)take_short(in) << 16;
 }
 
 #endif

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * fuzz_vq_device.c - a libFuzzer harness that plays the driver of a virtqueue: any descriptors, any words, at any time.
+ *
+ * Room: tests. The device is the library's. The driver is played by util_offer.c, from the specification: it offers
+ * chains and knows whether they are legal and what a device must see in them. It also pokes any word. Input: the bytes
+ * of util_ring.h, then operations: a byte that picks one, and its operands.
+ *
+ * Held against it, beside util_ring.h: every iovec lies in the region table and may be written if it is writable; while
+ * no word was poked, a legal chain is taken as it was offered and an illegal one breaks the queue; what is completed
+ * comes back, once, in its turn with IN_ORDER; a broken queue stays broken and wants DEVICE_NEEDS_RESET, and a reset
+ * brings it to life; restart() says what take() then finds.
+ */
+#include "fuzz/util_offer.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define HANDLES 64u
+#define IOVECS 64u
+#define OPERATIONS 200u
+
+struct handle {
+    uint32_t handle, writable;
+    uint64_t seq; /* how many were taken before it */
+};
+
+struct world {
+    struct ring ring; /* first: it is the context of the callback */
+    struct input *in;
+    struct offers offers;
+    struct handle held[HANDLES];
+    uint32_t count;
+    uint64_t taken;
+    unsigned callbacks;
+};
+
+static bool alive(const struct world *w)
+{
+    return !w->ring.stopped && vop_virtqueue_error(w->ring.vq) == 0;
+}
+
+/* Whether what the peer offered is what is there. */
+static bool clean(const struct world *w)
+{
+    return w->offers.clean;
+}
+
+/* ---- Taking ---- */
+
+static void check_iovecs(const struct world *w, const struct iovec *iov, uint32_t room, const struct vop_taken_buf *buf)
+{
+    uint64_t sum[2] = {0, 0};
+
+    PROMISE(buf->readable <= room && buf->writable <= room - buf->readable);
+    for (uint32_t i = 0; i < buf->readable + buf->writable; i++) {
+        PROMISE(iov[i].iov_len > 0);
+        PROMISE(ring_in_region(&w->ring, iov[i].iov_base, iov[i].iov_len, i >= buf->readable));
+        sum[i >= buf->readable] += iov[i].iov_len;
+    }
+    PROMISE(sum[0] == buf->readable_bytes && sum[1] == buf->writable_bytes);
+    PROMISE(sum[0] + sum[1] <= w->ring.bytes_max);
+}
+
+static void hold(struct world *w, const struct vop_taken_buf *buf)
+{
+    PROMISE(buf->handle < w->ring.place.size);
+    for (uint32_t i = 0; i < w->count; i++)
+        PROMISE(w->held[i].handle != buf->handle);
+    w->held[w->count++] = (struct handle){buf->handle, buf->writable_bytes, w->taken++};
+}
+
+/* The judgement of one take(), with all its outputs. */
+static int take(struct world *w, unsigned room)
+{
+    const struct vop_taken_buf nothing = {77, 77, 77, 77, 77};
+    struct vop_taken_buf buf = nothing;
+    struct iovec *iov = malloc(room ? room * sizeof(*iov) : 1); /* so that the sanitizer sees one too many */
+    int ret;
+
+    PROMISE(iov);
+    ret = vop_virtqueue_take(w->ring.vq, iov, room, &buf);
+    PROMISE(ret <= 1);
+    PROMISE(ret == 1 || memcmp(&buf, &nothing, sizeof(buf)) == 0);
+    if (ret == 1)
+        check_iovecs(w, iov, room, &buf);
+    if (clean(w) && !w->ring.stopped && !w->ring.broken)
+        offers_check_taken(&w->offers, &w->ring, w->taken, ret, iov, room, &buf);
+    if (ret == 1)
+        hold(w, &buf);
+    free(iov);
+    return ret;
+}
+
+/* Loads of one take(): each descriptor and entry once, even byte by byte, and the words around them. */
+static uint64_t take_limit(const struct world *w)
+{
+    return 16 * ((uint64_t)w->ring.segments_max + 2) + 8;
+}
+
+static int take_one(struct world *w)
+{
+    uint8_t room = take_byte(w->in);
+
+    if (w->count == HANDLES)
+        return 0;
+    return WATCHED(&w->ring, take_limit(w), take(w, room & 0x80 ? room % 8 : IOVECS));
+}
+
+static void untake(struct world *w)
+{
+    uint8_t how = take_byte(w->in);
+    uint32_t i = w->count ? how % w->count : 0, handle = w->count ? w->held[i].handle : how;
+    bool last = w->count > 0 && w->held[i].seq + 1 == w->taken;
+    int ret = WATCHED(&w->ring, 0, vop_virtqueue_untake(w->ring.vq, handle));
+
+    if (w->ring.stopped || w->ring.broken)
+        return;
+    PROMISE(ret == (last ? 0 : -EINVAL));
+    if (last) {
+        w->held[i] = w->held[--w->count];
+        w->taken--;
+    }
+}
+
+/* ---- Completing ---- */
+
+static void complete(struct world *w)
+{
+    uint8_t how = take_byte(w->in);
+    uint32_t i = w->count ? (how & 0x3f) % w->count : 0;
+    struct handle h = w->count ? w->held[i] : (struct handle){how, 0, 0};
+    uint32_t len = how & 0x80 ? take_word(w->in) : how & 0x40 ? h.writable / 2 : h.writable;
+    int ret = WATCHED(&w->ring, 4, vop_virtqueue_complete(w->ring.vq, h.handle, len));
+
+    if (w->ring.stopped || w->ring.broken)
+        return;
+    PROMISE(ret == (w->count > 0 && len <= h.writable ? 0 : -EINVAL));
+    if (ret < 0)
+        return;
+    offers_completed(&w->offers, h.seq, len);
+    w->held[i] = w->held[--w->count];
+}
+
+/* Behind a call that publishes; it must if `all`. */
+static void published(struct world *w, bool all)
+{
+    if (clean(w) && !w->ring.stopped && !w->ring.broken)
+        offers_reap(&w->offers, &w->ring, all);
+}
+
+static void call(struct world *w)
+{
+    unsigned rung = w->ring.rung;
+    uint64_t limit = 4 + 3 * (uint64_t)w->ring.place.size;
+    int ret = WATCHED(&w->ring, limit, vop_virtqueue_call(w->ring.vq));
+
+    PROMISE(ret < 0 || w->ring.rung == rung + (unsigned)ret);
+    published(w, true);
+}
+
+/* ---- Waiting ---- */
+
+static void check_armed(const struct world *w)
+{
+    const struct ring *r = &w->ring;
+    struct split_words words = ring_split_words(r);
+    uint16_t start = r->place.resume ? r->place.position : 0;
+
+    if (r->packed)
+        PROMISE(get32(r->place.device.base) >> 16 == (r->event_idx ? 2 : 0));
+    else if (!r->event_idx)
+        PROMISE(get16(words.used_flags) == 0);
+    else
+        PROMISE(get16(words.avail_event) == (uint16_t)(start + w->taken));
+}
+
+static void restart(struct world *w)
+{
+    uint64_t limit = 10 + 3 * (uint64_t)w->ring.place.size;
+    uint8_t how = take_byte(w->in);
+    int ret = WATCHED(&w->ring, limit,
+                      how & 1 ? vop_virtqueue_restart_delayed(w->ring.vq) : vop_virtqueue_restart(w->ring.vq));
+    bool quiet = !w->ring.threaded && !w->ring.tampered;
+
+    published(w, true);
+    if (ret < 0 || !quiet)
+        return;
+    if (ret == 1)
+        check_armed(w);
+    if (how & 2 && w->count < HANDLES)
+        PROMISE((WATCHED(&w->ring, take_limit(w), take(w, IOVECS)) == 0) == (ret == 1));
+}
+
+static void disable(struct world *w)
+{
+    ring_enter(&w->ring);
+    vop_virtqueue_disable(w->ring.vq);
+    (void)ring_leave(&w->ring, 1, w->ring.stopped ? -ESHUTDOWN : w->ring.broken ? -EPROTO : 0);
+}
+
+static bool callback(void *context, vop_virtqueue *vq)
+{
+    struct world *w = context;
+    uint8_t how = take_byte(w->in);
+
+    PROMISE(vq == w->ring.vq);
+    w->callbacks++;
+    for (unsigned i = 0; i < (how & 3u) && w->count < HANDLES; i++) {
+        if (take(w, IOVECS) != 1)
+            break;
+    }
+    return how & 0x80;
+}
+
+static void notified(struct world *w)
+{
+    uint64_t limit = 16 + (16 + 3 * take_limit(w)) * w->ring.callbacks_max + 3 * (uint64_t)w->ring.place.size;
+    int ret;
+
+    w->callbacks = 0;
+    ret = WATCHED(&w->ring, limit, vop_virtqueue_notified(w->ring.vq));
+    PROMISE(ret <= 1);
+    PROMISE(w->callbacks <= w->ring.callbacks_max);
+    published(w, false);
+}
+
+/* ---- The rest ---- */
+
+static void wrong_role(struct world *w)
+{
+    int expected = w->ring.stopped ? -ESHUTDOWN : w->ring.broken ? -EPROTO : -EOPNOTSUPP;
+    struct iovec iov = {w->ring.data, 1};
+    struct vop_used_buf used;
+    void *token;
+
+    PROMISE(WATCHED(&w->ring, 0, vop_virtqueue_add_buf(w->ring.vq, &iov, 1, 0, w)) == expected);
+    PROMISE(WATCHED(&w->ring, 0, vop_virtqueue_get_buf(w->ring.vq, &token, NULL)) == expected);
+    PROMISE(WATCHED(&w->ring, 0, vop_virtqueue_get_bufs(w->ring.vq, &used, 1)) == expected);
+    PROMISE(WATCHED(&w->ring, 0, vop_virtqueue_kick(w->ring.vq)) == expected);
+    PROMISE(vop_virtqueue_detach_buf(w->ring.vq, &token) == -EOPNOTSUPP);
+}
+
+static void start(struct world *w)
+{
+    w->count = 0;
+    w->taken = 0;
+    offers_start(&w->offers, &w->ring);
+}
+
+static void rarely(struct world *w)
+{
+    switch (take_byte(w->in) & 7) {
+    case 0:
+        vop_virtqueue_shutdown(w->ring.vq);
+        w->ring.stopped = true;
+        break;
+    case 1:
+        vop_virtqueue_fail(w->ring.vq, "the harness says so");
+        w->ring.broken = true;
+        w->offers.clean = false;
+        break;
+    case 2:
+        wrong_role(w);
+        break;
+    default:
+        vop_virtqueue_shutdown(w->ring.vq);
+        w->ring.stopped = true;
+        call(w);
+        ring_restart_elsewhere(&w->ring, w->in);
+        start(w);
+    }
+}
+
+static void operate(struct world *w)
+{
+    uint8_t what = take_byte(w->in);
+
+    switch (what & 15) {
+    case 0:
+    case 1:
+    case 2:
+        offers_make(&w->offers, &w->ring, w->in);
+        break;
+    case 3:
+    case 4:
+        (void)take_one(w);
+        break;
+    case 5:
+    case 6:
+        complete(w);
+        break;
+    case 7:
+        call(w);
+        break;
+    case 8:
+        untake(w);
+        break;
+    case 9:
+        restart(w);
+        break;
+    case 10:
+        if (what & 0x10)
+            disable(w);
+        else
+            notified(w);
+        break;
+    case 11:
+        ring_poke(&w->ring, w->in);
+        w->offers.clean = false;
+        break;
+    case 12:
+        ring_tamper(&w->ring, w->in);
+        w->offers.clean = false;
+        break;
+    case 13:
+        offers_ask(&w->ring, w->in);
+        break;
+    case 14:
+        for (unsigned i = 0; i <= what >> 4 && w->count < HANDLES; i++) { /* one after another, around the ring */
+            offers_plain(&w->offers, &w->ring);
+            (void)WATCHED(&w->ring, take_limit(w), take(w, IOVECS));
+            complete(w);
+        }
+        call(w);
+        break;
+    default:
+        rarely(w);
+    }
+    ring_check_info(&w->ring, w->count, w->taken);
+}
+
+/* An honest driver gets all back. */
+static void drain(struct world *w)
+{
+    while (w->count < HANDLES && WATCHED(&w->ring, take_limit(w), take(w, IOVECS)) == 1)
+        continue;
+    while (w->count > 0 && alive(w)) {
+        struct handle h = w->held[--w->count];
+
+        PROMISE(vop_virtqueue_complete(w->ring.vq, h.handle, 0) == 0);
+        offers_completed(&w->offers, h.seq, 0);
+    }
+    call(w);
+    PROMISE(!alive(w) || w->offers.reaped == w->taken);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct input in = {data, data + size};
+    struct world w = {.in = &in};
+
+    if (!ring_open(&w.ring, &in, VOP_VIRTQUEUE_DEVICE, callback))
+        return 0;
+    start(&w);
+    if (w.ring.threaded) {
+        for (unsigned i = 0; i < 8; i++)
+            ring_poke(&w.ring, &in);
+        ring_start_thread(&w.ring);
+    }
+    for (unsigned i = 0; i < OPERATIONS && in.at < in.end; i++)
+        operate(&w);
+    if (clean(&w) && !w.ring.stopped && !w.ring.broken)
+        drain(&w);
+    ring_close(&w.ring);
+    return 0;
+}
