@@ -149,7 +149,7 @@ void ring_place(const struct ring *r, uint32_t size, struct vop_virtqueue_place 
     p.device.size = o.device_size;
     p.tables.base = memory[3] = fresh(tables * 16);
     p.tables.size = tables * 16;
-    p.tables_address = RING_TABLES_ADDRESS;
+    p.tables_address = r->options.region_count ? RING_TABLES_ADDRESS : (uintptr_t)memory[3];
     *ret_place = p;
     memcpy(ret_memory, memory, sizeof(memory));
 }
