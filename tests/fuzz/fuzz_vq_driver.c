@@ -323,6 +323,7 @@ static bool callback(void *context, vop_virtqueue *vq)
 
     PROMISE(vq == w->ring.vq);
     w->callbacks++;
+    w->published = w->added; /* it may have armed */
     for (unsigned i = 0; i < (how & 7u) && get(w, how & 8) == 1; i++)
         continue;
     if (how & 0x10 && !w->buffer[0].out)
@@ -386,10 +387,10 @@ static void notified(struct world *w)
     int ret;
 
     w->callbacks = 0;
-    w->published = w->added; /* if it arms */
     ret = WATCHED(&w->ring, 16 + 96 * (uint64_t)w->ring.callbacks_max, vop_virtqueue_notified(w->ring.vq));
     PROMISE(ret <= 1);
     PROMISE(w->callbacks <= w->ring.callbacks_max);
+    w->published = w->added;
 }
 
 /* The calls of the other role. */
