@@ -9,6 +9,8 @@
 
 #include <errno.h>
 
+#define ROUNDS 20000u /* of a thread; so an input ends soon, even where two threads share a processor */
+
 /* ---- Pokes ---- */
 
 static void store(const struct ring *r, const struct poke *p)
@@ -69,7 +71,7 @@ static void *repeat(void *argument)
 {
     struct ring *r = argument;
 
-    while (!__atomic_load_n(&r->stop, __ATOMIC_RELAXED)) {
+    for (unsigned round = 0; round < ROUNDS && !__atomic_load_n(&r->stop, __ATOMIC_RELAXED); round++) {
         for (unsigned i = 0; i < r->pokes; i++)
             store(r, &r->poke[i]);
     }

@@ -197,7 +197,7 @@ static bool find_descs(struct offers *o, const struct ring *r, uint16_t *ret_des
 
 static bool find_room(struct offers *o, const struct ring *r, struct offer *e, uint32_t descs)
 {
-    if (o->clean && o->offered - o->reaped >= OFFERS)
+    if (o->clean && o->offer[o->offered % OFFERS].out)
         return false;
     e->descs = descs;
     if (!r->packed) {
@@ -310,6 +310,7 @@ static void offer(struct offers *o, const struct ring *r, struct offer *e, uint3
         put_packed(o, r, e, desc, flags, spoilt);
     else
         put_split(o, r, e, desc, flags, spoilt, operand);
+    e->out = true;
     o->offer[o->offered++ % OFFERS] = *e;
     if (publish || r->packed) {
         o->visible = o->offered;
@@ -401,11 +402,12 @@ static uint32_t reap_one(struct offers *o, uint32_t id, uint32_t len, bool in_or
     uint32_t descs = 0;
 
     for (uint32_t buffers = 1;; buffers++) {
-        const struct offer *e;
+        struct offer *e;
 
         PROMISE(o->reaped < o->completed || (in_order && o->reaped < o->offered));
         e = &o->offer[(in_order ? o->reaped : o->done[o->reaped % OFFERS]) % OFFERS];
-        PROMISE(e->completed);
+        PROMISE(e->out && e->completed);
+        e->out = false;
         for (uint32_t i = 0; i < e->descs; i++)
             o->busy[e->desc[i]] = false;
         o->reaped++;

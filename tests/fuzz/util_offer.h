@@ -27,6 +27,7 @@ struct offer {
     uint32_t descs; /* in the ring */
     uint16_t desc[OFFER_MAX + 1];
     bool legal;
+    bool out; /* did not come back */
     bool completed;
     uint32_t len; /* as completed */
 };
