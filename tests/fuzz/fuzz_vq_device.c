@@ -161,18 +161,19 @@ static void call(struct world *w)
 
 /* ---- Waiting ---- */
 
-static void check_armed(const struct world *w)
+/* The words that a driver looks at to see whether it must notify. */
+static void check_armed(const struct world *w, bool armed)
 {
     const struct ring *r = &w->ring;
     struct split_words words = ring_split_words(r);
-    uint16_t start = r->place.resume ? r->place.position : 0;
+    uint16_t next = (uint16_t)((r->place.resume ? r->place.position : 0) + w->taken);
 
     if (r->packed)
-        PROMISE(get32(r->place.device.base) >> 16 == (r->event_idx ? 2 : 0));
+        PROMISE(get32(r->place.device.base) >> 16 == (!armed ? 1 : r->event_idx ? 2 : 0));
     else if (!r->event_idx)
-        PROMISE(get16(words.used_flags) == 0);
+        PROMISE(get16(words.used_flags) == !armed);
     else
-        PROMISE(get16(words.avail_event) == (uint16_t)(start + w->taken));
+        PROMISE(get16(words.avail_event) == (armed ? next : (uint16_t)(next - 1)));
 }
 
 static void restart(struct world *w)
@@ -186,8 +187,7 @@ static void restart(struct world *w)
     published(w, true);
     if (ret < 0 || !quiet)
         return;
-    if (ret == 1)
-        check_armed(w);
+    check_armed(w, ret == 1);
     if (how & 2 && w->count < HANDLES)
         PROMISE((WATCHED(&w->ring, take_limit(w), take(w, IOVECS)) == 0) == (ret == 1));
 }
@@ -207,7 +207,10 @@ static bool callback(void *context, vop_virtqueue *vq)
     PROMISE(vq == w->ring.vq);
     w->callbacks++;
     for (unsigned i = 0; i < (how & 3u) && w->count < HANDLES; i++) {
-        if (take(w, IOVECS) != 1)
+        int ret = take(w, IOVECS);
+
+        PROMISE(ret != 0 || i > 0 || w->ring.threaded || w->ring.tampered); /* else it need not have called */
+        if (ret != 1)
             break;
     }
     return how & 0x80;

@@ -44,6 +44,7 @@ struct world {
     uint32_t in_flight;
     struct peer peer;
     bool honest;        /* the peer was, so far */
+    bool drained;       /* the queue has looked, and got all that it saw */
     unsigned callbacks; /* in this call */
 };
 
@@ -59,6 +60,7 @@ static void peer_start(struct world *w)
     if (!r->packed)
         put16(ring_split_words(r).used_idx, w->peer.used);
     w->honest = !r->threaded;
+    w->drained = true;
 }
 
 static void peer_hold(struct peer *p, uint32_t id, uint32_t descs)
@@ -288,10 +290,20 @@ static void returned(struct world *w, void *token, uint32_t len, uint32_t flags)
     w->in_flight--;
 }
 
+/* A split ring that says more is used than was out: when the driver looks there, it must break. */
+static bool ahead(const struct world *w)
+{
+    uint16_t start = w->ring.place.resume ? w->ring.place.position : 0;
+    uint16_t used = (uint16_t)(get16(ring_split_words(&w->ring).used_idx) - (uint16_t)(start + w->got));
+
+    return w->drained && quiet(w) && alive(w) && !w->ring.packed && used > w->published - w->got;
+}
+
 /* One buffer, however it is asked for. */
 static int get(struct world *w, bool batch)
 {
     struct vop_used_buf used = {.token = w, .len = 77};
+    bool must_break = ahead(w);
     int ret;
 
     if (batch)
@@ -302,6 +314,8 @@ static int get(struct world *w, bool batch)
         returned(w, used.token, used.len, used.flags);
     else
         PROMISE(used.token == w && used.len == 77);
+    PROMISE(!must_break || ret == -EPROTO);
+    w->drained = ret == 0;
     return ret;
 }
 
@@ -312,6 +326,7 @@ static void get_many(struct world *w)
     int ret = WATCHED(&w->ring, 4 * max + 4, vop_virtqueue_get_bufs(w->ring.vq, used, max));
 
     PROMISE(ret <= (int)max);
+    w->drained = false;
     for (int i = 0; i < ret; i++)
         returned(w, used[i].token, used[i].len, used[i].flags);
 }
@@ -324,8 +339,13 @@ static bool callback(void *context, vop_virtqueue *vq)
     PROMISE(vq == w->ring.vq);
     w->callbacks++;
     w->published = w->added; /* it may have armed */
-    for (unsigned i = 0; i < (how & 7u) && get(w, how & 8) == 1; i++)
-        continue;
+    for (unsigned i = 0; i < (how & 7u); i++) {
+        int ret = get(w, how & 8);
+
+        PROMISE(ret != 0 || i > 0 || !quiet(w)); /* else it need not have called */
+        if (ret != 1)
+            break;
+    }
     if (how & 0x10 && !w->buffer[0].out)
         (void)add_buffer(w, &w->buffer[0], how & 0x20 ? 0x11 : 0x08);
     return how & 0x80;
@@ -340,21 +360,21 @@ static void kick(struct world *w)
     w->published = w->added;
 }
 
-/* The words that a device would look at: it must notify. */
-static void check_armed(const struct world *w, bool delayed)
+/* The words that a device looks at to see whether it must notify. */
+static void check_armed(const struct world *w, bool armed, bool delayed)
 {
     const struct ring *r = &w->ring;
     struct split_words words = ring_split_words(r);
-    uint16_t start = r->place.resume ? r->place.position : 0;
+    uint16_t next = (uint16_t)((r->place.resume ? r->place.position : 0) + w->got);
 
     if (r->packed)
-        PROMISE(get32(r->place.driver.base) >> 16 == (r->event_idx ? 2 : 0));
+        PROMISE(get32(r->place.driver.base) >> 16 == (!armed ? 1 : r->event_idx ? 2 : 0));
     else if (!r->event_idx)
-        PROMISE(get16(words.avail_flags) == 0);
-    else if (delayed)
-        PROMISE((uint16_t)(get16(words.used_event) - (uint16_t)(start + w->got)) <= w->in_flight);
+        PROMISE(get16(words.avail_flags) == !armed);
+    else if (armed && delayed)
+        PROMISE((uint16_t)(get16(words.used_event) - next) <= w->in_flight);
     else
-        PROMISE(get16(words.used_event) == (uint16_t)(start + w->got));
+        PROMISE(get16(words.used_event) == (armed ? next : (uint16_t)(next - 1)));
 }
 
 static void restart(struct world *w)
@@ -364,10 +384,10 @@ static void restart(struct world *w)
         WATCHED(&w->ring, 10, how & 1 ? vop_virtqueue_restart_delayed(w->ring.vq) : vop_virtqueue_restart(w->ring.vq));
 
     w->published = w->added;
+    w->drained &= ret == 1;
     if (ret < 0 || !quiet(w))
         return;
-    if (ret == 1)
-        check_armed(w, how & 1);
+    check_armed(w, ret == 1, how & 1);
     if (how & 2)
         PROMISE((WATCHED(&w->ring, 4, get(w, how & 4)) == 0) == (ret == 1));
 }
@@ -387,6 +407,7 @@ static void notified(struct world *w)
     int ret;
 
     w->callbacks = 0;
+    w->drained = false;
     ret = WATCHED(&w->ring, 16 + 96 * (uint64_t)w->ring.callbacks_max, vop_virtqueue_notified(w->ring.vq));
     PROMISE(ret <= 1);
     PROMISE(w->callbacks <= w->ring.callbacks_max);

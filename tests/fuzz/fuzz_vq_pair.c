@@ -73,8 +73,10 @@ static int ring_driver(void *context, uint32_t value)
     return 0;
 }
 
-static const struct vop_virtqueue_events driver_events = {.notify = ring_device};
-static const struct vop_virtqueue_events device_events = {.notify = ring_driver};
+static bool wake(void *context, vop_virtqueue *vq);
+
+static const struct vop_virtqueue_events driver_events = {.notify = ring_device, .callback = wake};
+static const struct vop_virtqueue_events device_events = {.notify = ring_driver, .callback = wake};
 
 /* The byte that the device writes. */
 static uint8_t answer_to(const struct buffer *b)
@@ -229,11 +231,30 @@ static bool complete(struct world *w, uint8_t how)
 
 /* ---- Sleep ---- */
 
-static bool sleeps(struct end *e)
+static bool wake(void *context, vop_virtqueue *vq)
 {
-    if (e->asleep && e->rung != e->heard)
-        e->asleep = false;
-    e->heard = e->rung;
+    struct world *w = context;
+    unsigned done = 0;
+
+    while (vq == w->driver.vq ? get(w) : take(w, false) || complete(w, 0))
+        done++;
+    PROMISE(done > 0);
+    return true;
+}
+
+/* Whether it sleeps on. Woken, it goes on as it likes, or has the library call it and may sleep again. */
+static bool sleeps(struct end *e, bool callbacks)
+{
+    if (e->asleep && e->rung != e->heard) {
+        int ret = 1;
+
+        e->heard = e->rung;
+        if (callbacks)
+            ret = vop_virtqueue_notified(e->vq);
+        PROMISE(ret == 0 || ret == 1);
+        e->asleep = ret == 0;
+    }
+    e->heard = e->asleep ? e->heard : e->rung;
     return e->asleep;
 }
 
@@ -248,7 +269,7 @@ static void doze(struct end *e, uint8_t how)
 /* The driver always sleeps drained: what a delayed notification would bring together is all there is. */
 static void driver_acts(struct world *w, uint8_t what)
 {
-    if (sleeps(&w->driver))
+    if (sleeps(&w->driver, what & 0x40))
         return;
     switch (what >> 1 & 7) {
     case 0:
@@ -278,7 +299,7 @@ static void driver_acts(struct world *w, uint8_t what)
 
 static void device_acts(struct world *w, uint8_t what)
 {
-    if (sleeps(&w->device))
+    if (sleeps(&w->device, what & 0x40))
         return;
     switch (what >> 1 & 7) {
     case 0:

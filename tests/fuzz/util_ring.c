@@ -79,7 +79,9 @@ static bool choose_regions(struct ring *r, unsigned which, bool driver)
             r->region[i] = (struct vop_region){0x10000 + 7 * i, 7, d + 256 - 16 * (size_t)i, 0};
         break;
     case 4:
-        r->region[0] = (struct vop_region){UINT64_MAX - (RING_DATA - 1), RING_DATA, d, 0};
+        r->region[0] = (struct vop_region){UINT64_MAX - 2047, 2048, d, 0}; /* what wraps comes to the other */
+        r->region[1] = (struct vop_region){0, 1024, d + 3072, 0};
+        count = 2;
         break;
     case 5:
         r->region[0] = (struct vop_region){0x10001, RING_DATA - 6, d + 3, 0};
