@@ -33,6 +33,7 @@ struct world {
     uint32_t count;
     uint64_t taken;
     unsigned callbacks;
+    bool drained; /* the queue has looked, and took all that it saw */
 };
 
 static bool alive(const struct world *w)
@@ -70,12 +71,23 @@ static void hold(struct world *w, const struct vop_taken_buf *buf)
     w->held[w->count++] = (struct handle){buf->handle, buf->writable_bytes, w->taken++};
 }
 
+/* A split ring that says more is available than it can hold: when the device looks there, it must break. */
+static bool ahead(const struct world *w)
+{
+    const struct ring *r = &w->ring;
+    uint16_t next = (uint16_t)((r->place.resume ? r->place.position : 0) + w->taken);
+
+    return w->drained && !r->threaded && !r->tampered && alive(w) && !r->packed &&
+           (uint16_t)(get16(ring_split_words(r).avail_idx) - next) > r->place.size;
+}
+
 /* The judgement of one take(), with all its outputs. */
 static int take(struct world *w, unsigned room)
 {
     const struct vop_taken_buf nothing = {77, 77, 77, 77, 77};
     struct vop_taken_buf buf = nothing;
     struct iovec *iov = malloc(room ? room * sizeof(*iov) : 1); /* so that the sanitizer sees one too many */
+    bool must_break = ahead(w);
     int ret;
 
     PROMISE(iov);
@@ -86,8 +98,10 @@ static int take(struct world *w, unsigned room)
         check_iovecs(w, iov, room, &buf);
     if (clean(w) && !w->ring.stopped && !w->ring.broken)
         offers_check_taken(&w->offers, &w->ring, w->taken, ret, iov, room, &buf);
+    PROMISE(!must_break || ret == -EPROTO);
     if (ret == 1)
         hold(w, &buf);
+    w->drained = ret == 0;
     free(iov);
     return ret;
 }
@@ -118,6 +132,7 @@ static void untake(struct world *w)
         return;
     PROMISE(ret == (last ? 0 : -EINVAL));
     if (last) {
+        w->drained = false;
         w->held[i] = w->held[--w->count];
         w->taken--;
     }
@@ -185,6 +200,7 @@ static void restart(struct world *w)
     bool quiet = !w->ring.threaded && !w->ring.tampered;
 
     published(w, true);
+    w->drained &= ret == 1;
     if (ret < 0 || !quiet)
         return;
     check_armed(w, ret == 1);
@@ -222,6 +238,7 @@ static void notified(struct world *w)
     int ret;
 
     w->callbacks = 0;
+    w->drained = false;
     ret = WATCHED(&w->ring, limit, vop_virtqueue_notified(w->ring.vq));
     PROMISE(ret <= 1);
     PROMISE(w->callbacks <= w->ring.callbacks_max);
@@ -248,6 +265,7 @@ static void start(struct world *w)
 {
     w->count = 0;
     w->taken = 0;
+    w->drained = true;
     offers_start(&w->offers, &w->ring);
 }
 

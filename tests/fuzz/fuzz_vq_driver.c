@@ -19,6 +19,8 @@
 #define SEGMENTS 80u
 #define HELD 64u
 #define OPERATIONS 200u
+#define EXPECTED 128u
+#define WHOLE UINT64_MAX /* a length: of a buffer that a batch skips */
 
 struct buffer {
     bool out; /* with the queue */
@@ -34,6 +36,8 @@ struct peer {
     uint32_t count;
     uint16_t seen, used;                /* split */
     struct packed_at next, packed_used; /* packed */
+    uint64_t len[EXPECTED];             /* what it said, in the order it returned buffers */
+    uint64_t returned;
 };
 
 struct world {
@@ -99,8 +103,9 @@ static void fetch(struct world *w)
         peer_hold(p, get16(words.avail_ring + 2 * (p->seen & (w->ring.place.size - 1))), 1);
 }
 
-/* Returns what it holds at `k`, and with IN_ORDER all before it. `lie` is added to the id. */
-static void use(struct world *w, uint32_t k, uint32_t len, uint32_t lie)
+/* Returns what it holds at `k`, and with IN_ORDER all before it. `lie` is added to the id. Unless `written`, a packed
+ * ring says that there is no length. */
+static void use(struct world *w, uint32_t k, uint32_t len, uint32_t lie, bool written)
 {
     const struct ring *r = &w->ring;
     struct peer *p = &w->peer;
@@ -109,11 +114,13 @@ static void use(struct world *w, uint32_t k, uint32_t len, uint32_t lie)
 
     for (uint32_t i = first; i <= k; i++)
         descs += p->held[i].descs;
+    for (uint32_t i = 1; i <= buffers; i++)
+        p->len[p->returned++ % EXPECTED] = i < buffers ? WHOLE : r->packed && !written ? 0 : len;
     p->count -= buffers;
     memmove(&p->held[first], &p->held[k + 1], (p->count - first) * sizeof(p->held[0]));
     if (r->packed) {
         uint8_t *d = (uint8_t *)r->place.desc.base + 16 * (size_t)p->packed_used.slot;
-        uint32_t flags = (p->packed_used.wrap ? PACKED_AVAIL | PACKED_USED : 0) | (len > 0 ? DESC_WRITE : 0);
+        uint32_t flags = (p->packed_used.wrap ? PACKED_AVAIL | PACKED_USED : 0) | (written ? DESC_WRITE : 0);
 
         put32(d + 8, len);
         put32(d + 12, (id & 0xffff) | flags << 16);
@@ -144,7 +151,7 @@ static void serve(struct world *w)
 
     fetch(w);
     for (unsigned i = 0; i <= (how & 7u) && w->peer.count > 0; i++)
-        use(w, how & 8 ? take_byte(w->in) % w->peer.count : 0, pick_len(w->in), lie);
+        use(w, how & 8 ? take_byte(w->in) % w->peer.count : 0, pick_len(w->in), lie, !(how & 0x40));
     if (how & 0x20 && !w->ring.packed) { /* it says more than there is */
         w->peer.used = (uint16_t)(w->peer.used + take_byte(w->in));
         put16(ring_split_words(&w->ring).used_idx, w->peer.used);
@@ -285,6 +292,12 @@ static void returned(struct world *w, void *token, uint32_t len, uint32_t flags)
     PROMISE(!w->ring.in_order || b->seq == w->got);
     PROMISE(len <= b->writable);
     PROMISE((flags & ~VOP_USED_CLAMPED) == 0 && (!flags || len == b->writable));
+    if (w->honest) {
+        uint64_t said = w->peer.len[w->got % EXPECTED];
+
+        PROMISE(w->got < w->peer.returned);
+        PROMISE(len == (said > b->writable ? b->writable : said));
+    }
     b->out = false;
     w->got++;
     w->in_flight--;
@@ -532,7 +545,7 @@ static void drain(struct world *w)
     kick(w);
     fetch(w);
     while (w->peer.count > 0)
-        use(w, 0, 1, 0);
+        use(w, 0, 1, 0, true);
     while (WATCHED(&w->ring, 4, get(w, true)) == 1)
         continue;
     PROMISE(w->in_flight == 0);
