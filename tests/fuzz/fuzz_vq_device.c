@@ -335,7 +335,7 @@ static void operate(struct world *w)
         w->offers.clean = false;
         break;
     case 13:
-        offers_ask(&w->ring, w->in);
+        ring_ask(&w->ring, take_word(w->in));
         break;
     case 14:
         for (unsigned i = 0; i <= what >> 4 && w->count < HANDLES; i++) { /* one after another, around the ring */

@@ -2,42 +2,27 @@
 /*
  * fuzz_vq_driver.c - a libFuzzer harness that plays the device of a virtqueue: any words in the ring, at any time.
  *
- * Room: tests. The driver is the library's. The device is played here, from the specification, and honest where the
- * input says so; it also lies about ids, lengths and indexes, and pokes any word. Input: the bytes of util_ring.h, then
- * operations: a byte that picks one, and its operands.
+ * Room: tests. The driver is the library's. The device is played by util_serve.c, from the specification: honest where
+ * the input says so, else it lies about ids, lengths and indexes. It also pokes any word. Input: the bytes of
+ * util_ring.h, then operations: a byte that picks one, and its operands.
  *
  * Held against it, beside util_ring.h: a token comes back at most once, only if it was added and published, and with
  * IN_ORDER in its turn; no length passes what was writable; nothing is lost; a broken queue stays broken, detaching
  * gives back the rest exactly, and a reset brings it to life; restart() says what get() then finds.
  */
-#include "fuzz/util_ring.h"
+#include "fuzz/util_serve.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define BUFFERS 64u
 #define SEGMENTS 80u
-#define HELD 64u
 #define OPERATIONS 200u
-#define EXPECTED 128u
-#define WHOLE UINT64_MAX /* a length: of a buffer that a batch skips */
 
 struct buffer {
     bool out; /* with the queue */
     uint64_t seq;
     uint32_t writable;
-};
-
-/** The device that is played. */
-struct peer {
-    struct {
-        uint32_t id, descs;
-    } held[HELD]; /* taken, oldest first */
-    uint32_t count;
-    uint16_t seen, used;                /* split */
-    struct packed_at next, packed_used; /* packed */
-    uint64_t len[EXPECTED];             /* what it said, in the order it returned buffers */
-    uint64_t returned;
 };
 
 struct world {
@@ -46,133 +31,10 @@ struct world {
     struct buffer buffer[BUFFERS];
     uint64_t added, published, got;
     uint32_t in_flight;
-    struct peer peer;
-    bool honest;        /* the peer was, so far */
+    struct server server;
     bool drained;       /* the queue has looked, and got all that it saw */
     unsigned callbacks; /* in this call */
 };
-
-/* ---- The device ---- */
-
-static void peer_start(struct world *w)
-{
-    const struct ring *r = &w->ring;
-
-    w->peer = (struct peer){.seen = r->place.resume ? r->place.position : 0};
-    w->peer.used = w->peer.seen;
-    w->peer.next = w->peer.packed_used = ring_packed_start(r);
-    if (!r->packed)
-        put16(ring_split_words(r).used_idx, w->peer.used);
-    w->honest = !r->threaded;
-    w->drained = true;
-}
-
-static void peer_hold(struct peer *p, uint32_t id, uint32_t descs)
-{
-    p->held[p->count].id = id;
-    p->held[p->count++].descs = descs;
-}
-
-static void fetch_packed(struct world *w)
-{
-    const struct ring *r = &w->ring;
-    struct peer *p = &w->peer;
-
-    while (p->count < HELD && ring_packed_is(r, &p->next, false)) {
-        uint32_t word, descs = 0;
-
-        do {
-            word = get32((uint8_t *)r->place.desc.base + 16 * (size_t)p->next.slot + 12);
-            ring_packed_advance(r, &p->next, 1);
-            descs++;
-        } while (word >> 16 & DESC_NEXT && descs < r->place.size);
-        peer_hold(p, word & 0xffff, descs);
-    }
-}
-
-static void fetch(struct world *w)
-{
-    struct split_words words = ring_split_words(&w->ring);
-    struct peer *p = &w->peer;
-
-    if (w->ring.packed) {
-        fetch_packed(w);
-        return;
-    }
-    for (; p->count < HELD && p->seen != get16(words.avail_idx); p->seen++)
-        peer_hold(p, get16(words.avail_ring + 2 * (p->seen & (w->ring.place.size - 1))), 1);
-}
-
-/* Returns what it holds at `k`, and with IN_ORDER all before it. `lie` is added to the id. Unless `written`, a packed
- * ring says that there is no length. */
-static void use(struct world *w, uint32_t k, uint32_t len, uint32_t lie, bool written)
-{
-    const struct ring *r = &w->ring;
-    struct peer *p = &w->peer;
-    uint32_t first = r->in_order ? 0 : k, buffers = k - first + 1, descs = 0;
-    uint32_t id = p->held[k].id + lie;
-
-    for (uint32_t i = first; i <= k; i++)
-        descs += p->held[i].descs;
-    for (uint32_t i = 1; i <= buffers; i++)
-        p->len[p->returned++ % EXPECTED] = i < buffers ? WHOLE : r->packed && !written ? 0 : len;
-    p->count -= buffers;
-    memmove(&p->held[first], &p->held[k + 1], (p->count - first) * sizeof(p->held[0]));
-    if (r->packed) {
-        uint8_t *d = (uint8_t *)r->place.desc.base + 16 * (size_t)p->packed_used.slot;
-        uint32_t flags = (p->packed_used.wrap ? PACKED_AVAIL | PACKED_USED : 0) | (written ? DESC_WRITE : 0);
-
-        put32(d + 8, len);
-        put32(d + 12, (id & 0xffff) | flags << 16);
-        ring_packed_advance(r, &p->packed_used, descs);
-    } else {
-        struct split_words words = ring_split_words(r);
-        uint8_t *elem = words.used_ring + 8 * (size_t)(p->used & (r->place.size - 1));
-
-        put32(elem, id);
-        put32(elem + 4, len);
-        p->used = (uint16_t)(p->used + buffers);
-        put16(words.used_idx, p->used);
-    }
-}
-
-static uint32_t pick_len(struct input *in)
-{
-    static const uint32_t lens[] = {0, 1, 8, 16, 32, 1000, UINT32_MAX};
-    uint8_t b = take_byte(in);
-
-    return b % 8 < 7 ? lens[b % 8] : take_word(in);
-}
-
-static void serve(struct world *w)
-{
-    uint8_t how = take_byte(w->in);
-    uint32_t lie = how & 0x10 ? take_word(w->in) : 0;
-
-    fetch(w);
-    for (unsigned i = 0; i <= (how & 7u) && w->peer.count > 0; i++)
-        use(w, how & 8 ? take_byte(w->in) % w->peer.count : 0, pick_len(w->in), lie, !(how & 0x40));
-    if (how & 0x20 && !w->ring.packed) { /* it says more than there is */
-        w->peer.used = (uint16_t)(w->peer.used + take_byte(w->in));
-        put16(ring_split_words(&w->ring).used_idx, w->peer.used);
-    }
-    w->honest &= !(how & 0x30);
-}
-
-/* What the device asks for. It may be anything. */
-static void ask(struct world *w)
-{
-    struct split_words words = ring_split_words(&w->ring);
-    uint32_t word = take_word(w->in);
-
-    if (w->ring.packed) {
-        put32(w->ring.place.device.base, word);
-        return;
-    }
-    put16(words.used_flags, word & 0xffff);
-    if (words.avail_event)
-        put16(words.avail_event, word >> 16);
-}
 
 /* ---- The driver ---- */
 
@@ -292,12 +154,8 @@ static void returned(struct world *w, void *token, uint32_t len, uint32_t flags)
     PROMISE(!w->ring.in_order || b->seq == w->got);
     PROMISE(len <= b->writable);
     PROMISE((flags & ~VOP_USED_CLAMPED) == 0 && (!flags || len == b->writable));
-    if (w->honest) {
-        uint64_t said = w->peer.len[w->got % EXPECTED];
-
-        PROMISE(w->got < w->peer.returned);
-        PROMISE(len == (said > b->writable ? b->writable : said));
-    }
+    if (w->server.honest)
+        PROMISE(len == served_len(&w->server, w->got, b->writable));
     b->out = false;
     w->got++;
     w->in_flight--;
@@ -471,7 +329,7 @@ static void rarely(struct world *w)
     case 1:
         vop_virtqueue_fail(w->ring.vq, "the harness says so");
         w->ring.broken = true;
-        w->honest = false;
+        w->server.honest = false;
         break;
     case 2:
         wrong_role(w);
@@ -480,7 +338,8 @@ static void rarely(struct world *w)
         take_back(w);
         ring_restart_elsewhere(&w->ring, w->in);
         w->added = w->published = w->got = 0;
-        peer_start(w);
+        serve_start(&w->server, &w->ring);
+        w->drained = true;
     }
 }
 
@@ -513,19 +372,19 @@ static void operate(struct world *w)
         break;
     case 8:
     case 9:
-        serve(w);
+        serve(&w->server, &w->ring, w->in);
         break;
     case 10:
     case 11:
         ring_poke(&w->ring, w->in);
-        w->honest = false;
+        w->server.honest = false;
         break;
     case 12:
         ring_tamper(&w->ring, w->in);
-        w->honest = false;
+        w->server.honest = false;
         break;
     case 13:
-        ask(w);
+        ring_ask(&w->ring, take_word(w->in));
         break;
     case 14:
         for (unsigned i = 0; i <= what >> 4; i++) /* many, to come around the ring */
@@ -536,16 +395,14 @@ static void operate(struct world *w)
         rarely(w);
     }
     ring_check_info(&w->ring, w->in_flight, w->added);
-    PROMISE(!w->honest || !w->ring.broken);
+    PROMISE(!w->server.honest || !w->ring.broken);
 }
 
 /* From an honest device all comes back. */
 static void drain(struct world *w)
 {
     kick(w);
-    fetch(w);
-    while (w->peer.count > 0)
-        use(w, 0, 1, 0, true);
+    serve_all(&w->server, &w->ring);
     while (WATCHED(&w->ring, 4, get(w, true)) == 1)
         continue;
     PROMISE(w->in_flight == 0);
@@ -558,7 +415,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!ring_open(&w.ring, &in, VOP_VIRTQUEUE_DRIVER, callback))
         return 0;
-    peer_start(&w);
+    serve_start(&w.server, &w.ring);
+    w.drained = true;
     if (w.ring.threaded) {
         for (unsigned i = 0; i < 8; i++)
             ring_poke(&w.ring, &in);
@@ -566,7 +424,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     for (unsigned i = 0; i < OPERATIONS && in.at < in.end; i++)
         operate(&w);
-    if (w.honest && !w.ring.stopped)
+    if (w.server.honest && !w.ring.stopped)
         drain(&w);
     take_back(&w);
     ring_close(&w.ring);

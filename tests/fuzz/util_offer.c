@@ -42,20 +42,6 @@ void offers_start(struct offers *o, const struct ring *r)
     }
 }
 
-void offers_ask(const struct ring *r, struct input *in)
-{
-    struct split_words words = ring_split_words(r);
-    uint32_t word = take_word(in);
-
-    if (r->packed) {
-        put32(r->place.driver.base, word);
-        return;
-    }
-    put16(words.avail_flags, word & 0xffff);
-    if (words.used_event)
-        put16(words.used_event, word >> 16);
-}
-
 /* ---- Segments ---- */
 
 /* An address as the descriptors of this layout can hold it. */

@@ -54,9 +54,6 @@ void offers_make(struct offers *o, const struct ring *r, struct input *in);
 /** Offers one readable and one writable segment, or one if there is no more room. */
 void offers_plain(struct offers *o, const struct ring *r);
 
-/** Stores what this driver wants of notifications. */
-void offers_ask(const struct ring *r, struct input *in);
-
 /** What take() must have returned when `taken` buffers were taken before it. */
 void offers_check_taken(const struct offers *o, const struct ring *r, uint64_t taken, int ret, const struct iovec *iov,
                         unsigned room, const struct vop_taken_buf *buf);

@@ -348,6 +348,21 @@ void ring_put_desc(const struct ring *r, uint32_t index, uint64_t addr, uint32_t
     put32(d + 4, flags | next << 16);
 }
 
+void ring_ask(const struct ring *r, uint32_t word)
+{
+    bool driver = r->options.role == VOP_VIRTQUEUE_DRIVER;
+    struct split_words words = ring_split_words(r);
+    uint8_t *event = driver ? words.avail_event : words.used_event;
+
+    if (r->packed) {
+        put32(driver ? r->place.device.base : r->place.driver.base, word);
+        return;
+    }
+    put16(driver ? words.used_flags : words.avail_flags, word & 0xffff);
+    if (event)
+        put16(event, word >> 16);
+}
+
 struct packed_at ring_packed_start(const struct ring *r)
 {
     if (!r->place.resume)

@@ -147,6 +147,9 @@ struct split_words ring_split_words(const struct ring *r);
 /** Stores a descriptor of a split ring. */
 void ring_put_desc(const struct ring *r, uint32_t index, uint64_t addr, uint32_t len, uint32_t flags, uint32_t next);
 
+/** Stores what the peer wants of notifications: anything. */
+void ring_ask(const struct ring *r, uint32_t word);
+
 /** A position in a packed ring. */
 struct packed_at {
     uint32_t slot;
