@@ -261,6 +261,7 @@ void ring_restart_elsewhere(struct ring *r, struct input *in)
     r->segments_max = r->options.segments_max ? r->options.segments_max : size;
     r->stopped = r->broken = false;
     r->rung = r->broke = 0;
+    r->tamper_after = 0;
     if (r->threaded)
         ring_start_thread(r);
 }
