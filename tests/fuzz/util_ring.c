@@ -207,7 +207,9 @@ bool ring_open(struct ring *r, struct input *in, enum vop_virtqueue_role role,
     r->options.place.desc.flags = r->packed ? flags & VOP_AREA_PLATFORM : flags;
     r->options.place.driver.flags = r->options.place.device.flags = flags;
     r->options.place.resume = how & 0x10;
-    r->options.place.position = r->packed ? (uint16_t)((position & 0x7fff) % size | (position & 0x8000)) : position;
+    if (r->packed)
+        position = (uint16_t)((position & 0x7fffu) % size | (position & 0x8000u));
+    r->options.place.position = position;
     r->events =
         (struct vop_virtqueue_events){.notify = notify, .callback = how & 0x80 ? NULL : callback, .broken = broken};
     r->options.events = &r->events;
