@@ -4,22 +4,12 @@
  *
  * Room: tests. Input: one byte that picks features, the 12 bytes of the header, the frame. Besides memory errors, which
  * the sanitizers see, it holds the results against what net.h promises.
- *
- * Build: clang -g -O1 -fsanitize=fuzzer,address,undefined -I lib/include -I lib, this file and all of lib/net.
  */
-#include <vopipc/net.h>
+#include "util_input.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-
-#define PROMISE(what) \
-    do {              \
-        if (!(what))  \
-            abort();  \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include <vopipc/net.h>
 
 static uint64_t pick_features(uint8_t byte)
 {

@@ -403,6 +403,6 @@ void explore_sleep(unsigned bell)
     me->asleep = -1;
     while (x.tokens[bell] == 0) /* it was run because a kick is on its way: it comes with all before it */
         explore_deliver(1 - (unsigned)x.running, true);
-    x.tokens[bell] = 0; /* all tokens at once, as emptying a pipe does */
+    x.tokens[bell] = 0; /* all tokens at once, as draining a doorbell does */
     join(&me->seen, &x.token_view[bell]);
 }
