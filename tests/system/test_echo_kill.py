@@ -15,7 +15,7 @@ from lib.bridge import SLOW, eventually
 from lib.echo import KILLS, echoes, finish, holdings, kill, one_line, run
 
 SEED = int(os.environ.get("VOP_SEED") or random.randrange(1 << 32))
-WITHIN = 1.0  # seconds for the survivor to notice, and for the service to resume (times VOP_SLOW)
+WITHIN = 1.0  # seconds for the survivor to notice, and for the service to resume (times SLOW)
 SPINS = [0, 0xFFFFFFFF]  # adaptive, VOP_SPIN_NEVER
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 
-from lib.bridge import BIN, SLOW, eventually
+from lib.bridge import BIN, SANITIZED, SLOW, eventually
 
 KILLS = int(os.environ.get("VOP_KILLS") or (500 if os.environ.get("VOP_LONG") else 20))
 
@@ -58,7 +58,7 @@ def holdings(pid):
     proc = pathlib.Path(f"/proc/{pid}")
     maps = (proc / "maps").read_text().splitlines()
     shared = sum("memfd:" in line for line in maps)
-    return len(os.listdir(proc / "fd")), shared, len(maps) if SLOW == 1 else shared
+    return len(os.listdir(proc / "fd")), shared, shared if SANITIZED else len(maps)
 
 
 def listening(path):
