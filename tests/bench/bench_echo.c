@@ -12,18 +12,15 @@
 #include "util_bounce.h"
 #include "util_cell.h"
 #include "util_machine.h"
+#include "util_options.h"
+#include "util_turn.h"
 
 #include <errno.h>
-#include <getopt.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define BATCH 16    /* messages of a stream published together */
@@ -35,10 +32,8 @@
 struct plan {
     struct cell cells[CELLS_MAX];
     size_t count;
-    unsigned rounds;
+    struct slice_options slices;
     uint64_t slice_ns, bounce_ns;
-    int cpus[2];
-    const char *json_path;
 };
 
 /* ---- Both processes: work handed over through shared memory ---- */
@@ -52,19 +47,17 @@ enum task {
 
 struct shared {
     struct bounce bounce;
-    _Alignas(256) _Atomic uint32_t turn; /* counts up with each task; written by the client */
-    enum task task;                      /* valid for this turn */
+    struct turn turn;
+    enum task task; /* valid for this turn */
     enum link_kind kind;
     size_t size;
-    _Alignas(256) _Atomic uint32_t done; /* the last turn finished; written by the server */
-    const void *first_sent;              /* where the server's first message is in its memory */
+    const void *first_sent; /* where the server's first message is in its memory */
 };
 
 static void server_run(struct shared *shared, struct bench_link *links)
 {
     for (uint32_t turn = 1;; turn++) {
-        while (atomic_load_explicit(&shared->turn, memory_order_acquire) != turn)
-            cpu_pause();
+        turn_take(&shared->turn, turn);
         struct bench_link *link = &links[shared->kind];
         uint64_t number = 1;
         switch (shared->task) {
@@ -83,7 +76,7 @@ static void server_run(struct shared *shared, struct bench_link *links)
             return;
         }
         shared->first_sent = links[LINK_VOP_SPIN].first_sent;
-        atomic_store_explicit(&shared->done, turn, memory_order_release);
+        turn_finish(&shared->turn, turn);
     }
 }
 
@@ -92,15 +85,7 @@ static void server_start(struct shared *shared, enum task task, const struct cel
     shared->task = task;
     shared->kind = cell ? cell->kind : LINK_VOP_SPIN;
     shared->size = cell ? cell->size : 0;
-    atomic_fetch_add_explicit(&shared->turn, 1, memory_order_release);
-}
-
-static void server_wait(struct shared *shared)
-{
-    uint32_t turn = atomic_load_explicit(&shared->turn, memory_order_relaxed);
-
-    while (atomic_load_explicit(&shared->done, memory_order_acquire) != turn)
-        cpu_pause();
+    turn_give(&shared->turn);
 }
 
 /* ---- One slice ---- */
@@ -109,7 +94,7 @@ static double slice_bounce(struct shared *shared, uint64_t duration_ns)
 {
     server_start(shared, TASK_BOUNCE, NULL);
     double ns = bounce_measure(&shared->bounce, duration_ns);
-    server_wait(shared);
+    turn_join(&shared->turn);
     return ns;
 }
 
@@ -137,7 +122,7 @@ static double slice_echo(struct shared *shared, struct bench_link *link, const s
     }
     link->ops->send(link, 0, cell->size, false);
     link->ops->receive(link, 0, cell->size);
-    server_wait(shared);
+    turn_join(&shared->turn);
     double ns = samples_percentile(&runs, 0.5);
     samples_free(&runs);
     return ns;
@@ -153,7 +138,7 @@ static double slice_stream(struct shared *shared, struct bench_link *link, const
         for (unsigned i = 1; i <= BATCH; i++)
             link->ops->send(link, ++number, cell->size, i % cell->batch != 0);
     link->ops->send(link, 0, cell->size, false);
-    server_wait(shared); /* the last message has arrived */
+    turn_join(&shared->turn); /* the last message has arrived */
     return (double)(clock_ns() - begin) / (double)number;
 }
 
@@ -163,7 +148,7 @@ static void client_run(struct plan *plan, struct shared *shared, struct bench_li
 {
     double before = slice_bounce(shared, plan->bounce_ns);
 
-    for (unsigned round = 0; round < plan->rounds; round++) {
+    for (unsigned long round = 0; round < plan->slices.rounds; round++) {
         for (struct cell *cell = plan->cells; cell < plan->cells + plan->count; cell++) {
             struct bench_link *link = &links[cell->kind];
             double ns = cell->stream ? slice_stream(shared, link, cell, plan->slice_ns)
@@ -184,7 +169,7 @@ static void report_table(struct plan *plan, const struct bench_link *links)
         "Echo and stream between two processes on processors %d and %d, content written and checked. Medians of\n"
         "slices; a slice counts if the bounce of two cache lines before and after it differs by at most 20 %%.\n"
         "Class F: bounce below %.0f ns; S: above. Waiting: spin never sleeps, sleep never spins, adaptive decides.\n\n",
-        plan->cpus[0], plan->cpus[1], CLASS_F_BELOW_NS);
+        plan->slices.cpus[0], plan->slices.cpus[1], CLASS_F_BELOW_NS);
     cell_print_heading();
     for (struct cell *cell = plan->cells; cell < plan->cells + plan->count; cell++)
         cell_print(cell, &links[cell->kind]);
@@ -196,55 +181,20 @@ static void report_json(struct plan *plan, const struct bench_link *links)
     json_t *root = cell_json(&plan->cells[0], &links[plan->cells[0].kind]);
     json_t *cells = json_array();
 
-    json_object_set_new(root, "cpus", json_pack("[i, i]", plan->cpus[0], plan->cpus[1]));
+    json_object_set_new(root, "cpus", json_pack("[i, i]", plan->slices.cpus[0], plan->slices.cpus[1]));
     for (struct cell *cell = plan->cells; cell < plan->cells + plan->count; cell++)
         json_array_append_new(cells, cell_json(cell, &links[cell->kind]));
     json_object_set_new(root, "cells", cells);
-    json_write(plan->json_path, root);
+    json_write(plan->slices.json_path, root);
 }
 
 /* ---- Command line ---- */
-
-static const char help[] =
-    "usage: bench-echo [--size BYTES]... [--waiting HOW]... [--no-stream] [--no-peers] [--rounds N] [--slice-ms N]\n"
-    "                  [--cpus A,B] [--json FILE]\n"
-    "\n"
-    "Measures the echo round trip and the stream of messages between two processes on two processors, beside the\n"
-    "bare bounce of two cache lines, and beside a pipe and a socket pair.\n"
-    "\n"
-    "  --size BYTES     length of the echoed messages, a multiple of 8, up to 262144; may be repeated (default 64)\n"
-    "  --waiting HOW    spin, adaptive or sleep; may be repeated (default: all three)\n"
-    "  --no-stream      echo only\n"
-    "  --no-peers       without pipe and socket pair\n"
-    "  --rounds N       slices of each line of the table (default 20)\n"
-    "  --slice-ms N     length of a slice (default 80)\n"
-    "  --cpus A,B       processors of client and server (default: the first two allowed)\n"
-    "  --json FILE      write the same figures for machines to FILE\n";
 
 static void plan_add(struct plan *plan, bool stream, enum link_kind kind, size_t size, unsigned batch)
 {
     if (plan->count == CELLS_MAX)
         die_usage("more than %d lines of a table", CELLS_MAX);
     plan->cells[plan->count++] = (struct cell){.stream = stream, .kind = kind, .size = size, .batch = batch};
-}
-
-static enum link_kind parse_waiting(const char *text)
-{
-    static const char *const names[] = {"spin", "adaptive", "sleep"}; /* in the order of enum link_kind */
-
-    for (enum link_kind kind = 0; kind <= LINK_VOP_SLEEP; kind++)
-        if (strcmp(text, names[kind]) == 0)
-            return kind;
-    die_usage("--waiting is spin, adaptive or sleep, not '%s'", text);
-}
-
-static void parse_cpus(const char *text, int ret_cpus[2])
-{
-    char end;
-
-    if (sscanf(text, "%d,%d%c", &ret_cpus[0], &ret_cpus[1], &end) != 2 || ret_cpus[0] == ret_cpus[1] ||
-        ret_cpus[0] < 0 || ret_cpus[1] < 0)
-        die_usage("--cpus takes two processors such as 0,1, not '%s'", text);
 }
 
 /** Which lines of the table the options ask for. */
@@ -254,16 +204,32 @@ struct wishes {
     bool no_stream, no_peers;
 };
 
+static void wish_waiting(const struct bench_option *option, const char *text)
+{
+    static const char *const names[] = {"spin", "adaptive", "sleep"}; /* in the order of enum link_kind */
+    struct wishes *w = option->to;
+
+    for (enum link_kind kind = 0; kind <= LINK_VOP_SLEEP; kind++) {
+        if (strcmp(text, names[kind]) == 0) {
+            w->any_waiting = w->waiting[kind] = true;
+            return;
+        }
+    }
+    die_usage("--waiting is spin, adaptive or sleep, not '%s'", text);
+}
+
 static bool wishes_link(const struct wishes *w, enum link_kind kind)
 {
     return kind > LINK_VOP_SLEEP ? !w->no_peers : w->waiting[kind] || !w->any_waiting;
 }
 
-static void wishes_size(struct wishes *w, const char *text)
+static void wish_size(const struct bench_option *option, const char *text)
 {
+    struct wishes *w = option->to;
+
     if (w->size_count == sizeof(w->sizes) / sizeof(w->sizes[0]))
         die_usage("--size can be given eight times");
-    w->sizes[w->size_count] = option_number("--size", text, 8, LINK_MESSAGE_MAX);
+    w->sizes[w->size_count] = option_parse_number(option, text);
     if (w->sizes[w->size_count++] % 8)
         die_usage("--size takes a multiple of 8, not '%s'", text);
 }
@@ -286,64 +252,24 @@ static void plan_fill(struct plan *plan, const struct wishes *w)
 
 static void plan_parse(struct plan *plan, int argc, char **argv)
 {
-    enum {
-        SIZE = 1,
-        WAITING,
-        NO_STREAM,
-        NO_PEERS,
-        ROUNDS,
-        SLICE,
-        CPUS,
-        JSON,
-        HELP
-    };
-    static const struct option options[] = {
-        {"size", 1, NULL, SIZE},           {"waiting", 1, NULL, WAITING},
-        {"no-stream", 0, NULL, NO_STREAM}, {"no-peers", 0, NULL, NO_PEERS},
-        {"rounds", 1, NULL, ROUNDS},       {"slice-ms", 1, NULL, SLICE},
-        {"cpus", 1, NULL, CPUS},           {"json", 1, NULL, JSON},
-        {"help", 0, NULL, HELP},           {0},
-    };
     struct wishes wishes = {.sizes = {64}};
 
-    *plan = (struct plan){.rounds = 20, .slice_ns = 80000000, .cpus = {-1, -1}};
-    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-        switch (option) {
-        case SIZE:
-            wishes_size(&wishes, optarg);
-            break;
-        case WAITING:
-            wishes.any_waiting = wishes.waiting[parse_waiting(optarg)] = true;
-            break;
-        case NO_STREAM:
-            wishes.no_stream = true;
-            break;
-        case NO_PEERS:
-            wishes.no_peers = true;
-            break;
-        case ROUNDS:
-            plan->rounds = (unsigned)option_number("--rounds", optarg, 1, 100000);
-            break;
-        case SLICE:
-            plan->slice_ns = option_number("--slice-ms", optarg, 1, 10000) * 1000000;
-            break;
-        case CPUS:
-            parse_cpus(optarg, plan->cpus);
-            break;
-        case JSON:
-            plan->json_path = optarg;
-            break;
-        case HELP:
-        case 'h':
-            fputs(help, stdout);
-            exit(EXIT_SUCCESS);
-        default:
-            exit(2); /* getopt has said why */
-        }
-    }
+    *plan = (struct plan){.slices = {.rounds = 20, .slice_ms = 80, .cpus = {-1, -1}}};
+    const struct bench_option options[] = {
+        {"size", "BYTES", "length of the echoed messages, a multiple of 8; may be repeated (default 64)", wish_size,
+         &wishes, 8, LINK_MESSAGE_MAX},
+        {"waiting", "HOW", "spin, adaptive or sleep; may be repeated (default: all three)", wish_waiting, &wishes, 0,
+         0},
+        {"no-stream", NULL, "echo only", option_flag, &wishes.no_stream, 0, 0},
+        {"no-peers", NULL, "without pipe and socket pair", option_flag, &wishes.no_peers, 0, 0},
+        OPTIONS_OF_SLICES(&plan->slices),
+    };
+
+    options_parse("Measures the echo round trip and the stream of messages between two processes on two processors,\n"
+                  "beside the bare bounce of two cache lines, and beside a pipe and a socket pair.\n",
+                  options, sizeof(options) / sizeof(options[0]), argc, argv);
+    plan->slice_ns = plan->slices.slice_ms * 1000000;
     plan->bounce_ns = plan->slice_ns * 3 / 8;
-    if (optind < argc)
-        die_usage("unexpected argument '%s'", argv[optind]);
     plan_fill(plan, &wishes);
 }
 
@@ -356,65 +282,50 @@ static void directory_remove(void)
     rmdir(directory);
 }
 
-static void child_has_died(int signal_number)
-{
-    static const char text[] = "bench-echo: the server process has ended, so there is nothing to measure\n";
-    int status;
+/** What the server process is started with. */
+struct server {
+    const struct plan *plan;
+    struct shared *shared;
+    struct link_kernel_ends ends;
+};
 
-    (void)signal_number;
-    if (waitpid(-1, &status, WNOHANG) > 0 && status != 0) {
-        rmdir(directory);
-        _exit(write(STDERR_FILENO, text, sizeof(text) - 1) < 0 ? 3 : EXIT_FAILURE);
-    }
-}
-
-static void server_main(const struct plan *plan, struct shared *shared, const struct link_kernel_ends *ends)
+static void server_main(void *context)
 {
+    const struct server *server = context;
     struct bench_link links[LINK_KINDS];
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    cpu_pin(plan->cpus[1]);
+    cpu_pin(server->plan->slices.cpus[1]);
     /* A hole first, so that nothing is mapped at the same address in both. */
     if (mmap(NULL, 0x12345000, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED)
         die(-errno, "cannot reserve addresses");
-    link_open_all(0, directory, ends, links);
+    link_open_all(0, directory, &server->ends, links);
     if (rmdir(directory) < 0) /* its sockets are gone: from here nothing is left behind, however this ends */
         die(-errno, "cannot remove %s", directory);
-    server_run(shared, links);
+    server_run(server->shared, links);
     link_close_all(links);
-    exit(EXIT_SUCCESS);
 }
 
 int main(int argc, char **argv)
 {
     static struct plan plan;
     struct bench_link links[LINK_KINDS];
-    struct link_kernel_ends ends;
 
     plan_parse(&plan, argc, argv);
-    if (plan.cpus[0] < 0)
-        cpu_pick_two(plan.cpus);
-    cpu_pin(plan.cpus[1]); /* a wrong one is told before anything begins */
-    cpu_pin(plan.cpus[0]);
-    json_check_path(plan.json_path);
-    struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (shared == MAP_FAILED || !mkdtemp(directory))
+    slices_begin(&plan.slices);
+    struct shared *shared = shared_memory(sizeof(*shared));
+    struct server server = {.plan = &plan, .shared = shared};
+    if (!mkdtemp(directory))
         die(-errno, "cannot set up %s", directory);
     atexit(directory_remove);
-    link_kernel_open(&ends);
-    signal(SIGCHLD, child_has_died);
-    pid_t child = fork();
-    if (child < 0)
-        die(-errno, "fork");
-    if (child == 0)
-        server_main(&plan, shared, &ends);
-    link_open_all(1, directory, &ends, links);
+    link_kernel_open(&server.ends);
+    child_start(server_main, &server, directory);
+    link_open_all(1, directory, &server.ends, links);
 
     client_run(&plan, shared, links);
     if (links[LINK_VOP_SPIN].first_received && links[LINK_VOP_SPIN].first_received == shared->first_sent)
         die(0, "both processes have the memory at the same address: the measurement proves less than it says");
     report_table(&plan, links);
-    if (plan.json_path)
+    if (plan.slices.json_path)
         report_json(&plan, links);
     link_close_all(links);
     for (size_t i = 0; i < plan.count; i++)

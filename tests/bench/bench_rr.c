@@ -9,11 +9,11 @@
  */
 #include "util_json.h"
 #include "util_machine.h"
+#include "util_options.h"
 #include "util_stats.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <netdb.h>
 #include <sched.h>
 #include <signal.h>
@@ -33,7 +33,7 @@
 struct plan {
     const char *server_namespace, *client_namespace; /* names under /run/netns, or NULL: where we are */
     const char *address;
-    size_t size;
+    unsigned long size;
     uint64_t duration_ns;
     const char *json_path;
 };
@@ -150,7 +150,7 @@ static void report(const struct plan *plan, struct outcome *outcome)
 {
     double p50 = samples_percentile(&outcome->us, 0.50), p99 = samples_percentile(&outcome->us, 0.99);
 
-    printf("UDP %s, %zu bytes each way: %zu round trips, %llu lost, p50 %.1f us, p99 %.1f us\n", plan->address,
+    printf("UDP %s, %lu bytes each way: %zu round trips, %llu lost, p50 %.1f us, p99 %.1f us\n", plan->address,
            plan->size, outcome->us.count, (unsigned long long)outcome->lost, p50, p99);
     if (!plan->json_path)
         return;
@@ -161,72 +161,24 @@ static void report(const struct plan *plan, struct outcome *outcome)
     json_write(plan->json_path, root);
 }
 
-static const char help[] =
-    "usage: bench-rr --address ADDRESS [--server-netns NAME] [--client-netns NAME] [--size BYTES] [--ms N]\n"
-    "                [--json FILE]\n"
-    "\n"
-    "Measures the time of a request and its answer over UDP, one at a time.\n"
-    "\n"
-    "  --address ADDRESS    numeric address of the server, in its namespace\n"
-    "  --server-netns NAME  network namespace that answers, as in `ip netns` (default: this one)\n"
-    "  --client-netns NAME  network namespace that asks (default: this one)\n"
-    "  --size BYTES         payload, 8 to 1472 (default 64)\n"
-    "  --ms N               duration (default 1000)\n"
-    "  --json FILE          write the same figures for machines to FILE\n";
-
 static void plan_parse(struct plan *plan, int argc, char **argv)
 {
-    enum {
-        ADDRESS = 1,
-        SERVER,
-        CLIENT,
-        SIZE,
-        MS,
-        JSON,
-        HELP
-    };
-    static const struct option options[] = {
-        {"address", 1, NULL, ADDRESS},
-        {"server-netns", 1, NULL, SERVER},
-        {"client-netns", 1, NULL, CLIENT},
-        {"size", 1, NULL, SIZE},
-        {"ms", 1, NULL, MS},
-        {"json", 1, NULL, JSON},
-        {"help", 0, NULL, HELP},
-        {0},
+    unsigned long ms = 1000;
+    *plan = (struct plan){.size = 64};
+    const struct bench_option options[] = {
+        {"address", "ADDRESS", "numeric address of the server, in its namespace", option_text, &plan->address, 0, 0},
+        {"server-netns", "NAME", "network namespace that answers, as in `ip netns` (default: this one)", option_text,
+         &plan->server_namespace, 0, 0},
+        {"client-netns", "NAME", "network namespace that asks (default: this one)", option_text,
+         &plan->client_namespace, 0, 0},
+        {"size", "BYTES", "payload", option_number, &plan->size, 8, SIZE_MAX_BYTES},
+        {"ms", "N", "duration", option_number, &ms, 10, 3600000},
+        OPTION_JSON(&plan->json_path),
     };
 
-    *plan = (struct plan){.size = 64, .duration_ns = 1000000000};
-    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-        switch (option) {
-        case ADDRESS:
-            plan->address = optarg;
-            break;
-        case SERVER:
-            plan->server_namespace = optarg;
-            break;
-        case CLIENT:
-            plan->client_namespace = optarg;
-            break;
-        case SIZE:
-            plan->size = option_number("--size", optarg, 8, SIZE_MAX_BYTES);
-            break;
-        case MS:
-            plan->duration_ns = option_number("--ms", optarg, 10, 3600000) * 1000000;
-            break;
-        case JSON:
-            plan->json_path = optarg;
-            break;
-        case HELP:
-        case 'h':
-            fputs(help, stdout);
-            exit(EXIT_SUCCESS);
-        default:
-            exit(2); /* getopt has said why */
-        }
-    }
-    if (optind < argc)
-        die_usage("unexpected argument '%s'", argv[optind]);
+    options_parse("Measures the time of a request and its answer over UDP, one at a time.\n", options,
+                  sizeof(options) / sizeof(options[0]), argc, argv);
+    plan->duration_ns = ms * 1000000;
     if (!plan->address)
         die_usage("--address is missing");
 }

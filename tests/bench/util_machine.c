@@ -75,14 +75,3 @@ void die_usage(const char *format, ...)
     fprintf(stderr, ", see --help\n");
     exit(2);
 }
-
-unsigned long option_number(const char *option, const char *text, unsigned long least, unsigned long most)
-{
-    char *end;
-
-    errno = 0;
-    unsigned long value = strtoul(text, &end, 10);
-    if (errno || *text < '0' || *text > '9' || *end || value < least || value > most)
-        die_usage("%s takes a number from %lu to %lu, not '%s'", option, least, most, text);
-    return value;
-}

@@ -36,7 +36,4 @@ _Noreturn void die(int err, const char *format, ...) __attribute__((format(print
 /** Prints "program: text, see --help" and ends with status 2. */
 _Noreturn void die_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/** Reads a decimal option value between `least` and `most`, or ends with status 2. */
-unsigned long option_number(const char *option, const char *text, unsigned long least, unsigned long most);
-
 #endif
