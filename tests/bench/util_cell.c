@@ -6,7 +6,6 @@
  */
 #include "util_cell.h"
 
-#include <math.h>
 #include <stdio.h>
 
 static const char *const placement_names[PLACEMENTS] = {"all", "F", "S"};
@@ -15,16 +14,8 @@ void cell_record(struct cell *cell, double ns, double bounce_before, double boun
 {
     double bounce = (bounce_before + bounce_after) / 2;
 
-    if (fabs(bounce_before - bounce_after) > BOUNCE_CHANGE_MAX * fmin(bounce_before, bounce_after)) {
-        cell->dropped++;
-        return;
-    }
-    enum placement placements[2] = {PLACEMENT_ALL, bounce < CLASS_F_BELOW_NS ? PLACEMENT_F : PLACEMENT_S};
-    for (int i = 0; i < 2; i++) {
-        samples_add(&cell->ns[placements[i]], ns);
-        samples_add(&cell->bounce_ns[placements[i]], bounce);
-        samples_add(&cell->ratio[placements[i]], ns / bounce);
-    }
+    if (slices_record(&cell->slices[PLACEMENT_ALL], ns, bounce_before, bounce_after))
+        slices_record(&cell->slices[bounce < CLASS_F_BELOW_NS ? PLACEMENT_F : PLACEMENT_S], ns, bounce, bounce);
 }
 
 void cell_print_heading(void)
@@ -39,24 +30,25 @@ static const char *task_name(const struct cell *cell)
 
 static void print_line(struct cell *cell, const struct bench_link *link, enum placement p)
 {
-    double ns = samples_percentile(&cell->ns[p], 0.5), bounce = samples_percentile(&cell->bounce_ns[p], 0.5);
+    double ns = samples_percentile(&cell->slices[p].ns, 0.5),
+           bounce = samples_percentile(&cell->slices[p].floor_ns, 0.5);
     printf("%-10s  %-9s  %-8s  %6zu  %-5s  %4zu  %9.0f  %8.0f  ", task_name(cell), link->name, link->waiting,
-           cell->size, placement_names[p], cell->ns[p].count, ns, bounce);
+           cell->size, placement_names[p], cell->slices[p].ns.count, ns, bounce);
     if (!cell->stream)
-        printf("%5.2f  %4.2f-%.2f\n", samples_percentile(&cell->ratio[p], 0.5),
-               samples_percentile(&cell->ratio[p], 0.1), samples_percentile(&cell->ratio[p], 0.9));
+        printf("%5.2f  %4.2f-%.2f\n", samples_percentile(&cell->slices[p].ratio, 0.5),
+               samples_percentile(&cell->slices[p].ratio, 0.1), samples_percentile(&cell->slices[p].ratio, 0.9));
     else
         printf("%5s  %.3g M/s, %.3g GB/s\n", "", 1e3 / ns, (double)cell->size / ns);
 }
 
 void cell_print(struct cell *cell, const struct bench_link *link)
 {
-    size_t all = cell->ns[PLACEMENT_ALL].count;
+    size_t all = cell->slices[PLACEMENT_ALL].ns.count;
 
-    if (cell->ns[PLACEMENT_F].count < all && cell->ns[PLACEMENT_S].count < all)
+    if (cell->slices[PLACEMENT_F].ns.count < all && cell->slices[PLACEMENT_S].ns.count < all)
         print_line(cell, link, PLACEMENT_ALL);
     for (enum placement p = PLACEMENT_F; p <= PLACEMENT_S; p++)
-        if (cell->ns[p].count > 0)
+        if (cell->slices[p].ns.count > 0)
             print_line(cell, link, p);
     if (all == 0)
         print_line(cell, link, PLACEMENT_ALL);
@@ -64,15 +56,15 @@ void cell_print(struct cell *cell, const struct bench_link *link)
 
 static void json_medians(json_t *to, struct cell *cell, enum placement p)
 {
-    double ns = samples_percentile(&cell->ns[p], 0.5);
+    double ns = samples_percentile(&cell->slices[p].ns, 0.5);
 
-    json_object_set_new(to, "slices", json_integer((json_int_t)cell->ns[p].count));
-    json_object_set_new(to, "bounce_ns", json_figure(samples_percentile(&cell->bounce_ns[p], 0.5)));
+    json_object_set_new(to, "slices", json_integer((json_int_t)cell->slices[p].ns.count));
+    json_object_set_new(to, "bounce_ns", json_figure(samples_percentile(&cell->slices[p].floor_ns, 0.5)));
     if (!cell->stream) {
         json_object_set_new(to, "echo_rtt_ns", json_figure(ns));
-        json_object_set_new(to, "echo_ratio", json_figure(samples_percentile(&cell->ratio[p], 0.5)));
-        json_object_set_new(to, "echo_ratio_p10", json_figure(samples_percentile(&cell->ratio[p], 0.1)));
-        json_object_set_new(to, "echo_ratio_p90", json_figure(samples_percentile(&cell->ratio[p], 0.9)));
+        json_object_set_new(to, "echo_ratio", json_figure(samples_percentile(&cell->slices[p].ratio, 0.5)));
+        json_object_set_new(to, "echo_ratio_p10", json_figure(samples_percentile(&cell->slices[p].ratio, 0.1)));
+        json_object_set_new(to, "echo_ratio_p90", json_figure(samples_percentile(&cell->slices[p].ratio, 0.9)));
     } else {
         json_object_set_new(to, "message_ns", json_figure(ns));
         json_object_set_new(to, "messages_per_s", json_figure(1e9 / ns));
@@ -84,7 +76,7 @@ json_t *cell_json(struct cell *cell, const struct bench_link *link)
 {
     json_t *object = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i}", "what", cell->stream ? "stream" : "echo", "link",
                                link->name, "waiting", link->waiting, "size", (int)cell->size, "batch", (int)cell->batch,
-                               "slices_dropped", (int)cell->dropped);
+                               "slices_dropped", (int)cell->slices[PLACEMENT_ALL].dropped);
 
     json_medians(object, cell, PLACEMENT_ALL);
     for (enum placement p = PLACEMENT_F; p <= PLACEMENT_S; p++) {
@@ -97,9 +89,6 @@ json_t *cell_json(struct cell *cell, const struct bench_link *link)
 
 void cell_free(struct cell *cell)
 {
-    for (enum placement p = 0; p < PLACEMENTS; p++) {
-        samples_free(&cell->ns[p]);
-        samples_free(&cell->bounce_ns[p]);
-        samples_free(&cell->ratio[p]);
-    }
+    for (enum placement p = 0; p < PLACEMENTS; p++)
+        slices_free(&cell->slices[p]);
 }

@@ -11,9 +11,6 @@
 #include "util_link.h"
 #include "util_stats.h"
 
-/** A slice is dropped if the bounces before and after it differ by more than this share. */
-#define BOUNCE_CHANGE_MAX 0.20
-
 /** Class F (fast): the bounce takes less, the processors are siblings. Class S (slow): they are far apart. */
 #define CLASS_F_BELOW_NS 260.0
 
@@ -30,11 +27,8 @@ struct cell {
     bool stream; /* a stream in one direction; else an echo */
     enum link_kind kind;
     size_t size;
-    unsigned batch; /* messages published together */
-    size_t dropped;
-    struct samples ns[PLACEMENTS]; /* per round trip, or per message of a stream */
-    struct samples bounce_ns[PLACEMENTS];
-    struct samples ratio[PLACEMENTS];
+    unsigned batch;                   /* messages published together */
+    struct slices slices[PLACEMENTS]; /* ns per round trip, or per message of a stream; the floor is the bounce */
 };
 
 /** Takes a slice of `ns` each, measured between two bounces, into the cell, or drops it. */

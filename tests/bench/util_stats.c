@@ -45,3 +45,25 @@ void samples_free(struct samples *s)
     free(s->value);
     *s = (struct samples){0};
 }
+
+bool slices_record(struct slices *s, double ns, double floor_before, double floor_after)
+{
+    double floor_ns = (floor_before + floor_after) / 2;
+
+    if (fabs(floor_before - floor_after) > FLOOR_CHANGE_MAX * fmin(floor_before, floor_after)) {
+        s->dropped++;
+        return false;
+    }
+    samples_add(&s->ns, ns);
+    samples_add(&s->floor_ns, floor_ns);
+    samples_add(&s->ratio, ns / floor_ns);
+    return true;
+}
+
+void slices_free(struct slices *s)
+{
+    samples_free(&s->ns);
+    samples_free(&s->floor_ns);
+    samples_free(&s->ratio);
+    *s = (struct slices){0};
+}

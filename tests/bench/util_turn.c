@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -68,6 +69,7 @@ void child_start(void (*child)(void *context), void *context, const char *direct
 {
     directory_to_remove = directory;
     signal(SIGCHLD, child_has_died);
+    fflush(NULL); /* or what is buffered would be written twice */
     pid_t pid = fork();
     if (pid < 0)
         die(-errno, "fork");
