@@ -60,7 +60,7 @@ static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *pl
     arm_word(p, armed_mode(vq));
 }
 
-static bool look(const struct packed_device *p, uint32_t *ret_word)
+static inline bool look(const struct packed_device *p, uint32_t *ret_word)
 {
     *ret_word = vop__area_observe32(&p->device.vq.desc, &p->ring[p->next.slot].id_flags, 'G');
     return vop__packed_is(*ret_word, vop__packed_avail(p->next.wrap));
@@ -91,33 +91,39 @@ static int walk_table(struct vop__chain *c, const struct vop__desc *refers)
     return ret;
 }
 
-/* Walks the list whose head has the word `word`. 0 and its descriptors and id, -ENOBUFS, -EPROTO. */
-static int walk(const struct packed_device *p, struct vop__chain *c, uint32_t word, uint32_t *ret_descs,
-                uint32_t *ret_id)
+static inline void load_slot(const struct packed_device *p, uint32_t slot, uint32_t word, struct vop__desc *ret_desc)
+{
+    ret_desc->addr = vop_load_le64(&p->ring[slot].addr);
+    ret_desc->len = vop_load_le32(&p->ring[slot].len);
+    ret_desc->flags = (uint16_t)(word >> 16);
+    ret_desc->next = (uint16_t)word; /* its id */
+}
+
+/* Walks the list from its head, which was copied to `desc`; leaves the last one there. The number of descriptors,
+ * -ENOBUFS, -EPROTO. */
+static __attribute__((noinline)) int walk(const struct packed_device *p, struct vop__chain *c, struct vop__desc *desc)
 {
     struct vop__position at = p->next;
     uint32_t room = c->vq->size - p->in_ring;
 
     for (uint32_t i = 1; i <= room; i++) {
-        const struct vop__packed_desc *slot = &p->ring[at.slot];
-        struct vop__desc desc = {.flags = (uint16_t)(word >> 16)};
+        uint32_t word;
         int ret;
 
-        desc.addr = vop_load_le64(&slot->addr);
-        desc.len = vop_load_le32(&slot->len);
-        if (desc.flags & VOP_DESC_F_INDIRECT && i > 1)
+        if (desc->flags & VOP_DESC_F_INDIRECT && i > 1)
             return vop__vq_break(c->vq, "an indirect descriptor inside a list");
-        ret = desc.flags & VOP_DESC_F_INDIRECT ? walk_table(c, &desc) : vop__chain_add(c, &desc);
+        ret = desc->flags & VOP_DESC_F_INDIRECT ? walk_table(c, desc) : vop__chain_add(c, desc);
         if (ret < 0)
             return ret;
-        *ret_descs = i;
-        *ret_id = word & 0xffff; /* virtio 1.2, 2.8.6: the last one's counts */
-        if (!(desc.flags & VOP_DESC_F_NEXT))
-            return 0;
+        if (!(desc->flags & VOP_DESC_F_NEXT))
+            return (int)i;
+        if (i == room)
+            break;
         vop__position_advance(&at, c->vq->size, 1);
         word = vop_load_le32(&p->ring[at.slot].id_flags);
-        if (!vop__packed_is(word, vop__packed_avail(at.wrap)) && i < room)
+        if (!vop__packed_is(word, vop__packed_avail(at.wrap)))
             return vop__vq_break(c->vq, "slot %u of a list is not available", at.slot);
+        load_slot(p, at.slot, word, desc);
     }
     return vop__vq_break(c->vq, "more descriptors than the %u of the queue", c->vq->size);
 }
@@ -125,22 +131,28 @@ static int walk(const struct packed_device *p, struct vop__chain *c, uint32_t wo
 static int take(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_buf)
 {
     struct packed_device *p = of(vq);
-    struct vop__chain c = {.vq = vq, .iov = iov, .iov_count = iov_count};
-    uint32_t word, descs = 0, id = 0, handle = p->free_handle;
-    int ret;
+    uint32_t word, descs = 1, handle = p->free_handle;
+    struct vop__desc desc;
 
     if (!look(p, &word))
         return 0;
-    ret = walk(p, &c, word, &descs, &id);
-    if (ret < 0)
-        return ret;
+    load_slot(p, p->next.slot, word, &desc);
+    if (p->in_ring == vq->size || !vop__device_single(vq, &desc, iov, iov_count, ret_buf)) {
+        struct vop__chain c = {.vq = vq, .iov = iov, .iov_count = iov_count};
+        int ret = walk(p, &c, &desc);
+
+        if (ret < 0)
+            return ret;
+        descs = (uint32_t)ret;
+        *ret_buf = c.buf;
+    }
     p->free_handle = vq->slots[handle].next;
     p->in_ring += descs;
     vop__position_advance(&p->next, vq->size, descs);
-    vop__device_hold(&p->device, handle, id, descs, &c);
+    vop__device_hold(&p->device, handle, desc.next, descs,
+                     ret_buf->writable_bytes); /* 2.8.6: the last one's id counts */
     vq->position = vop__position_word(&p->next);
-    c.buf.handle = handle;
-    *ret_buf = c.buf;
+    ret_buf->handle = handle;
     return 1;
 }
 
@@ -165,7 +177,7 @@ static void untake(struct vop_virtqueue *vq, uint32_t handle)
 }
 
 /* One used descriptor for `descs` slots; the word of the first of a batch is held back. */
-static void store_used(struct packed_device *p, uint32_t id, uint32_t len, uint32_t descs)
+static inline void store_used(struct packed_device *p, uint32_t id, uint32_t len, uint32_t descs)
 {
     struct vop__packed_desc *desc = &p->ring[p->used.slot];
     uint32_t flags = vop__packed_used(p->used.wrap) | (len > 0 ? VOP_DESC_F_WRITE : 0);

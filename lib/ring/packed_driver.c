@@ -66,7 +66,7 @@ static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *pl
 }
 
 /* Stores a descriptor; the word that makes it available is held back for the first of a batch. */
-static void put(struct packed_driver *p, uint64_t addr, uint32_t len, uint32_t id, uint32_t flags)
+static inline void put(struct packed_driver *p, uint64_t addr, uint32_t len, uint32_t id, uint32_t flags)
 {
     struct vop__packed_desc *desc = &p->ring[p->next.slot];
     uint32_t word = vop__packed_word(id, flags | vop__packed_avail(p->next.wrap));
@@ -90,34 +90,52 @@ static uint64_t fill_table(struct packed_driver *p, uint32_t id, const struct io
     struct vop__packed_desc *table = vop__driver_table(&p->driver, id, &address);
 
     for (uint32_t i = 0; i < total; i++) {
-        vop_store_le64(&table[i].addr, vop__driver_address(&p->driver, &segments[i]));
+        vop_store_le64(&table[i].addr, vop__driver_address(&p->driver, &segments[i], i >= out));
         vop_store_le32(&table[i].len, (uint32_t)segments[i].iov_len);
         vop_store_le32(&table[i].id_flags, vop__packed_word(0, i >= out ? VOP_DESC_F_WRITE : 0));
     }
     return address;
 }
 
-static int add(struct vop_virtqueue *vq, const struct iovec *segments, uint32_t out, uint32_t in, uint32_t writable,
-               void *token)
+static __attribute__((noinline)) int add_any(struct vop_virtqueue *vq, const struct iovec *segments, uint32_t out,
+                                             uint32_t in, void *token)
 {
     struct packed_driver *p = of(vq);
     struct vop__driver *d = &p->driver;
     uint32_t total = out + in;
     uint32_t direct = vop__driver_direct(d, total, 0); /* a list is all direct, or one table (2.8.7) */
     uint32_t descs = direct < total ? 1 : total;
-    uint32_t id = d->free_head;
+    uint32_t id = d->free_head, writable = 0;
+    int ret = vop__driver_check(vq, segments, out, in, &writable);
 
+    if (ret < 0)
+        return ret;
     if (descs > d->free_count)
         return -ENOSPC;
     if (direct < total) {
         put(p, fill_table(p, id, segments, out, total), total * 16, id, VOP_DESC_F_INDIRECT);
     } else {
         for (uint32_t i = 0; i < total; i++)
-            put(p, vop__driver_address(d, &segments[i]), (uint32_t)segments[i].iov_len, id,
+            put(p, vop__driver_address(d, &segments[i], i >= out), (uint32_t)segments[i].iov_len, id,
                 (i >= out ? VOP_DESC_F_WRITE : 0) | (i + 1 < total ? VOP_DESC_F_NEXT : 0));
     }
     d->free_head = vq->slots[id].next;
     vop__driver_hold(d, id, descs, writable, token);
+    return 0;
+}
+
+static int add(struct vop_virtqueue *vq, const struct iovec *segments, uint32_t out, uint32_t in, void *token)
+{
+    struct packed_driver *p = of(vq);
+    uint32_t id = p->driver.free_head, len;
+    uint64_t address;
+
+    if (!vop__driver_single(&p->driver, segments, out, in, &address))
+        return add_any(vq, segments, out, in, token);
+    len = (uint32_t)segments->iov_len;
+    put(p, address, len, id, in ? VOP_DESC_F_WRITE : 0);
+    p->driver.free_head = vq->slots[id].next;
+    vop__driver_hold(&p->driver, id, 1, in ? len : 0, token);
     return 0;
 }
 
@@ -140,7 +158,7 @@ static bool publish(struct vop_virtqueue *vq)
     return vop__event_packed(vop_load_le32(&p->device_event->word), vq->size, p->next.slot, p->next.wrap, count);
 }
 
-static bool look(const struct packed_driver *p, uint32_t *ret_word)
+static inline bool look(const struct packed_driver *p, uint32_t *ret_word)
 {
     *ret_word = vop__area_observe32(&p->driver.vq.desc, &p->ring[p->used.slot].id_flags, 'H');
     return vop__packed_is(*ret_word, vop__packed_used(p->used.wrap));
@@ -153,7 +171,7 @@ static int pending(struct vop_virtqueue *vq)
     return of(vq)->driver.batch > 0 || look(of(vq), &word);
 }
 
-static int get(struct vop_virtqueue *vq, struct vop_used_buf *ret_buf)
+static inline int get_one(struct vop_virtqueue *vq, struct vop_used_buf *ret_buf)
 {
     struct packed_driver *p = of(vq);
     struct vop__driver *d = &p->driver;
@@ -181,6 +199,20 @@ static int get(struct vop_virtqueue *vq, struct vop_used_buf *ret_buf)
         d->free_head = id;
     }
     return 1;
+}
+
+static int get(struct vop_virtqueue *vq, struct vop_used_buf *ret_bufs, uint32_t max)
+{
+    uint32_t count = 0;
+
+    while (count < max) {
+        int ret = get_one(vq, &ret_bufs[count]);
+
+        if (ret <= 0)
+            return count > 0 ? (int)count : ret;
+        count++;
+    }
+    return (int)count;
 }
 
 static void arm(struct vop_virtqueue *vq, bool delay)

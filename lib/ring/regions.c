@@ -38,13 +38,18 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Without regions, addresses are pointers. */
+static const struct vop_region everything = {.size = UINT64_MAX};
+
 int vop__regions_init(struct vop__regions *regions, const struct vop_region *entry, size_t count)
 {
     struct vop_region *copy;
 
     *regions = (struct vop__regions){0};
-    if (count == 0)
-        return 0;
+    if (count == 0) {
+        entry = &everything;
+        count = 1;
+    }
     for (size_t i = 0; i < count; i++) {
         struct vop_region r = resolve(entry[i]);
         int ret = check(&r);
@@ -67,7 +72,7 @@ int vop__regions_init(struct vop__regions *regions, const struct vop_region *ent
             return ret;
         }
     }
-    *regions = (struct vop__regions){.entry = copy, .count = count};
+    *regions = (struct vop__regions){.entry = copy, .count = count, .last = copy};
     return 0;
 }
 
@@ -77,7 +82,7 @@ void vop__regions_free(struct vop__regions *regions)
     *regions = (struct vop__regions){0};
 }
 
-const struct vop_region *vop__regions_find(const struct vop__regions *regions, uint64_t address)
+const struct vop_region *vop__regions_find(struct vop__regions *regions, uint64_t address)
 {
     size_t low = 0, high = regions->count;
 
@@ -90,29 +95,18 @@ const struct vop_region *vop__regions_find(const struct vop__regions *regions, u
         else if (address - r->address >= r->size)
             low = middle + 1;
         else
-            return r;
+            return regions->last = r;
     }
     return NULL;
 }
 
-bool vop__regions_address(const struct vop__regions *regions, const struct iovec *segment, bool write,
-                          uint64_t *ret_address)
+const struct vop_region *vop__regions_search(struct vop__regions *regions, const struct iovec *segment, bool write)
 {
-    uintptr_t at = (uintptr_t)segment->iov_base;
-    size_t length = segment->iov_len;
-
-    if (regions->count == 0) {
-        *ret_address = at;
-        return length - 1 <= UINTPTR_MAX - at;
-    }
     for (size_t i = 0; i < regions->count; i++) {
         const struct vop_region *r = &regions->entry[i];
-        uintptr_t offset = at - (uintptr_t)r->base;
 
-        if (at >= (uintptr_t)r->base && offset < r->size && length <= r->size - offset) {
-            *ret_address = r->address + offset;
-            return !(write && r->flags & VOP_REGION_READ_ONLY);
-        }
+        if (vop__region_holds(r, segment) && vop__region_allows(r, write))
+            return regions->last = r;
     }
-    return false;
+    return NULL;
 }

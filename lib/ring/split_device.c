@@ -66,7 +66,7 @@ static int pending(struct vop_virtqueue *vq)
     return vq->buffers != s->seen;
 }
 
-static void load_desc(const struct vop__split *r, uint32_t index, struct vop__desc *ret_desc)
+static inline void load_desc(const struct vop__split *r, uint32_t index, struct vop__desc *ret_desc)
 {
     const vop_le32 *w = vop__split_words(r, index);
     uint32_t last;
@@ -104,31 +104,29 @@ static int walk_table(struct vop__chain *c, const struct vop__desc *refers)
     return ret;
 }
 
-static int walk(const struct split_device *s, struct vop__chain *c, uint32_t head)
+/* Walks the chain from its head, which was copied to `desc`: 0, -ENOBUFS, -EPROTO. */
+static __attribute__((noinline)) int walk(const struct split_device *s, struct vop__chain *c, struct vop__desc *desc)
 {
-    uint32_t at = head;
-
-    for (uint32_t i = 0; i < c->vq->size; i++) {
-        struct vop__desc desc;
+    for (uint32_t i = 1;; i++) {
         int ret;
 
-        load_desc(&s->ring, at, &desc);
-        if (desc.flags & VOP_DESC_F_INDIRECT)
-            return walk_table(c, &desc); /* virtio 1.2, 2.7.5.3: direct ones may come before it */
-        ret = vop__chain_add(c, &desc);
-        if (ret < 0 || !(desc.flags & VOP_DESC_F_NEXT))
+        if (desc->flags & VOP_DESC_F_INDIRECT)
+            return walk_table(c, desc); /* virtio 1.2, 2.7.5.3: direct ones may come before it */
+        ret = vop__chain_add(c, desc);
+        if (ret < 0 || !(desc->flags & VOP_DESC_F_NEXT))
             return ret;
-        if (desc.next >= c->vq->size)
-            return vop__vq_break(c->vq, "next %u in a queue of %u", desc.next, c->vq->size);
-        at = desc.next;
+        if (desc->next >= c->vq->size)
+            return vop__vq_break(c->vq, "next %u in a queue of %u", desc->next, c->vq->size);
+        if (i == c->vq->size)
+            return vop__vq_break(c->vq, "a chain that goes on after %u descriptors", i);
+        load_desc(&s->ring, desc->next, desc);
     }
-    return vop__vq_break(c->vq, "a chain that goes on after %u descriptors", c->vq->size);
 }
 
 static int take(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_buf)
 {
     struct split_device *s = of(vq);
-    struct vop__chain c = {.vq = vq, .iov = iov, .iov_count = iov_count};
+    struct vop__desc desc;
     uint32_t head;
     int ret = pending(vq);
 
@@ -139,13 +137,18 @@ static int take(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count,
         return vop__vq_break(vq, "head %u in a queue of %u", head, vq->size);
     if (vq->slots[head].state != VOP__SLOT_FREE)
         return vop__vq_break(vq, "head %u is in flight already", head);
-    ret = walk(s, &c, head);
-    if (ret < 0)
-        return ret;
-    vop__device_hold(&s->device, head, head, 1, &c);
+    load_desc(&s->ring, head, &desc);
+    if (!vop__device_single(vq, &desc, iov, iov_count, ret_buf)) {
+        struct vop__chain c = {.vq = vq, .iov = iov, .iov_count = iov_count};
+
+        ret = walk(s, &c, &desc);
+        if (ret < 0)
+            return ret;
+        *ret_buf = c.buf;
+    }
+    vop__device_hold(&s->device, head, head, 1, ret_buf->writable_bytes);
     vq->position = (uint16_t)(s->ring.base + vq->buffers);
-    c.buf.handle = head;
-    *ret_buf = c.buf;
+    ret_buf->handle = head;
     return 1;
 }
 
@@ -157,7 +160,7 @@ static void untake(struct vop_virtqueue *vq, uint32_t handle)
     vq->position = (uint16_t)(s->ring.base + vq->buffers);
 }
 
-static void store_used(struct split_device *s, uint32_t id, uint32_t len, uint32_t buffers)
+static inline void store_used(struct split_device *s, uint32_t id, uint32_t len, uint32_t buffers)
 {
     struct vop_used_elem *elem = &s->ring.used_ring[(s->ring.base + s->completed) & s->ring.mask];
 

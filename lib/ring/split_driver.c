@@ -53,23 +53,32 @@ static uint64_t fill_table(struct split_driver *s, const struct iovec *segments,
     for (uint32_t entry = 0; i < total; i++, entry++) {
         uint32_t next = i + 1 < total ? entry + 1 : 0;
 
-        vop__split_store_desc(&table, entry, vop__driver_address(&s->driver, &segments[i]),
+        vop__split_store_desc(&table, entry, vop__driver_address(&s->driver, &segments[i], i >= out),
                               (uint32_t)segments[i].iov_len,
                               (i >= out ? VOP_DESC_F_WRITE : 0) | (next ? VOP_DESC_F_NEXT : 0), next);
     }
     return address;
 }
 
-static int add(struct vop_virtqueue *vq, const struct iovec *segments, uint32_t out, uint32_t in, uint32_t writable,
-               void *token)
+/* The next entry of the available ring. */
+static void offer(const struct split_driver *s, uint32_t head)
+{
+    vop_store_le16(&s->ring.avail_ring[(s->ring.base + s->driver.vq.buffers) & s->ring.mask], (uint16_t)head);
+}
+
+static __attribute__((noinline)) int add_any(struct vop_virtqueue *vq, const struct iovec *segments, uint32_t out,
+                                             uint32_t in, void *token)
 {
     struct split_driver *s = of(vq);
     struct vop__driver *d = &s->driver;
     uint32_t total = out + in;
     uint32_t direct = vop__driver_direct(d, total, vq->options.indirect_after);
     uint32_t descs = direct < total ? direct + 1 : direct;
-    uint32_t head = d->free_head, at = head;
+    uint32_t head = d->free_head, at = head, writable = 0;
+    int ret = vop__driver_check(vq, segments, out, in, &writable);
 
+    if (ret < 0)
+        return ret;
     if (descs > d->free_count)
         return -ENOSPC;
     for (uint32_t i = 0; i < direct; i++) {
@@ -77,8 +86,8 @@ static int add(struct vop_virtqueue *vq, const struct iovec *segments, uint32_t 
         uint32_t flags = i >= out ? VOP_DESC_F_WRITE : 0;
         bool more = i + 1 < descs;
 
-        vop__split_store_desc(&s->ring, at, vop__driver_address(d, &segments[i]), (uint32_t)segments[i].iov_len,
-                              more ? flags | VOP_DESC_F_NEXT : flags, more ? next : 0);
+        vop__split_store_desc(&s->ring, at, vop__driver_address(d, &segments[i], i >= out),
+                              (uint32_t)segments[i].iov_len, more ? flags | VOP_DESC_F_NEXT : flags, more ? next : 0);
         at = next;
     }
     if (direct < total) {
@@ -87,9 +96,25 @@ static int add(struct vop_virtqueue *vq, const struct iovec *segments, uint32_t 
         vop__split_store_desc(&s->ring, at, table, (total - direct) * 16, VOP_DESC_F_INDIRECT, 0);
         at = vq->slots[at].next;
     }
-    vop_store_le16(&s->ring.avail_ring[(s->ring.base + vq->buffers) & s->ring.mask], (uint16_t)head);
+    offer(s, head);
     vop__driver_hold(d, head, descs, writable, token);
     d->free_head = at;
+    return 0;
+}
+
+static int add(struct vop_virtqueue *vq, const struct iovec *segments, uint32_t out, uint32_t in, void *token)
+{
+    struct split_driver *s = of(vq);
+    uint32_t head = s->driver.free_head, len;
+    uint64_t address;
+
+    if (!vop__driver_single(&s->driver, segments, out, in, &address))
+        return add_any(vq, segments, out, in, token);
+    len = (uint32_t)segments->iov_len;
+    vop__split_store_desc(&s->ring, head, address, len, in ? VOP_DESC_F_WRITE : 0, 0);
+    offer(s, head);
+    s->driver.free_head = vq->slots[head].next;
+    vop__driver_hold(&s->driver, head, 1, in ? len : 0, token);
     return 0;
 }
 
@@ -152,7 +177,7 @@ static void free_chain(struct split_driver *s, uint32_t head)
     s->driver.free_head = head;
 }
 
-static int get(struct vop_virtqueue *vq, struct vop_used_buf *ret_buf)
+static inline int get_one(struct vop_virtqueue *vq, struct vop_used_buf *ret_buf)
 {
     struct split_driver *s = of(vq);
     struct vop__driver *d = &s->driver;
@@ -176,6 +201,20 @@ static int get(struct vop_virtqueue *vq, struct vop_used_buf *ret_buf)
     else
         free_chain(s, id);
     return 1;
+}
+
+static int get(struct vop_virtqueue *vq, struct vop_used_buf *ret_bufs, uint32_t max)
+{
+    uint32_t count = 0;
+
+    while (count < max) {
+        int ret = get_one(vq, &ret_bufs[count]);
+
+        if (ret <= 0)
+            return count > 0 ? (int)count : ret;
+        count++;
+    }
+    return (int)count;
 }
 
 static void arm(struct vop_virtqueue *vq, bool delay)

@@ -71,6 +71,7 @@ static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *pl
         .size = place->size,
         .segments_max = o.segments_max != 0 ? o.segments_max : place->size,
         .bytes_max = o.bytes_max,
+        .address_max = o.layout == VOP_RING_2009 ? UINT32_MAX : UINT64_MAX,
         .in_order = vop__vq_feature(&o, VOP_F_IN_ORDER),
         .event_idx = vop__vq_feature(&o, VOP_F_EVENT_IDX),
         .indirect = vop__vq_feature(&o, VOP_F_INDIRECT_DESC),
@@ -268,30 +269,23 @@ int vop_virtqueue_call(vop_virtqueue *vq)
 
 int vop_virtqueue_add_buf(vop_virtqueue *vq, const struct iovec *segments, unsigned out, unsigned in, void *token)
 {
-    uint32_t writable;
     int ret;
 
     if (!usable(vq, add))
         return why_not(vq);
-    ret = vop__driver_check(vq, segments, out, in, &writable);
-    if (ret < 0)
-        return ret;
-    ret = vq->ops->add(vq, segments, out, in, writable, token);
-    if (__builtin_expect(ret < 0, 0)) {
+    ret = vq->ops->add(vq, segments, out, in, token);
+    if (__builtin_expect(ret == -ENOSPC, 0)) {
         (void)publish(vq); /* the seed's rule: a full queue is kicked */
         return vop__error_static(ENOSPC, "the queue is full: get buffers first");
     }
-    return 0;
+    return ret;
 }
 
 int vop_virtqueue_get_buf(vop_virtqueue *vq, void **ret_token, uint32_t *ret_len)
 {
     struct vop_used_buf buf = {0};
-    int ret;
+    int ret = vop_virtqueue_get_bufs(vq, &buf, 1);
 
-    if (!usable(vq, get))
-        return why_not(vq);
-    ret = vq->ops->get(vq, &buf);
     if (ret > 0) {
         *ret_token = buf.token;
         if (ret_len)
@@ -302,18 +296,7 @@ int vop_virtqueue_get_buf(vop_virtqueue *vq, void **ret_token, uint32_t *ret_len
 
 int vop_virtqueue_get_bufs(vop_virtqueue *vq, struct vop_used_buf *ret_bufs, unsigned max)
 {
-    unsigned count = 0;
-    int ret;
-
-    if (!usable(vq, get))
-        return why_not(vq);
-    while (count < max && count < INT32_MAX) {
-        ret = vq->ops->get(vq, &ret_bufs[count]);
-        if (ret <= 0)
-            return count > 0 ? (int)count : ret;
-        count++;
-    }
-    return (int)count;
+    return usable(vq, get) ? vq->ops->get(vq, ret_bufs, max < INT32_MAX ? max : INT32_MAX) : why_not(vq);
 }
 
 /* ---- Device role ---- */

@@ -36,14 +36,18 @@ enum vop__slot_state {
 
 /** Private record of a buffer. Driver: indexed by the id it used. Device: by the handle it gave to the application. */
 struct vop__slot {
-    void *token;       /* driver */
+    union {
+        void *token; /* driver */
+        struct {
+            uint32_t len;   /* device: bytes it wrote */
+            uint16_t id;    /* device: what the used element says */
+            uint16_t order; /* device with IN_ORDER: a column of its own, the handles in the order they were taken */
+        };
+    };
     uint64_t seq;      /* how many buffers were added, or taken, before this one */
     uint32_t writable; /* bytes that the device may write */
-    uint32_t len;      /* device: bytes it wrote */
     uint16_t descs;    /* descriptors it takes in the ring */
     uint16_t next;     /* the free list: of descriptors (split driver), of ids or handles (packed) */
-    uint16_t id;       /* device: what the used element says */
-    uint16_t order;    /* device with IN_ORDER: a column of its own, the handles in the order they were taken */
     uint8_t state;     /* enum vop__slot_state */
 };
 
@@ -55,11 +59,10 @@ struct vop__vq_ops {
     size_t state_size; /* bytes of the struct that begins with struct vop_virtqueue */
     /** Initialises state and every shared word this role writes. The state behind struct vop_virtqueue is zero. */
     void (*start)(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place);
-    /** Driver. The segments are checked; `writable` is the sum of those the device writes. 0, -ENOSPC. */
-    int (*add)(struct vop_virtqueue *vq, const struct iovec *segments, uint32_t out, uint32_t in, uint32_t writable,
-               void *token);
-    /** Driver. 1, 0, -EPROTO. */
-    int (*get)(struct vop_virtqueue *vq, struct vop_used_buf *ret_buf);
+    /** Driver. 0, -ENOSPC, -EINVAL. */
+    int (*add)(struct vop_virtqueue *vq, const struct iovec *segments, uint32_t out, uint32_t in, void *token);
+    /** Driver. Gets up to `max`, at most INT32_MAX: how many, or -EPROTO if the first one broke the queue. */
+    int (*get)(struct vop_virtqueue *vq, struct vop_used_buf *ret_bufs, uint32_t max);
     /** Device. 1, 0, -ENOBUFS, -EPROTO. */
     int (*take)(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_buf);
     /** Device. `handle` is held and was the last taken. */
@@ -88,6 +91,7 @@ struct vop_virtqueue {
     uint32_t size;           /* N */
     uint32_t segments_max;
     uint32_t bytes_max;
+    uint64_t address_max; /* driver: of the last byte of a segment on the wire */
     bool in_order;
     bool event_idx;
     bool indirect;

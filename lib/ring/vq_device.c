@@ -43,7 +43,7 @@ int vop__chain_add(struct vop__chain *c, const struct vop__desc *desc)
         uint32_t piece;
         int ret;
 
-        if (!r || (write && r->flags & VOP_REGION_READ_ONLY))
+        if (!r || !vop__region_allows(r, write))
             return vop__vq_break(c->vq, "a segment at %#llx, where %s", (unsigned long long)addr,
                                  r ? "nothing may be written" : "there is no memory");
         piece = vop__region_rest(r, addr) < len ? (uint32_t)vop__region_rest(r, addr) : len;
@@ -73,7 +73,7 @@ int vop__chain_table(struct vop__chain *c, const struct vop__desc *desc, uint32_
 }
 
 /* Byte by byte, through as many regions as it takes: for an entry that is not aligned, or crosses regions. */
-static bool copy_bytes(const struct vop_virtqueue *vq, uint64_t addr, uint8_t bytes[16])
+static bool copy_bytes(struct vop_virtqueue *vq, uint64_t addr, uint8_t bytes[16])
 {
     for (unsigned i = 0; i < 16; i++) {
         const struct vop_region *r = vop__regions_find(&vq->regions, addr + i);
@@ -115,62 +115,4 @@ int vop__chain_entry(struct vop__chain *c, uint64_t table, uint32_t index, struc
     ret_desc->flags = (uint16_t)word[3];
     ret_desc->next = (uint16_t)(word[3] >> 16);
     return 0;
-}
-
-/* ---- Buffers held ---- */
-
-static uint32_t order_entry(const struct vop__device *d, uint32_t i)
-{
-    uint32_t at = d->order_at + i;
-
-    return at < d->vq.size ? at : at - d->vq.size;
-}
-
-void vop__device_hold(struct vop__device *d, uint32_t handle, uint32_t id, uint32_t descs, const struct vop__chain *c)
-{
-    struct vop__slot *slot = &d->vq.slots[handle];
-
-    slot->seq = d->vq.buffers++;
-    slot->writable = c->buf.writable_bytes;
-    slot->descs = (uint16_t)descs;
-    slot->id = (uint16_t)id;
-    slot->state = VOP__SLOT_HELD;
-    d->vq.in_flight++;
-    if (d->vq.in_order)
-        d->vq.slots[order_entry(d, d->order_count++)].order = (uint16_t)handle;
-}
-
-void vop__device_unhold(struct vop__device *d, uint32_t handle)
-{
-    d->vq.slots[handle].state = VOP__SLOT_FREE;
-    d->vq.buffers--;
-    d->vq.in_flight--;
-    if (d->vq.in_order)
-        d->order_count--;
-}
-
-bool vop__device_batch(struct vop__device *d, struct vop__batch *ret_batch,
-                       void (*free_handle)(struct vop__device *d, uint32_t handle))
-{
-    struct vop__batch b = {0};
-
-    while (d->order_count > 0) {
-        uint32_t handle = d->vq.slots[d->order_at].order;
-        struct vop__slot *slot = &d->vq.slots[handle];
-
-        if (slot->state != VOP__SLOT_DONE)
-            break;
-        slot->state = VOP__SLOT_FREE;
-        d->order_at = order_entry(d, 1);
-        d->order_count--;
-        b.id = slot->id;
-        b.len = slot->len;
-        b.buffers++;
-        b.descs += slot->descs;
-        free_handle(d, handle);
-        if (slot->len != slot->writable)
-            break; /* virtio 1.2, 2.7.9: what is skipped is completely used */
-    }
-    *ret_batch = b;
-    return b.buffers > 0;
 }

@@ -49,17 +49,68 @@ struct vop__chain {
 /** Adds a (direct or table) descriptor: 0, -ENOBUFS, -EPROTO. */
 int vop__chain_add(struct vop__chain *c, const struct vop__desc *desc);
 
+/**
+ * The common case without a chain: `desc` is one direct segment in the region found last. False: nothing was done, it
+ * takes a chain to judge it.
+ */
+static inline bool vop__device_single(const struct vop_virtqueue *vq, const struct vop__desc *desc, struct iovec *iov,
+                                      uint32_t iov_count, struct vop_taken_buf *ret_buf)
+{
+    const struct vop_region *r = vq->regions.last;
+    bool write = desc->flags & VOP_DESC_F_WRITE;
+
+    if (desc->flags & (VOP_DESC_F_NEXT | VOP_DESC_F_INDIRECT) || desc->len == 0 || desc->len > vq->bytes_max ||
+        !vop__region_has(r, desc->addr, desc->len) || !vop__region_allows(r, write) || iov_count == 0)
+        return false;
+    *iov = (struct iovec){.iov_base = vop__region_at(r, desc->addr), .iov_len = desc->len};
+    *ret_buf = (struct vop_taken_buf){
+        .readable = !write,
+        .writable = write,
+        .readable_bytes = write ? 0 : desc->len,
+        .writable_bytes = write ? desc->len : 0,
+    };
+    return true;
+}
+
 /** Copies entry `index` of the indirect table at `table` (no alignment is required there): 0 or -EPROTO. */
 int vop__chain_entry(struct vop__chain *c, uint64_t table, uint32_t index, struct vop__desc *ret_desc);
 
 /** Judges a descriptor with INDIRECT: 0 and the entries in its table, or -EPROTO. */
 int vop__chain_table(struct vop__chain *c, const struct vop__desc *desc, uint32_t *ret_entries);
 
+/** The `i`th entry of the order column. */
+static inline uint32_t vop__device_order(const struct vop__device *d, uint32_t i)
+{
+    uint32_t at = d->order_at + i;
+
+    return at < d->vq.size ? at : at - d->vq.size;
+}
+
 /** Records a taken buffer, and its place in the order. */
-void vop__device_hold(struct vop__device *d, uint32_t handle, uint32_t id, uint32_t descs, const struct vop__chain *c);
+static inline void vop__device_hold(struct vop__device *d, uint32_t handle, uint32_t id, uint32_t descs,
+                                    uint32_t writable)
+{
+    struct vop__slot *slot = &d->vq.slots[handle];
+
+    slot->seq = d->vq.buffers++;
+    slot->writable = writable;
+    slot->descs = (uint16_t)descs;
+    slot->id = (uint16_t)id;
+    slot->state = VOP__SLOT_HELD;
+    d->vq.in_flight++;
+    if (d->vq.in_order)
+        d->vq.slots[vop__device_order(d, d->order_count++)].order = (uint16_t)handle;
+}
 
 /** Forgets the buffer taken last. */
-void vop__device_unhold(struct vop__device *d, uint32_t handle);
+static inline void vop__device_unhold(struct vop__device *d, uint32_t handle)
+{
+    d->vq.slots[handle].state = VOP__SLOT_FREE;
+    d->vq.buffers--;
+    d->vq.in_flight--;
+    if (d->vq.in_order)
+        d->order_count--;
+}
 
 /** What one used element says, and how far it goes. */
 struct vop__batch {
@@ -70,7 +121,30 @@ struct vop__batch {
 };
 
 /** IN_ORDER: takes the next batch out of the order. False: none is complete. `free_handle` gets each of its buffers. */
-bool vop__device_batch(struct vop__device *d, struct vop__batch *ret_batch,
-                       void (*free_handle)(struct vop__device *d, uint32_t handle));
+static inline bool vop__device_batch(struct vop__device *d, struct vop__batch *ret_batch,
+                                     void (*free_handle)(struct vop__device *d, uint32_t handle))
+{
+    struct vop__batch b = {0};
+
+    while (d->order_count > 0) {
+        uint32_t handle = d->vq.slots[d->order_at].order;
+        struct vop__slot *slot = &d->vq.slots[handle];
+
+        if (slot->state != VOP__SLOT_DONE)
+            break;
+        slot->state = VOP__SLOT_FREE;
+        d->order_at = vop__device_order(d, 1);
+        d->order_count--;
+        b.id = slot->id;
+        b.len = slot->len;
+        b.buffers++;
+        b.descs += slot->descs;
+        free_handle(d, handle);
+        if (slot->len != slot->writable)
+            break; /* virtio 1.2, 2.7.9: what is skipped is completely used */
+    }
+    *ret_batch = b;
+    return b.buffers > 0;
+}
 
 #endif

@@ -41,18 +41,38 @@ static inline const struct vop__driver *vop__driver_of_const(const struct vop_vi
 void vop__driver_start(struct vop__driver *d);
 
 /** 0 and the writable bytes if a buffer may be added, else -EINVAL. */
-int vop__driver_check(const struct vop_virtqueue *vq, const struct iovec *segments, unsigned out, unsigned in,
+int vop__driver_check(struct vop_virtqueue *vq, const struct iovec *segments, unsigned out, unsigned in,
                       uint32_t *ret_writable);
+
+/** The common case, one segment in the region found last: what the device calls it. False: it takes a check to judge.
+ */
+static inline bool vop__driver_single(const struct vop__driver *d, const struct iovec *segment, uint32_t out,
+                                      uint32_t in, uint64_t *ret_address)
+{
+    const struct vop_virtqueue *vq = &d->vq;
+    const struct vop_region *r = vq->regions.last;
+    uint64_t address;
+
+    if ((uint64_t)out + in != 1 || d->free_count == 0)
+        return false;
+    address = vop__region_address(r, segment);
+    if (segment->iov_len == 0 || segment->iov_len > vq->bytes_max || !vop__region_holds(r, segment) ||
+        !vop__region_allows(r, in != 0) || address > vq->address_max ||
+        segment->iov_len - 1 > vq->address_max - address)
+        return false;
+    *ret_address = address;
+    return true;
+}
 
 /** Of `total` segments, how many go into the ring itself; the rest goes into the table of `free_head`. */
 uint32_t vop__driver_direct(const struct vop__driver *d, uint32_t total, uint32_t after);
 
 /** What the device calls a segment; it was checked. */
-static inline uint64_t vop__driver_address(const struct vop__driver *d, const struct iovec *segment)
+static inline uint64_t vop__driver_address(struct vop__driver *d, const struct iovec *segment, bool write)
 {
     uint64_t address = 0;
 
-    (void)vop__regions_address(&d->vq.regions, segment, false, &address);
+    (void)vop__regions_address(&d->vq.regions, segment, write, &address);
     return address;
 }
 
@@ -83,10 +103,48 @@ static inline void vop__driver_hold(struct vop__driver *d, uint32_t id, uint32_t
  * Takes a used element, loaded once, for what it is: 0, or -EPROTO if `id` is not in flight and published, or if it
  * stands for more buffers than `limit`. With IN_ORDER it stands for all buffers up to `id` (virtio 1.2, 2.7.9).
  */
-int vop__driver_used(struct vop__driver *d, uint32_t id, uint32_t len, uint64_t limit);
+static inline int vop__driver_used(struct vop__driver *d, uint32_t id, uint32_t len, uint64_t limit)
+{
+    const struct vop__slot *slot = &d->vq.slots[id < d->vq.size ? id : 0];
+    uint64_t batch = 1;
+
+    if (id >= d->vq.size)
+        return vop__vq_break(&d->vq, "used id %u in a queue of %u", id, d->vq.size);
+    if (slot->state != VOP__SLOT_HELD || slot->seq >= d->published)
+        return vop__vq_break(&d->vq, "used id %u is not in flight", id);
+    if (d->vq.in_order)
+        batch = slot->seq - d->got + 1;
+    if (batch > limit)
+        return vop__vq_break(&d->vq, "used id %u stands for %llu buffers, and %llu were used", id,
+                             (unsigned long long)batch, (unsigned long long)limit);
+    d->batch = (uint32_t)batch;
+    d->batch_id = id;
+    d->batch_len = len;
+    return 0;
+}
 
 /** Returns the next buffer of the batch and says its id. The caller frees its descriptors. */
-uint32_t vop__driver_next(struct vop__driver *d, struct vop_used_buf *ret_buf);
+static inline uint32_t vop__driver_next(struct vop__driver *d, struct vop_used_buf *ret_buf)
+{
+    bool last = --d->batch == 0;
+    uint32_t id = last ? d->batch_id : d->oldest;
+    struct vop__slot *slot = &d->vq.slots[id];
+    uint32_t len = last ? d->batch_len : slot->writable; /* skipped: completely used (virtio 1.2, 2.7.9) */
+
+    ret_buf->token = slot->token;
+    ret_buf->len = len;
+    ret_buf->flags = 0;
+    if (__builtin_expect(len > slot->writable, 0)) {
+        ret_buf->len = slot->writable;
+        ret_buf->flags = VOP_USED_CLAMPED;
+        d->vq.clamped++;
+    }
+    slot->token = NULL;
+    slot->state = VOP__SLOT_FREE;
+    d->vq.in_flight--;
+    d->got++;
+    return id;
+}
 
 /** Buffers in flight that may go by before a delayed notification: three quarters of `count`. */
 static inline uint32_t vop__driver_delay(uint64_t count)
