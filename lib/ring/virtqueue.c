@@ -255,6 +255,12 @@ static int publish(struct vop_virtqueue *vq)
     return vq->ops->publish(vq) ? notify(vq) : 0;
 }
 
+int vop__vq_full(struct vop_virtqueue *vq)
+{
+    (void)publish(vq); /* the seed's rule: a full queue is kicked */
+    return vop__error_static(ENOSPC, "the queue is full: get buffers first");
+}
+
 int vop_virtqueue_kick(vop_virtqueue *vq)
 {
     return usable(vq, add) ? publish(vq) : why_not(vq);
@@ -269,16 +275,7 @@ int vop_virtqueue_call(vop_virtqueue *vq)
 
 int vop_virtqueue_add_buf(vop_virtqueue *vq, const struct iovec *segments, unsigned out, unsigned in, void *token)
 {
-    int ret;
-
-    if (!usable(vq, add))
-        return why_not(vq);
-    ret = vq->ops->add(vq, segments, out, in, token);
-    if (__builtin_expect(ret == -ENOSPC, 0)) {
-        (void)publish(vq); /* the seed's rule: a full queue is kicked */
-        return vop__error_static(ENOSPC, "the queue is full: get buffers first");
-    }
-    return ret;
+    return usable(vq, add) ? vq->ops->add(vq, segments, out, in, token) : why_not(vq);
 }
 
 int vop_virtqueue_get_buf(vop_virtqueue *vq, void **ret_token, uint32_t *ret_len)

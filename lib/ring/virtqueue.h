@@ -59,7 +59,7 @@ struct vop__vq_ops {
     size_t state_size; /* bytes of the struct that begins with struct vop_virtqueue */
     /** Initialises state and every shared word this role writes. The state behind struct vop_virtqueue is zero. */
     void (*start)(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place);
-    /** Driver. 0, -ENOSPC, -EINVAL. */
+    /** Driver. 0, -EINVAL, or -ENOSPC by vop__vq_full(). */
     int (*add)(struct vop_virtqueue *vq, const struct iovec *segments, uint32_t out, uint32_t in, void *token);
     /** Driver. Gets up to `max`, at most INT32_MAX: how many, or -EPROTO if the first one broke the queue. */
     int (*get)(struct vop_virtqueue *vq, struct vop_used_buf *ret_bufs, uint32_t max);
@@ -123,6 +123,9 @@ struct vop_virtqueue {
 
 /** Breaks the queue and says why. Returns -EPROTO. */
 int vop__vq_break(struct vop_virtqueue *vq, const char *format, ...) __attribute__((format(printf, 2, 3), cold));
+
+/** A buffer did not fit: kicks and says so. Returns -ENOSPC. */
+int vop__vq_full(struct vop_virtqueue *vq) __attribute__((cold));
 
 /** Copies options of an older or newer caller, fills in defaults and judges them, all but the place. */
 int vop__vq_options_resolve(const struct vop_virtqueue_options *options, struct vop_virtqueue_options *ret_options);
