@@ -139,11 +139,13 @@ static int take(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count,
     load_slot(p, p->next.slot, word, &desc);
     if (p->in_ring == vq->size || !vop__device_single(vq, &desc, iov, iov_count, ret_buf)) {
         struct vop__chain c = {.vq = vq, .iov = iov, .iov_count = iov_count};
-        int ret = walk(p, &c, &desc);
+        struct vop__desc at = desc;
+        int ret = walk(p, &c, &at);
 
         if (ret < 0)
             return ret;
         descs = (uint32_t)ret;
+        desc.next = at.next;
         *ret_buf = c.buf;
     }
     p->free_handle = vq->slots[handle].next;

@@ -140,8 +140,9 @@ static int take(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count,
     load_desc(&s->ring, head, &desc);
     if (!vop__device_single(vq, &desc, iov, iov_count, ret_buf)) {
         struct vop__chain c = {.vq = vq, .iov = iov, .iov_count = iov_count};
+        struct vop__desc at = desc;
 
-        ret = walk(s, &c, &desc);
+        ret = walk(s, &c, &at);
         if (ret < 0)
             return ret;
         *ret_buf = c.buf;

@@ -67,7 +67,8 @@ struct cell {
 struct plan {
     struct slice_options slices;
     uint64_t slice_ns, floor_ns;
-    bool no_sleep, no_count;
+    bool no_sleep, no_full, no_single, no_count;
+    const char *queue;
     struct cell cells[KINDS * 4];
     size_t count;
     struct samples floors[FLOORS_TOLD];
@@ -310,9 +311,14 @@ static void report_json(struct plan *plan)
 
 static void plan_parse(struct plan *plan, int argc, char **argv)
 {
+    plan->queue = "";
     plan->slices = (struct slice_options){.rounds = 20, .slice_ms = 10, .cpus = {-1, -1}};
     const struct bench_option options[] = {
+        {"queue", "NAME", "only kinds of queue whose name begins so, such as 'packed' (default: all)", option_text,
+         &plan->queue, 0, 0},
         {"no-sleep", NULL, "spin only", option_flag, &plan->no_sleep, 0, 0},
+        {"no-full", NULL, "one buffer in flight only", option_flag, &plan->no_full, 0, 0},
+        {"no-single", NULL, "full queues only", option_flag, &plan->no_single, 0, 0},
         {"no-count", NULL, "do not count instructions (with valgrind)", option_flag, &plan->no_count, 0, 0},
         OPTIONS_OF_SLICES(&plan->slices),
         {"loop", "K,B,N", "run N buffers of kind K in batches of B in one thread: what is counted", run_loop, NULL, 0,
@@ -326,9 +332,12 @@ static void plan_parse(struct plan *plan, int argc, char **argv)
     plan->slice_ns = plan->slices.slice_ms * 1000000;
     plan->floor_ns = plan->slice_ns / 2;
     for (unsigned sleep = 0; sleep < (plan->no_sleep ? 1 : 2); sleep++)
-        for (unsigned full = 0; full < 2; full++)
+        for (unsigned single = plan->no_full; single < (plan->no_single ? 1 : 2); single++)
             for (size_t kind = 0; kind < KINDS; kind++)
-                plan->cells[plan->count++] = (struct cell){.kind = &kinds[kind], .full = !full, .sleep = sleep};
+                if (strncmp(kinds[kind].name, plan->queue, strlen(plan->queue)) == 0)
+                    plan->cells[plan->count++] = (struct cell){.kind = &kinds[kind], .full = !single, .sleep = sleep};
+    if (plan->count == 0)
+        die_usage("there is nothing to measure");
 }
 
 int main(int argc, char **argv)
