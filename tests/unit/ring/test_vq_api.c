@@ -33,6 +33,11 @@ static void test_add_limits(void **state)
         assert_int_equal(vop_virtqueue_add_buf(q.driver, iov, 1, 2, &q), -EINVAL);
         iov[2] = (struct iovec){elsewhere, 2};
         assert_int_equal(vop_virtqueue_add_buf(q.driver, iov, 1, 2, &q), -EINVAL);
+        assert_int_equal(vop_virtqueue_add_buf(q.driver, NULL, 0, 0, &q), -EINVAL);
+        assert_int_equal(vq_add(&q, 0, 1, 0, 0, &q), -EINVAL); /* the same limits for one segment */
+        assert_int_equal(vq_add(&q, 0, 0, 1, 101, &q), -EINVAL);
+        assert_int_equal(vq_add(&q, DATA_SIZE - 1, 1, 0, 2, &q), -EINVAL);
+        assert_int_equal(vop_virtqueue_add_buf(q.driver, &(struct iovec){elsewhere, 2}, 1, 0, &q), -EINVAL);
         vop_virtqueue_info(q.driver, &info, sizeof(info));
         assert_int_equal(info.free_descs, 4);
         assert_int_equal(vop_virtqueue_kick(q.driver), 0);
@@ -90,6 +95,37 @@ static void test_read_only_region(void **state)
     assert_int_equal(vop_virtqueue_new(&o, &q.driver), 0);
     assert_int_equal(vq_add(&q, 0, 1, 0, 8, &q), 0);
     assert_int_equal(vq_add(&q, 0, 0, 1, 8, &q), -EINVAL);
+    vq_close(&q);
+}
+
+/* The same memory under two addresses: the device is told one that fits the use, whichever was used last. */
+static void test_two_addresses(void **state)
+{
+    struct vq_config config = {.size = 8, .ends = DRIVER};
+    struct vop_virtqueue_options o;
+    struct vop_region regions[2];
+    struct vq q;
+
+    (void)state;
+    vq_open(&q, &config);
+    regions[0] = (struct vop_region){DATA_ADDRESS, DATA_SIZE, q.data, VOP_REGION_READ_ONLY};
+    regions[1] = (struct vop_region){DATA_ADDRESS + DATA_SIZE, DATA_SIZE, q.data, 0};
+    o = vq_options(&q, DRIVER);
+    o.regions = regions;
+    o.region_count = 2;
+    vop_virtqueue_free(q.driver);
+    assert_int_equal(vop_virtqueue_new(&o, &q.driver), 0);
+    assert_int_equal(vq_add(&q, 0, 1, 0, 8, &q), 0);
+    assert_int_equal(vq_add(&q, 0, 0, 1, 8, &q), 0);
+    assert_int_equal(vq_add(&q, 0, 2, 1, 8, &q), 0);
+    for (unsigned i = 0; i < 5; i++) {
+        const vop_le32 *desc = (const vop_le32 *)q.place.desc.base + 4 * (size_t)i;
+        bool write = vop_from_le32(desc[3]) & VOP_DESC_F_WRITE;
+
+        if (write)
+            assert_true(vop_from_le32(desc[0]) >= DATA_ADDRESS + DATA_SIZE);
+        assert_int_equal(write, i == 1 || i == 4);
+    }
     vq_close(&q);
 }
 
@@ -366,6 +402,7 @@ int main(void)
         cmocka_unit_test_setup(test_add_limits, test_guard),
         cmocka_unit_test_setup(test_short_addresses, test_guard),
         cmocka_unit_test_setup(test_read_only_region, test_guard),
+        cmocka_unit_test_setup(test_two_addresses, test_guard),
         cmocka_unit_test_setup(test_wrong_calls, test_guard),
         cmocka_unit_test_setup(test_reset, test_guard),
         cmocka_unit_test_setup(test_notification_data, test_guard),

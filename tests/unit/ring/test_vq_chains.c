@@ -51,6 +51,7 @@ static const struct row rows[] = {
     {"12 all zero", {{A, 0, R}, {A, 0, W}}, 2, OK, 0, 0, 0, 0},
     {"12 zero-length where nothing is", {{HIGH, 0, R}, {A, 4, W}}, 2, OK, 0, 1, 0, 4, .wide = true},
     {"12 nothing but zero, nowhere", {{3, 0, R}}, 1, OK, 0, 0, 0, 0},
+    {"12 nothing but zero, in memory", {{A, 0, R}}, 1, OK, 0, 0, 0, 0},
     {"13 address wraps", {{HIGH, 16, R}}, 1, BREAK, .wide = true},
     {"13 address wraps into memory",
      {{UINT64_MAX - 15, 32, R}},
@@ -72,12 +73,15 @@ static const struct row rows[] = {
     {"16 2^32-1 bytes", {{8, UINT32_MAX - 1, R}, {8, 1, W}}, 2, OK, 1, 1, UINT32_MAX - 1, 1, huge, 1},
     {"16 more than the cap", {{A, 8, R}, {A, 9, W}}, 2, BREAK, .bytes_max = 16},
     {"16 as many as the cap", {{A, 8, R}, {A, 8, W}}, 2, OK, 1, 1, 8, 8, .bytes_max = 16},
+    {"16 more than the cap in one", {{A, 17, W}}, 1, BREAK, .bytes_max = 16},
+    {"16 as many as the cap in one", {{A, 16, W}}, 1, OK, 0, 1, 0, 16, .bytes_max = 16},
     {"16 more iovecs than there is room", {{A, 32, R}}, 1, -ENOBUFS, .regions = crumbs, .region_count = 64},
     {"17 writable before readable", {{A, 8, W}, {A, 8, R}}, 2, BREAK},
     {"17 even if it is empty", {{A, 0, W}, {A, 8, R}}, 2, BREAK},
     {"18 only readable", {{A, 8, R}}, 1, OK, 1, 0, 8, 0},
     {"18 only writable", {{A, 8, W}}, 1, OK, 0, 1, 0, 8},
     {"18 writable where nothing may be written", {{A, 8, W}}, 1, BREAK, .regions = no_write, .region_count = 2},
+    {"18 writable beside it", {{A + 64, 8, W}}, 1, OK, 0, 1, 0, 8, no_write, 2},
     {"18 writable that ends there", {{A + 60, 8, R}, {A + 64, 8, W}}, 2, OK, 2, 1, 8, 8, no_write, 2},
     {"19 reserved flags", {{A, 8, R | 0x7f78}, {A, 8, W | 0x7f78}}, 2, OK, 1, 1, 8, 8},
     {"23 indirect, not negotiated", {{A, 16, 4}}, 1, BREAK},
@@ -117,6 +121,8 @@ static void check_row(const struct row *row, enum vop_ring_layout layout)
 
     vq_open(&q, &config);
     lay(&q, row);
+    if (row->readable + row->writable > 0) /* without room nothing happens */
+        assert_int_equal(vop_virtqueue_take(q.device, iov, 0, &buf), -ENOBUFS);
     ret = vop_virtqueue_take(q.device, iov, 8, &buf);
     if (ret != row->result)
         fail_msg("%s, layout %d: take returned %d, not %d", row->name, (int)layout, ret, row->result);
