@@ -128,7 +128,8 @@ static __attribute__((noinline)) int walk(const struct packed_device *p, struct 
     return vop__vq_break(c->vq, "more descriptors than the %u of the queue", c->vq->size);
 }
 
-static int take(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_buf)
+static inline int take_one(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count,
+                           struct vop_taken_buf *ret_buf)
 {
     struct packed_device *p = of(vq);
     uint32_t word, descs = 1, handle = p->free_handle;
@@ -153,9 +154,25 @@ static int take(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count,
     vop__position_advance(&p->next, vq->size, descs);
     vop__device_hold(&p->device, handle, desc.next, descs,
                      ret_buf->writable_bytes); /* 2.8.6: the last one's id counts */
-    vq->position = vop__position_word(&p->next);
     ret_buf->handle = handle;
     return 1;
+}
+
+static int take(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_bufs,
+                uint32_t max)
+{
+    uint32_t count = 0;
+    int ret = 0;
+
+    while (count < max && (ret = take_one(vq, iov, iov_count, &ret_bufs[count])) > 0) {
+        uint32_t used = ret_bufs[count].readable + ret_bufs[count].writable;
+
+        iov += used;
+        iov_count -= used;
+        count++;
+    }
+    vq->position = vop__position_word(&of(vq)->next);
+    return count > 0 ? (int)count : ret;
 }
 
 static void free_handle(struct vop__device *d, uint32_t handle)
@@ -196,13 +213,19 @@ static inline void store_used(struct packed_device *p, uint32_t id, uint32_t len
     vop__position_advance(&p->used, p->device.vq.size, descs);
 }
 
-static void complete(struct vop_virtqueue *vq, uint32_t handle, uint32_t len)
+static int complete(struct vop_virtqueue *vq, const struct vop_completed_buf *bufs, uint32_t count)
 {
-    struct vop__slot *slot = &vq->slots[handle];
+    for (uint32_t i = 0; i < count; i++) {
+        int ret = vop__device_finish(vop__device_of(vq), &bufs[i]);
 
-    slot->state = VOP__SLOT_FREE;
-    store_used(of(vq), slot->id, len, slot->descs);
-    free_handle(vop__device_of(vq), handle);
+        if (ret < 0)
+            return ret;
+        if (!vq->in_order) {
+            store_used(of(vq), vq->slots[bufs[i].handle].id, bufs[i].len, vq->slots[bufs[i].handle].descs);
+            free_handle(vop__device_of(vq), bufs[i].handle);
+        }
+    }
+    return 0;
 }
 
 static bool publish(struct vop_virtqueue *vq)

@@ -175,21 +175,24 @@ static inline int get_one(struct vop_virtqueue *vq, struct vop_used_buf *ret_buf
 {
     struct packed_driver *p = of(vq);
     struct vop__driver *d = &p->driver;
-    uint32_t id;
+    uint32_t id, len;
 
-    if (d->batch == 0) {
-        uint32_t word, len;
+    if (d->batch > 0) {
+        vop__driver_rest(d, &id, &len);
+    } else {
+        uint32_t word;
         int ret;
 
         if (!look(p, &word))
             return 0;
         /* virtio 1.2, 2.8.4: without WRITE nothing was written, and len means nothing */
         len = word >> 16 & VOP_DESC_F_WRITE ? vop_load_le32(&p->ring[p->used.slot].len) : 0;
-        ret = vop__driver_used(d, word & 0xffff, len, d->published - d->got);
+        id = word & 0xffff;
+        ret = vop__driver_used(d, &id, &len, d->published - d->got);
         if (ret < 0)
             return ret;
     }
-    id = vop__driver_next(d, ret_buf);
+    vop__driver_return(d, id, len, ret_buf);
     d->free_count += vq->slots[id].descs;
     vop__position_advance(&p->used, vq->size, vq->slots[id].descs);
     if (vq->in_order) {

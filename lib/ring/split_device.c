@@ -123,7 +123,8 @@ static __attribute__((noinline)) int walk(const struct split_device *s, struct v
     }
 }
 
-static int take(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_buf)
+static inline int take_one(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count,
+                           struct vop_taken_buf *ret_buf)
 {
     struct split_device *s = of(vq);
     struct vop__desc desc;
@@ -148,9 +149,25 @@ static int take(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count,
         *ret_buf = c.buf;
     }
     vop__device_hold(&s->device, head, head, 1, ret_buf->writable_bytes);
-    vq->position = (uint16_t)(s->ring.base + vq->buffers);
     ret_buf->handle = head;
     return 1;
+}
+
+static int take(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_bufs,
+                uint32_t max)
+{
+    uint32_t count = 0;
+    int ret = 0;
+
+    while (count < max && (ret = take_one(vq, iov, iov_count, &ret_bufs[count])) > 0) {
+        uint32_t used = ret_bufs[count].readable + ret_bufs[count].writable;
+
+        iov += used;
+        iov_count -= used;
+        count++;
+    }
+    vq->position = (uint16_t)(of(vq)->ring.base + vq->buffers);
+    return count > 0 ? (int)count : ret;
 }
 
 static void untake(struct vop_virtqueue *vq, uint32_t handle)
@@ -170,10 +187,17 @@ static inline void store_used(struct split_device *s, uint32_t id, uint32_t len,
     s->completed += buffers;
 }
 
-static void complete(struct vop_virtqueue *vq, uint32_t handle, uint32_t len)
+static int complete(struct vop_virtqueue *vq, const struct vop_completed_buf *bufs, uint32_t count)
 {
-    vq->slots[handle].state = VOP__SLOT_FREE;
-    store_used(of(vq), handle, len, 1);
+    for (uint32_t i = 0; i < count; i++) {
+        int ret = vop__device_finish(vop__device_of(vq), &bufs[i]);
+
+        if (ret < 0)
+            return ret;
+        if (!vq->in_order)
+            store_used(of(vq), bufs[i].handle, bufs[i].len, 1);
+    }
+    return 0;
 }
 
 static void keep_nothing(struct vop__device *d, uint32_t handle)

@@ -181,20 +181,23 @@ static inline int get_one(struct vop_virtqueue *vq, struct vop_used_buf *ret_buf
 {
     struct split_driver *s = of(vq);
     struct vop__driver *d = &s->driver;
-    uint32_t id;
+    uint32_t id, len;
 
-    if (d->batch == 0) {
+    if (d->batch > 0) {
+        vop__driver_rest(d, &id, &len);
+    } else {
         const struct vop_used_elem *elem = &s->ring.used_ring[(s->ring.base + d->got) & s->ring.mask];
         int ret = pending(vq);
 
         if (ret <= 0)
             return ret;
         id = vop_load_le32(&elem->id);
-        ret = vop__driver_used(d, id, vop_load_le32(&elem->len), s->seen - d->got);
+        len = vop_load_le32(&elem->len);
+        ret = vop__driver_used(d, &id, &len, s->seen - d->got);
         if (ret < 0)
             return ret;
     }
-    id = vop__driver_next(d, ret_buf);
+    vop__driver_return(d, id, len, ret_buf);
     d->free_count += vq->slots[id].descs;
     if (vq->in_order)
         d->oldest = (id + vq->slots[id].descs) & s->ring.mask;

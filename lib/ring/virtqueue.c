@@ -71,6 +71,7 @@ static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *pl
         .size = place->size,
         .segments_max = o.segments_max != 0 ? o.segments_max : place->size,
         .bytes_max = o.bytes_max,
+        .single_max = o.layout == VOP_RING_2009 ? 0 : o.bytes_max,
         .address_max = o.layout == VOP_RING_2009 ? UINT32_MAX : UINT64_MAX,
         .in_order = vop__vq_feature(&o, VOP_F_IN_ORDER),
         .event_idx = vop__vq_feature(&o, VOP_F_EVENT_IDX),
@@ -300,7 +301,14 @@ int vop_virtqueue_get_bufs(vop_virtqueue *vq, struct vop_used_buf *ret_bufs, uns
 
 int vop_virtqueue_take(vop_virtqueue *vq, struct iovec *iov, unsigned iov_count, struct vop_taken_buf *ret_buf)
 {
-    return usable(vq, take) ? vq->ops->take(vq, iov, iov_count, ret_buf) : why_not(vq);
+    return vop_virtqueue_take_bufs(vq, iov, iov_count, ret_buf, 1);
+}
+
+int vop_virtqueue_take_bufs(vop_virtqueue *vq, struct iovec *iov, unsigned iov_count, struct vop_taken_buf *ret_bufs,
+                            unsigned max)
+{
+    return usable(vq, take) ? vq->ops->take(vq, iov, iov_count, ret_bufs, max < INT32_MAX ? max : INT32_MAX)
+                            : why_not(vq);
 }
 
 int vop_virtqueue_untake(vop_virtqueue *vq, uint32_t handle)
@@ -315,22 +323,14 @@ int vop_virtqueue_untake(vop_virtqueue *vq, uint32_t handle)
 
 int vop_virtqueue_complete(vop_virtqueue *vq, uint32_t handle, uint32_t len)
 {
-    struct vop__slot *slot;
+    const struct vop_completed_buf buf = {handle, len};
 
-    if (!usable(vq, take))
-        return why_not(vq);
-    if (handle >= vq->size || vq->slots[handle].state != VOP__SLOT_HELD)
-        return vop__error(EINVAL, "there is no buffer %u to complete", handle);
-    slot = &vq->slots[handle];
-    if (len > slot->writable)
-        return vop__error(EINVAL, "%u bytes do not fit into the %u writable ones", len, slot->writable);
-    slot->len = len;
-    vq->in_flight--;
-    if (vq->in_order)
-        slot->state = VOP__SLOT_DONE; /* its turn comes when all before it are done */
-    else
-        vq->ops->complete(vq, handle, len);
-    return 0;
+    return vop_virtqueue_complete_bufs(vq, &buf, 1);
+}
+
+int vop_virtqueue_complete_bufs(vop_virtqueue *vq, const struct vop_completed_buf *bufs, unsigned count)
+{
+    return usable(vq, take) ? vq->ops->complete(vq, bufs, count) : why_not(vq);
 }
 
 /* ---- Waiting ---- */

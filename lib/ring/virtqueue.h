@@ -63,12 +63,13 @@ struct vop__vq_ops {
     int (*add)(struct vop_virtqueue *vq, const struct iovec *segments, uint32_t out, uint32_t in, void *token);
     /** Driver. Gets up to `max`, at most INT32_MAX: how many, or -EPROTO if the first one broke the queue. */
     int (*get)(struct vop_virtqueue *vq, struct vop_used_buf *ret_bufs, uint32_t max);
-    /** Device. 1, 0, -ENOBUFS, -EPROTO. */
-    int (*take)(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_buf);
+    /** Device. Takes up to `max`, at most INT32_MAX: how many; -ENOBUFS or -EPROTO if that befell the first one. */
+    int (*take)(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_bufs,
+                uint32_t max);
     /** Device. `handle` is held and was the last taken. */
     void (*untake)(struct vop_virtqueue *vq, uint32_t handle);
-    /** Device, without IN_ORDER. `handle` is held and `len` is possible. */
-    void (*complete)(struct vop_virtqueue *vq, uint32_t handle, uint32_t len);
+    /** Device. 0, or -EINVAL for one that is not held or too long, behind which nothing is completed. */
+    int (*complete)(struct vop_virtqueue *vq, const struct vop_completed_buf *bufs, uint32_t count);
     /** Makes visible what was added or completed. True: the peer wants to be notified. */
     bool (*publish)(struct vop_virtqueue *vq);
     /** Looks whether there is something to get or take: 1, 0, -EPROTO. */
@@ -91,6 +92,7 @@ struct vop_virtqueue {
     uint32_t size;           /* N */
     uint32_t segments_max;
     uint32_t bytes_max;
+    uint32_t single_max;  /* bytes of a buffer that may take the short way; 2009: none, for its addresses are judged */
     uint64_t address_max; /* driver: of the last byte of a segment on the wire */
     bool in_order;
     bool event_idx;

@@ -102,6 +102,21 @@ static inline void vop__device_hold(struct vop__device *d, uint32_t handle, uint
         d->vq.slots[vop__device_order(d, d->order_count++)].order = (uint16_t)handle;
 }
 
+/** Completes a held buffer: 0, or -EINVAL. With IN_ORDER its turn comes when all before it are done. */
+static inline int vop__device_finish(struct vop__device *d, const struct vop_completed_buf *buf)
+{
+    struct vop__slot *slot = &d->vq.slots[buf->handle < d->vq.size ? buf->handle : 0];
+
+    if (buf->handle >= d->vq.size || slot->state != VOP__SLOT_HELD)
+        return vop__error(EINVAL, "there is no buffer %u to complete", buf->handle);
+    if (buf->len > slot->writable)
+        return vop__error(EINVAL, "%u bytes do not fit into the %u writable ones", buf->len, slot->writable);
+    slot->len = buf->len;
+    slot->state = d->vq.in_order ? VOP__SLOT_DONE : VOP__SLOT_FREE;
+    d->vq.in_flight--;
+    return 0;
+}
+
 /** Forgets the buffer taken last. */
 static inline void vop__device_unhold(struct vop__device *d, uint32_t handle)
 {

@@ -22,7 +22,7 @@ struct vop__driver {
     uint32_t free_count; /* descriptors */
     uint32_t free_head;  /* first of the free list */
     uint32_t oldest;     /* IN_ORDER: id of the buffer that comes back next */
-    uint32_t batch;      /* buffers of the used element last loaded that are still to be returned */
+    uint32_t batch;      /* IN_ORDER: buffers of the used element last loaded that are still to be returned */
     uint32_t batch_id;   /* the last of them */
     uint32_t batch_len;
 };
@@ -51,16 +51,11 @@ static inline bool vop__driver_single(const struct vop__driver *d, const struct 
 {
     const struct vop_virtqueue *vq = &d->vq;
     const struct vop_region *r = vq->regions.last;
-    uint64_t address;
 
-    if ((uint64_t)out + in != 1 || d->free_count == 0)
+    if ((uint64_t)out + in != 1 || d->free_count == 0 || segment->iov_len == 0 || segment->iov_len > vq->single_max ||
+        !vop__region_holds(r, segment) || !vop__region_allows(r, in != 0))
         return false;
-    address = vop__region_address(r, segment);
-    if (segment->iov_len == 0 || segment->iov_len > vq->bytes_max || !vop__region_holds(r, segment) ||
-        !vop__region_allows(r, in != 0) || address > vq->address_max ||
-        segment->iov_len - 1 > vq->address_max - address)
-        return false;
-    *ret_address = address;
+    *ret_address = vop__region_address(r, segment);
     return true;
 }
 
@@ -99,41 +94,48 @@ static inline void vop__driver_hold(struct vop__driver *d, uint32_t id, uint32_t
     d->vq.in_flight++;
 }
 
-/**
- * Takes a used element, loaded once, for what it is: 0, or -EPROTO if `id` is not in flight and published, or if it
- * stands for more buffers than `limit`. With IN_ORDER it stands for all buffers up to `id` (virtio 1.2, 2.7.9).
- */
-static inline int vop__driver_used(struct vop__driver *d, uint32_t id, uint32_t len, uint64_t limit)
+/** IN_ORDER: the next buffer of the batch that an element stands for, and its length. */
+static inline void vop__driver_rest(struct vop__driver *d, uint32_t *ret_id, uint32_t *ret_len)
 {
-    const struct vop__slot *slot = &d->vq.slots[id < d->vq.size ? id : 0];
-    uint64_t batch = 1;
+    bool last = --d->batch == 0;
 
-    if (id >= d->vq.size)
-        return vop__vq_break(&d->vq, "used id %u in a queue of %u", id, d->vq.size);
+    *ret_id = last ? d->batch_id : d->oldest;
+    *ret_len = last ? d->batch_len : d->vq.slots[d->oldest].writable; /* skipped: completely used (virtio 1.2, 2.7.9) */
+}
+
+/**
+ * Judges a used element that was loaded once: 0, or -EPROTO if `id` is not in flight and published, or if it stands for
+ * more buffers than `limit`. With IN_ORDER it stands for all buffers up to `id` (virtio 1.2, 2.7.9), and becomes the
+ * first of these; the others come from vop__driver_rest().
+ */
+static inline int vop__driver_used(struct vop__driver *d, uint32_t *id, uint32_t *len, uint64_t limit)
+{
+    const struct vop__slot *slot = &d->vq.slots[*id < d->vq.size ? *id : 0];
+    uint64_t batch;
+
+    if (*id >= d->vq.size)
+        return vop__vq_break(&d->vq, "used id %u in a queue of %u", *id, d->vq.size);
     if (slot->state != VOP__SLOT_HELD || slot->seq >= d->published)
-        return vop__vq_break(&d->vq, "used id %u is not in flight", id);
-    if (d->vq.in_order)
-        batch = slot->seq - d->got + 1;
+        return vop__vq_break(&d->vq, "used id %u is not in flight", *id);
+    if (!d->vq.in_order)
+        return 0;
+    batch = slot->seq - d->got + 1;
     if (batch > limit)
-        return vop__vq_break(&d->vq, "used id %u stands for %llu buffers, and %llu were used", id,
+        return vop__vq_break(&d->vq, "used id %u stands for %llu buffers, and %llu were used", *id,
                              (unsigned long long)batch, (unsigned long long)limit);
     d->batch = (uint32_t)batch;
-    d->batch_id = id;
-    d->batch_len = len;
+    d->batch_id = *id;
+    d->batch_len = *len;
+    vop__driver_rest(d, id, len);
     return 0;
 }
 
-/** Returns the next buffer of the batch and says its id. The caller frees its descriptors. */
-static inline uint32_t vop__driver_next(struct vop__driver *d, struct vop_used_buf *ret_buf)
+/** Returns the buffer `id`, used with `len` bytes. The caller frees its descriptors. */
+static inline void vop__driver_return(struct vop__driver *d, uint32_t id, uint32_t len, struct vop_used_buf *ret_buf)
 {
-    bool last = --d->batch == 0;
-    uint32_t id = last ? d->batch_id : d->oldest;
     struct vop__slot *slot = &d->vq.slots[id];
-    uint32_t len = last ? d->batch_len : slot->writable; /* skipped: completely used (virtio 1.2, 2.7.9) */
 
-    ret_buf->token = slot->token;
-    ret_buf->len = len;
-    ret_buf->flags = 0;
+    *ret_buf = (struct vop_used_buf){.token = slot->token, .len = len};
     if (__builtin_expect(len > slot->writable, 0)) {
         ret_buf->len = slot->writable;
         ret_buf->flags = VOP_USED_CLAMPED;
@@ -143,7 +145,6 @@ static inline uint32_t vop__driver_next(struct vop__driver *d, struct vop_used_b
     slot->state = VOP__SLOT_FREE;
     d->vq.in_flight--;
     d->got++;
-    return id;
 }
 
 /** Buffers in flight that may go by before a delayed notification: three quarters of `count`. */

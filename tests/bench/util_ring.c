@@ -194,23 +194,22 @@ double ring_measure(struct ring_place *place, const struct ring_kind *kind, bool
 static unsigned serve(struct end *e, unsigned max)
 {
     struct vop_taken_buf bufs[RING_BATCH];
-    struct iovec iov;
-    unsigned count = 0;
-    int ret = 1;
+    struct vop_completed_buf done[RING_BATCH];
+    struct iovec iov[RING_BATCH];
+    int count = vop_virtqueue_take_bufs(e->vq, iov, RING_BATCH, bufs, max);
 
-    while (count < max && (ret = vop_virtqueue_take(e->vq, &iov, 1, &bufs[count])) > 0) {
-        if (iov.iov_len != RING_SEGMENT)
-            die(0, "a segment of %zu bytes", iov.iov_len);
-        count++;
+    if (count < 0)
+        broken("take_bufs");
+    for (int i = 0; i < count; i++) {
+        if (iov[i].iov_len != RING_SEGMENT)
+            die(0, "a segment of %zu bytes", iov[i].iov_len);
+        done[i] = (struct vop_completed_buf){bufs[i].handle, 0};
     }
-    if (ret < 0)
-        broken("take");
-    for (unsigned i = 0; i < count; i++)
-        if (vop_virtqueue_complete(e->vq, bufs[i].handle, 0) < 0)
-            broken("complete");
+    if (vop_virtqueue_complete_bufs(e->vq, done, (unsigned)count) < 0)
+        broken("complete_bufs");
     if (count > 0 && vop_virtqueue_call(e->vq) < 0)
         broken("call");
-    return count;
+    return (unsigned)count;
 }
 
 void ring_answer(struct ring_place *place, const struct ring_kind *kind, bool sleep)

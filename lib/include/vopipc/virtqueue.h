@@ -265,6 +265,13 @@ struct vop_taken_buf {
  */
 int vop_virtqueue_take(vop_virtqueue *vq, struct iovec *iov, unsigned iov_count, struct vop_taken_buf *ret_buf);
 
+/**
+ * Takes up to `max` buffers; returns how many. Their iovecs follow each other in `iov`, in the order of `ret_bufs`; a
+ * buffer for which there is no room left is not taken. An error is returned only when there was nothing before it.
+ */
+int vop_virtqueue_take_bufs(vop_virtqueue *vq, struct iovec *iov, unsigned iov_count, struct vop_taken_buf *ret_bufs,
+                            unsigned max);
+
 /** Puts back the buffer taken last, not completed: the next take returns it again. -EINVAL if it is not the last. */
 int vop_virtqueue_untake(vop_virtqueue *vq, uint32_t handle);
 
@@ -276,6 +283,15 @@ int vop_virtqueue_untake(vop_virtqueue *vq, uint32_t handle);
  * -EINVAL  `handle` is not held, or `len` is more than was writable
  */
 int vop_virtqueue_complete(vop_virtqueue *vq, uint32_t handle, uint32_t len);
+
+/** A buffer to complete, as for vop_virtqueue_complete(). */
+struct vop_completed_buf {
+    uint32_t handle;
+    uint32_t len;
+};
+
+/** Completes `count` buffers. -EINVAL as above, for the first that is wrong: those before it are completed. */
+int vop_virtqueue_complete_bufs(vop_virtqueue *vq, const struct vop_completed_buf *bufs, unsigned count);
 
 /** Publishes what was completed and notifies the driver if it wants to know: 1 notified, 0 not needed. The first call
  * of a queue always notifies. */
