@@ -128,34 +128,46 @@ static __attribute__((noinline)) int walk(const struct packed_device *p, struct 
     return vop__vq_break(c->vq, "more descriptors than the %u of the queue", c->vq->size);
 }
 
-static inline int take_one(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count,
+/* Records a list of `descs` descriptors, the last of which had `id`, as taken (virtio 1.2, 2.8.6). */
+static inline int took(struct packed_device *p, uint32_t descs, uint32_t id, uint32_t writable, uint32_t *ret_handle)
+{
+    struct vop_virtqueue *vq = &p->device.vq;
+    uint32_t handle = p->free_handle;
+
+    p->free_handle = vq->slots[handle].next;
+    p->in_ring += descs;
+    vop__position_advance(&p->next, vq->size, descs);
+    vop__device_hold(&p->device, handle, id, descs, writable);
+    *ret_handle = handle;
+    return 1;
+}
+
+/* The head was copied to `desc`. */
+static __attribute__((noinline)) int take_list(struct packed_device *p, struct vop__desc *desc, struct iovec *iov,
+                                               uint32_t iov_count, struct vop_taken_buf *ret_buf)
+{
+    struct vop__chain c = {.vq = &p->device.vq, .iov = iov, .iov_count = iov_count};
+    int descs = walk(p, &c, desc);
+
+    if (descs < 0)
+        return descs;
+    *ret_buf = c.buf;
+    return took(p, (uint32_t)descs, desc->next, c.buf.writable_bytes, &ret_buf->handle);
+}
+
+static inline int take_one(struct packed_device *p, struct iovec *iov, uint32_t iov_count,
                            struct vop_taken_buf *ret_buf)
 {
-    struct packed_device *p = of(vq);
-    uint32_t word, descs = 1, handle = p->free_handle;
+    struct vop_virtqueue *vq = &p->device.vq;
     struct vop__desc desc;
+    uint32_t word;
 
     if (!look(p, &word))
         return 0;
     load_slot(p, p->next.slot, word, &desc);
-    if (p->in_ring == vq->size || !vop__device_single(vq, &desc, iov, iov_count, ret_buf)) {
-        struct vop__chain c = {.vq = vq, .iov = iov, .iov_count = iov_count};
-        struct vop__desc at = desc;
-        int ret = walk(p, &c, &at);
-
-        if (ret < 0)
-            return ret;
-        descs = (uint32_t)ret;
-        desc.next = at.next;
-        *ret_buf = c.buf;
-    }
-    p->free_handle = vq->slots[handle].next;
-    p->in_ring += descs;
-    vop__position_advance(&p->next, vq->size, descs);
-    vop__device_hold(&p->device, handle, desc.next, descs,
-                     ret_buf->writable_bytes); /* 2.8.6: the last one's id counts */
-    ret_buf->handle = handle;
-    return 1;
+    if (p->in_ring == vq->size || !vop__device_single(vq, &desc, iov, iov_count, ret_buf))
+        return take_list(p, &(struct vop__desc){desc.addr, desc.len, desc.flags, desc.next}, iov, iov_count, ret_buf);
+    return took(p, 1, desc.next, desc.flags & VOP_DESC_F_WRITE ? desc.len : 0, &ret_buf->handle);
 }
 
 static int take(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_bufs,
@@ -164,7 +176,7 @@ static int take(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count,
     uint32_t count = 0;
     int ret = 0;
 
-    while (count < max && (ret = take_one(vq, iov, iov_count, &ret_bufs[count])) > 0) {
+    while (count < max && (ret = take_one(of(vq), iov, iov_count, &ret_bufs[count])) > 0) {
         uint32_t used = ret_bufs[count].readable + ret_bufs[count].writable;
 
         iov += used;

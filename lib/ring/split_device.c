@@ -123,10 +123,24 @@ static __attribute__((noinline)) int walk(const struct split_device *s, struct v
     }
 }
 
-static inline int take_one(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count,
-                           struct vop_taken_buf *ret_buf)
+/* The head was copied to `desc`. */
+static __attribute__((noinline)) int take_chain(struct split_device *s, uint32_t head, struct vop__desc *desc,
+                                                struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_buf)
 {
-    struct split_device *s = of(vq);
+    struct vop__chain c = {.vq = &s->device.vq, .iov = iov, .iov_count = iov_count};
+    int ret = walk(s, &c, desc);
+
+    if (ret < 0)
+        return ret;
+    vop__device_hold(&s->device, head, head, 1, c.buf.writable_bytes);
+    *ret_buf = c.buf;
+    ret_buf->handle = head;
+    return 1;
+}
+
+static inline int take_one(struct split_device *s, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_buf)
+{
+    struct vop_virtqueue *vq = &s->device.vq;
     struct vop__desc desc;
     uint32_t head;
     int ret = pending(vq);
@@ -139,16 +153,10 @@ static inline int take_one(struct vop_virtqueue *vq, struct iovec *iov, uint32_t
     if (vq->slots[head].state != VOP__SLOT_FREE)
         return vop__vq_break(vq, "head %u is in flight already", head);
     load_desc(&s->ring, head, &desc);
-    if (!vop__device_single(vq, &desc, iov, iov_count, ret_buf)) {
-        struct vop__chain c = {.vq = vq, .iov = iov, .iov_count = iov_count};
-        struct vop__desc at = desc;
-
-        ret = walk(s, &c, &at);
-        if (ret < 0)
-            return ret;
-        *ret_buf = c.buf;
-    }
-    vop__device_hold(&s->device, head, head, 1, ret_buf->writable_bytes);
+    if (!vop__device_single(vq, &desc, iov, iov_count, ret_buf))
+        return take_chain(s, head, &(struct vop__desc){desc.addr, desc.len, desc.flags, desc.next}, iov, iov_count,
+                          ret_buf);
+    vop__device_hold(&s->device, head, head, 1, desc.flags & VOP_DESC_F_WRITE ? desc.len : 0);
     ret_buf->handle = head;
     return 1;
 }
@@ -159,7 +167,7 @@ static int take(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count,
     uint32_t count = 0;
     int ret = 0;
 
-    while (count < max && (ret = take_one(vq, iov, iov_count, &ret_bufs[count])) > 0) {
+    while (count < max && (ret = take_one(of(vq), iov, iov_count, &ret_bufs[count])) > 0) {
         uint32_t used = ret_bufs[count].readable + ret_bufs[count].writable;
 
         iov += used;

@@ -63,12 +63,10 @@ static inline bool vop__device_single(const struct vop_virtqueue *vq, const stru
         !vop__region_has(r, desc->addr, desc->len) || !vop__region_allows(r, write) || iov_count == 0)
         return false;
     *iov = (struct iovec){.iov_base = vop__region_at(r, desc->addr), .iov_len = desc->len};
-    *ret_buf = (struct vop_taken_buf){
-        .readable = !write,
-        .writable = write,
-        .readable_bytes = write ? 0 : desc->len,
-        .writable_bytes = write ? desc->len : 0,
-    };
+    ret_buf->readable = !write;
+    ret_buf->writable = write;
+    ret_buf->readable_bytes = write ? 0 : desc->len;
+    ret_buf->writable_bytes = write ? desc->len : 0;
     return true;
 }
 

@@ -135,7 +135,9 @@ static inline void vop__driver_return(struct vop__driver *d, uint32_t id, uint32
 {
     struct vop__slot *slot = &d->vq.slots[id];
 
-    *ret_buf = (struct vop_used_buf){.token = slot->token, .len = len};
+    ret_buf->token = slot->token;
+    ret_buf->len = len;
+    ret_buf->flags = 0;
     if (__builtin_expect(len > slot->writable, 0)) {
         ret_buf->len = slot->writable;
         ret_buf->flags = VOP_USED_CLAMPED;
