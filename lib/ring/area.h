@@ -68,8 +68,11 @@ static inline void vop__area_flush16(const struct vop_window *w, const vop_le16 
 
 static inline void vop__area_flush32(const struct vop_window *w, const vop_le32 *word, char letter)
 {
-    vop__area_strengthen(w, letter);
-    vop_window_flush(w, word, letter);
+    vop__area_fence(w, letter);
+    if (w->flags & VOP_WINDOW_POSTED) {
+        (void)vop_load_acquire_le32(word, letter);
+        vop__area_fence(w, letter);
+    }
 }
 
 #endif

@@ -305,11 +305,32 @@ static void test_one_platform_area(void **state)
     }
 }
 
+/* An arming in posted memory: store, fence, read back, fence, look; each fence as strong as the platform needs. */
+static void test_posted_letters(void **state)
+{
+    (void)state;
+    for (unsigned set = 0; set < 4; set++) {
+        bool platform = set & 2;
+        struct pair p;
+
+        open_pair(&p, set & 1 ? VOP_RING_PACKED : VOP_RING_SPLIT, 1u << VOP_F_EVENT_IDX,
+                  VOP_AREA_POSTED | (platform ? VOP_AREA_PLATFORM : 0));
+        begin();
+        assert_int_equal(vop_virtqueue_restart(p.device), 1);
+        assert_string_equal(seen.letters, platform ? "FIFILIFIFILGFG" : "FILIFILG");
+        begin();
+        assert_int_equal(vop_virtqueue_restart(p.driver), 1);
+        assert_string_equal(seen.letters, platform ? "FJFJLJFJFJLHFH" : "FJLJFJLH");
+        close_pair(&p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_placement, test_guard),
         cmocka_unit_test_setup(test_letters, test_guard),
+        cmocka_unit_test_setup(test_posted_letters, test_guard),
         cmocka_unit_test_setup(test_one_platform_area, test_guard),
     };
 
