@@ -8,14 +8,9 @@
 
 #include <stdio.h>
 
-static const char *const placement_names[PLACEMENTS] = {"all", "F", "S"};
-
 void cell_record(struct cell *cell, double ns, double bounce_before, double bounce_after)
 {
-    double bounce = (bounce_before + bounce_after) / 2;
-
-    if (slices_record(&cell->slices[PLACEMENT_ALL], ns, bounce_before, bounce_after))
-        slices_record(&cell->slices[bounce < CLASS_F_BELOW_NS ? PLACEMENT_F : PLACEMENT_S], ns, bounce, bounce);
+    slices_record(cell->slices, ns, bounce_before, bounce_after, CLASS_F_BELOW_NS);
 }
 
 void cell_print_heading(void)
@@ -89,6 +84,5 @@ json_t *cell_json(struct cell *cell, const struct bench_link *link)
 
 void cell_free(struct cell *cell)
 {
-    for (enum placement p = 0; p < PLACEMENTS; p++)
-        slices_free(&cell->slices[p]);
+    slices_free(cell->slices);
 }

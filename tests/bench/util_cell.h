@@ -14,14 +14,6 @@
 /** Class F (fast): the bounce takes less, the processors are siblings. Class S (slow): they are far apart. */
 #define CLASS_F_BELOW_NS 260.0
 
-/** All slices, or those of one class. */
-enum placement {
-    PLACEMENT_ALL,
-    PLACEMENT_F,
-    PLACEMENT_S,
-    PLACEMENTS
-};
-
 /** What is measured on which link, and what its slices showed. */
 struct cell {
     bool stream; /* a stream in one direction; else an echo */

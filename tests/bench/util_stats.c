@@ -46,24 +46,33 @@ void samples_free(struct samples *s)
     *s = (struct samples){0};
 }
 
-bool slices_record(struct slices *s, double ns, double floor_before, double floor_after)
+const char *const placement_names[PLACEMENTS] = {"all", "F", "S"};
+
+static void add(struct slices *s, double ns, double floor_ns)
+{
+    samples_add(&s->ns, ns);
+    samples_add(&s->floor_ns, floor_ns);
+    samples_add(&s->ratio, ns / floor_ns);
+}
+
+void slices_record(struct slices s[PLACEMENTS], double ns, double floor_before, double floor_after, double fast_below)
 {
     double floor_ns = (floor_before + floor_after) / 2;
 
     if (fabs(floor_before - floor_after) > FLOOR_CHANGE_MAX * fmin(floor_before, floor_after)) {
-        s->dropped++;
-        return false;
+        s[PLACEMENT_ALL].dropped++;
+        return;
     }
-    samples_add(&s->ns, ns);
-    samples_add(&s->floor_ns, floor_ns);
-    samples_add(&s->ratio, ns / floor_ns);
-    return true;
+    add(&s[PLACEMENT_ALL], ns, floor_ns);
+    add(&s[floor_ns < fast_below ? PLACEMENT_F : PLACEMENT_S], ns, floor_ns);
 }
 
-void slices_free(struct slices *s)
+void slices_free(struct slices s[PLACEMENTS])
 {
-    samples_free(&s->ns);
-    samples_free(&s->floor_ns);
-    samples_free(&s->ratio);
-    *s = (struct slices){0};
+    for (enum placement p = 0; p < PLACEMENTS; p++) {
+        samples_free(&s[p].ns);
+        samples_free(&s[p].floor_ns);
+        samples_free(&s[p].ratio);
+        s[p] = (struct slices){0};
+    }
 }

@@ -7,7 +7,6 @@
 #ifndef BENCH_UTIL_STATS_H
 #define BENCH_UTIL_STATS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /** A growing list of samples. All zero is an empty list. */
@@ -34,10 +33,22 @@ struct slices {
     size_t dropped;
 };
 
-/** Takes a slice in, or drops it; says which. */
-bool slices_record(struct slices *s, double ns, double floor_before, double floor_after);
+/** All slices, or those in which the processors were siblings (F, fast) or far apart (S, slow): a virtual machine moves
+ * its processors as it likes, and what is told of both together is told of neither. */
+enum placement {
+    PLACEMENT_ALL,
+    PLACEMENT_F,
+    PLACEMENT_S,
+    PLACEMENTS
+};
+
+/** How a table calls them. */
+extern const char *const placement_names[PLACEMENTS];
+
+/** Takes a slice in, among all and in its class, or drops it. It is of class F if its floor is below `fast_below`. */
+void slices_record(struct slices s[PLACEMENTS], double ns, double floor_before, double floor_after, double fast_below);
 
 /** Frees them; there are none afterwards. */
-void slices_free(struct slices *s);
+void slices_free(struct slices s[PLACEMENTS]);
 
 #endif
