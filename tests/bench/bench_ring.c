@@ -269,6 +269,15 @@ static void print_line(struct cell *c, enum placement p)
            samples_percentile(&s->ratio, 0.1), samples_percentile(&s->ratio, 0.9));
 }
 
+static void print_instructions(const struct plan *plan)
+{
+    if (isnan(plan->instructions[0][0]))
+        return; /* count() has said why */
+    printf("\n%-28s  instructions per buffer, all four calls: one by one, in batches of %u\n", "queue", RING_BATCH);
+    for (size_t kind = 0; kind < KINDS; kind++)
+        printf("%-28s  %6.0f  %6.0f\n", kinds[kind].name, plan->instructions[kind][0], plan->instructions[kind][1]);
+}
+
 static void report_table(struct plan *plan)
 {
     struct targets t = targets_of(plan);
@@ -288,9 +297,7 @@ static void report_table(struct plan *plan)
         for (enum placement p = PLACEMENT_F; p < PLACEMENTS; p++)
             if (c->slices[p].ns.count > 0)
                 print_line(c, p);
-    printf("\n%-28s  instructions per buffer, all four calls: one by one, in batches of %u\n", "queue", RING_BATCH);
-    for (size_t kind = 0; kind < KINDS; kind++)
-        printf("%-28s  %6.0f  %6.0f\n", kinds[kind].name, plan->instructions[kind][0], plan->instructions[kind][1]);
+    print_instructions(plan);
     printf("\nSpinning, the worse of with and without event index, and of the classes with 5 slices or more:\n"
            "packed, full, by a pointer one way:             %6.2f  (wanted: at most 3)\n"
            "split in-order, full, by a pointer one way:     %6.2f  (wanted: at most 3)\n"
