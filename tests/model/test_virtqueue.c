@@ -207,6 +207,12 @@ static void test_platform(void **state)
     check_right(EXPLORE_PLATFORM, "platform", ALL);
 }
 
+static void test_posted_platform(void **state)
+{
+    (void)state;
+    check_right(EXPLORE_POSTED_PLATFORM, "posted platform", PACKED | PACKED_EVENT);
+}
+
 static void test_posted(void **state)
 {
     (void)state;
@@ -249,6 +255,8 @@ static const struct {
     {{EXPLORE_READBACK_FENCE, 'I', DEVICE}, EXPLORE_POSTED, &kicks, PACKED | PACKED_EVENT},
     {{EXPLORE_FENCE, 'J', DEVICE}, EXPLORE_POSTED, &calls, PACKED | PACKED_EVENT},
     {{EXPLORE_READBACK_FENCE, 'J', DRIVER}, EXPLORE_POSTED, &calls, PACKED | PACKED_EVENT},
+    {{EXPLORE_READBACK_FENCE, 'I', DEVICE}, EXPLORE_POSTED_PLATFORM, &kicks, PACKED | PACKED_EVENT},
+    {{EXPLORE_READBACK_FENCE, 'J', DRIVER}, EXPLORE_POSTED_PLATFORM, &calls, PACKED | PACKED_EVENT},
 };
 
 /* Few deviations find most; what they do not find, all executions must. */
@@ -341,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_coherent),
         cmocka_unit_test(test_platform),
         cmocka_unit_test(test_posted),
+        cmocka_unit_test(test_posted_platform),
         cmocka_unit_test(test_every_order_is_needed),
         cmocka_unit_test(test_faults_of_logic_are_seen),
     };
