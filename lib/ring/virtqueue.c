@@ -223,7 +223,7 @@ void vop_virtqueue_info(const vop_virtqueue *vq, struct vop_virtqueue_info *ret_
     struct vop_virtqueue_info info = {
         .size = vq->size,
         .in_flight = vq->in_flight,
-        .free_descs = driver ? vop__driver_of_const(vq)->free_count : 0,
+        .free_descs = driver ? vop__driver_of(vq)->free_count : 0,
         .position = vq->position,
         .broken = vq->broken,
         .needs_reset = vq->broken && !driver,

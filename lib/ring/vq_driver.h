@@ -27,12 +27,7 @@ struct vop__driver {
     uint32_t batch_len;
 };
 
-static inline struct vop__driver *vop__driver_of(struct vop_virtqueue *vq)
-{
-    return (struct vop__driver *)vq;
-}
-
-static inline const struct vop__driver *vop__driver_of_const(const struct vop_virtqueue *vq)
+static inline const struct vop__driver *vop__driver_of(const struct vop_virtqueue *vq)
 {
     return (const struct vop__driver *)vq;
 }
