@@ -5,12 +5,14 @@
  * Room: channel.
  */
 #include "channel/channel.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/log.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 int vop__channel_new(struct vop_wire *wire, const struct vop_options *options, struct vop_channel **ret_channel)
@@ -19,6 +21,8 @@ int vop__channel_new(struct vop_wire *wire, const struct vop_options *options, s
         .device_id = options->device_id,
         .geometry = vop__options_geometry(options),
         .config_size = options->config_size,
+        .incarnation = (uint64_t)wire->system << VOP_INCARNATION_SYSTEM,
+        .doorbell = wire->doorbell,
     };
     struct vop_channel *c = aligned_alloc(_Alignof(struct vop_channel), sizeof(*c));
     int ret;
@@ -28,6 +32,8 @@ int vop__channel_new(struct vop_wire *wire, const struct vop_options *options, s
     memset(c, 0, sizeof(*c));
     c->wire = wire;
     c->epoll_fd = -1;
+    c->alarm.timer = -1;
+    c->heart.last_ns = vop_clock_ns();
     memcpy(mine.features, options->features, sizeof(mine.features));
     memcpy(mine.config, options->config, sizeof(mine.config));
     vop__spin_init(&c->tx.spin, options->spin_us);
@@ -73,6 +79,17 @@ static int reset_queues(struct vop_channel *c)
     return 0;
 }
 
+static int watch_alarm(struct vop_channel *c)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+
+    c->alarm.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (c->alarm.timer < 0)
+        return -errno;
+    event.data.fd = c->alarm.timer;
+    return epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, c->alarm.timer, &event) < 0 ? -errno : 0;
+}
+
 static int watch(struct vop_channel *c)
 {
     int ret;
@@ -81,6 +98,8 @@ static int watch(struct vop_channel *c)
     if (c->epoll_fd < 0)
         return vop__error(errno, "cannot make an epoll instance: %s", strerror(errno));
     ret = c->wire->ops->watch(c->wire, c->epoll_fd);
+    if (ret == 0 && c->wire->watched)
+        ret = watch_alarm(c);
     if (ret < 0)
         return vop__error(-ret, "cannot watch the link: %s", strerror(-ret));
     return 0;
@@ -103,6 +122,7 @@ int vop__channel_step(struct vop_channel *c)
             continue;
         case VOP_SESSION_UP:
             ret = vop_slot_device_attach(&c->tx.queue, &c->place_tx);
+            c->wire->peer_doorbell = c->session.peer.doorbell;
             if (ret == 0)
                 ret = watch(c);
             if (ret < 0)
@@ -128,21 +148,30 @@ int vop__peer_gone_how(struct vop_channel *c, bool dead, uint32_t state)
     return vop__error(EPROTO, "peer broke the protocol: its state became %u", state);
 }
 
+static void say_goodbye(struct vop_channel *c)
+{
+    if (c->epoll_fd >= 0 && !vop__dead(c)) {
+        vop__tx_publish(c);
+        vop_session_close(&c->session);
+        c->wire->ops->kick(c->wire, 0, VOP_BELL_MESSAGES);
+        c->wire->ops->kick(c->wire, 0, VOP_BELL_SLOTS);
+    } else if (c->wire->watched && !vop__ousted(c)) {
+        vop_session_leave(&c->session); /* the memory stays, and a peer that is only late will look at it */
+    }
+}
+
 void vop_channel_close(vop_channel *c)
 {
     if (!c)
         return;
+    say_goodbye(c);
     if (c->epoll_fd >= 0) { /* it was up */
-        if (!vop__dead(c)) {
-            vop__tx_publish(c);
-            vop_session_close(&c->session);
-            c->wire->ops->kick(c->wire, 0, VOP_BELL_MESSAGES);
-            c->wire->ops->kick(c->wire, 0, VOP_BELL_SLOTS);
-        }
         vop__log(VOP_LOG_INFO, "link closed: %s, side %u, pid %d", c->wire->ops->name, c->wire->side,
                  (int)c->wire->peer_pid);
         close(c->epoll_fd);
     }
+    if (c->alarm.timer >= 0)
+        close(c->alarm.timer);
     c->wire->ops->close(c->wire);
     free(c->spans);
     free(c);
@@ -210,7 +239,9 @@ int vop_channel_stats(const vop_channel *c, struct vop_channel_stats *ret_stats)
         .rx_kicks = read_counter(&c->rx.kicks),
         .sleeps = read_counter(&c->tx.sleeps) + read_counter(&c->rx.sleeps),
         .spins_hit = read_counter(&c->tx.spins_hit) + read_counter(&c->rx.spins_hit),
+        .rescues = read_counter(&c->tx.rescues) + read_counter(&c->rx.rescues),
     };
 
-    return give_struct(ret_stats, &stats, ret_stats->struct_size, sizeof(stats), sizeof(stats));
+    return give_struct(ret_stats, &stats, ret_stats->struct_size, offsetof(struct vop_channel_stats, rescues),
+                       sizeof(stats));
 }

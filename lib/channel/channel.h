@@ -3,7 +3,8 @@
  * channel.h - what the files of this room share: the channel itself.
  *
  * Room: channel, private to it. channel.c makes and unmakes it; send.c and recv.c are its two directions and touch only
- * their own struct, so that one thread can be in each; wait.c spins and sleeps for both; event.c is for event loops.
+ * their own struct, so that one thread can be in each; wait.c spins and sleeps for both; event.c is for event loops;
+ * pulse.c knows whether the peer lives.
  */
 #ifndef VOP_CHANNEL_CHANNEL_H
 #define VOP_CHANNEL_CHANNEL_H
@@ -27,6 +28,24 @@ struct vop_spin {
 struct vop_pulse {
     uint32_t polls;
     int64_t next_ns;
+    uint32_t heartbeat; /* of the peer, as last seen. Watched wires only, as what follows */
+    int64_t looked_ns;
+    int64_t silent_ns; /* how long it has been the same while somebody looked */
+};
+
+/** The own heartbeat; both directions' threads beat. Watched wires only. */
+struct vop_heart {
+    uint32_t beats;  /* atomic */
+    int64_t last_ns; /* atomic */
+    int ousted;      /* atomic: somebody else has taken this side; nothing more may be written */
+};
+
+/** An event loop's turn to look by itself. Watched wires only. */
+struct vop_alarm {
+    int timer;          /* -1: none */
+    int64_t nap_ns;     /* length of the last nap */
+    uint32_t positions; /* of both queues when it began */
+    unsigned armed;     /* for what: enum vop_arm_flags */
 };
 
 /** Sending direction. Touched by the sending thread only, except where marked. */
@@ -37,7 +56,7 @@ struct vop_tx {
     const void *holder;     /* atomic: thread that holds messages back (VOP_COMMIT_MORE), NULL for none */
     struct vop_spin spin;
     struct vop_pulse pulse;
-    vop_counter messages, bytes, publishes, kicks, full, sleeps, spins_hit; /* atomic, relaxed */
+    vop_counter messages, bytes, publishes, kicks, full, sleeps, spins_hit, rescues; /* atomic, relaxed */
 };
 
 /** Receiving direction, likewise. */
@@ -46,7 +65,7 @@ struct vop_rx {
     const void *holder; /* atomic: thread that holds released slots back */
     struct vop_spin spin;
     struct vop_pulse pulse;
-    vop_counter messages, bytes, publishes, kicks, sleeps, spins_hit; /* atomic, relaxed */
+    vop_counter messages, bytes, publishes, kicks, sleeps, spins_hit, rescues; /* atomic, relaxed */
 };
 
 struct vop_channel {
@@ -58,6 +77,8 @@ struct vop_channel {
     int epoll_fd;
     int dead;   /* atomic: the wire said that the peer is dead */
     int broken; /* atomic: the peer broke the protocol, in either direction */
+    struct vop_heart heart;
+    struct vop_alarm alarm;
     struct vop_tx tx;
     struct vop_rx rx;
 };
@@ -90,6 +111,12 @@ static inline bool vop__dead(const struct vop_channel *c)
 static inline void vop__set_dead(struct vop_channel *c)
 {
     __atomic_store_n(&c->dead, 1, __ATOMIC_RELEASE);
+}
+
+/** Somebody else has this side now, and what this one wrote is its. */
+static inline bool vop__ousted(const struct vop_channel *c)
+{
+    return __atomic_load_n(&c->heart.ousted, __ATOMIC_RELAXED);
 }
 
 /** The peer broke the protocol: both directions end with -EPROTO. */
@@ -149,6 +176,21 @@ void vop__spin_init(struct vop_spin *spin, uint32_t spin_us);
 
 /** Now and then asks the wire whether the peer lives; called on every attempt that found nothing. */
 void vop__pulse(struct vop_channel *c, struct vop_pulse *pulse);
+
+/** A heartbeat, if it is time for one. False if this side is no more ours. Any thread; watched wires only. */
+bool vop__beat(struct vop_channel *c);
+
+/** To be asked before an index is published: a thread that does nothing else has a heart, too. */
+static inline bool vop__may_publish(struct vop_channel *c)
+{
+    return __builtin_expect(!c->wire->watched, 1) || vop__beat(c);
+}
+
+/**
+ * How long to sleep at most before looking at the rings without having been kicked; `last_ns` is the answer before, 0
+ * at first. VOP_NEVER where every kick and every death is heard.
+ */
+int64_t vop__nap(const struct vop_wire *wire, int64_t last_ns);
 
 /**
  * Publishes what the *other* direction holds back, if this same thread does: a thread that sleeps on one direction must

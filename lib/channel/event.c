@@ -5,7 +5,57 @@
  * Room: channel. No other thread uses the channel meanwhile, so both directions may be touched.
  */
 #include "channel/channel.h"
+#include "core/clock.h"
 #include "core/error.h"
+
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+/* ---- Watched wires: a timer lets the loop look by itself ---- */
+
+/* 0: never. */
+static void set_alarm(struct vop_channel *c, int64_t ns)
+{
+    struct itimerspec at = {.it_value = {.tv_sec = ns / VOP_NS_PER_S, .tv_nsec = ns % VOP_NS_PER_S}};
+
+    (void)timerfd_settime(c->alarm.timer, 0, &at, NULL);
+}
+
+/* The first nap after something happened is short, and each that follows in vain is longer. */
+static void begin_nap(struct vop_channel *c, unsigned what)
+{
+    struct vop_alarm *a = &c->alarm;
+    uint32_t positions = (uint32_t)c->rx.queue.next << 16 | c->tx.queue.next;
+
+    a->nap_ns = vop__nap(c->wire, positions == a->positions ? a->nap_ns : 0);
+    a->positions = positions;
+    a->armed = what;
+    set_alarm(c, a->nap_ns);
+}
+
+static bool has_news(const struct vop_channel *c)
+{
+    return ((c->alarm.armed & VOP_ARM_RECV) && vop_slot_driver_has_news(&c->rx.queue)) ||
+           ((c->alarm.armed & VOP_ARM_SEND) && vop_slot_device_has_news(&c->tx.queue));
+}
+
+/* `woken`: there was a kick. */
+static void end_nap(struct vop_channel *c, bool woken)
+{
+    uint64_t expirations;
+
+    vop__pulse(c, &c->rx.pulse);
+    if (vop__dead(c)) {
+        set_alarm(c, 1); /* and it is left there: the descriptor stays readable */
+        return;
+    }
+    if (read(c->alarm.timer, &expirations, sizeof(expirations)) > 0 && !woken && !c->wire->polled && has_news(c))
+        vop__count(&c->rx.rescues, 1);
+    c->alarm.armed = 0;
+    set_alarm(c, 0);
+}
+
+/* ---- */
 
 int vop_channel_fd(const vop_channel *c)
 {
@@ -14,10 +64,14 @@ int vop_channel_fd(const vop_channel *c)
 
 int vop_channel_process(vop_channel *c)
 {
-    if (c->wire->ops->process(c->wire, c->epoll_fd) < 0) {
+    int ret = c->wire->ops->process(c->wire, c->epoll_fd);
+
+    if (ret < 0)
         vop__set_dead(c);
+    if (c->wire->watched)
+        end_nap(c, ret > 0);
+    if (vop__dead(c))
         return vop__error_static(ECONNRESET, "the peer is gone");
-    }
     if (vop__broken(c))
         return vop__error_static(EPROTO, "the peer broke the protocol");
     return 0;
@@ -34,5 +88,7 @@ int vop_channel_arm(vop_channel *c, unsigned what)
         return 1;
     if ((what & VOP_ARM_SEND) && vop_slot_device_arm(&c->tx.queue, c->tx.wanted ? c->tx.wanted : 1) != 0)
         return 1;
+    if (c->wire->watched)
+        begin_nap(c, what);
     return 0;
 }

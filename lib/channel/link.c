@@ -12,6 +12,7 @@
 
 static const struct vop_link_ops *const schemes[] = {
     &vop__shm_link,
+    &vop__ivshmem_link,
 };
 
 static int find_scheme(const char *uri, const struct vop_link_ops **ret_ops, const char **ret_rest)
@@ -19,7 +20,9 @@ static int find_scheme(const char *uri, const struct vop_link_ops **ret_ops, con
     const char *colon = uri ? strchr(uri, ':') : NULL;
 
     if (!colon)
-        return vop__error(EINVAL, "'%.80s' is not the name of a link: write shm:/path/of/socket", uri ? uri : "");
+        return vop__error(EINVAL,
+                          "'%.80s' is not the name of a link: write shm:/path/of/socket or ivshmem:/dev/shm/NAME",
+                          uri ? uri : "");
     for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
         size_t length = strlen(schemes[i]->scheme);
 
@@ -29,7 +32,7 @@ static int find_scheme(const char *uri, const struct vop_link_ops **ret_ops, con
             return 0;
         }
     }
-    return vop__error(EPROTONOSUPPORT, "'%.80s': unknown kind of link '%.*s'; known: shm", uri,
+    return vop__error(EPROTONOSUPPORT, "'%.80s': unknown kind of link '%.*s'; known: shm, ivshmem", uri,
                       colon - uri > 20 ? 20 : (int)(colon - uri), uri);
 }
 

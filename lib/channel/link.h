@@ -2,7 +2,8 @@
 /*
  * link.h - how the scheme of a URI leads to a wire: one entry for each kind of link.
  *
- * Room: channel, private to it. link.c holds the table; shm_link.c is the entry for shm.
+ * Room: channel, private to it. link.c holds the table; shm_link.c is the entry for shm, ivshmem_link.c that for
+ * ivshmem.
  */
 #ifndef VOP_CHANNEL_LINK_H
 #define VOP_CHANNEL_LINK_H
@@ -38,5 +39,6 @@ struct vop_link_ops {
 };
 
 extern const struct vop_link_ops vop__shm_link;
+extern const struct vop_link_ops vop__ivshmem_link;
 
 #endif

@@ -15,6 +15,8 @@ void vop__rx_publish(struct vop_channel *c)
 
     if (rx->queue.released == rx->queue.published)
         return;
+    if (!vop__may_publish(c))
+        return;
     vop__count(&rx->publishes, 1);
     if (vop_slot_driver_publish(&rx->queue)) {
         vop__count(&rx->kicks, 1);

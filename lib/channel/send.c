@@ -15,6 +15,8 @@ void vop__tx_publish(struct vop_channel *c)
 
     if (tx->queue.next == tx->queue.published)
         return;
+    if (!vop__may_publish(c))
+        return;
     vop__count(&tx->publishes, 1);
     if (vop_slot_device_publish(&tx->queue)) {
         vop__count(&tx->kicks, 1);

@@ -56,14 +56,20 @@ static void load_bytes(uint8_t *to, const uint8_t *from, size_t size)
 
 /* ---- Writing ---- */
 
+/* In this order: who sees that the state is gone sees that the incarnation is, and takes it for a restart. */
+static void withdraw(struct vop_announce *a)
+{
+    vop_store_le64(&a->incarnation, 0);
+    vop_store_release_le32(&a->state, VOP_STATE_ABSENT, 'E');
+}
+
 static void write_block(const struct vop_session *s)
 {
     struct vop_announce *a = own_block(s);
     const struct vop_hello *h = &s->mine;
     static const uint8_t zero[VOP_CONFIG_MAX];
 
-    vop_store_le64(&a->incarnation, 0);
-    vop_store_le32(&a->state, VOP_STATE_ABSENT);
+    withdraw(a);
     vop_fence_storeload('F');
     vop_store_le32(&a->magic, VOP_ANNOUNCE_MAGIC);
     store_pair(&a->version, VOP_ANNOUNCE_VERSION, VOP_ANNOUNCE_SIZE);
@@ -78,6 +84,7 @@ static void write_block(const struct vop_session *s)
     vop_store_le64(&a->half_size, h->half_size);
     store_bytes(a->region_id, zero, sizeof(a->region_id));
     store_bytes(a->resume_token, zero, sizeof(a->resume_token));
+    vop_store_le32(&a->doorbell, h->doorbell);
     store_bytes((uint8_t *)a->reserved0, zero, sizeof(a->reserved0));
     store_bytes(a->config, h->config, sizeof(a->config));
     store_bytes((uint8_t *)a->reserved1, zero, sizeof(a->reserved1));
@@ -85,21 +92,34 @@ static void write_block(const struct vop_session *s)
     vop_store_release_le32(&a->state, h->state, 'E');
 }
 
+/* HELLO, with a new incarnation. */
+static int announce(struct vop_session *s)
+{
+    uint64_t system = s->mine.incarnation >> VOP_INCARNATION_SYSTEM;
+    uint64_t random;
+
+    do {
+        if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+            return vop__error(errno, "cannot get random numbers: %s", strerror(errno));
+    } while (random << (64 - VOP_INCARNATION_SYSTEM) == 0);
+    if (system)
+        random =
+            random << (64 - VOP_INCARNATION_SYSTEM) >> (64 - VOP_INCARNATION_SYSTEM) | system << VOP_INCARNATION_SYSTEM;
+    s->mine.incarnation = random;
+    s->mine.echo = 0;
+    s->mine.state = VOP_STATE_HELLO;
+    write_block(s);
+    return 0;
+}
+
 int vop_session_open(struct vop_session *s, const struct vop_window *local, const struct vop_window *remote,
                      const struct vop_hello *mine)
 {
     *s = (struct vop_session){.local = local, .remote = remote, .mine = *mine};
-    s->mine.echo = 0;
-    s->mine.state = VOP_STATE_HELLO;
     s->mine.half_size = remote->size;
     s->mine.features[0] |= RING_FEATURES_LOW;
     s->mine.features[1] |= RING_FEATURES_HIGH;
-    do {
-        if (getrandom(&s->mine.incarnation, sizeof(s->mine.incarnation), 0) != sizeof(s->mine.incarnation))
-            return vop__error(errno, "cannot get random numbers: %s", strerror(errno));
-    } while (s->mine.incarnation == 0);
-    write_block(s);
-    return 0;
+    return announce(s);
 }
 
 void vop_session_ready(struct vop_session *s)
@@ -116,6 +136,17 @@ void vop_session_close(struct vop_session *s)
 {
     s->mine.state = VOP_STATE_CLOSING;
     vop_store_release_le32(&own_block(s)->state, s->mine.state, 'E');
+}
+
+void vop_session_leave(struct vop_session *s)
+{
+    s->mine.state = VOP_STATE_ABSENT;
+    withdraw(own_block(s));
+}
+
+void vop_session_beat(const struct vop_session *s, uint32_t heartbeat)
+{
+    vop_store_le32(&own_block(s)->heartbeat, heartbeat);
 }
 
 /* ---- Reading ---- */
@@ -150,6 +181,7 @@ static int judge(const struct vop_session *s, const struct vop_announce *a, stru
                      .slot_size = vop_from_le32(a->slot_size)},
         .config_size = vop_from_le32(a->config_size),
         .half_size = vop_from_le64(a->half_size),
+        .doorbell = vop_from_le32(a->doorbell),
     };
 
     for (unsigned i = 0; i < VOP_FEATURE_WORDS; i++)
@@ -184,6 +216,22 @@ static int judge(const struct vop_session *s, const struct vop_announce *a, stru
     return 0;
 }
 
+/*
+ * Does the peer echo an incarnation that is not mine, as READY? It may be in a session with that one still, or is dead;
+ * in both cases what it says is old. If I am READY too, for one that it is no more, then each waits for the other: so
+ * whoever sees that begins anew.
+ */
+static int wait_for_hello(struct vop_session *s, uint64_t incarnation)
+{
+    if (s->mine.state == VOP_STATE_READY && incarnation != s->mine.echo) {
+        int ret = announce(s);
+
+        if (ret < 0)
+            return ret;
+    }
+    return VOP_SESSION_WAIT;
+}
+
 int vop_session_step(struct vop_session *s)
 {
     struct vop_announce block;
@@ -192,6 +240,8 @@ int vop_session_step(struct vop_session *s)
 
     if (!snapshot(s, &block))
         return VOP_SESSION_WAIT;
+    if (vop_from_le32(block.state) == VOP_STATE_READY && vop_from_le64(block.echo) != s->mine.incarnation)
+        return wait_for_hello(s, vop_from_le64(block.incarnation));
     ret = judge(s, &block, &peer);
     if (ret < 0)
         return ret;
@@ -220,4 +270,19 @@ uint32_t vop_session_peer_state(const struct vop_session *s)
 bool vop_session_peer_restarted(const struct vop_session *s)
 {
     return vop_load_le64(&peer_block(s)->incarnation) != s->mine.echo;
+}
+
+uint32_t vop_session_peer_heartbeat(const struct vop_session *s)
+{
+    return vop_load_le32(&peer_block(s)->heartbeat);
+}
+
+struct vop_claim vop_session_claim(const struct vop_window *half)
+{
+    const struct vop_announce *a = vop_window_at(half, 0);
+    struct vop_claim claim = {.state = vop_load_acquire_le32(&a->state, 'E')};
+
+    claim.incarnation = vop_load_le64(&a->incarnation);
+    claim.heartbeat = vop_load_le32(&a->heartbeat);
+    return claim;
 }

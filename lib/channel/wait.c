@@ -17,8 +17,6 @@
 
 #define SPIN_STEP_NS (5 * VOP_NS_PER_US) /* first step up from 0, and the last before 0 */
 #define SPIN_BATCH 32                    /* looks at the index between two at the clock and everything else */
-#define PULSE_POLLS 64                   /* fruitless attempts between two looks at the clock */
-#define PULSE_NS (100 * VOP_NS_PER_MS)   /* time between two questions whether the peer lives */
 
 void vop__spin_init(struct vop_spin *spin, uint32_t spin_us)
 {
@@ -44,20 +42,6 @@ static void learn(struct vop_spin *spin, int64_t waited_ns)
     }
 }
 
-void vop__pulse(struct vop_channel *c, struct vop_pulse *pulse)
-{
-    int64_t now;
-
-    if (__builtin_expect(++pulse->polls % PULSE_POLLS, 1))
-        return;
-    now = vop_clock_ns();
-    if (now < pulse->next_ns)
-        return;
-    pulse->next_ns = now + PULSE_NS;
-    if (!vop__peer_restarted(c) && c->wire->ops->alive(c->wire) < 0)
-        vop__set_dead(c);
-}
-
 _Thread_local char vop__thread_mark;
 
 void vop__publish_own(struct vop_channel *c)
@@ -77,6 +61,7 @@ struct direction {
     struct vop_slot_span *span;
     vop_counter *sleeps;
     vop_counter *spins_hit;
+    vop_counter *rescues;
 };
 
 static int try(const struct direction *d)
@@ -121,7 +106,8 @@ static int spin(const struct direction *d, int64_t until)
 
 static int wait(const struct direction *d, int timeout_ms)
 {
-    int64_t start, deadline;
+    int64_t start, deadline, nap = 0;
+    bool unasked = false; /* nothing but time woke it */
     int ret;
 
     vop__publish_own(d->c);
@@ -155,26 +141,32 @@ static int wait(const struct direction *d, int timeout_ms)
         if (ret > 0)
             continue;
         vop__count(d->sleeps, 1);
-        ret = d->c->wire->ops->wait(d->c->wire, 0, d->bell, left);
+        nap = vop__nap(d->c->wire, nap);
+        ret = d->c->wire->ops->wait(d->c->wire, 0, d->bell, left < nap ? left : nap);
+        unasked = ret == 0;
         if (ret == -ECONNRESET)
             vop__set_dead(d->c); /* the next attempt reads what is left, then says so */
         else if (ret < 0)
             return vop__error_static(-ret, "interrupted by a signal");
     }
+    if (unasked && ret >= 0 && d->c->wire->watched && !d->c->wire->polled)
+        vop__count(d->rescues, 1);
     learn(d->spin, vop_clock_ns() - start);
     return ret;
 }
 
 int vop__tx_wait(struct vop_channel *c, size_t length, int timeout_ms, struct vop_slot_span *ret_span)
 {
-    struct direction d = {c, &c->tx.spin, VOP_BELL_SLOTS, length, ret_span, &c->tx.sleeps, &c->tx.spins_hit};
+    struct direction d = {c,        &c->tx.spin,   VOP_BELL_SLOTS,   length,
+                          ret_span, &c->tx.sleeps, &c->tx.spins_hit, &c->tx.rescues};
 
     return wait(&d, timeout_ms);
 }
 
 int vop__rx_wait(struct vop_channel *c, int timeout_ms, struct vop_slot_span *ret_span)
 {
-    struct direction d = {c, &c->rx.spin, VOP_BELL_MESSAGES, 0, ret_span, &c->rx.sleeps, &c->rx.spins_hit};
+    struct direction d = {c,        &c->rx.spin,   VOP_BELL_MESSAGES, 0,
+                          ret_span, &c->rx.sleeps, &c->rx.spins_hit,  &c->rx.rescues};
 
     return wait(&d, timeout_ms);
 }

@@ -44,7 +44,8 @@ struct vop_wire_ops {
 
     /**
      * Takes what an epoll instance set up by watch() announces: tokens of doorbells. Never blocks, whatever the peer
-     * does to what is shared. 0, or -ECONNRESET once the peer is dead.
+     * does to what is shared. 0 or, where the wire is watched, 1 if there were tokens; -ECONNRESET once the peer is
+     * dead.
      */
     int (*process)(struct vop_wire *wire, int epoll_fd);
 
@@ -65,6 +66,11 @@ struct vop_wire {
     struct vop_window remote; /* the half this side writes */
     unsigned side;            /* 0 or 1 */
     unsigned queue_pairs;     /* doorbells there are */
+    bool watched;             /* hears no death, may lose a kick: the channel keeps a heartbeat and looks by itself */
+    bool polled;              /* watched, and has no doorbell at all: kicks go nowhere */
+    uint16_t system;          /* watched: names the system in which no other process has this side; 0: unknown */
+    uint32_t doorbell;        /* address of the own doorbell, to be announced; 0: it needs none */
+    uint32_t peer_doorbell;   /* as the peer announced it; set once, by the channel, before the first kick */
     pid_t peer_pid;           /* who the peer is, where the wire knows; else -1 */
     uid_t peer_uid;
     gid_t peer_gid;

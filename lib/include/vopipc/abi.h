@@ -136,7 +136,8 @@ struct vop_announce {
     vop_le64 half_size;                   /* bytes of each half */
     uint8_t region_id[16];                /* names a region that outlives its processes; zero: none */
     uint8_t resume_token[16];             /* proves the right to resume a session; zero: none */
-    vop_le32 reserved0[6];                /* zero */
+    vop_le32 doorbell;                    /* address of this side's doorbell, where a wire has such; else 0 */
+    vop_le32 reserved0[5];                /* zero */
     uint8_t config[VOP_CONFIG_MAX];       /* device configuration of this side (virtio 1.2, 5.x.4) */
     vop_le32 reserved1[16];               /* zero */
 };
@@ -157,7 +158,8 @@ VOP_STATIC_ASSERT(offsetof(struct vop_announce, config_size) == 0x3c, "PROTOCOL.
 VOP_STATIC_ASSERT(offsetof(struct vop_announce, half_size) == 0x40, "PROTOCOL.md, Announce block");
 VOP_STATIC_ASSERT(offsetof(struct vop_announce, region_id) == 0x48, "PROTOCOL.md, Announce block");
 VOP_STATIC_ASSERT(offsetof(struct vop_announce, resume_token) == 0x58, "PROTOCOL.md, Announce block");
-VOP_STATIC_ASSERT(offsetof(struct vop_announce, reserved0) == 0x68, "PROTOCOL.md, Announce block");
+VOP_STATIC_ASSERT(offsetof(struct vop_announce, doorbell) == 0x68, "PROTOCOL.md, Announce block");
+VOP_STATIC_ASSERT(offsetof(struct vop_announce, reserved0) == 0x6c, "PROTOCOL.md, Announce block");
 VOP_STATIC_ASSERT(offsetof(struct vop_announce, config) == 0x80, "PROTOCOL.md, Announce block");
 VOP_STATIC_ASSERT(offsetof(struct vop_announce, reserved1) == 0xc0, "PROTOCOL.md, Announce block");
 

@@ -11,6 +11,17 @@
  * Names of links are URIs:
  *
  *   shm:/run/app.sock    two processes of one host. The path is a Unix socket that the listening side creates.
+ *   ivshmem:/dev/shm/x   memory that is there already: the file behind the ivshmem device of a virtual machine, or any
+ *                        file of a power of two bytes on tmpfs or hugetlbfs. It is neither made nor resized. ?side=1
+ *                        at the end makes this side 1; a host is side 0 if nothing is said. One side may listen and the
+ *                        other connect, or both the same, in any order; there is one channel at a time.
+ *   ivshmem:0000:00:04.0 the same memory, inside the virtual machine: the PCI address of the device. A guest is side 1
+ *                        if nothing is said.
+ *
+ * On ivshmem nobody else tells the peer that this program lives, and the library has no thread. So be inside the
+ * library at least twice a second: in a call that waits, in calls that send or receive, or in an event loop, where
+ * vop_channel_process() whenever the descriptor polls readable is enough. Whoever is silent for a second counts as dead:
+ * the peer gets -ECONNRESET, and so does this program.
  *
  * Errors. A call returns 0 (or a count, or a file descriptor), or a negative errno value. Outputs come last, are named
  * ret_, and are untouched on failure. vop_error_text() holds one line about the last failure in this thread: what was
@@ -126,7 +137,7 @@ typedef struct vop_channel vop_channel;
  *
  * -EINVAL      the URI or an option makes no sense
  * -EPROTONOSUPPORT  this library does not know the URI's scheme
- * -EADDRINUSE  a live server listens there, or the path is some other file
+ * -EADDRINUSE  a live server listens there, or the path is some other file; ivshmem: somebody has this side
  * -ENOENT, -ENOTDIR, -EACCES, -EROFS, -ENAMETOOLONG  the path: see the error text
  * -EMFILE, -ENFILE, -ENOMEM  out of file descriptors or memory
  */
@@ -138,8 +149,9 @@ int vop_listener_open(const char *uri, const struct vop_options *options, vop_li
  *
  * timeout_ms   0: do not wait; negative: no limit
  *
- * -EAGAIN      nobody within the timeout
+ * -EAGAIN      nobody within the timeout; ivshmem: or the last channel of this side is not closed yet
  * -EINTR       a signal handler ran
+ * -EADDRINUSE  ivshmem: this side is in use by another machine
  * -EMFILE, -ENFILE, -ENOMEM   out of resources; peers stay in the backlog, so free some and call again
  */
 int vop_listener_accept(vop_listener *listener, int timeout_ms, vop_channel **ret_channel);
@@ -157,11 +169,14 @@ void vop_listener_close(vop_listener *listener);
 /**
  * Connects to a listening side and finishes the handshake.
  *
- * timeout_ms   longest wait for the handshake; negative: options->handshake_ms. It does not wait for a server to appear
+ * timeout_ms   longest wait for the handshake; negative: options->handshake_ms. On shm it does not wait for a server to
+ *              appear; on ivshmem it does. There it can take a second longer, if who had this side last may live still
  *
- * -ENOENT, -ECONNREFUSED  no server there (yet): try again later
- * -EACCES         the socket's mode does not let this user in
- * -ETIMEDOUT      the server did not answer in time
+ * -ENOENT, -ECONNREFUSED  no server there (yet), or no such memory: try again later
+ * -EACCES         the mode of the socket, or of the memory's file, does not let this user in
+ * -ETIMEDOUT      the other side did not answer in time
+ * -EADDRINUSE     ivshmem: somebody has this side
+ * -EINTR          ivshmem: a signal handler ran
  * -EPROTO         the server does not speak this protocol or version; see the error text
  * -EINVAL, -EPROTONOSUPPORT, -EMFILE, -ENFILE, -ENOMEM  as for vop_listener_open()
  * other           what the server gave as its reason for refusing, with its words in the error text
@@ -350,6 +365,7 @@ struct vop_channel_stats {
     uint64_t rx_kicks;     /* kicks after them */
     uint64_t sleeps;       /* times a blocking call slept */
     uint64_t spins_hit;    /* times spinning found what it waited for */
+    uint64_t rescues;      /* ivshmem: times a look at the rings found what no kick had told of */
 };
 
 /** Fills `ret_stats` up to its struct_size. May be called while other threads send and receive: figures may lag. */

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ivshmem.c - the ivshmem wire: its URIs, its side, and the operations of a wire over memory that stays.
+ *
+ * Room: wire. Nothing here hears a death for sure, and a kick may be lost: the wire is a watched one (wire.h).
+ *
+ * The doorbell is one for everything, but a sending and a receiving thread may sleep side by side. So whoever takes an
+ * event passes it on: each bell has an eventfd of this process for that ("relay"). It costs a wake-up for nothing now
+ * and then, as any kick may.
+ */
+#include "wire/ivshmem.h"
+
+#include "core/clock.h"
+#include "core/error.h"
+#include "core/map.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define BELLS 2u                               /* enum vop_bell */
+#define MIRRORS_MAX (2u * VOP_QUEUE_PAIRS_MAX) /* each pool of both halves once */
+#define PCI_ADDRESS "0000:00:04.0"             /* what one looks like */
+#define PCI_ADDRESS_LENGTH (sizeof(PCI_ADDRESS) - 1)
+
+struct vop_ivshmem {
+    int users; /* atomic: whoever opened it, and its wire */
+    int busy;  /* atomic: there is a wire */
+    struct vop_ivshmem_memory memory;
+    struct vop_window remote;
+    unsigned side;
+    uint16_t system;
+    int relay[BELLS]; /* -1 without a doorbell */
+    char *name;
+};
+
+struct ivshmem_wire {
+    struct vop_wire wire;
+    struct vop_ivshmem *owner;
+    int saw_peer; /* atomic: a process of this system was seen to have the other side */
+    unsigned mirrors;
+    struct {
+        void *base;
+        size_t size;
+    } mirror[MIRRORS_MAX];
+};
+
+static struct ivshmem_wire *ivshmem_of(struct vop_wire *wire)
+{
+    return (struct ivshmem_wire *)(void *)((char *)wire - offsetof(struct ivshmem_wire, wire));
+}
+
+/* ---- Doorbell ---- */
+
+static void ivshmem_kick(struct vop_wire *wire, unsigned queue, enum vop_bell bell)
+{
+    const struct vop_ivshmem_memory *m = &ivshmem_of(wire)->owner->memory;
+
+    (void)queue;
+    (void)bell;
+    if (!wire->polled)
+        m->ops->kick(m->context, wire->peer_doorbell);
+}
+
+static void relay_put(int fd)
+{
+    uint64_t one = 1;
+
+    while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
+        continue;
+}
+
+static bool relay_take(int fd)
+{
+    uint64_t count;
+
+    return read(fd, &count, sizeof(count)) > 0;
+}
+
+/* 0, or -ECONNRESET once a process that was seen to have the other side has it no more: no need to listen for it. */
+static int ivshmem_alive(struct vop_wire *wire)
+{
+    struct ivshmem_wire *w = ivshmem_of(wire);
+    const struct vop_ivshmem_memory *m = &w->owner->memory;
+
+    if (!m->ops->sees_peer)
+        return 0;
+    if (m->ops->sees_peer(m->context)) {
+        __atomic_store_n(&w->saw_peer, 1, __ATOMIC_RELAXED);
+        return 0;
+    }
+    return __atomic_load_n(&w->saw_peer, __ATOMIC_RELAXED) ? -ECONNRESET : 0;
+}
+
+static int ivshmem_wait(struct vop_wire *wire, unsigned queue, enum vop_bell bell, int64_t timeout_ns)
+{
+    struct vop_ivshmem *s = ivshmem_of(wire)->owner;
+    struct pollfd fds[2] = {{.fd = s->memory.doorbell_fd, .events = POLLIN}, {.fd = s->relay[bell], .events = POLLIN}};
+    struct timespec ts = {.tv_sec = timeout_ns / VOP_NS_PER_S, .tv_nsec = timeout_ns % VOP_NS_PER_S};
+    bool woken = false;
+
+    (void)queue;
+    if (ppoll(fds, wire->polled ? 0 : 2, timeout_ns == VOP_NEVER ? NULL : &ts, NULL) < 0)
+        return -EINTR;
+    if (fds[1].revents & POLLIN)
+        woken = relay_take(s->relay[bell]);
+    if (fds[0].revents && s->memory.ops->take(s->memory.context)) {
+        relay_put(s->relay[1 - bell]);
+        woken = true;
+    }
+    return ivshmem_alive(wire) < 0 ? -ECONNRESET : woken;
+}
+
+static int ivshmem_watch(struct vop_wire *wire, int epoll_fd)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+
+    event.data.fd = ivshmem_of(wire)->owner->memory.doorbell_fd;
+    if (!wire->polled && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, event.data.fd, &event) < 0)
+        return -errno;
+    return 0;
+}
+
+static int ivshmem_process(struct vop_wire *wire, int epoll_fd)
+{
+    struct vop_ivshmem *s = ivshmem_of(wire)->owner;
+
+    (void)epoll_fd;
+    if (ivshmem_alive(wire) < 0)
+        return -ECONNRESET;
+    return !wire->polled && s->memory.ops->take(s->memory.context);
+}
+
+/* ---- Memory ---- */
+
+static void *ivshmem_mirror(struct vop_wire *wire, bool remote, size_t offset, size_t size)
+{
+    struct ivshmem_wire *w = ivshmem_of(wire);
+    const struct vop_ivshmem_memory *m = &w->owner->memory;
+    void *base;
+
+    if (!m->ops->mirror || w->mirrors == MIRRORS_MAX)
+        return NULL;
+    base = m->ops->mirror(m->context, remote ? 1 - wire->side : wire->side, remote, offset, size);
+    if (base) {
+        w->mirror[w->mirrors].base = base;
+        w->mirror[w->mirrors].size = 2 * size;
+        w->mirrors++;
+    }
+    return base;
+}
+
+static void ivshmem_close(struct vop_wire *wire)
+{
+    struct ivshmem_wire *w = ivshmem_of(wire);
+
+    while (w->mirrors > 0) {
+        w->mirrors--;
+        vop_unmap(w->mirror[w->mirrors].base, w->mirror[w->mirrors].size);
+    }
+    __atomic_store_n(&w->owner->busy, 0, __ATOMIC_RELEASE);
+    vop_ivshmem_close(w->owner);
+    free(w);
+}
+
+static const struct vop_wire_ops ivshmem_ops = {
+    .name = "ivshmem",
+    .kick = ivshmem_kick,
+    .wait = ivshmem_wait,
+    .alive = ivshmem_alive,
+    .watch = ivshmem_watch,
+    .process = ivshmem_process,
+    .mirror = ivshmem_mirror,
+    .close = ivshmem_close,
+};
+
+struct vop_wire *vop_ivshmem_wire(struct vop_ivshmem *s)
+{
+    const struct vop_ivshmem_memory *m = &s->memory;
+    struct ivshmem_wire *w;
+
+    if (__atomic_exchange_n(&s->busy, 1, __ATOMIC_ACQUIRE))
+        return NULL;
+    w = calloc(1, sizeof(*w));
+    if (!w) {
+        __atomic_store_n(&s->busy, 0, __ATOMIC_RELEASE);
+        vop__error(ENOMEM, "no memory for a link");
+        return NULL;
+    }
+    w->wire = (struct vop_wire){
+        .ops = &ivshmem_ops,
+        .local = {.base = m->half[s->side], .size = m->half_size, .flags = m->flags & VOP_WINDOW_DIRECT_IO},
+        .remote = s->remote,
+        .side = s->side,
+        .queue_pairs = 1,
+        .watched = true,
+        .polled = m->doorbell_fd < 0,
+        .system = s->system,
+        .doorbell = m->doorbell_address,
+        .peer_pid = -1,
+        .peer_uid = (uid_t)-1,
+        .peer_gid = (gid_t)-1,
+    };
+    w->owner = s;
+    __atomic_add_fetch(&s->users, 1, __ATOMIC_RELAXED);
+    return &w->wire;
+}
+
+/* ---- A side ---- */
+
+/* A number that is the same for all processes under one kernel, and hardly for others: FNV-1a of its boot ID. */
+static uint16_t name_system(void)
+{
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    uint32_t hash = 0x811c9dc5;
+    char text[64];
+    ssize_t length = fd < 0 ? 0 : read(fd, text, sizeof(text));
+
+    if (fd >= 0)
+        close(fd);
+    for (ssize_t i = 0; i < length; i++)
+        hash = (hash ^ (uint8_t)text[i]) * 0x01000193;
+    return length > 0 ? (uint16_t)(hash ^ hash >> 16) : 0;
+}
+
+static int make_relays(struct vop_ivshmem *s)
+{
+    for (unsigned bell = 0; bell < BELLS; bell++) {
+        s->relay[bell] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (s->relay[bell] < 0)
+            return vop__error(errno, "cannot make an eventfd: %s", strerror(errno));
+    }
+    return 0;
+}
+
+static void free_side(struct vop_ivshmem *s)
+{
+    for (unsigned bell = 0; bell < BELLS; bell++) {
+        if (s->relay[bell] >= 0)
+            close(s->relay[bell]);
+    }
+    free(s->name);
+    free(s);
+}
+
+int vop_ivshmem_adopt(const struct vop_ivshmem_memory *memory, unsigned side, const char *name,
+                      struct vop_ivshmem **ret_side)
+{
+    struct vop_ivshmem *s = calloc(1, sizeof(*s));
+    int ret = 0;
+
+    if (!s)
+        return vop__error(ENOMEM, "no memory for a link");
+    *s = (struct vop_ivshmem){
+        .users = 1,
+        .memory = *memory,
+        .remote = {.base = memory->half[1 - side], .size = memory->half_size, .flags = memory->flags},
+        .side = side,
+        .system = memory->is_exclusive ? name_system() : 0,
+        .relay = {-1, -1},
+        .name = strdup(name),
+    };
+    if (!s->name)
+        ret = vop__error(ENOMEM, "no memory for a link");
+    else if (memory->doorbell_fd >= 0)
+        ret = make_relays(s);
+    if (ret < 0) {
+        free_side(s);
+        return ret;
+    }
+    *ret_side = s;
+    return 0;
+}
+
+/* As 0000:00:04.0. */
+static bool is_pci_address(const char *text)
+{
+    static const char form[] = "xxxx:xx:xx.o";
+
+    for (size_t i = 0; i < PCI_ADDRESS_LENGTH; i++) {
+        if (form[i] == 'x'   ? !isxdigit((unsigned char)text[i])
+            : form[i] == 'o' ? text[i] < '0' || text[i] > '7'
+                             : text[i] != form[i])
+            return false;
+    }
+    return text[PCI_ADDRESS_LENGTH] == 0;
+}
+
+/* Takes "?side=N" off the end. */
+static int parse_side(char *name, unsigned *ret_side)
+{
+    char *query = strrchr(name, '?');
+
+    if (query) {
+        if (strcmp(query, "?side=0") != 0 && strcmp(query, "?side=1") != 0)
+            return vop__error(EINVAL, "ivshmem:%.120s: '%.40s' is not ?side=0 or ?side=1", name, query);
+        *ret_side = (unsigned)(query[6] - '0');
+        *query = 0;
+    }
+    return 0;
+}
+
+static int open_named(char *name, const char *rest, struct vop_ivshmem **ret_side)
+{
+    struct vop_ivshmem_memory memory;
+    unsigned side = name[0] == '/' ? 0 : 1; /* the host, and the guest */
+    int ret = parse_side(name, &side);
+
+    if (ret < 0)
+        return ret;
+    if (name[0] == '/')
+        ret = vop_ivshmem_file_open(name, side, &memory);
+    else if (is_pci_address(name))
+        ret = vop_ivshmem_pci_open(name, side, &memory);
+    else
+        ret = vop__error(EINVAL, "'ivshmem:%.80s': name a file by its whole path, or a device as " PCI_ADDRESS, rest);
+    if (ret < 0)
+        return ret;
+    ret = vop_ivshmem_adopt(&memory, side, name, ret_side);
+    if (ret < 0)
+        memory.ops->close(memory.context);
+    return ret;
+}
+
+int vop_ivshmem_open(const char *rest, struct vop_ivshmem **ret_side)
+{
+    char *name = strdup(rest);
+    int ret;
+
+    if (!name)
+        return vop__error(ENOMEM, "no memory for a link");
+    ret = open_named(name, rest, ret_side);
+    free(name);
+    return ret;
+}
+
+void vop_ivshmem_close(struct vop_ivshmem *s)
+{
+    if (__atomic_sub_fetch(&s->users, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    s->memory.ops->close(s->memory.context);
+    free_side(s);
+}
+
+bool vop_ivshmem_is_busy(const struct vop_ivshmem *s)
+{
+    return __atomic_load_n(&s->busy, __ATOMIC_ACQUIRE);
+}
+
+const struct vop_window *vop_ivshmem_remote(const struct vop_ivshmem *s)
+{
+    return &s->remote;
+}
+
+uint16_t vop_ivshmem_system(const struct vop_ivshmem *s)
+{
+    return s->system;
+}
+
+const char *vop_ivshmem_name(const struct vop_ivshmem *s)
+{
+    return s->name;
+}
+
+unsigned vop_ivshmem_number(const struct vop_ivshmem *s)
+{
+    return s->side;
+}

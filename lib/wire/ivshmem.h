@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ivshmem.h - the ivshmem wire: one memory that two sides find in place, a virtual machine's device or its file on the
+ * host (PROTOCOL.md, The ivshmem wire).
+ *
+ * Room: wire. A side is open (struct vop_ivshmem) for as long as a program may want a link there; meanwhile no other
+ * process of this system has it. On it there is one wire at a time, for one session each.
+ *
+ * Where the memory comes from is behind struct vop_ivshmem_memory: ivshmem_file.c maps a file, ivshmem_pci.c a device.
+ */
+#ifndef VOP_WIRE_IVSHMEM_H
+#define VOP_WIRE_IVSHMEM_H
+
+#include "wire/wire.h"
+
+/* ---- Memory, and what came with it ---- */
+
+/** What a memory can do besides being there. All but `close` may be NULL. None may block. Any thread. */
+struct vop_ivshmem_ops {
+    /** Does a process of this system have the other side open? */
+    bool (*sees_peer)(void *context);
+
+    /** Maps a stretch of a half twice, back to back; undone with vop_unmap() of twice `size`. NULL if it cannot. */
+    void *(*mirror)(void *context, unsigned half, bool writable, size_t offset, size_t size);
+
+    /** Rings the doorbell that the peer announced as `address`. All stores before it arrive before it. */
+    void (*kick)(void *context, uint32_t address);
+
+    /** After doorbell_fd polled readable: takes the event and gets ready for the next. True if there was one. */
+    bool (*take)(void *context);
+
+    /** Unmaps, closes, frees. */
+    void (*close)(void *context);
+};
+
+struct vop_ivshmem_memory {
+    uint8_t *half[2];
+    size_t half_size;
+    unsigned flags; /* of the remote window: enum vop_window_flags */
+    const struct vop_ivshmem_ops *ops;
+    void *context;
+    int doorbell_fd;           /* polls readable when the doorbell rang; -1: there is no doorbell */
+    uint32_t doorbell_address; /* to be announced, so that the peer can ring it; 0: it needs none */
+    bool is_exclusive;         /* while it is open, no other process of this system can open this side */
+};
+
+/**
+ * Opens and maps a file for `side`: it is neither made nor resized. 0 or -errno with a text: what open(2) says, -EINVAL
+ * (no such memory), -EADDRINUSE (another process has the side).
+ */
+int vop_ivshmem_file_open(const char *path, unsigned side, struct vop_ivshmem_memory *ret_memory);
+
+/** Opens and maps the memory of a device, by its PCI address. 0 or -errno with a text. */
+int vop_ivshmem_pci_open(const char *address, unsigned side, struct vop_ivshmem_memory *ret_memory);
+
+/* ---- A side ---- */
+
+struct vop_ivshmem;
+
+/** Opens what a URI names behind its colon: PATH[?side=N] or PCI-ADDRESS[?side=N]. 0 or -errno with a text. */
+int vop_ivshmem_open(const char *rest, struct vop_ivshmem **ret_side);
+
+/** The same with memory that is open already. Takes it on success only. */
+int vop_ivshmem_adopt(const struct vop_ivshmem_memory *memory, unsigned side, const char *name,
+                      struct vop_ivshmem **ret_side);
+
+/** A wire for a session: NULL while there is one still, or no memory (then with a text). */
+struct vop_wire *vop_ivshmem_wire(struct vop_ivshmem *s);
+
+/** Is there a wire? */
+bool vop_ivshmem_is_busy(const struct vop_ivshmem *s);
+
+/** Gives the side back; a wire on it lives on. */
+void vop_ivshmem_close(struct vop_ivshmem *s);
+
+/** The half that this side writes. */
+const struct vop_window *vop_ivshmem_remote(const struct vop_ivshmem *s);
+
+/** Names the system in which no other process can have this side now; 0: that is not known. */
+uint16_t vop_ivshmem_system(const struct vop_ivshmem *s);
+
+/** What the URI says, for texts; and the number of this side. */
+const char *vop_ivshmem_name(const struct vop_ivshmem *s);
+unsigned vop_ivshmem_number(const struct vop_ivshmem *s);
+
+#endif

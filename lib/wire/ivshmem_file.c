@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ivshmem_file.c - the memory of an ivshmem device as a file, on the host of the virtual machine.
+ *
+ * Room: wire. QEMU makes the file (memory-backend-file), or two programs of one host agree on one. It is never made nor
+ * resized here: a name mistyped would be a link on which nobody answers, and QEMU does not follow another size.
+ *
+ * Byte N of the file is locked by whoever has side N: a lock of its open file description, which the kernel drops when
+ * the last mapping and descriptor are gone, so when the process is dead and not before. QEMU takes no locks: of the
+ * other sides of the world only processes of this host are seen here.
+ */
+#include "core/error.h"
+#include "core/map.h"
+#include "wire/ivshmem.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SIZE_MIN ((off_t)64 * 1024)
+
+struct file {
+    int fd;
+    unsigned side;
+    void *half[2];
+    size_t half_size;
+};
+
+static struct flock lock_of(unsigned side)
+{
+    return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = side, .l_len = 1};
+}
+
+static bool file_sees_peer(void *context)
+{
+    const struct file *f = context;
+    struct flock lock = lock_of(1 - f->side);
+
+    return fcntl(f->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+static void *file_mirror(void *context, unsigned half, bool writable, size_t offset, size_t size)
+{
+    const struct file *f = context;
+    void *base;
+
+    if (vop_map_mirrored(f->fd, (off_t)(half * f->half_size + offset), size, writable, &base) < 0)
+        return NULL;
+    return base;
+}
+
+static void file_close(void *context)
+{
+    struct file *f = context;
+
+    for (unsigned h = 0; h < 2; h++)
+        vop_unmap(f->half[h], f->half_size);
+    if (f->fd >= 0)
+        close(f->fd);
+    free(f);
+}
+
+static const struct vop_ivshmem_ops file_ops = {
+    .sees_peer = file_sees_peer,
+    .mirror = file_mirror,
+    .close = file_close,
+};
+
+static int open_file(struct file *f, const char *path)
+{
+    int err;
+
+    f->fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (f->fd >= 0)
+        return 0;
+    err = errno;
+    if (err == ENOENT)
+        return vop__error(err,
+                          "%.150s: no such file; start the virtual machine first, or make it: truncate -s 16M %.60s",
+                          path, path);
+    if (err == EACCES || err == EPERM)
+        return vop__error(err, "%.150s: %s; this user needs the right to read and write it", path, strerror(err));
+    return vop__error(err, "%.150s: %s", path, strerror(err));
+}
+
+static int check_file(struct file *f, const char *path)
+{
+    struct stat st;
+
+    if (fstat(f->fd, &st) < 0)
+        return vop__error(errno, "%.150s: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return vop__error(EINVAL, "%.150s is not a file of shared memory; name one in /dev/shm or a hugetlbfs", path);
+    if (st.st_size < SIZE_MIN || st.st_size < 2 * (off_t)st.st_blksize)
+        return vop__error(EINVAL, "%.150s has %lld bytes, too few; make it larger: truncate -s 16M", path,
+                          (long long)st.st_size);
+    if (st.st_size & (st.st_size - 1))
+        return vop__error(EINVAL,
+                          "%.150s has %lld bytes, no power of two, so not all are in the device: truncate -s 16M", path,
+                          (long long)st.st_size);
+    f->half_size = (size_t)st.st_size / 2;
+    return 0;
+}
+
+static int lock_side(const struct file *f, const char *path)
+{
+    struct flock lock = lock_of(f->side);
+
+    if (fcntl(f->fd, F_OFD_SETLK, &lock) == 0)
+        return 0;
+    if (errno == EAGAIN || errno == EACCES)
+        return vop__error(EADDRINUSE, "%.150s: side %u is in use by another link of this host; end it, or use ?side=%u",
+                          path, f->side, 1 - f->side);
+    return vop__error(errno, "%.150s: cannot lock side %u: %s", path, f->side, strerror(errno));
+}
+
+static int map_file(struct file *f, const char *path)
+{
+    /* All pages now, where the file system can: one that is missing later would be a SIGBUS. */
+    if (fallocate(f->fd, 0, 0, (off_t)f->half_size * 2) < 0 && errno == ENOSPC)
+        return vop__error(ENOSPC, "%.150s: no room for its %zu bytes; free some memory, or use a smaller file", path,
+                          f->half_size * 2);
+    for (unsigned h = 0; h < 2; h++) {
+        int ret = vop_map(f->fd, (off_t)(h * f->half_size), f->half_size, h != f->side, &f->half[h]);
+
+        if (ret < 0)
+            return vop__error(-ret, "%.150s: cannot map %zu bytes: %s", path, f->half_size, strerror(-ret));
+    }
+    return 0;
+}
+
+int vop_ivshmem_file_open(const char *path, unsigned side, struct vop_ivshmem_memory *ret_memory)
+{
+    struct file *f = calloc(1, sizeof(*f));
+    int ret;
+
+    if (!f)
+        return vop__error(ENOMEM, "no memory for a link");
+    f->fd = -1;
+    f->side = side;
+    ret = open_file(f, path);
+    if (ret == 0)
+        ret = check_file(f, path);
+    if (ret == 0)
+        ret = lock_side(f, path);
+    if (ret == 0)
+        ret = map_file(f, path);
+    if (ret < 0) {
+        file_close(f);
+        return ret;
+    }
+    *ret_memory = (struct vop_ivshmem_memory){
+        .half = {f->half[0], f->half[1]},
+        .half_size = f->half_size,
+        .flags = VOP_WINDOW_DIRECT_IO,
+        .ops = &file_ops,
+        .context = f,
+        .doorbell_fd = -1,
+        .is_exclusive = true,
+    };
+    return 0;
+}
