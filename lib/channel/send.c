@@ -124,9 +124,9 @@ int vop_channel_send(vop_channel *c, const void *data, size_t length, int timeou
 
     if (ret < 0)
         return ret;
-    memcpy(buffer.segment[0].iov_base, data, buffer.segment[0].iov_len);
+    vop_window_copy(&c->wire->remote, buffer.segment[0].iov_base, data, buffer.segment[0].iov_len);
     if (buffer.segment[1].iov_len)
-        memcpy(buffer.segment[1].iov_base, (const uint8_t *)data + buffer.segment[0].iov_len,
-               buffer.segment[1].iov_len);
+        vop_window_copy(&c->wire->remote, buffer.segment[1].iov_base, (const uint8_t *)data + buffer.segment[0].iov_len,
+                        buffer.segment[1].iov_len);
     return vop_channel_commit(c, length, 0);
 }

@@ -10,11 +10,13 @@
 #include "core/barrier.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 enum vop_window_flags {
     VOP_WINDOW_POSTED = 1u << 0,    /* stores are posted: a fence is not enough, a read-back is */
     VOP_WINDOW_DIRECT_IO = 1u << 1, /* the kernel may copy into and out of it (readv, writev) */
     VOP_WINDOW_PLATFORM = 1u << 2,  /* processor barriers are too weak: vop_fence_platform() joins them */
+    VOP_WINDOW_WORDS = 1u << 3,     /* not cached here: to be written in aligned words of 32 bits, and not by memcpy */
 };
 
 /** Memory of one half as this process sees it. */
@@ -28,6 +30,26 @@ struct vop_window {
 static inline void *vop_window_at(const struct vop_window *w, size_t offset)
 {
     return w->base + offset;
+}
+
+/**
+ * Copies into a window, as its memory wants to be written; nothing is loaded from it. `to` is aligned to a word, and so
+ * is the room: the rest of the last word is written, too.
+ */
+static inline void vop_window_copy(const struct vop_window *w, void *to, const void *from, size_t length)
+{
+    vop_le32 *word = to;
+
+    if (__builtin_expect(!(w->flags & VOP_WINDOW_WORDS), 1)) {
+        memcpy(to, from, length);
+        return;
+    }
+    for (size_t at = 0; at < length; at += sizeof(*word)) {
+        vop_le32 value = {0};
+
+        memcpy(&value, (const uint8_t *)from + at, length - at < sizeof(value) ? length - at : sizeof(value));
+        vop_store_le32(word++, vop_from_le32(value));
+    }
 }
 
 /**

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_ivshmem_death.c - peers on the ivshmem wire that die, are paused, or lose their side: every wait ends, and
+ * nothing of an old session is taken for new.
+ *
+ * Room: tests. What is asserted as five seconds is about one; the rest is for a machine that is busy.
+ */
+#include "unit/channel/util_region.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#define WITHIN 5.0
+#define N 16
+#define S 256
+
+static struct vop_options options;
+
+static int setup(void **state)
+{
+    options = link_options(N, S, 50);
+    return region_setup(state);
+}
+
+/* ---- Killed, or stopped, in every call ---- */
+
+enum call {
+    RECV,
+    SEND,
+    POLL,
+    CALLS
+};
+
+static int end_of(vop_channel *c, enum call call)
+{
+    uint8_t bytes[S] = {0};
+    int ret;
+
+    if (call == RECV)
+        return (int)vop_channel_recv(c, bytes, sizeof(bytes), 30000);
+    if (call == SEND) {
+        while (ret = vop_channel_send(c, bytes, sizeof(bytes), 30000), ret == 0)
+            continue;
+        return ret;
+    }
+    do {
+        struct pollfd fd = {.fd = vop_channel_fd(c), .events = POLLIN};
+
+        if (vop_channel_arm(c, VOP_ARM_RECV) == 0) {
+            assert_int_equal(poll(&fd, 1, 30000), 1);
+            (void)vop_channel_process(c);
+        }
+        ret = (int)vop_channel_recv(c, bytes, sizeof(bytes), 0);
+    } while (ret == -EAGAIN);
+    return ret;
+}
+
+static int sleeper(vop_channel *c, void *context)
+{
+    (void)context;
+    return vop_channel_recv(c, &(uint8_t){0}, 1, 100000) > 0;
+}
+
+static void in_every_call(int signal)
+{
+    for (unsigned spin = 0; spin < 2; spin++) {
+        for (enum call call = RECV; call < CALLS; call++) {
+            pid_t child;
+            vop_channel *c;
+            double begin;
+
+            options.spin_us = spin ? 50 : VOP_SPIN_NEVER;
+            child = region_fork(spin, &options, sleeper, NULL);
+            c = region_connect(!spin, &options);
+            test_sleep_ms(20);
+            begin = test_seconds();
+            kill(child, signal);
+            assert_int_equal(end_of(c, call), -ECONNRESET);
+            assert_true(test_seconds() - begin < WITHIN);
+            assert_int_equal(vop_channel_arm(c, VOP_ARM_RECV), 1);
+            if (call == POLL) /* it goes on telling */
+                assert_int_equal(poll(&(struct pollfd){.fd = vop_channel_fd(c), .events = POLLIN}, 1, 10000), 1);
+            vop_channel_close(c);
+            kill(child, SIGKILL);
+            assert_int_equal(link_join(child), -SIGKILL);
+        }
+    }
+}
+
+static void test_killed(void **state)
+{
+    (void)state;
+    in_every_call(SIGKILL);
+}
+
+static void test_stopped(void **state)
+{
+    (void)state;
+    in_every_call(SIGSTOP);
+}
+
+/* ---- A peer that was only paused ---- */
+
+/* Goes on until the other side, which has given this one up and opened anew, says so. */
+static void open_anew(struct link *l, unsigned side, vop_listener **ret_listener)
+{
+    link_die(l, side);
+    assert_int_equal(vop_listener_open(region_uri[side], &options, ret_listener), 0);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(vop_listener_accept(*ret_listener, 0, &(vop_channel *){NULL}), -EAGAIN);
+}
+
+/* It reads: indexes that were reset behind its back would look like new messages, where they wrap. */
+static void test_paused_reader(void **state)
+{
+    vop_listener *listener;
+    uint8_t bytes[8] = {0};
+    struct link l;
+
+    (void)state;
+    region_open(&l, &options);
+    for (unsigned i = 0; i < 65536 - 6; i++) {
+        assert_int_equal(vop_channel_send(l.side[0], bytes, sizeof(bytes), 0), 0);
+        assert_int_equal(vop_channel_recv(l.side[1], bytes, sizeof(bytes), 0), sizeof(bytes));
+    }
+    assert_int_equal(vop_channel_send(l.side[0], bytes, 5, 0), 0); /* one more that it has not read */
+    open_anew(&l, 0, &listener);
+    assert_int_equal(vop_channel_recv(l.side[1], bytes, sizeof(bytes), 0), 5);
+    assert_int_equal(vop_channel_recv(l.side[1], bytes, sizeof(bytes), 0), -ECONNRESET);
+    assert_int_equal(vop_channel_send(l.side[1], bytes, sizeof(bytes), 0), -ECONNRESET);
+    assert_int_equal(vop_channel_in_doubt(l.side[1]), 0);
+    vop_channel_close(l.side[1]);
+    vop_listener_close(listener);
+}
+
+static void *connect_thread(void *arg)
+{
+    return region_connect((unsigned)(uintptr_t)arg, &options);
+}
+
+/* It writes: a message in the middle of which it was paused. Then it comes, too, and nothing of that is there. */
+static void test_paused_writer(void **state)
+{
+    vop_listener *listener;
+    struct vop_buffer buffer;
+    vop_channel *fresh;
+    pthread_t thread;
+    struct link l;
+    void *its;
+
+    (void)state;
+    for (unsigned moment = 0; moment < 4; moment++) {
+        region_open(&l, &options);
+        for (unsigned i = 0; i < 3; i++)
+            assert_int_equal(vop_channel_send(l.side[1], "old", 3, 0), 0);
+        assert_int_equal(vop_channel_reserve(l.side[1], 100, 0, &buffer), 0);
+        if (moment > 0)
+            vop_slot_device_commit(&l.side[1]->tx.queue, 100);
+        if (moment > 1) { /* the index is what it stores last, without another look at anything */
+            open_anew(&l, 0, &listener);
+            memset(buffer.segment[0].iov_base, 0xaa, 100);
+            (void)vop_slot_device_publish(&l.side[1]->tx.queue);
+        } else {
+            open_anew(&l, 0, &listener);
+            memset(buffer.segment[0].iov_base, 0xaa, 100);
+        }
+        assert_int_equal(vop_listener_accept(listener, 100, &fresh), -EAGAIN);
+        if (moment == 3)
+            vop__set_dead(l.side[1]);
+        vop_channel_close(l.side[1]);
+        assert_int_equal(vop_listener_accept(listener, 100, &fresh), -EAGAIN);
+
+        assert_int_equal(pthread_create(&thread, NULL, connect_thread, (void *)(uintptr_t)1), 0);
+        assert_int_equal(vop_listener_accept(listener, 10000, &fresh), 0);
+        pthread_join(thread, &its);
+        assert_int_equal(vop_channel_recv(fresh, &(uint8_t){0}, 1, 50), -EAGAIN);
+        assert_int_equal(vop_channel_send(its, "n", 1, 0), 0);
+        assert_int_equal(vop_channel_recv(fresh, &(uint8_t){0}, 1, 10000), 1);
+        vop_channel_close(its);
+        vop_channel_close(fresh);
+        vop_listener_close(listener);
+    }
+}
+
+/* ---- Random moments, two processes ---- */
+
+/** A message says of which session it is. */
+struct message {
+    uint64_t process, session, number;
+};
+
+/* Sends as fast as it can; when the session has ended, it opens another one. */
+static _Noreturn void send_for_ever(unsigned side)
+{
+    struct message m = {.process = (uint64_t)getpid()};
+
+    alarm(getenv("VOP_LONG") ? 7000 : 100);
+    for (;; m.session++) {
+        vop_channel *c = region_connect(side, &options);
+        int ret;
+
+        for (m.number = 0; (ret = vop_channel_send(c, &m, sizeof(m), -1)) == 0;)
+            m.number++;
+        check(ret == -ECONNRESET || ret == -EPIPE);
+        vop_channel_close(c);
+    }
+}
+
+/* Receives `count`, or until the end. Each is of the one session, in order from its first. */
+static int receive(vop_channel *c, struct message *last, uint64_t count)
+{
+    struct message m = {0}, before = *last;
+    ssize_t ret = 0;
+
+    for (uint64_t i = 0; i < count; i++) {
+        ret = vop_channel_recv(c, &m, sizeof(m), 30000);
+        if (ret != sizeof(m))
+            break;
+        assert_int_equal(m.number, i);
+        if (i > 0)
+            assert_true(m.process == last->process && m.session == last->session);
+        else /* what a session before this one sent does not come in this one */
+            assert_true(m.process != before.process || m.session > before.session);
+        *last = m;
+    }
+    return ret < 0 ? (int)ret : 0;
+}
+
+static pid_t fork_sender(unsigned side)
+{
+    pid_t child = fork();
+
+    check(child >= 0);
+    if (child == 0)
+        send_for_ever(side);
+    return child;
+}
+
+static void survive(unsigned side, int signal, unsigned rounds)
+{
+    uint64_t seed = (uint64_t)time(NULL);
+    struct message last = {0};
+    vop_listener *listener;
+    pid_t child = fork_sender(1 - side);
+
+    print_message("seed %llu\n", (unsigned long long)seed);
+    assert_int_equal(vop_listener_open(region_uri[side], &options, &listener), 0);
+    for (unsigned round = 0; round < rounds; round++) {
+        vop_channel *c;
+
+        assert_int_equal(vop_listener_accept(listener, 30000, &c), 0);
+        assert_int_equal(receive(c, &last, 1 + test_random(&seed) % 3000), 0);
+        kill(child, signal);
+        for (struct message m; vop_channel_recv(c, &m, sizeof(m), 30000) == sizeof(m);)
+            assert_int_equal(m.number, ++last.number);
+        assert_int_equal(vop_channel_recv(c, &last, sizeof(last), 0), -ECONNRESET);
+        vop_channel_close(c);
+        if (signal == SIGSTOP) {
+            /* Opened anew while the other is paused in whatever it did. */
+            assert_int_equal(vop_listener_accept(listener, (int)(test_random(&seed) % 50), &c), -EAGAIN);
+            kill(child, SIGCONT);
+        } else {
+            assert_int_equal(link_join(child), -SIGKILL);
+            child = fork_sender(1 - side);
+        }
+    }
+    kill(child, SIGKILL);
+    link_join(child);
+    vop_listener_close(listener);
+}
+
+static void test_kills(void **state)
+{
+    (void)state;
+    for (unsigned side = 0; side < 2; side++)
+        survive(side, SIGKILL, getenv("VOP_LONG") ? 500 : 20);
+}
+
+static void test_pauses(void **state)
+{
+    (void)state;
+    for (unsigned side = 0; side < 2; side++)
+        survive(side, SIGSTOP, getenv("VOP_LONG") ? 300 : 4);
+}
+
+/* ---- Somebody else on this side ---- */
+
+static struct vop_announce *block_of(unsigned side)
+{
+    return (struct vop_announce *)(void *)(region_map() + (1 - side) * (REGION_SIZE / 2));
+}
+
+static volatile bool stop;
+
+static void *beat_thread(void *arg)
+{
+    while (!stop) {
+        ((struct vop_announce *)arg)->heartbeat.le++;
+        test_sleep_ms(50);
+    }
+    return NULL;
+}
+
+/* On another machine, so that no lock tells. */
+static void test_claimed_elsewhere(void **state)
+{
+    struct vop_announce *block = block_of(1);
+    vop_listener *listener;
+    vop_channel *c;
+    pthread_t thread;
+    double begin;
+
+    (void)state;
+    block->incarnation.le = 0x1234;
+    block->state.le = VOP_STATE_READY;
+    stop = false;
+    assert_int_equal(pthread_create(&thread, NULL, beat_thread, block), 0);
+    assert_int_equal(vop_channel_connect(region_uri[1], &options, 20000, &c), -EADDRINUSE);
+    assert_non_null(strstr(vop_error_text(), "side 1 is in use"));
+    assert_int_equal(vop_listener_open(region_uri[1], &options, &listener), 0);
+    assert_int_equal(vop_listener_accept(listener, 20000, &c), -EADDRINUSE);
+    vop_listener_close(listener);
+    assert_int_equal(block->state.le, VOP_STATE_READY); /* untouched */
+    assert_int_equal(block->incarnation.le, 0x1234);
+
+    stop = true;
+    pthread_join(thread, NULL);
+    begin = test_seconds();
+    assert_int_equal(vop_channel_connect(region_uri[1], &options, 20, &c), -ETIMEDOUT); /* it may have the side now */
+    assert_true(test_seconds() - begin > 0.9);
+    assert_int_equal(block->state.le, VOP_STATE_ABSENT);
+}
+
+/* Who was away for long looks first whether the side is still his; and if not, writes nothing. */
+static void test_ousted(void **state)
+{
+    uint8_t before[REGION_SIZE / 2];
+    struct link l;
+
+    (void)state;
+    options.spin_us = VOP_SPIN_NEVER;
+    region_open(&l, &options);
+    assert_int_equal(vop_channel_send(l.side[1], "mine", 4, 0), 0);
+    test_sleep_ms(600);
+    block_of(1)->incarnation.le ^= 1;
+    memcpy(before, region_map(), sizeof(before));
+    assert_int_equal(vop_channel_recv(l.side[1], &(uint8_t){0}, 1, 0), -EAGAIN); /* and here it found out */
+    assert_int_equal(vop_channel_recv(l.side[1], &(uint8_t){0}, 1, 0), -ECONNRESET);
+    assert_int_equal(vop_channel_send(l.side[1], "mine", 4, 0), -ECONNRESET);
+    vop_channel_close(l.side[1]);
+    assert_memory_equal(region_map(), before, sizeof(before));
+    vop_channel_close(l.side[0]);
+}
+
+/* ---- Restarts that cross ---- */
+
+/* Both were READY, each for what the other was before: neither waits for ever. */
+static void test_both_anew(void **state)
+{
+    static uint8_t half[2][16384];
+    struct vop_window w[2] = {{half[0], sizeof(half[0]), 0}, {half[1], sizeof(half[1]), 0}};
+    struct vop_hello plain = {.geometry = {1, 2, 64}};
+    struct vop_session s[2];
+    unsigned up = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(vop_session_open(&s[i], &w[i], &w[1 - i], &plain), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        s[i].peer.incarnation = 77 + i;
+        vop_session_ready(&s[i]);
+    }
+    for (unsigned i = 0; i < 20 && up != 3; i++) {
+        int ret = vop_session_step(&s[i % 2]);
+
+        if (ret == VOP_SESSION_READY)
+            vop_session_ready(&s[i % 2]);
+        else if (ret == VOP_SESSION_UP)
+            up |= 1u << i % 2;
+    }
+    assert_int_equal(up, 3);
+    assert_true(s[0].mine.echo == s[1].mine.incarnation && s[1].mine.echo == s[0].mine.incarnation);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, region_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_killed),    TEST(test_stopped), TEST(test_paused_reader),     TEST(test_paused_writer),
+        TEST(test_kills),     TEST(test_pauses),  TEST(test_claimed_elsewhere), TEST(test_ousted),
+        TEST(test_both_anew),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_ivshmem.c - sides of a file: what a URI means, what is refused, who has a side, and a wire on it.
+ *
+ * Room: tests.
+ */
+#include "unit/core/util_test.h"
+
+#include "core/clock.h"
+#include "wire/ivshmem.h"
+
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <vopipc/channel.h>
+
+#define SIZE (1 << 20)
+
+static char path[96];
+
+static int setup(void **state)
+{
+    int fd;
+
+    snprintf(path, sizeof(path), "/dev/shm/vop-t.XXXXXX");
+    fd = mkstemp(path);
+    check(fd >= 0 && ftruncate(fd, SIZE) == 0);
+    close(fd);
+    return test_guard(state);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    unlink(path);
+    return 0;
+}
+
+static struct vop_ivshmem *open_side(const char *query)
+{
+    struct vop_ivshmem *s;
+    char rest[128];
+
+    snprintf(rest, sizeof(rest), "%s%s", path, query);
+    check(vop_ivshmem_open(rest, &s) == 0);
+    return s;
+}
+
+static void refused(const char *rest, int error, const char *words)
+{
+    struct vop_ivshmem *s;
+    int ret = vop_ivshmem_open(rest, &s);
+
+    if (ret != error || !strstr(vop_error_text(), words))
+        print_error("%s: %d %s\n", rest, ret, vop_error_text());
+    assert_int_equal(ret, error);
+    assert_non_null(strstr(vop_error_text(), words));
+    assert_null(strchr(vop_error_text(), '\n'));
+}
+
+static void refused_query(const char *query, int error, const char *words)
+{
+    char rest[128];
+
+    snprintf(rest, sizeof(rest), "%s%s", path, query);
+    refused(rest, error, words);
+}
+
+static void test_uris(void **state)
+{
+    struct vop_ivshmem *s[2];
+
+    (void)state;
+    s[0] = open_side("");
+    assert_int_equal(vop_ivshmem_number(s[0]), 0);
+    assert_string_equal(vop_ivshmem_name(s[0]), path);
+    vop_ivshmem_close(s[0]);
+    s[0] = open_side("?side=0");
+    s[1] = open_side("?side=1");
+    assert_int_equal(vop_ivshmem_number(s[0]), 0);
+    assert_int_equal(vop_ivshmem_number(s[1]), 1);
+    assert_string_equal(vop_ivshmem_name(s[1]), path);
+    for (unsigned i = 0; i < 2; i++)
+        vop_ivshmem_close(s[i]);
+
+    refused("", -EINVAL, "by its whole path");
+    refused("dev/shm/x", -EINVAL, "by its whole path");
+    refused("0000:00:04", -EINVAL, "0000:00:04.0");
+    refused("0000:00:04.8", -EINVAL, "0000:00:04.0");
+    refused("0000:00:04.00", -EINVAL, "0000:00:04.0");
+    refused_query("?side=2", -EINVAL, "?side=0 or ?side=1");
+    refused_query("?side=", -EINVAL, "?side=");
+    refused_query("?side=01", -EINVAL, "?side=01");
+    refused_query("?Side=1", -EINVAL, "?Side=1");
+    refused_query("?", -EINVAL, "?side=0");
+}
+
+static void test_files(void **state)
+{
+    unsigned fds = test_count_fds();
+
+    (void)state;
+    refused("/dev/shm/vop-no-such-file", -ENOENT, "truncate");
+    refused("/dev/shm", -EISDIR, "/dev/shm");
+    refused("/dev/null", -EINVAL, "not a file of shared memory");
+    assert_int_equal(truncate(path, SIZE - 4096), 0);
+    refused(path, -EINVAL, "no power of two");
+    assert_int_equal(truncate(path, 32768), 0);
+    refused(path, -EINVAL, "too few");
+    assert_int_equal(truncate(path, 0), 0);
+    refused(path, -EINVAL, "too few");
+    assert_int_equal(truncate(path, SIZE), 0);
+    if (geteuid() != 0) { /* root may open anything */
+        assert_int_equal(chmod(path, 0400), 0);
+        refused(path, -EACCES, "right to read and write");
+    }
+    assert_int_equal(test_count_fds(), fds);
+    assert_int_equal(test_count_maps(path), 0);
+}
+
+static void test_memory(void **state)
+{
+    struct vop_ivshmem *s[2] = {open_side(""), open_side("?side=1")};
+    struct vop_wire *w[2] = {vop_ivshmem_wire(s[0]), vop_ivshmem_wire(s[1])};
+    uint8_t *pool;
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(w[i]->side, i);
+        assert_int_equal(w[i]->local.size, SIZE / 2);
+        assert_int_equal(w[i]->remote.size, SIZE / 2);
+        assert_int_equal(w[i]->remote.flags, VOP_WINDOW_DIRECT_IO);
+        assert_true(w[i]->watched && w[i]->polled);
+        /* what one writes, the other reads */
+        w[i]->remote.base[0] = 11;
+        w[i]->remote.base[SIZE / 2 - 1] = (uint8_t)(12 + i);
+        assert_int_equal(w[1 - i]->local.base[0], 11);
+        assert_int_equal(w[1 - i]->local.base[SIZE / 2 - 1], 12 + i);
+    }
+    pool = w[0]->ops->mirror(w[0], true, 8192, 4096);
+    assert_non_null(pool);
+    pool[5] = 77;
+    assert_int_equal(pool[4096 + 5], 77);
+    assert_int_equal(w[1]->local.base[8192 + 5], 77);
+    assert_null(w[0]->ops->mirror(w[0], true, 8192, 4000));
+
+    assert_true(vop_ivshmem_is_busy(s[0]));
+    assert_null(vop_ivshmem_wire(s[0])); /* one at a time */
+    w[0]->ops->close(w[0]);
+    assert_false(vop_ivshmem_is_busy(s[0]));
+    vop_ivshmem_close(s[1]); /* its wire lives on */
+    assert_int_equal(w[1]->local.base[0], 11);
+    refused_query("?side=1", -EADDRINUSE, "side 1 is in use");
+    w[1]->ops->close(w[1]);
+    vop_ivshmem_close(s[0]);
+    assert_int_equal(test_count_maps(path), 0);
+}
+
+static void test_one_claimant(void **state)
+{
+    struct vop_ivshmem *s = open_side("");
+
+    (void)state;
+    refused_query("", -EADDRINUSE, "side 0 is in use");
+    refused_query("?side=0", -EADDRINUSE, "?side=1");
+    vop_ivshmem_close(open_side("?side=1"));
+    vop_ivshmem_close(s);
+    vop_ivshmem_close(open_side(""));
+}
+
+static pid_t fork_holder(const char *query)
+{
+    int ready[2];
+    char byte;
+    pid_t child;
+
+    check(pipe(ready) == 0);
+    child = fork();
+    check(child >= 0);
+    if (child == 0) {
+        alarm(100);
+        check(vop_ivshmem_wire(open_side(query)) != NULL);
+        check(write(ready[1], "", 1) == 1);
+        for (;;)
+            pause();
+    }
+    check(read(ready[0], &byte, 1) == 1);
+    close(ready[0]);
+    close(ready[1]);
+    return child;
+}
+
+/* The lock of a killed process is gone when it is, and not while it is only stopped. */
+static void test_killed_claimant(void **state)
+{
+    pid_t child = fork_holder("?side=1");
+    struct vop_ivshmem *s = open_side("");
+    struct vop_wire *w = vop_ivshmem_wire(s);
+
+    (void)state;
+    assert_int_equal(w->ops->alive(w), 0);
+    kill(child, SIGSTOP);
+    assert_int_equal(waitpid(child, NULL, WUNTRACED), child);
+    assert_int_equal(w->ops->alive(w), 0);
+    refused_query("?side=1", -EADDRINUSE, "side 1");
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(w->ops->alive(w), -ECONNRESET);
+    assert_int_equal(w->ops->wait(w, 0, VOP_BELL_MESSAGES, VOP_NS_PER_MS), -ECONNRESET);
+    assert_int_equal(w->ops->process(w, -1), -ECONNRESET);
+    w->ops->close(w);
+    /* For the next session a peer that was never seen is one that cannot be: it is elsewhere. */
+    w = vop_ivshmem_wire(s);
+    assert_int_equal(w->ops->alive(w), 0);
+    w->ops->close(w);
+    vop_ivshmem_close(s);
+    vop_ivshmem_close(open_side("?side=1"));
+}
+
+/* A child inherits no memory: it would be a second writer without knowing it. */
+static void test_fork(void **state)
+{
+    struct vop_ivshmem *s = open_side("");
+    pid_t child = fork();
+
+    (void)state;
+    if (child == 0)
+        _exit(test_count_maps(path) != 0);
+    assert_int_equal(waitpid(child, (int[]){0}, 0), child);
+    vop_ivshmem_close(s);
+    vop_ivshmem_close(open_side(""));
+}
+
+/* ---- A doorbell ---- */
+
+static struct {
+    int fd;
+    uint32_t address;
+    unsigned kicks;
+} bell;
+
+static void bell_kick(void *context, uint32_t address)
+{
+    (void)context;
+    bell.address = address;
+    bell.kicks++;
+}
+
+static bool bell_take(void *context)
+{
+    uint64_t count;
+
+    (void)context;
+    return read(bell.fd, &count, sizeof(count)) > 0;
+}
+
+static void bell_close(void *context)
+{
+    (void)context;
+    close(bell.fd);
+}
+
+static void test_doorbell(void **state)
+{
+    static const struct vop_ivshmem_ops ops = {.kick = bell_kick, .take = bell_take, .close = bell_close};
+    static uint8_t half[2][4096];
+    struct vop_ivshmem_memory m = {
+        .half = {half[0], half[1]}, .half_size = 4096, .ops = &ops, .doorbell_fd = -1, .doorbell_address = 3};
+    struct vop_ivshmem *s;
+    struct vop_wire *w;
+    uint64_t one = 1;
+
+    (void)state;
+    m.doorbell_fd = bell.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    assert_int_equal(vop_ivshmem_adopt(&m, 1, "a device", &s), 0);
+    w = vop_ivshmem_wire(s);
+    assert_true(w->watched && !w->polled);
+    assert_int_equal(w->system, 0); /* it was not said to be exclusive */
+    assert_int_equal(w->doorbell, 3);
+    w->peer_doorbell = 9;
+    w->ops->kick(w, 0, VOP_BELL_SLOTS);
+    assert_true(bell.kicks == 1 && bell.address == 9);
+
+    assert_int_equal(w->ops->wait(w, 0, VOP_BELL_MESSAGES, 0), 0);
+    assert_true(write(bell.fd, &one, sizeof(one)) > 0);
+    assert_int_equal(w->ops->wait(w, 0, VOP_BELL_MESSAGES, VOP_NEVER), 1);
+    assert_int_equal(w->ops->wait(w, 0, VOP_BELL_MESSAGES, 0), 0);
+    assert_int_equal(w->ops->wait(w, 0, VOP_BELL_SLOTS, 0), 1); /* the other thread's event, too */
+    assert_int_equal(w->ops->wait(w, 0, VOP_BELL_SLOTS, 0), 0);
+    assert_int_equal(w->ops->process(w, -1), 0);
+    assert_true(write(bell.fd, &one, sizeof(one)) > 0);
+    assert_int_equal(w->ops->process(w, -1), 1);
+    assert_int_equal(w->ops->process(w, -1), 0);
+    assert_null(w->ops->mirror(w, true, 0, 4096));
+    assert_int_equal(w->ops->alive(w), 0);
+    w->ops->close(w);
+    vop_ivshmem_close(s);
+}
+
+/* ---- Memory that is not cached ---- */
+
+static void test_words(void **state)
+{
+    _Alignas(8) uint8_t memory[24];
+    uint8_t from[16];
+    struct vop_window words = {.base = memory, .size = sizeof(memory), .flags = VOP_WINDOW_WORDS};
+    struct vop_window plain = {.base = memory, .size = sizeof(memory)};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(from); i++)
+        from[i] = (uint8_t)(i + 1);
+    for (unsigned length = 0; length <= 12; length++) {
+        for (unsigned shift = 0; shift < 4; shift++) {
+            unsigned whole = (length + 3) / 4 * 4;
+
+            memset(memory, 0xee, sizeof(memory));
+            vop_window_copy(&words, memory + 4, from + shift, length);
+            assert_memory_equal(memory + 4, from + shift, length);
+            for (unsigned i = 4 + length; i < 4 + whole; i++)
+                assert_int_equal(memory[i], 0);
+            assert_int_equal(memory[3], 0xee);
+            assert_int_equal(memory[4 + whole], 0xee);
+            memset(memory, 0xee, sizeof(memory));
+            vop_window_copy(&plain, memory + 4, from + shift, length);
+            assert_memory_equal(memory + 4, from + shift, length);
+            assert_int_equal(memory[4 + length], 0xee);
+        }
+    }
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_uris), TEST(test_files),    TEST(test_memory), TEST(test_one_claimant), TEST(test_killed_claimant),
+        TEST(test_fork), TEST(test_doorbell), TEST(test_words),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
