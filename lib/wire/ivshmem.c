@@ -75,11 +75,12 @@ static void relay_put(int fd)
         continue;
 }
 
-static bool relay_take(int fd)
+static void relay_take(int fd)
 {
     uint64_t count;
 
-    return read(fd, &count, sizeof(count)) > 0;
+    while (read(fd, &count, sizeof(count)) < 0 && errno == EINTR)
+        continue;
 }
 
 /* 0, or -ECONNRESET once a process that was seen to have the other side has it no more: no need to listen for it. */
@@ -102,18 +103,16 @@ static int ivshmem_wait(struct vop_wire *wire, unsigned queue, enum vop_bell bel
     struct vop_ivshmem *s = ivshmem_of(wire)->owner;
     struct pollfd fds[2] = {{.fd = s->memory.doorbell_fd, .events = POLLIN}, {.fd = s->relay[bell], .events = POLLIN}};
     struct timespec ts = {.tv_sec = timeout_ns / VOP_NS_PER_S, .tv_nsec = timeout_ns % VOP_NS_PER_S};
-    bool woken = false;
+    int ready = ppoll(fds, wire->polled ? 0 : 2, timeout_ns == VOP_NEVER ? NULL : &ts, NULL);
 
     (void)queue;
-    if (ppoll(fds, wire->polled ? 0 : 2, timeout_ns == VOP_NEVER ? NULL : &ts, NULL) < 0)
+    if (ready < 0)
         return -EINTR;
-    if (fds[1].revents & POLLIN)
-        woken = relay_take(s->relay[bell]);
-    if (fds[0].revents && s->memory.ops->take(s->memory.context)) {
+    if (fds[1].revents)
+        relay_take(s->relay[bell]);
+    if (fds[0].revents && s->memory.ops->take(s->memory.context))
         relay_put(s->relay[1 - bell]);
-        woken = true;
-    }
-    return ivshmem_alive(wire) < 0 ? -ECONNRESET : woken;
+    return ivshmem_alive(wire) < 0 ? -ECONNRESET : ready > 0;
 }
 
 static int ivshmem_watch(struct vop_wire *wire, int epoll_fd)

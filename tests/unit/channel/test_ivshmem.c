@@ -261,13 +261,38 @@ static void test_event_loop(void **state)
     vop_channel_close(l.side[1]);
 }
 
+/* Work is no heartbeat: who only ever succeeds in sending has to beat, too. */
+static void *diligent_thread(void *arg)
+{
+    for (unsigned i = 0; i < 50; i++) {
+        check(vop_channel_send(arg, "work", 4, 0) == 0);
+        test_sleep_ms(50);
+    }
+    return NULL;
+}
+
+static void test_diligent_sender(void **state)
+{
+    struct link l;
+    pthread_t thread;
+    uint8_t bytes[4];
+
+    (void)state;
+    region_open(&l, &options);
+    assert_int_equal(pthread_create(&thread, NULL, diligent_thread, l.side[1]), 0);
+    for (unsigned i = 0; i < 50; i++)
+        assert_int_equal(vop_channel_recv(l.side[0], bytes, sizeof(bytes), 10000), sizeof(bytes));
+    pthread_join(thread, NULL);
+    link_close(&l);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, region_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_every_order),    TEST(test_again_and_again), TEST(test_nobody),
         TEST(test_other_programs), TEST(test_stream),          TEST(test_idle),
-        TEST(test_event_loop),
+        TEST(test_event_loop),     TEST(test_diligent_sender),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

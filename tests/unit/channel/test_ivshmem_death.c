@@ -293,12 +293,14 @@ static struct vop_announce *block_of(unsigned side)
     return (struct vop_announce *)(void *)(region_map() + (1 - side) * (REGION_SIZE / 2));
 }
 
-static volatile bool stop;
+static bool stop; /* atomic */
 
 static void *beat_thread(void *arg)
 {
-    while (!stop) {
-        ((struct vop_announce *)arg)->heartbeat.le++;
+    struct vop_announce *block = arg;
+
+    for (uint32_t beat = 1; !__atomic_load_n(&stop, __ATOMIC_ACQUIRE); beat++) {
+        __atomic_store_n(&block->heartbeat.le, beat, __ATOMIC_RELAXED);
         test_sleep_ms(50);
     }
     return NULL;
@@ -316,7 +318,7 @@ static void test_claimed_elsewhere(void **state)
     (void)state;
     block->incarnation.le = 0x1234;
     block->state.le = VOP_STATE_READY;
-    stop = false;
+    __atomic_store_n(&stop, false, __ATOMIC_RELEASE);
     assert_int_equal(pthread_create(&thread, NULL, beat_thread, block), 0);
     assert_int_equal(vop_channel_connect(region_uri[1], &options, 20000, &c), -EADDRINUSE);
     assert_non_null(strstr(vop_error_text(), "side 1 is in use"));
@@ -326,7 +328,7 @@ static void test_claimed_elsewhere(void **state)
     assert_int_equal(block->state.le, VOP_STATE_READY); /* untouched */
     assert_int_equal(block->incarnation.le, 0x1234);
 
-    stop = true;
+    __atomic_store_n(&stop, true, __ATOMIC_RELEASE);
     pthread_join(thread, NULL);
     begin = test_seconds();
     assert_int_equal(vop_channel_connect(region_uri[1], &options, 20, &c), -ETIMEDOUT); /* it may have the side now */
