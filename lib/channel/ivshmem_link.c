@@ -110,7 +110,7 @@ static int claim(struct approach *a)
     return vop_clock_ns() - a->since >= CLAIM_NS;
 }
 
-/* 1: there is a channel, which says HELLO. */
+/* 0: there is a channel, which says HELLO, or not yet. */
 static int begin_channel(struct approach *a)
 {
     struct vop_wire *wire;
@@ -131,7 +131,7 @@ static int begin_channel(struct approach *a)
         wire->ops->close(wire);
         return ret;
     }
-    return 1;
+    return 0;
 }
 
 static void drop_channel(struct approach *a)
@@ -158,10 +158,13 @@ static int judge_refusal(struct approach *a)
 /* 1 with a channel that is up, 0 the peer must act first, -EPROTO it is not for us, else an error of this side. */
 static int advance(struct approach *a, struct vop_channel **ret_channel)
 {
-    int ret = a->channel ? 1 : begin_channel(a);
+    int ret;
 
-    if (ret <= 0)
-        return ret;
+    if (!a->channel) {
+        ret = begin_channel(a);
+        if (!a->channel)
+            return ret;
+    }
     if (!vop__beat(a->channel)) {
         drop_channel(a);
         return vop__error(EADDRINUSE, "%.120s: somebody else has taken side %u", vop_ivshmem_name(a->side),

@@ -51,8 +51,9 @@ enum vop_session_event {
     VOP_SESSION_UP = 2,    /* up */
 };
 
-#define VOP_INCARNATION_SYSTEM 48 /* an incarnation's bits from here on name a system (PROTOCOL.md, The ivshmem wire) \
-                                   */
+#define VOP_INCARNATION_SYSTEM                                                             \
+    48 /* an incarnation's bits from here on name a system (PROTOCOL.md, The ivshmem wire) \
+        */
 
 /**
  * Writes the own block into the remote half: state HELLO. `mine` is what to announce; echo, state, half_size and the

@@ -20,8 +20,8 @@
  *
  * On ivshmem nobody else tells the peer that this program lives, and the library has no thread. So be inside the
  * library at least twice a second: in a call that waits, in calls that send or receive, or in an event loop, where
- * vop_channel_process() whenever the descriptor polls readable is enough. Whoever is silent for a second counts as dead:
- * the peer gets -ECONNRESET, and so does this program.
+ * vop_channel_process() whenever the descriptor polls readable is enough. Whoever is silent for a second counts as
+ * dead: the peer gets -ECONNRESET, and so does this program.
  *
  * Errors. A call returns 0 (or a count, or a file descriptor), or a negative errno value. Outputs come last, are named
  * ret_, and are untouched on failure. vop_error_text() holds one line about the last failure in this thread: what was
