@@ -216,10 +216,17 @@ static int judge(const struct vop_session *s, const struct vop_announce *a, stru
     return 0;
 }
 
+/* Is the peer READY, or at the end of a session, for an incarnation that is not mine? */
+static bool is_old(const struct vop_session *s, const struct vop_announce *a)
+{
+    uint32_t state = vop_from_le32(a->state);
+
+    return (state == VOP_STATE_READY || state == VOP_STATE_CLOSING) && vop_from_le64(a->echo) != s->mine.incarnation;
+}
+
 /*
- * Does the peer echo an incarnation that is not mine, as READY? It may be in a session with that one still, or is dead;
- * in both cases what it says is old. If I am READY too, for one that it is no more, then each waits for the other: so
- * whoever sees that begins anew.
+ * The peer may be in that old session still, or is dead; in both cases nothing that it says is meant for me. If I am
+ * READY too, for one that it is no more, then each waits for the other: so whoever sees that begins anew.
  */
 static int wait_for_hello(struct vop_session *s, uint64_t incarnation)
 {
@@ -240,7 +247,7 @@ int vop_session_step(struct vop_session *s)
 
     if (!snapshot(s, &block))
         return VOP_SESSION_WAIT;
-    if (vop_from_le32(block.state) == VOP_STATE_READY && vop_from_le64(block.echo) != s->mine.incarnation)
+    if (is_old(s, &block))
         return wait_for_hello(s, vop_from_le64(block.incarnation));
     ret = judge(s, &block, &peer);
     if (ret < 0)
@@ -251,7 +258,7 @@ int vop_session_step(struct vop_session *s)
         s->peer = peer;
         return VOP_SESSION_UP;
     }
-    if (peer.state == VOP_STATE_CLOSING) /* the end of an older session: wait for a new incarnation */
+    if (peer.state == VOP_STATE_CLOSING) /* it gave up before I had answered: wait for a new incarnation */
         return VOP_SESSION_WAIT;
     s->geometry = vop_geometry_combine(&s->mine.geometry, &peer.geometry);
     if (vop_geometry_half_size(&s->geometry) > s->local->size)

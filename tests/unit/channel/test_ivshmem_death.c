@@ -387,13 +387,37 @@ static void test_both_anew(void **state)
     assert_true(s[0].mine.echo == s[1].mine.incarnation && s[1].mine.echo == s[0].mine.incarnation);
 }
 
+/* What is left of another program's session is not judged, whatever it says. */
+static void test_old_block(void **state)
+{
+    static uint8_t half[2][16384];
+    struct vop_window w[2] = {{half[0], sizeof(half[0]), 0}, {half[1], sizeof(half[1]), 0}};
+    struct vop_hello plain = {.geometry = {1, 2, 64}}, other = {.geometry = {1, 2, 64}, .device_id = 1};
+    struct vop_announce *block = (struct vop_announce *)(void *)half[0];
+    struct vop_session s[2];
+
+    (void)state;
+    assert_int_equal(vop_session_open(&s[0], &w[0], &w[1], &plain), 0);
+    assert_int_equal(vop_session_open(&s[1], &w[1], &w[0], &other), 0);
+    assert_int_equal(vop_session_step(&s[0]), -EPROTO); /* a HELLO is for all */
+    s[1].peer.incarnation = 77;
+    vop_session_ready(&s[1]);
+    assert_int_equal(vop_session_step(&s[0]), VOP_SESSION_WAIT);
+    vop_session_close(&s[1]);
+    assert_int_equal(vop_session_step(&s[0]), VOP_SESSION_WAIT);
+    block->echo.le = s[0].mine.incarnation; /* now it is meant for this side */
+    assert_int_equal(vop_session_step(&s[0]), -EPROTO);
+    vop_session_leave(&s[1]);
+    assert_int_equal(vop_session_step(&s[0]), VOP_SESSION_WAIT);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, region_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_killed),    TEST(test_stopped), TEST(test_paused_reader),     TEST(test_paused_writer),
-        TEST(test_kills),     TEST(test_pauses),  TEST(test_claimed_elsewhere), TEST(test_ousted),
-        TEST(test_both_anew),
+        TEST(test_killed),    TEST(test_stopped),   TEST(test_paused_reader),     TEST(test_paused_writer),
+        TEST(test_kills),     TEST(test_pauses),    TEST(test_claimed_elsewhere), TEST(test_ousted),
+        TEST(test_both_anew), TEST(test_old_block),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
