@@ -103,6 +103,7 @@ static int ivshmem_wait(struct vop_wire *wire, unsigned queue, enum vop_bell bel
     struct vop_ivshmem *s = ivshmem_of(wire)->owner;
     struct pollfd fds[2] = {{.fd = s->memory.doorbell_fd, .events = POLLIN}, {.fd = s->relay[bell], .events = POLLIN}};
     struct timespec ts = {.tv_sec = timeout_ns / VOP_NS_PER_S, .tv_nsec = timeout_ns % VOP_NS_PER_S};
+    int taken = 0;
     int ready = ppoll(fds, wire->polled ? 0 : 2, timeout_ns == VOP_NEVER ? NULL : &ts, NULL);
 
     (void)queue;
@@ -110,9 +111,11 @@ static int ivshmem_wait(struct vop_wire *wire, unsigned queue, enum vop_bell bel
         return -EINTR;
     if (fds[1].revents)
         relay_take(s->relay[bell]);
-    if (fds[0].revents && s->memory.ops->take(s->memory.context))
+    if (fds[0].revents)
+        taken = s->memory.ops->take(s->memory.context);
+    if (taken > 0)
         relay_put(s->relay[1 - bell]);
-    return ivshmem_alive(wire) < 0 ? -ECONNRESET : ready > 0;
+    return taken < 0 || ivshmem_alive(wire) < 0 ? -ECONNRESET : ready > 0;
 }
 
 static int ivshmem_watch(struct vop_wire *wire, int epoll_fd)
@@ -129,10 +132,10 @@ static int ivshmem_process(struct vop_wire *wire, int epoll_fd)
 {
     struct vop_ivshmem *s = ivshmem_of(wire)->owner;
 
+    int taken = wire->polled ? 0 : s->memory.ops->take(s->memory.context);
+
     (void)epoll_fd;
-    if (ivshmem_alive(wire) < 0)
-        return -ECONNRESET;
-    return !wire->polled && s->memory.ops->take(s->memory.context);
+    return taken < 0 || ivshmem_alive(wire) < 0 ? -ECONNRESET : taken;
 }
 
 /* ---- Memory ---- */

@@ -26,8 +26,11 @@ struct vop_ivshmem_ops {
     /** Rings the doorbell that the peer announced as `address`. All stores before it arrive before it. */
     void (*kick)(void *context, uint32_t address);
 
-    /** After doorbell_fd polled readable: takes the event and gets ready for the next. True if there was one. */
-    bool (*take)(void *context);
+    /**
+     * After doorbell_fd polled readable: takes the event and gets ready for the next. 1 there was one, 0 another thread
+     * was faster, -errno there will never be one again, because the device is gone.
+     */
+    int (*take)(void *context);
 
     /** Unmaps, closes, frees. */
     void (*close)(void *context);

@@ -44,7 +44,7 @@ static void bell_kick(void *context, uint32_t address)
         ring(its);
 }
 
-static bool bell_take(void *context)
+static int bell_take(void *context)
 {
     uint64_t count;
 

@@ -238,6 +238,7 @@ static struct {
     int fd;
     uint32_t address;
     unsigned kicks;
+    bool is_gone;
 } bell;
 
 static void bell_kick(void *context, uint32_t address)
@@ -247,11 +248,13 @@ static void bell_kick(void *context, uint32_t address)
     bell.kicks++;
 }
 
-static bool bell_take(void *context)
+static int bell_take(void *context)
 {
     uint64_t count;
 
     (void)context;
+    if (bell.is_gone)
+        return -ENODEV;
     return read(bell.fd, &count, sizeof(count)) > 0;
 }
 
@@ -294,6 +297,11 @@ static void test_doorbell(void **state)
     assert_int_equal(w->ops->process(w, -1), 0);
     assert_null(w->ops->mirror(w, true, 0, 4096));
     assert_int_equal(w->ops->alive(w), 0);
+
+    bell.is_gone = true; /* unplugged */
+    assert_true(write(bell.fd, &one, sizeof(one)) > 0);
+    assert_int_equal(w->ops->wait(w, 0, VOP_BELL_SLOTS, VOP_NEVER), -ECONNRESET);
+    assert_int_equal(w->ops->process(w, -1), -ECONNRESET);
     w->ops->close(w);
     vop_ivshmem_close(s);
 }
