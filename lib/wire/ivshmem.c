@@ -63,7 +63,7 @@ static void ivshmem_kick(struct vop_wire *wire, unsigned queue, enum vop_bell be
 
     (void)queue;
     (void)bell;
-    if (!wire->polled)
+    if (m->ops->kick && wire->peer_doorbell != 0)
         m->ops->kick(m->context, wire->peer_doorbell);
 }
 

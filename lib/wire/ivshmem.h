@@ -43,7 +43,7 @@ struct vop_ivshmem_memory {
     const struct vop_ivshmem_ops *ops;
     void *context;
     int doorbell_fd;           /* polls readable when the doorbell rang; -1: there is no doorbell */
-    uint32_t doorbell_address; /* to be announced, so that the peer can ring it; 0: it needs none */
+    uint32_t doorbell_address; /* to be announced, not 0, so that the peer can ring it; 0: none */
     bool is_exclusive;         /* while it is open, no other process of this system can open this side */
 };
 

@@ -69,7 +69,7 @@ struct vop_wire {
     bool watched;             /* hears no death, may lose a kick: the channel keeps a heartbeat and looks by itself */
     bool polled;              /* watched, and has no doorbell at all: kicks go nowhere */
     uint16_t system;          /* watched: names the system in which no other process has this side; 0: unknown */
-    uint32_t doorbell;        /* address of the own doorbell, to be announced; 0: it needs none */
+    uint32_t doorbell;        /* address of the own doorbell, to be announced; 0: none that has one */
     uint32_t peer_doorbell;   /* as the peer announced it; set once, by the channel, before the first kick */
     pid_t peer_pid;           /* who the peer is, where the wire knows; else -1 */
     uid_t peer_uid;

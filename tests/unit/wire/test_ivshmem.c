@@ -281,6 +281,8 @@ static void test_doorbell(void **state)
     assert_true(w->watched && !w->polled);
     assert_int_equal(w->system, 0); /* it was not said to be exclusive */
     assert_int_equal(w->doorbell, 3);
+    w->ops->kick(w, 0, VOP_BELL_SLOTS);
+    assert_int_equal(bell.kicks, 0); /* the peer has none */
     w->peer_doorbell = 9;
     w->ops->kick(w, 0, VOP_BELL_SLOTS);
     assert_true(bell.kicks == 1 && bell.address == 9);
