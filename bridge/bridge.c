@@ -127,7 +127,10 @@ static int session_begin(void *context, vop_channel *channel)
     netlink_wait_running(bridge->netlink);
     netlink_neighbours_retry(bridge->netlink);
     vop_channel_info(channel, &info);
-    log_line("link up: %s: peer is process %ld", bridge->options->link, (long)info.peer_pid);
+    if (info.peer_pid > 0)
+        log_line("link up: %s: peer is process %ld", bridge->options->link, (long)info.peer_pid);
+    else
+        log_line("link up: %s", bridge->options->link);
     bridge->is_up = true;
     bridge->is_asleep = false;
     bridge->tap_is_readable = true;
