@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * life.c - one process at a time has the device, and whatever becomes of it, the device is quiet afterwards.
+ *
+ * Room: driver.
+ *
+ * The device may go while a process has it open and mapped. Then even UIO's release() no longer comes. So from
+ * vop_life_end() on nothing new is given out, what was given out is taken away, and only then is UIO told, which sends
+ * waiting readers home: who hears EIO finds no mapping either. A mapping becomes visible to unmap_mapping_range() only
+ * some time after our mmap() has filled it, but before its process lets go of its mmap_lock. That is why mappings
+ * belong to one process, and why vop_life_end() passes through its mmap_lock once.
+ *
+ * Locks: mmap_lock of the process, info_lock of UIO, ours.
+ */
+#include "vop_pci_uio.h"
+
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+
+static void quiesce(struct vop_device *d)
+{
+    vop_irq_stop(d);
+    pci_clear_master(d->pdev);
+    vop_pool_clear(d);
+}
+
+static int start(struct vop_device *d)
+{
+    int ret;
+
+    pci_set_master(d->pdev);
+    ret = vop_irq_start(d);
+    if (ret)
+        pci_clear_master(d->pdev);
+    return ret;
+}
+
+int vop_life_open(struct uio_info *info, struct inode *inode)
+{
+    struct vop_device *d = vop_of(info);
+    int ret;
+
+    mutex_lock(&d->lock);
+    if (d->is_gone)
+        ret = -ENODEV;
+    else if (d->inode)
+        ret = -EBUSY;
+    else
+        ret = start(d);
+    if (!ret) {
+        ihold(inode); /* its address space is needed in vop_life_end() */
+        d->inode = inode;
+    }
+    mutex_unlock(&d->lock);
+    return ret;
+}
+
+/* Lets go of who had it, as far as it is still there. */
+static void forget(struct inode *inode, struct mm_struct *mm)
+{
+    if (mm)
+        mmdrop(mm);
+    if (inode)
+        iput(inode);
+}
+
+int vop_life_release(struct uio_info *info, struct inode *inode)
+{
+    struct vop_device *d = vop_of(info);
+
+    mutex_lock(&d->lock);
+    if (!d->is_gone) {
+        quiesce(d);
+        forget(d->inode, d->mm);
+        d->inode = NULL;
+        d->mm = NULL;
+    }
+    mutex_unlock(&d->lock);
+    return 0;
+}
+
+int vop_life_mmap(struct uio_info *info, struct vm_area_struct *vma)
+{
+    struct vop_device *d = vop_of(info);
+    int ret;
+
+    mutex_lock(&d->lock);
+    if (d->is_gone)
+        ret = -ENODEV;
+    else if (d->mm && d->mm != vma->vm_mm)
+        ret = -EBUSY;
+    else
+        ret = vop_maps_mmap(d, vma);
+    if (!ret && !d->mm) {
+        mmgrab(vma->vm_mm);
+        d->mm = vma->vm_mm;
+    }
+    mutex_unlock(&d->lock);
+    return ret;
+}
+
+int vop_life_irqcontrol(struct uio_info *info, s32 on)
+{
+    struct vop_device *d = vop_of(info);
+    int ret = 0;
+
+    mutex_lock(&d->lock);
+    if (d->is_gone)
+        ret = -EIO;
+    else
+        vop_irq_enable(d, on != 0);
+    mutex_unlock(&d->lock);
+    return ret;
+}
+
+static void take_mappings_away(struct inode *inode, struct mm_struct *mm)
+{
+    if (!mm)
+        return;
+    mmap_read_lock(mm);
+    mmap_read_unlock(mm);
+    unmap_mapping_range(inode->i_mapping, 0, 0, 1);
+}
+
+void vop_life_end(struct vop_device *d)
+{
+    mutex_lock(&d->lock);
+    d->is_gone = true;
+    quiesce(d);
+    mutex_unlock(&d->lock);
+    take_mappings_away(d->inode, d->mm);
+    forget(d->inode, d->mm);
+}
