@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Virtual machines under software emulation: booting one, running commands in it, its devices, its end."""
+import base64
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import time
+
+from lib.netns import root_of_project
+
+DRIVER = root_of_project() / "drivers/pci-uio"
+PLACE = pathlib.Path(os.environ.get("VOP_VM", root_of_project() / "build/vm"))  # kernels, logs
+SLOW = 5  # emulation on a busy machine: deadlines guard against hangs only
+TROUBLE = re.compile(r"WARNING:|BUG:|BUG |Oops|INFO: task|possible recursive|circular locking|inconsistent lock"
+                     r"|suspicious RCU|general protection|Call Trace|KASAN|UBSAN|nobody cared|refcount_t:")
+
+
+class Failed(AssertionError):
+    """A command in a machine ended with another status than 0."""
+
+
+def _connected(path, seconds):
+    """A stream connection to a socket of QEMU, which may not be there yet."""
+    end = time.monotonic() + seconds
+    while True:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(seconds)
+        try:
+            connection.connect(str(path))
+            return connection
+        except OSError:
+            connection.close()
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+
+
+class Monitor:
+    """QEMU's machine protocol (QMP)."""
+
+    def __init__(self, path):
+        self.connection = _connected(path, 10 * SLOW)
+        self.stream = self.connection.makefile("rw")
+        self.events = []
+        json.loads(self.stream.readline())  # the greeting
+        self.execute("qmp_capabilities")
+
+    def execute(self, command, **arguments):
+        self.stream.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        self.stream.flush()
+        while True:
+            answer = json.loads(self.stream.readline())
+            if "event" in answer:
+                self.events.append(answer)
+            else:
+                assert "return" in answer, f"{command}: {answer}"
+                return answer["return"]
+
+    def close(self):
+        self.stream.close()
+        self.connection.close()
+
+
+class Machine:
+    """One machine. `devices` are -device arguments of QEMU; `words` are other ones."""
+
+    def __init__(self, name, directory, kernel, initramfs, devices=(), words=(), append="", board="pc", memory=192):
+        self.name = name
+        self.directory = pathlib.Path(directory)
+        self.console = self.directory / f"{name}.console"
+        self.numbers = 0
+        self.buffer = b""
+        agent, monitor = self.directory / f"{name}.agent", self.directory / f"{name}.qmp"
+        command = ["setpriv", "--pdeathsig", "KILL",  # not even SIGKILL of the tests leaves it behind
+                   "qemu-system-x86_64", "-name", name, "-accel", "tcg", "-smp", "2", "-m", str(memory), "-M", board,
+                   "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+                   "-kernel", str(kernel), "-initrd", str(initramfs),
+                   "-append", f"console=ttyS0 loglevel=5 panic=-1 panic_on_oops=1 tsc=reliable {append}",
+                   "-serial", f"file:{self.console}",
+                   "-chardev", f"socket,id=agent,path={agent},server=on,wait=off", "-serial", "chardev:agent",
+                   "-qmp", f"unix:{monitor},server=on,wait=off", *words]
+        for device in devices:
+            command += ["-device", device]
+        self.errors = (self.directory / f"{name}.qemu").open("w+")
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors)
+        try:
+            self.agent = _connected(agent, 5 * SLOW)
+            self.monitor = Monitor(monitor)
+        except OSError as error:
+            self.kill()
+            raise AssertionError(f"{name}: QEMU does not start: {error}: {self._said()}") from None
+
+    def _said(self):
+        self.errors.seek(0)
+        console = self.console.read_text(errors="replace")[-3000:] if self.console.exists() else ""
+        return f"QEMU says {self.errors.read()!r}, the console ends with {console}"
+
+    def _receive(self, seconds):
+        self.agent.settimeout(seconds * SLOW)
+        try:
+            data = self.agent.recv(65536)
+        except TimeoutError:
+            raise AssertionError(f"{self.name}: no answer within {seconds * SLOW} s: {self._said()}") from None
+        except ConnectionError:
+            data = b""
+        if not data:
+            raise AssertionError(f"{self.name}: the machine has ended: {self._said()}")
+        self.buffer += data
+
+    def _answer(self, number, seconds):
+        """Waits for `@ number status length` and as many bytes: (status, output)."""
+        head = re.compile(rb"@ %s (\d+) (\d+)\r?\n" % str(number).encode())
+        while not (found := head.search(self.buffer)):
+            self._receive(seconds)
+        status, length = int(found[1]), int(found[2])
+        while len(self.buffer) < found.end() + length:
+            self._receive(seconds)
+        output = self.buffer[found.end():found.end() + length]
+        self.buffer = self.buffer[found.end() + length:]
+        return status, output.decode(errors="replace")
+
+    def wait_boot(self):
+        self._answer("ready", 60)
+        return self
+
+    def send(self, command):
+        """Has a shell command run, without waiting for it; answer() does."""
+        self.numbers += 1
+        self.agent.sendall(b"%d %s\n" % (self.numbers, base64.b64encode(command.encode())))
+        return self.numbers
+
+    def answer(self, number, seconds=10):
+        return self._answer(number, seconds)
+
+    def status(self, command, seconds=10):
+        """(exit status, output) of a shell command."""
+        return self.answer(self.send(command), seconds)
+
+    def run(self, command, seconds=10):
+        """Output of a shell command that has to succeed."""
+        status, output = self.status(command, seconds)
+        if status != 0:
+            raise Failed(f"{self.name}: {command}: status {status}: {output}\n{self.kernel_log()[-2000:]}")
+        return output
+
+    def start(self, command, log):
+        """Starts a shell command that goes on; its output goes to a file in the machine. Returns its process number."""
+        return int(self.run(f"{command} >{shlex.quote(log)} 2>&1 </dev/null & echo $!"))
+
+    def eventually(self, command, what, seconds=10):
+        """Waits until a shell command succeeds, in the machine; returns its output."""
+        return self.run(f"""end=$(($(cut -d. -f1 /proc/uptime) + {seconds * SLOW}))
+            until {{ {command}; }} >/tmp/eventually 2>&1; do
+                if [ $(cut -d. -f1 /proc/uptime) -gt $end ]; then
+                    cat /tmp/eventually; echo {shlex.quote(what)}; exit 1
+                fi
+                usleep 10000
+            done; cat /tmp/eventually""", seconds + 10)
+
+    def kernel_log(self):
+        return self.status("dmesg")[1]
+
+    def complaints(self):
+        """Lines of the kernel's log that no test may cause."""
+        return [line for line in self.kernel_log().splitlines() if TROUBLE.search(line)]
+
+    def save_logs(self, place):
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copy(self.console, place)
+        try:
+            (place / f"{self.name}.dmesg").write_text(self.kernel_log())
+        except (AssertionError, OSError):
+            pass  # it is dead: the console has what there is
+
+    def unplug(self, device):
+        """Asks the guest to let go of a device, as pulling a hot-plug card does; ends when QEMU has removed it."""
+        self.monitor.execute("device_del", id=device)
+        end = time.monotonic() + 20 * SLOW
+        while not any(e["event"] == "DEVICE_DELETED" and e["data"].get("device") == device
+                      for e in self.monitor.events):
+            assert time.monotonic() < end, f"{self.name}: {device} was not unplugged: {self._said()}"
+            self.monitor.execute("query-status")
+            time.sleep(0.02)
+
+    def is_running(self):
+        return self.process.poll() is None
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        for end in (getattr(self, "agent", None), getattr(self, "monitor", None), self.errors):
+            if end:
+                end.close()
