@@ -313,10 +313,11 @@ def test_one_process_at_a_time(devices):
         holder.open_gate()
         holder.wait_results(5)
         assert a.edu.attempt("map=0:4096", f"peek=0:{EDU_ID}")[-1] == "0x10000ed"
-    with a.edu.holder("pause") as holder:
-        holder.wait_results(1)
-        assert a.edu.attempt() == ["EBUSY"]
-    assert a.edu.attempt() == ["ok"]
+    for device in (a.edu, a.plain, a.doorbell):
+        with device.holder("pause") as holder:
+            holder.wait_results(1)
+            assert device.attempt() == ["EBUSY"]
+        assert device.attempt() == ["ok"]
 
 
 def test_the_module_stays_while_in_use(devices):
