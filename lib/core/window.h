@@ -16,7 +16,7 @@ enum vop_window_flags {
     VOP_WINDOW_POSTED = 1u << 0,    /* stores are posted: a fence is not enough, a read-back is */
     VOP_WINDOW_DIRECT_IO = 1u << 1, /* the kernel may copy into and out of it (readv, writev) */
     VOP_WINDOW_PLATFORM = 1u << 2,  /* processor barriers are too weak: vop_fence_platform() joins them */
-    VOP_WINDOW_WORDS = 1u << 3,     /* not cached here: to be written in aligned words of 32 bits, and not by memcpy */
+    VOP_WINDOW_UNCACHED = 1u << 3,  /* each load crosses the bus: aligned 32-bit accesses only, and no memcpy */
 };
 
 /** Memory of one half as this process sees it. */
@@ -40,7 +40,7 @@ static inline void vop_window_copy(const struct vop_window *w, void *to, const v
 {
     vop_le32 *word = to;
 
-    if (__builtin_expect(!(w->flags & VOP_WINDOW_WORDS), 1)) {
+    if (__builtin_expect(!(w->flags & VOP_WINDOW_UNCACHED), 1)) {
         memcpy(to, from, length);
         return;
     }

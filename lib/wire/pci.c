@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pci.c - finds a PCI device and the driver that has it, and says what kind of memory its BARs are.
+ *
+ * Room: wire.
+ */
+#include "wire/pci.h"
+
+#include "core/clock.h"
+#include "core/error.h"
+#include "core/map.h"
+#include "wire/pci_driver.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- From a name to an address ---- */
+
+static bool parse_address(const char *name, char ret_address[16])
+{
+    unsigned domain = 0, bus, slot, function;
+    int end = -1;
+
+    if (sscanf(name, "%4x:%2x:%2x.%1x%n", &domain, &bus, &slot, &function, &end) < 4 || name[end]) {
+        domain = 0;
+        end = -1;
+        if (sscanf(name, "%2x:%2x.%1x%n", &bus, &slot, &function, &end) < 3 || name[end])
+            return false;
+    }
+    (void)snprintf(ret_address, 16, "%04x:%02x:%02x.%x", domain, bus, slot, function);
+    return true;
+}
+
+/* The PCI device behind a UIO device. */
+static int uio_address(const char *root, const char *uio, char ret_address[16])
+{
+    char name[64];
+
+    if (vop_sysfs_link(name, sizeof(name), "%s/sys/class/uio/%s/device", root, uio) < 0 ||
+        !parse_address(name, ret_address))
+        return vop__error(ENODEV, "%s: not the UIO device of a PCI device; vop pci lists them", uio);
+    return 0;
+}
+
+/* By what the driver calls it. More than one is no answer. */
+static int find_by_name(const char *root, const char *name, char ret_address[16])
+{
+    char path[PATH_MAX], found[64] = "", line[64];
+    const struct dirent *entry;
+    bool is_ambiguous = false;
+    DIR *directory;
+
+    (void)snprintf(path, sizeof(path), "%s/sys/class/uio", root);
+    directory = opendir(path);
+    while (directory && (entry = readdir(directory))) {
+        if (entry->d_name[0] == '.' || vop_sysfs_line(line, sizeof(line), "%s/%s/name", path, entry->d_name) < 0 ||
+            strcmp(line, name) != 0)
+            continue;
+        is_ambiguous = found[0] != '\0';
+        (void)snprintf(found, sizeof(found), "%.63s", entry->d_name);
+        if (is_ambiguous)
+            break;
+    }
+    if (directory)
+        closedir(directory);
+    if (is_ambiguous)
+        return vop__error(EINVAL, "%s: several devices have this name; take an address from: vop pci", name);
+    if (!found[0])
+        return vop__error(EINVAL, "%.64s: neither a PCI address (0000:00:04.0) nor a UIO device; see: vop pci", name);
+    return uio_address(root, found, ret_address);
+}
+
+static int find(const char *root, const char *name, char ret_address[16])
+{
+    unsigned number;
+    int end = -1;
+
+    if (parse_address(name, ret_address))
+        return 0;
+    if (sscanf(name, "uio%u%n", &number, &end) == 1 && !name[end])
+        return uio_address(root, name, ret_address);
+    return find_by_name(root, name, ret_address);
+}
+
+/* ---- From an address to an open device ---- */
+
+static int open_driver(const struct vop_pci_place *place, struct vop_pci **ret_device)
+{
+    if (strcmp(place->driver, "vop_pci_uio") == 0 || strcmp(place->driver, "uio_pci_generic") == 0)
+        return vop_uio_open(place, ret_device);
+    if (strcmp(place->driver, "vfio-pci") == 0)
+        return vop_vfio_open(place, ret_device);
+    return vop__error(EBUSY, "%s: driver %s has it; run: vop bind --force %s", place->address, place->driver,
+                      place->address);
+}
+
+int vop_pci_open_at(const char *root, const char *name, struct vop_pci **ret_device)
+{
+    char address[16], driver[64];
+    struct vop_pci_place place = {.root = root, .address = address, .driver = driver};
+    uint64_t vendor, device;
+    struct vop_pci *p;
+    int err = find(root, name, address);
+
+    if (err < 0)
+        return err;
+    if (vop_sysfs_number(&vendor, VOP_PCI_SYSFS "/vendor", root, address) < 0 ||
+        vop_sysfs_number(&device, VOP_PCI_SYSFS "/device", root, address) < 0)
+        return vop__error(ENODEV, "%s: no such PCI device; vop pci --all lists them", address);
+    if (vop_sysfs_link(driver, sizeof(driver), VOP_PCI_SYSFS "/driver", root, address) < 0)
+        return vop__error(ENODEV, "%s: no driver has it; run: vop bind %s", address, address);
+    err = open_driver(&place, &p);
+    if (err < 0)
+        return err;
+    (void)snprintf(p->address, sizeof(p->address), "%s", address);
+    p->vendor = (uint16_t)vendor;
+    p->device = (uint16_t)device;
+    *ret_device = p;
+    return 0;
+}
+
+int vop_pci_open(const char *name, struct vop_pci **ret_device)
+{
+    return vop_pci_open_at("", name, ret_device);
+}
+
+int vop_pci_open_error(const struct vop_pci_place *place, const char *file, int err)
+{
+    if (err == EBUSY)
+        return vop__error(err, "%s: another process has %s open; who: fuser %s", place->address, file, file);
+    if (err == EACCES || err == EPERM)
+        return vop__error(err, "%s: no right to open %s; be root, or run: chown USER %s", place->address, file, file);
+    return vop__error(err, "%s: cannot open %s: %s; run: vop bind %s", place->address, file, strerror(err),
+                      place->address);
+}
+
+int vop_pci_gone(const struct vop_pci *p)
+{
+    return vop__error(ENODEV, "%s: the device is gone: unplugged, or given to another driver", p->address);
+}
+
+void vop_pci_close(struct vop_pci *p)
+{
+    if (!p)
+        return;
+    for (unsigned bar = 0; bar < VOP_PCI_BARS; bar++)
+        vop_unmap(p->mapping[bar].base, p->mapping[bar].size);
+    p->ops->close(p);
+}
+
+/* ---- BARs ---- */
+
+/* BAR2 of ivshmem is memory of the host: coherent, whatever way leads to it. All else is behind a bus. */
+static bool is_host_memory(const struct vop_pci *p, unsigned bar)
+{
+    return p->vendor == 0x1af4 && p->device == 0x1110 && bar == 2;
+}
+
+static unsigned window_flags(const struct vop_pci *p, unsigned bar)
+{
+    if (!is_host_memory(p, bar))
+        return VOP_WINDOW_POSTED | VOP_WINDOW_PLATFORM | VOP_WINDOW_UNCACHED;
+    return p->maps_cached ? VOP_WINDOW_DIRECT_IO : VOP_WINDOW_UNCACHED;
+}
+
+int vop_pci_map(struct vop_pci *p, unsigned bar, struct vop_window *ret_window)
+{
+    size_t size, offset;
+    void *base;
+    int err;
+
+    if (bar >= VOP_PCI_BARS)
+        return vop__error(ENXIO, "%s: a PCI device has no BAR%u", p->address, bar);
+    if (p->mapping[bar].base)
+        return vop__error(EBUSY, "%s: BAR%u is mapped already", p->address, bar);
+    err = p->ops->map(p, bar, &base, &size, &offset);
+    if (err < 0)
+        return err;
+    p->mapping[bar].base = base;
+    p->mapping[bar].size = size;
+    *ret_window = (struct vop_window){
+        .base = (uint8_t *)base + offset,
+        .size = size - offset,
+        .flags = window_flags(p, bar),
+    };
+    return 0;
+}
+
+/* ---- Interrupts ---- */
+
+static int no_interrupt(const struct vop_pci *p)
+{
+    return vop__error(EOPNOTSUPP, "%s: this device has no interrupt", p->address);
+}
+
+int vop_pci_irq_take(struct vop_pci *p)
+{
+    return p->irq_fd < 0 ? no_interrupt(p) : p->ops->irq_take(p);
+}
+
+int vop_pci_irq_enable(struct vop_pci *p)
+{
+    return p->irq_fd < 0 ? no_interrupt(p) : p->ops->irq_enable(p);
+}
+
+int vop_pci_irq_wait(struct vop_pci *p, int64_t timeout_ns)
+{
+    struct pollfd fd = {.fd = p->irq_fd, .events = POLLIN};
+    struct timespec ts = {.tv_sec = timeout_ns / VOP_NS_PER_S, .tv_nsec = timeout_ns % VOP_NS_PER_S};
+    int n;
+
+    if (p->irq_fd < 0)
+        return no_interrupt(p);
+    n = ppoll(&fd, 1, timeout_ns == VOP_NEVER ? NULL : &ts, NULL);
+    if (n < 0)
+        return -errno;
+    return n == 0 ? 0 : p->ops->irq_take(p);
+}
