@@ -2,6 +2,12 @@
 """PCI devices in a machine as our driver shows them, tried with the program uio-try."""
 MASTER, INTX_DISABLE = 1 << 2, 1 << 10  # of the PCI command register
 
+# Registers of ivshmem and of edu, in their BAR0
+IV_POSITION, IV_DOORBELL = 0x8, 0xC
+EDU_ID, EDU_LIVENESS, EDU_RAISE, EDU_ACK = 0x0, 0x4, 0x60, 0x64
+EDU_SOURCE, EDU_TARGET, EDU_COUNT, EDU_COMMAND = 0x80, 0x88, 0x90, 0x98
+EDU_BUFFER = 0x40000
+
 
 class Uio:
     def __init__(self, machine, address):

@@ -148,6 +148,10 @@ class Machine:
             raise Failed(f"{self.name}: {command}: status {status}: {output}\n{self.kernel_log()[-2000:]}")
         return output
 
+    def load_modules(self, *names):
+        """In this order; those that this kernel has built in or does not know are left out."""
+        self.run("cd /modules; " + "; ".join(f"[ ! -e {name}.ko ] || insmod {name}.ko || exit" for name in names))
+
     def start(self, command, log):
         """Starts a shell command that goes on; its output goes to a file in the machine. Returns its process number."""
         return int(self.run(f"{command} >{shlex.quote(log)} 2>&1 </dev/null & echo $!"))

@@ -11,7 +11,7 @@ from lib.bridge import BIN
 from lib.vm import DRIVER, PLACE, Machine
 
 HERE = pathlib.Path(__file__).parent
-PROGRAMS = ["uio-try", "vop"]
+PROGRAMS = ["uio-try", "pci-try", "vop"]
 
 sys.path.insert(0, str(HERE))
 

@@ -7,18 +7,13 @@ import types
 import pytest
 
 from ivshmem_server import IvshmemServer
-from lib.uio import INTX_DISABLE, MASTER, Uio
+from lib.uio import (EDU_ACK, EDU_BUFFER, EDU_COMMAND, EDU_COUNT, EDU_ID, EDU_LIVENESS, EDU_RAISE, EDU_SOURCE,
+                     EDU_TARGET, INTX_DISABLE, IV_DOORBELL, IV_POSITION, MASTER, Uio)
 
 SIZE = 4 << 20
 HUGE = 2 << 30  # has no place below 4 GiB, where the firmware says that nothing is cached
 PLAIN, DOORBELL, EDU, BRIDGE = 4, 5, 6, 7
 
-# ivshmem, in BAR0
-IV_POSITION, IV_DOORBELL = 0x8, 0xC
-# edu, in BAR0
-EDU_ID, EDU_LIVENESS, EDU_STATUS, EDU_RAISE, EDU_ACK = 0x0, 0x4, 0x24, 0x60, 0x64
-EDU_SOURCE, EDU_TARGET, EDU_COUNT, EDU_COMMAND = 0x80, 0x88, 0x90, 0x98
-EDU_BUFFER = 0x40000
 
 def load(machine, parameters=""):
     machine.run(f"insmod /modules/vop_pci_uio.ko {parameters} && "
@@ -49,7 +44,7 @@ def machines(request, boot, server, tmp_path_factory):
             boot("b", request.param, devices=devices, words=words)]
     for machine in both:
         machine.wait_boot()
-        machine.run("insmod /modules/uio.ko")
+        machine.load_modules("uio")
         load(machine)
     return both
 

@@ -25,9 +25,8 @@ def test_before_the_driver_is_loaded(machine):
     assert status == 1 and text.strip() == \
         f"vop: {PLAIN}: driver vop_pci_uio is not loaded: modprobe vop_pci_uio (drivers/pci-uio builds it)"
     assert devices(machine)[PLAIN]["advice"] == f"modprobe vop_pci_uio && vop bind {PLAIN}"
-    machine.run("cd /modules && insmod irqbypass.ko && insmod uio.ko && insmod uio_pci_generic.ko && insmod vfio.ko && "
-                "{ [ ! -e vfio_virqfd.ko ] || insmod vfio_virqfd.ko; } && insmod vfio_iommu_type1.ko && "
-                "insmod vfio-pci-core.ko && insmod vfio-pci.ko && insmod vop_pci_uio.ko")
+    machine.load_modules("uio", "uio_pci_generic", "irqbypass", "vfio", "vfio_virqfd", "vfio_iommu_type1",
+                         "vfio-pci-core", "vfio-pci", "vop_pci_uio")
 
 
 def test_what_is_listed(machine):

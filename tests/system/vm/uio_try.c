@@ -4,17 +4,16 @@
  *
  *   uio-try open=/dev/uio0 map=0:256 peek=0:8 irq=1 read=5000
  *
- * prints "open ok", "map ok", "peek 0x0", "irq ok" and "read 1", or the name of an error or signal in place of the
- * answer. Room: tests. Plain system calls, so that it shows the driver and not our library.
+ * prints "open ok", "map ok", "peek 0x0", "irq ok" and "read 1", or the name of an error in place of the answer. Room:
+ * tests. Plain system calls, so that it shows the driver and not our library.
  */
+#include "util_actions.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -26,39 +25,24 @@ static struct {
     volatile uint8_t *base;
     size_t size;
 } map[MAPS];
-static sigjmp_buf on_fault;
-
-static void fault(int number)
-{
-    siglongjmp(on_fault, number);
-}
-
 static void say(const char *what, int result)
 {
     printf("%s %s\n", what, result < 0 ? strerrorname_np(errno) : "ok");
 }
 
-/* The next number of "0:0x10:5"; `fallback` if there is none. */
-static unsigned long next(char **words, unsigned long fallback)
-{
-    char *word = strsep(words, ":");
-
-    return word && *word ? strtoul(word, NULL, 0) : fallback;
-}
-
 static volatile uint32_t *register_at(char **words)
 {
-    unsigned long number = next(words, 0) % MAPS;
+    unsigned long number = action_number(words, 0) % MAPS;
 
-    return (volatile uint32_t *)(volatile void *)(map[number].base + next(words, 0));
+    return (volatile uint32_t *)(volatile void *)(map[number].base + action_number(words, 0));
 }
 
 /* number:size[:0 read-only] */
 static void do_map(char *words)
 {
-    unsigned long number = next(&words, 0);
-    size_t size = next(&words, 4096);
-    int protection = next(&words, 1) ? PROT_READ | PROT_WRITE : PROT_READ;
+    unsigned long number = action_number(&words, 0);
+    size_t size = action_number(&words, 4096);
+    int protection = action_number(&words, 1) ? PROT_READ | PROT_WRITE : PROT_READ;
     void *base = mmap(NULL, size, protection, MAP_SHARED, fd, (off_t)number * sysconf(_SC_PAGESIZE));
 
     say("map", base == MAP_FAILED ? -1 : 0);
@@ -70,7 +54,7 @@ static void do_map(char *words)
 
 static void do_unmap(char *words)
 {
-    unsigned long number = next(&words, 0) % MAPS;
+    unsigned long number = action_number(&words, 0) % MAPS;
 
     say("unmap", munmap((void *)(uintptr_t)map[number].base, map[number].size));
 }
@@ -84,7 +68,7 @@ static void do_poke(char *words)
 {
     volatile uint32_t *word = register_at(&words);
 
-    *word = (uint32_t)next(&words, 0);
+    *word = (uint32_t)action_number(&words, 0);
     printf("poke ok\n");
 }
 
@@ -92,16 +76,16 @@ static void do_poke(char *words)
 static void do_until(char *words)
 {
     volatile uint32_t *word = register_at(&words);
-    uint32_t value = (uint32_t)next(&words, 0), mask = (uint32_t)next(&words, 0xffffffff);
+    uint32_t value = (uint32_t)action_number(&words, 0), mask = (uint32_t)action_number(&words, 0xffffffff);
 
-    for (unsigned long left = next(&words, 10000); left > 0 && (*word & mask) != value; left--)
+    for (unsigned long left = action_number(&words, 10000); left > 0 && (*word & mask) != value; left--)
         usleep(1000);
     printf("until %s\n", (*word & mask) == value ? "ok" : "ETIME");
 }
 
 static void do_irq(char *words)
 {
-    int32_t on = (int32_t)next(&words, 1);
+    int32_t on = (int32_t)action_number(&words, 1);
 
     say("irq", (int)write(fd, &on, sizeof(on)));
 }
@@ -111,7 +95,7 @@ static void do_read(char *words)
     struct pollfd p = {.fd = fd, .events = POLLIN};
     uint32_t count;
 
-    if (poll(&p, 1, (int)next(&words, 0)) == 0)
+    if (poll(&p, 1, (int)action_number(&words, 0)) == 0)
         printf("read ETIME\n");
     else if (read(fd, &count, sizeof(count)) == sizeof(count))
         printf("read %u\n", count);
@@ -157,40 +141,13 @@ static void do_pause(char *words)
         pause();
 }
 
-static const struct {
-    const char *name;
-    void (*run)(char *words);
-} action[] = {
-    {"open", do_open}, {"close", do_close}, {"map", do_map},     {"unmap", do_unmap},
-    {"peek", do_peek}, {"poke", do_poke},   {"until", do_until}, {"irq", do_irq},
-    {"read", do_read}, {"block", do_block}, {"wait", do_wait},   {"pause", do_pause},
-};
-
-#define ACTIONS (sizeof(action) / sizeof(action[0]))
-
-static void act(const char *name, void (*run)(char *words), char *words)
-{
-    if (sigsetjmp(on_fault, 1) == 0)
-        run(words);
-    else
-        printf("%s SIGBUS\n", name);
-}
-
 int main(int argc, char **argv)
 {
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    signal(SIGBUS, fault);
-    for (int i = 1; i < argc; i++) {
-        char *words = argv[i], *name = strsep(&words, "=");
-        size_t a = 0;
+    static const struct action actions[] = {
+        {"open", do_open}, {"close", do_close}, {"map", do_map}, {"unmap", do_unmap}, {"peek", do_peek},
+        {"poke", do_poke}, {"until", do_until}, {"irq", do_irq}, {"read", do_read},   {"block", do_block},
+        {"wait", do_wait}, {"pause", do_pause}, {NULL, NULL},
+    };
 
-        while (a < ACTIONS && strcmp(action[a].name, name) != 0)
-            a++;
-        if (a == ACTIONS) {
-            fprintf(stderr, "uio-try: no action %s\n", name);
-            return 2;
-        }
-        act(name, action[a].run, words);
-    }
-    return 0;
+    return actions_run(actions, argc, argv);
 }

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pci_try.c - does what its arguments say with one PCI device, through the library's own way to them (wire/pci.h).
+ *
+ *   pci-try open=00:05.0 map=0 peek=0:8 enable wait=5000
+ *
+ * Prints a line for each, and the library's text where something failed. Room: tests.
+ */
+#include "core/clock.h"
+#include "util_actions.h"
+#include "wire/pci.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <vopipc/channel.h>
+
+static struct vop_pci *device;
+static struct vop_window window[VOP_PCI_BARS];
+
+static void say(const char *what, int result)
+{
+    if (result < 0)
+        printf("%s %s: %s\n", what, strerrorname_np(-result), vop_error_text());
+    else
+        printf("%s %d\n", what, result);
+}
+
+static vop_le32 *word_at(char **words)
+{
+    unsigned long bar = action_number(words, 0) % VOP_PCI_BARS;
+
+    return vop_window_at(&window[bar], action_number(words, 0));
+}
+
+static void do_open(char *name)
+{
+    say("open", vop_pci_open(name, &device));
+}
+
+static void do_close(char *words)
+{
+    (void)words;
+    vop_pci_close(device);
+    printf("close\n");
+}
+
+static void do_map(char *words)
+{
+    unsigned bar = (unsigned)action_number(&words, 0);
+    int ret = vop_pci_map(device, bar, &window[bar % VOP_PCI_BARS]);
+
+    if (ret < 0)
+        say("map", ret);
+    else
+        printf("map %zu%s%s%s\n", window[bar].size, window[bar].flags & VOP_WINDOW_POSTED ? " posted" : "",
+               window[bar].flags & VOP_WINDOW_UNCACHED ? " uncached" : "",
+               window[bar].flags & VOP_WINDOW_DIRECT_IO ? " direct" : "");
+}
+
+static void do_peek(char *words)
+{
+    printf("peek 0x%x\n", vop_load_le32(word_at(&words)));
+}
+
+static void do_poke(char *words)
+{
+    vop_le32 *word = word_at(&words);
+
+    vop_store_le32(word, (uint32_t)action_number(&words, 0));
+    printf("poke\n");
+}
+
+/* Milliseconds; for ever if none are given. */
+static void do_wait(char *words)
+{
+    unsigned long ms = action_number(&words, 0);
+
+    say("wait", vop_pci_irq_wait(device, ms ? (int64_t)ms * VOP_NS_PER_MS : VOP_NEVER));
+}
+
+static void do_enable(char *words)
+{
+    (void)words;
+    say("enable", vop_pci_irq_enable(device));
+}
+
+int main(int argc, char **argv)
+{
+    static const struct action actions[] = {
+        {"open", do_open}, {"close", do_close}, {"map", do_map},       {"peek", do_peek},
+        {"poke", do_poke}, {"wait", do_wait},   {"enable", do_enable}, {NULL, NULL},
+    };
+
+    return actions_run(actions, argc, argv);
+}
