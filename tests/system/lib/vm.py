@@ -15,7 +15,11 @@ from lib.netns import root_of_project
 
 DRIVER = root_of_project() / "drivers/pci-uio"
 PLACE = pathlib.Path(os.environ.get("VOP_VM", root_of_project() / "build/vm"))  # kernels, logs
+LONG = bool(os.environ.get("VOP_LONG"))
+SERIES = ["6.1", "6.12", "6.1-debug"] if LONG else ["6.1"]  # kernels that the driver is tested with
 SLOW = 5  # emulation on a busy machine: deadlines guard against hangs only
+# What a kernel concludes from a clock and a timer that stood still because the host was busy elsewhere.
+BUSY_HOST = "tsc=reliable no_timer_check nowatchdog rcupdate.rcu_cpu_stall_suppress=1"
 TROUBLE = re.compile(r"WARNING:|BUG:|BUG |Oops|INFO: task|possible recursive|circular locking|inconsistent lock"
                      r"|suspicious RCU|general protection|Call Trace|KASAN|UBSAN|nobody cared|refcount_t:")
 
@@ -75,13 +79,14 @@ class Machine:
         self.console = self.directory / f"{name}.console"
         self.numbers = 0
         self.buffer = b""
-        agent, monitor = self.directory / f"{name}.agent", self.directory / f"{name}.qmp"
+        agent, monitor, console = (self.directory / f"{name}.{what}" for what in ("agent", "qmp", "tty"))
         command = ["setpriv", "--pdeathsig", "KILL",  # not even SIGKILL of the tests leaves it behind
                    "qemu-system-x86_64", "-name", name, "-accel", "tcg", "-smp", "2", "-m", str(memory), "-M", board,
                    "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                    "-kernel", str(kernel), "-initrd", str(initramfs),
-                   "-append", f"console=ttyS0 loglevel=5 panic=-1 panic_on_oops=1 tsc=reliable {append}",
-                   "-serial", f"file:{self.console}",
+                   "-append", f"console=ttyS0 loglevel=5 panic=-1 oops=panic {BUSY_HOST} {append}",
+                   "-chardev", f"socket,id=console,path={console},server=on,wait=off,logfile={self.console}",
+                   "-serial", "chardev:console",
                    "-chardev", f"socket,id=agent,path={agent},server=on,wait=off", "-serial", "chardev:agent",
                    "-qmp", f"unix:{monitor},server=on,wait=off", *words]
         for device in devices:
@@ -90,6 +95,7 @@ class Machine:
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors)
         try:
             self.agent = _connected(agent, 5 * SLOW)
+            self.keyboard = _connected(console, 5 * SLOW)
             self.monitor = Monitor(monitor)
         except OSError as error:
             self.kill()
@@ -100,11 +106,19 @@ class Machine:
         console = self.console.read_text(errors="replace")[-3000:] if self.console.exists() else ""
         return f"QEMU says {self.errors.read()!r}, the console ends with {console}"
 
+    def _show_blocked(self):
+        """Has the kernel show on its console what hangs: a break and a letter, SysRq, after one for all levels."""
+        for key in b"9", b"w", b"l":
+            self.monitor.execute("chardev-send-break", id="console")
+            self.keyboard.sendall(key)
+            time.sleep(1)  # nothing says when that is done, and more than showing it does not hang on it
+
     def _receive(self, seconds):
         self.agent.settimeout(seconds * SLOW)
         try:
             data = self.agent.recv(65536)
         except TimeoutError:
+            self._show_blocked()
             raise AssertionError(f"{self.name}: no answer within {seconds * SLOW} s: {self._said()}") from None
         except ConnectionError:
             data = b""
@@ -183,6 +197,7 @@ class Machine:
 
     def unplug(self, device):
         """Asks the guest to let go of a device, as pulling a hot-plug card does; ends when QEMU has removed it."""
+        self.monitor.events.clear()  # of an earlier one with this name
         self.monitor.execute("device_del", id=device)
         end = time.monotonic() + 20 * SLOW
         while not any(e["event"] == "DEVICE_DELETED" and e["data"].get("device") == device
@@ -197,6 +212,6 @@ class Machine:
     def kill(self):
         self.process.kill()
         self.process.wait()
-        for end in (getattr(self, "agent", None), getattr(self, "monitor", None), self.errors):
+        for end in (getattr(self, name, None) for name in ("agent", "keyboard", "monitor", "errors")):
             if end:
                 end.close()

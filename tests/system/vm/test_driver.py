@@ -9,6 +9,7 @@ import pytest
 from ivshmem_server import IvshmemServer
 from lib.uio import (EDU_ACK, EDU_BUFFER, EDU_COMMAND, EDU_COUNT, EDU_ID, EDU_LIVENESS, EDU_RAISE, EDU_SOURCE,
                      EDU_TARGET, INTX_DISABLE, IV_DOORBELL, IV_POSITION, MASTER, Uio)
+from lib.vm import SERIES
 
 SIZE = 4 << 20
 HUGE = 2 << 30  # has no place below 4 GiB, where the firmware says that nothing is cached
@@ -32,7 +33,7 @@ def server(tmp_path_factory):
         yield server
 
 
-@pytest.fixture(scope="module", params=["6.1", "6.12"] if os.environ.get("VOP_LONG") else ["6.1"])
+@pytest.fixture(scope="module", params=SERIES)
 def machines(request, boot, server, tmp_path_factory):
     """a, with everything, and b, with what connects it to a."""
     shm = tmp_path_factory.mktemp("shm") / "plain"

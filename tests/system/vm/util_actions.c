@@ -28,16 +28,19 @@ unsigned long action_number(char **words, unsigned long fallback)
 
 static void act(const char *name, void (*run)(char *words), char *words)
 {
-    if (sigsetjmp(on_fault, 1) == 0)
+    int number = sigsetjmp(on_fault, 1);
+
+    if (number == 0)
         run(words);
     else
-        printf("%s SIGBUS\n", name);
+        printf("%s SIG%s\n", name, sigabbrev_np(number));
 }
 
 int actions_run(const struct action *table, int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
     signal(SIGBUS, fault);
+    signal(SIGSEGV, fault);
     for (int i = 1; i < argc; i++) {
         char *words = argv[i], *name = strsep(&words, "=");
         const struct action *action = table;

@@ -14,7 +14,7 @@ struct action {
 };
 
 /**
- * Runs an action for each argument. One that touches memory which is not there any more prints "NAME SIGBUS".
+ * Runs an action for each argument. One that touches memory which is not there prints "NAME SIGBUS" or "NAME SIGSEGV".
  * The table ends with a NULL. Returns an exit status.
  */
 int actions_run(const struct action *table, int argc, char **argv);
