@@ -22,7 +22,9 @@ class Software:
     def __init__(self, series, place):
         found = PLACE / "kernels" / series
         if not (found / "version").exists():
-            pytest.skip(f"no Linux {series} to boot: tests/system/vm/fetch_kernels {PLACE}/kernels {series}")
+            tool = "build_debug_kernel" if series.endswith("-debug") else "fetch_kernels"
+            pytest.skip(f"no Linux {series} to boot: tests/system/vm/{tool} {PLACE}/kernels "
+                        f"{series.removesuffix('-debug')}")
         self.series = series
         self.kernel = found / "vmlinuz"
         self.initramfs = place / f"initramfs-{series}"
