@@ -284,6 +284,7 @@ static void put_generic(void)
 
 static void test_windows_through_sysfs(void **state)
 {
+    unsigned fds = test_count_fds();
     struct vop_window bar0, bar2, none;
     struct vop_pci *p;
 
@@ -302,6 +303,7 @@ static void test_windows_through_sysfs(void **state)
     assert_int_equal(vop_pci_map(p, 1, &none), -ENXIO);
     assert_int_equal(vop_pci_map(p, 3, &none), -ENXIO);
     vop_pci_close(p);
+    assert_int_equal(test_count_fds(), fds);
 }
 
 /* ---- Interrupts ---- */
