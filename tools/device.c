@@ -8,6 +8,7 @@
 
 #include "sysfs.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,20 +16,34 @@
 
 #define BARS 6
 
-int device_address(const char *text, char ret_address[16])
+/* At most that many hexadecimal digits, at least one; moves on behind them. */
+static bool take_hex(const char **text, unsigned digits_max, unsigned *ret_value)
 {
-    unsigned domain = 0, bus, slot, function;
-    int end = -1;
+    unsigned value = 0, digits = 0;
 
-    if (sscanf(text, "%4x:%2x:%2x.%1x%n", &domain, &bus, &slot, &function, &end) < 4 || text[end]) {
-        domain = 0;
-        end = -1;
-        if (sscanf(text, "%2x:%2x.%1x%n", &bus, &slot, &function, &end) < 3 || text[end])
+    for (; digits < digits_max && isxdigit((unsigned char)**text); digits++, (*text)++)
+        value = value * 16 + (unsigned)(isdigit((unsigned char)**text) ? **text - '0' : (**text | 0x20) - 'a' + 10);
+    *ret_value = value;
+    return digits > 0;
+}
+
+int device_address(const char *address, char ret_address[16])
+{
+    static const struct {
+        unsigned digits;
+        char end;
+    } form[] = {{4, ':'}, {2, ':'}, {2, '.'}, {1, '\0'}}; /* domain, bus, slot, function */
+    size_t first = strchr(address, ':') == strrchr(address, ':') ? 1 : 0;
+    const char *text = address;
+    unsigned part[4] = {0};
+
+    for (size_t i = first; i < 4; i++) {
+        if (!take_hex(&text, form[i].digits, &part[i]) || *text++ != form[i].end)
             return -EINVAL;
     }
-    if (slot > 31 || function > 7)
+    if (part[2] > 31 || part[3] > 7)
         return -EINVAL;
-    (void)snprintf(ret_address, 16, "%04x:%02x:%02x.%x", domain, bus, slot, function);
+    (void)snprintf(ret_address, 16, "%04x:%02x:%02x.%x", part[0], part[1], part[2], part[3]);
     return 0;
 }
 
@@ -49,7 +64,7 @@ static unsigned long read_number(const char *root, const char *address, const ch
 /* Sizes of the memory behind the BARs, from the six first lines of "resource". */
 static void read_bars(const char *root, const char *address, uint64_t ret_size[BARS])
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX], line[128], *end;
     FILE *file;
 
     memset(ret_size, 0, BARS * sizeof(ret_size[0]));
@@ -57,12 +72,10 @@ static void read_bars(const char *root, const char *address, uint64_t ret_size[B
     file = fopen(path, "re");
     if (!file)
         return;
-    for (int bar = 0; bar < BARS; bar++) {
-        unsigned long long start, end, flags;
+    for (int bar = 0; bar < BARS && fgets(line, sizeof(line), file); bar++) {
+        uint64_t first = strtoull(line, &end, 16), last = strtoull(end, NULL, 16);
 
-        if (fscanf(file, "%llx %llx %llx", &start, &end, &flags) != 3)
-            break;
-        ret_size[bar] = end ? end - start + 1 : 0;
+        ret_size[bar] = last ? last - first + 1 : 0;
     }
     (void)fclose(file);
 }

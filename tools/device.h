@@ -26,7 +26,7 @@ struct device {
 };
 
 /** Makes 0000:00:04.0 of 00:04.0 or 0000:00:04.0. 0 or -EINVAL. */
-int device_address(const char *text, char ret_address[16]);
+int device_address(const char *address, char ret_address[16]);
 
 /** Reads a device by its full address from the sysfs under `root`. 0 or -errno (-ENODEV: there is none). */
 int device_read(const char *root, const char *address, struct device *ret_device);

@@ -11,6 +11,7 @@
 #include "core/map.h"
 #include "wire/pci_driver.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <limits.h>
 #include <poll.h>
@@ -19,18 +20,34 @@
 
 /* ---- From a name to an address ---- */
 
+/* At most that many hexadecimal digits, at least one; moves on behind them. */
+static bool take_hex(const char **text, unsigned digits_max, unsigned *ret_value)
+{
+    unsigned value = 0, digits = 0;
+
+    for (; digits < digits_max && isxdigit((unsigned char)**text); digits++, (*text)++)
+        value = value * 16 + (unsigned)(isdigit((unsigned char)**text) ? **text - '0' : (**text | 0x20) - 'a' + 10);
+    *ret_value = value;
+    return digits > 0;
+}
+
 static bool parse_address(const char *name, char ret_address[16])
 {
-    unsigned domain = 0, bus, slot, function;
-    int end = -1;
+    static const struct {
+        unsigned digits;
+        char end;
+    } form[] = {{4, ':'}, {2, ':'}, {2, '.'}, {1, '\0'}}; /* domain, bus, slot, function */
+    size_t first = strchr(name, ':') == strrchr(name, ':') ? 1 : 0;
+    const char *text = name;
+    unsigned part[4] = {0};
 
-    if (sscanf(name, "%4x:%2x:%2x.%1x%n", &domain, &bus, &slot, &function, &end) < 4 || name[end]) {
-        domain = 0;
-        end = -1;
-        if (sscanf(name, "%2x:%2x.%1x%n", &bus, &slot, &function, &end) < 3 || name[end])
+    for (size_t i = first; i < 4; i++) {
+        if (!take_hex(&text, form[i].digits, &part[i]) || *text++ != form[i].end)
             return false;
     }
-    (void)snprintf(ret_address, 16, "%04x:%02x:%02x.%x", domain, bus, slot, function);
+    if (part[2] > 31 || part[3] > 7)
+        return false;
+    (void)snprintf(ret_address, 16, "%04x:%02x:%02x.%x", part[0], part[1], part[2], part[3]);
     return true;
 }
 
@@ -75,12 +92,9 @@ static int find_by_name(const char *root, const char *name, char ret_address[16]
 
 static int find(const char *root, const char *name, char ret_address[16])
 {
-    unsigned number;
-    int end = -1;
-
     if (parse_address(name, ret_address))
         return 0;
-    if (sscanf(name, "uio%u%n", &number, &end) == 1 && !name[end])
+    if (strncmp(name, "uio", 3) == 0 && name[3] && strspn(name + 3, "0123456789") == strlen(name + 3))
         return uio_address(root, name, ret_address);
     return find_by_name(root, name, ret_address);
 }

@@ -37,8 +37,7 @@ int vop_sysfs_link(char *ret_name, size_t size, const char *format, ...) __attri
 int vop_sysfs_open(int flags, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /**
- * Text for a device file that cannot be opened, with what to do about it. `what` has it open in the EBUSY case.
- * Returns -err.
+ * Text for a device file that cannot be opened, with what to do about it. Returns -err.
  */
 int vop_pci_open_error(const struct vop_pci_place *place, const char *file, int err);
 

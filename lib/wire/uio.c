@@ -115,25 +115,29 @@ static bool ours_has_irq(const struct uio *u)
 
 /* ---- uio_pci_generic ---- */
 
-/* Line `bar` of the file "resource". */
+/* Line `bar` of the file "resource": first and last address, flags. */
 static int resource(const struct uio *u, unsigned bar, uint64_t *ret_start, uint64_t *ret_size)
 {
-    unsigned long long start = 0, end = 0, flags;
-    char path[PATH_MAX];
+    char path[PATH_MAX], line[128] = "", *end;
+    uint64_t first, last;
     FILE *file;
 
     (void)snprintf(path, sizeof(path), "%s/resource", u->sysfs);
     file = fopen(path, "re");
     if (!file)
-        return -errno;
-    for (unsigned line = 0; line <= bar; line++) {
-        if (fscanf(file, "%llx %llx %llx", &start, &end, &flags) != 3)
-            end = 0;
+        return -ENXIO;
+    for (unsigned skipped = 0; skipped <= bar; skipped++) {
+        if (!fgets(line, sizeof(line), file))
+            line[0] = '\0';
     }
     (void)fclose(file);
-    *ret_start = start;
-    *ret_size = end ? end - start + 1 : 0;
-    return end ? 0 : -ENXIO;
+    first = strtoull(line, &end, 16);
+    last = strtoull(end, NULL, 16);
+    if (last == 0)
+        return -ENXIO;
+    *ret_start = first;
+    *ret_size = last - first + 1;
+    return 0;
 }
 
 static int generic_map(struct vop_pci *p, unsigned bar, void **ret_base, size_t *ret_size, size_t *ret_offset)
