@@ -4,6 +4,8 @@
  *
  * Room: driver.
  *
+ * The file in /dev appears before UIO is ready to hear of an interrupt, so until vop_life_begin() it cannot be opened.
+ *
  * The device may go while a process has it open and mapped. Then even UIO's release() no longer comes. So from
  * vop_life_end() on nothing new is given out, what was given out is taken away, and only then is UIO told, which sends
  * waiting readers home: who hears EIO finds no mapping either. A mapping becomes visible to unmap_mapping_range() only
@@ -42,7 +44,7 @@ int vop_life_open(struct uio_info *info, struct inode *inode)
     int ret;
 
     mutex_lock(&d->lock);
-    if (d->is_gone)
+    if (!d->is_there)
         ret = -ENODEV;
     else if (d->inode)
         ret = -EBUSY;
@@ -70,7 +72,7 @@ int vop_life_release(struct uio_info *info, struct inode *inode)
     struct vop_device *d = vop_of(info);
 
     mutex_lock(&d->lock);
-    if (!d->is_gone) {
+    if (d->is_there) {
         quiesce(d);
         forget(d->inode, d->mm);
         d->inode = NULL;
@@ -86,7 +88,7 @@ int vop_life_mmap(struct uio_info *info, struct vm_area_struct *vma)
     int ret;
 
     mutex_lock(&d->lock);
-    if (d->is_gone)
+    if (!d->is_there)
         ret = -ENODEV;
     else if (d->mm && d->mm != vma->vm_mm)
         ret = -EBUSY;
@@ -106,7 +108,7 @@ int vop_life_irqcontrol(struct uio_info *info, s32 on)
     int ret = 0;
 
     mutex_lock(&d->lock);
-    if (d->is_gone)
+    if (!d->is_there)
         ret = -EIO;
     else
         vop_irq_enable(d, on != 0);
@@ -123,10 +125,17 @@ static void take_mappings_away(struct inode *inode, struct mm_struct *mm)
     unmap_mapping_range(inode->i_mapping, 0, 0, 1);
 }
 
+void vop_life_begin(struct vop_device *d)
+{
+    mutex_lock(&d->lock);
+    d->is_there = true;
+    mutex_unlock(&d->lock);
+}
+
 void vop_life_end(struct vop_device *d)
 {
     mutex_lock(&d->lock);
-    d->is_gone = true;
+    d->is_there = false;
     quiesce(d);
     mutex_unlock(&d->lock);
     take_mappings_away(d->inode, d->mm);

@@ -82,6 +82,7 @@ static int vop_probe(struct pci_dev *pdev, const struct pci_device_id *id)
     ret = uio_register_device(&pdev->dev, &d->info);
     if (ret)
         goto err_irq;
+    vop_life_begin(d);
     return 0;
 
 err_irq:

@@ -50,7 +50,7 @@ struct vop_device {
     struct mutex lock;    /* inside info_lock of UIO */
     struct inode *inode;  /* through which it is open, or NULL. Under lock */
     struct mm_struct *mm; /* which maps it, or NULL. Under lock */
-    bool is_gone;         /* nothing is given to user space any more. Under lock */
+    bool is_there;        /* may be opened and used: between vop_life_begin() and vop_life_end(). Under lock */
 
     void __iomem *mu; /* kinds.c: messaging unit of an MPC8349 */
 };
@@ -93,6 +93,7 @@ int vop_life_open(struct uio_info *info, struct inode *inode);
 int vop_life_release(struct uio_info *info, struct inode *inode);
 int vop_life_irqcontrol(struct uio_info *info, s32 on);
 int vop_life_mmap(struct uio_info *info, struct vm_area_struct *vma);
-void vop_life_end(struct vop_device *d);
+void vop_life_begin(struct vop_device *d); /* once UIO has it */
+void vop_life_end(struct vop_device *d);   /* before UIO loses it */
 
 #endif

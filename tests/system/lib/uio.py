@@ -19,7 +19,7 @@ class Uio:
         return self.machine.run(f"ls {self.sysfs}/uio").strip()
 
     def is_bound(self):
-        return self.machine.status(f"test -d {self.sysfs}/uio")[0] == 0
+        return self.machine.status(f"test -e {self.sysfs}/interrupts")[0] == 0
 
     def _write(self, file):
         self.machine.run(f"echo {self.address} >/sys/bus/pci/drivers/vop_pci_uio/{file}")

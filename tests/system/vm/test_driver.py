@@ -363,7 +363,7 @@ def test_unplugged_during_use(devices):
         check_gone(results[6:])
     assert a.machine.status(f"test -e {a.edu.sysfs}")[0] != 0
     a.machine.monitor.execute("device_add", driver="edu", id="edu", addr=f"{EDU:#x}")
-    a.machine.eventually(f"test -e {a.edu.sysfs}/uio", "the driver has it again")
+    a.machine.eventually(f"test -e {a.edu.sysfs}/interrupts", "the driver has it again")
     assert a.edu.attempt("map=0:4096", f"peek=0:{EDU_ID}")[-1] == "0x10000ed"
 
 
