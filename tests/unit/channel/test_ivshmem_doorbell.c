@@ -172,7 +172,7 @@ static uint64_t ping_pong(struct link *l, void *(*echo)(void *), unsigned rounds
 
 /* What kind of memory it is makes no difference: plain; posted; posted and written in words. */
 static const unsigned kinds[] = {VOP_WINDOW_DIRECT_IO, VOP_WINDOW_POSTED,
-                                 VOP_WINDOW_POSTED | VOP_WINDOW_WORDS | VOP_WINDOW_PLATFORM};
+                                 VOP_WINDOW_POSTED | VOP_WINDOW_UNCACHED | VOP_WINDOW_PLATFORM};
 
 static void test_good(void **state)
 {

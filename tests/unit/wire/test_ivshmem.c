@@ -314,7 +314,7 @@ static void test_words(void **state)
 {
     _Alignas(8) uint8_t memory[24];
     uint8_t from[16];
-    struct vop_window words = {.base = memory, .size = sizeof(memory), .flags = VOP_WINDOW_WORDS};
+    struct vop_window words = {.base = memory, .size = sizeof(memory), .flags = VOP_WINDOW_UNCACHED};
     struct vop_window plain = {.base = memory, .size = sizeof(memory)};
 
     (void)state;
