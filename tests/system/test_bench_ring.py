@@ -25,7 +25,8 @@ def test_figures(tmp_path):
     assert all(value > 0 for value in figures["floor_ns"].values())
 
 
-@pytest.mark.parametrize("arguments", [["--rounds", "0"], ["--cpus", "1"], ["--queue", "round"], ["more"], ["--loop", "9"]])
+@pytest.mark.parametrize("arguments", [["--rounds", "0"], ["--cpus", "1"], ["--queue", "round"], ["more"],
+                                       ["--loop", "9"]])
 def test_nonsense_is_refused(arguments):
     done = bench(*arguments)
     assert done.returncode == 2
