@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Rooms and the direction of their dependencies: a wrong #include does not compile.
 #
-#   bridge tools examples -> include/vopipc -> channel net -> device -> ring -> core,   wire -> core
+#   programs  ->  include/vopipc  ->  channel  ->  ring, wire  ->  core
+#                                     net      ->                  core
 #
 # Each room is an object library. Its include path is not lib/ but a directory of its own in the build tree, which
 # holds a symbolic link for each room that it may see:
