@@ -106,7 +106,7 @@ struct vop_options {
     uint32_t spin_us;      /* longest spinning before a blocking call sleeps, in microseconds. Default 50. The library
                               spins shorter, or not at all, when spinning did not help lately. VOP_SPIN_NEVER sleeps at
                               once, VOP_SPIN_FOREVER never sleeps: only with a processor to spare for each side */
-    uint32_t socket_mode;  /* shm, listening: file mode of the socket, as in chmod(2). Default 0600: own user only */
+    uint32_t socket_mode;  /* shm, listening: file mode of the socket, as in chmod(2). Default 0600: own user, root */
     uint32_t handshake_ms; /* time a peer has to finish the handshake, in milliseconds. Default 5000 */
     uint32_t pending_max;  /* listening: peers that may be in the handshake at once. Default 64 */
     uint32_t device_id;    /* what the messages are, as a virtio device ID: 0 plain messages, 1 network frames. Both
@@ -278,7 +278,8 @@ int vop_channel_flush(vop_channel *channel);
 int vop_channel_peek(vop_channel *channel, int timeout_ms, struct vop_buffer *ret_buffer);
 
 /**
- * Releases a message and all that were peeked before it (cumulative): their memory belongs to the sender again.
+ * Releases a message and all that were peeked before it (cumulative): their memory belongs to the sender again. The
+ * sender is told of several at once, at the latest when this side finds nothing more to receive, waits or arms.
  *
  * -EINVAL      `buffer` is not a message peeked and still held
  * -EPROTO      the channel is broken; there is nothing to release
@@ -326,8 +327,8 @@ int vop_channel_arm(vop_channel *channel, unsigned what);
 size_t vop_channel_message_max(const vop_channel *channel);
 
 /**
- * Messages that were accepted and that the peer has not yet released. After -ECONNRESET: the number in doubt, the last
- * ones sent; it may have handled some of them. Those before were released by it.
+ * Messages that were accepted and that the peer has not yet said it released. After -ECONNRESET: the number in doubt,
+ * the last ones sent; it may have handled some of them. Those before were released by it.
  */
 uint64_t vop_channel_in_doubt(const vop_channel *channel);
 
@@ -356,12 +357,12 @@ struct vop_channel_stats {
     size_t struct_size;   /* bytes of this struct: set it before the call */
     uint64_t tx_messages; /* committed */
     uint64_t tx_bytes;
-    uint64_t tx_publishes; /* stores of used.idx */
+    uint64_t tx_publishes; /* times committed messages were shown to the peer (stores of used.idx) */
     uint64_t tx_kicks;     /* kicks after them */
     uint64_t tx_full;      /* reservations refused for lack of room */
     uint64_t rx_messages;  /* peeked or received */
     uint64_t rx_bytes;
-    uint64_t rx_publishes; /* stores of avail.idx */
+    uint64_t rx_publishes; /* times the peer was told of releases (stores of avail.idx) */
     uint64_t rx_kicks;     /* kicks after them */
     uint64_t sleeps;       /* times a blocking call slept */
     uint64_t spins_hit;    /* times spinning found what it waited for */

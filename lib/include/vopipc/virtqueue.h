@@ -13,6 +13,9 @@
  *     vop_virtqueue_kick()           ---->          (works on the segments)
  *     vop_virtqueue_get_buf()        <----          vop_virtqueue_complete(), vop_virtqueue_call()
  *
+ * Whoever has many buffers at hand pays less for each with vop_virtqueue_get_bufs(), vop_virtqueue_take_bufs() and
+ * vop_virtqueue_complete_bufs(), and with one kick or call for all of them.
+ *
  * Both roles wait alike: vop_virtqueue_restart() says whether the peer will notify or whether there is work already,
  * and the program hands each notification to vop_virtqueue_notified(), which calls the queue's callback.
  *
