@@ -33,7 +33,7 @@ int vop__channel_new(struct vop_wire *wire, const struct vop_options *options, s
     c->wire = wire;
     c->epoll_fd = -1;
     c->alarm.timer = -1;
-    c->heart.last_ns = vop_clock_ns();
+    c->heart.last_ms = (uint32_t)(vop_clock_ns() / VOP_NS_PER_MS);
     memcpy(mine.features, options->features, sizeof(mine.features));
     memcpy(mine.config, options->config, sizeof(mine.config));
     vop__spin_init(&c->tx.spin, options->spin_us);

@@ -35,9 +35,9 @@ struct vop_pulse {
 
 /** The own heartbeat; both directions' threads beat. Watched wires only. */
 struct vop_heart {
-    uint32_t beats;  /* atomic */
-    int64_t last_ns; /* atomic */
-    int ousted;      /* atomic: somebody else has taken this side; nothing more may be written */
+    uint32_t beats;   /* atomic */
+    uint32_t last_ms; /* atomic; wraps: time since then is a difference */
+    int ousted;       /* atomic: somebody else has taken this side; nothing more may be written */
 };
 
 /** An event loop's turn to look by itself. Watched wires only. */

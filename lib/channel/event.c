@@ -16,7 +16,7 @@
 /* 0: never. */
 static void set_alarm(struct vop_channel *c, int64_t ns)
 {
-    struct itimerspec at = {.it_value = {.tv_sec = ns / VOP_NS_PER_S, .tv_nsec = ns % VOP_NS_PER_S}};
+    struct itimerspec at = {.it_value = vop_timespec(ns)};
 
     (void)timerfd_settime(c->alarm.timer, 0, &at, NULL);
 }

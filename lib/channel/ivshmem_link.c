@@ -200,7 +200,7 @@ static int ivshmem_listener_fd(const struct vop_listener *listener)
 
 static void set_tick(struct ivshmem_listener *l, int64_t ns)
 {
-    struct itimerspec at = {.it_value = {.tv_nsec = 1}, .it_interval = {.tv_nsec = ns}};
+    struct itimerspec at = {.it_value = {.tv_nsec = 1}, .it_interval = vop_timespec(ns)};
 
     if (ns == l->tick_ns)
         return;

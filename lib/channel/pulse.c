@@ -53,16 +53,16 @@ static bool look_if_ousted(struct vop_channel *c)
 
 bool vop__beat(struct vop_channel *c)
 {
-    int64_t now = vop_clock_ns();
-    int64_t passed = now - __atomic_load_n(&c->heart.last_ns, __ATOMIC_RELAXED);
+    uint32_t now = (uint32_t)(vop_clock_ns() / VOP_NS_PER_MS);
+    uint32_t passed = now - __atomic_load_n(&c->heart.last_ms, __ATOMIC_RELAXED);
 
     if (vop__ousted(c))
         return false;
-    if (passed < BEAT_NS)
+    if (passed < BEAT_NS / VOP_NS_PER_MS)
         return true;
-    if (passed >= SILENCE_NS / 2 && look_if_ousted(c))
+    if (passed >= SILENCE_NS / 2 / VOP_NS_PER_MS && look_if_ousted(c))
         return false;
-    __atomic_store_n(&c->heart.last_ns, now, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->heart.last_ms, now, __ATOMIC_RELAXED);
     vop_session_beat(&c->session, __atomic_add_fetch(&c->heart.beats, 1, __ATOMIC_RELAXED));
     return true;
 }

@@ -209,8 +209,7 @@ static void tend(struct shm_listener *l)
 
         if (!want && patience < first)
             first = patience;
-        at.it_value.tv_sec = (time_t)(first / VOP_NS_PER_S);
-        at.it_value.tv_nsec = (long)(first % VOP_NS_PER_S);
+        at.it_value = vop_timespec(first);
     }
     (void)timerfd_settime(l->timer, TFD_TIMER_ABSTIME, &at, NULL);
 }

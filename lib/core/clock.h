@@ -40,4 +40,10 @@ static inline int64_t vop_time_left(int64_t deadline)
     return left > 0 ? left : 0;
 }
 
+/** The same for the system calls. Their fields are as wide as a machine's word. */
+static inline struct timespec vop_timespec(int64_t ns)
+{
+    return (struct timespec){.tv_sec = (time_t)(ns / VOP_NS_PER_S), .tv_nsec = (long)(ns % VOP_NS_PER_S)};
+}
+
 #endif

@@ -157,7 +157,7 @@ int vop_doorbells_wait(struct vop_doorbells *d, unsigned queue, enum vop_bell be
 {
     struct pollfd fds[2] = {{.fd = d->bell[queue][bell].wait, .events = POLLIN | POLLRDHUP},
                             {.fd = d->socket, .events = POLLRDHUP}};
-    struct timespec ts = {.tv_sec = (time_t)(timeout_ns / VOP_NS_PER_S), .tv_nsec = (long)(timeout_ns % VOP_NS_PER_S)};
+    struct timespec ts = vop_timespec(timeout_ns);
     int n = ppoll(fds, 2, timeout_ns == VOP_NEVER ? NULL : &ts, NULL);
 
     if (n < 0)

@@ -102,7 +102,7 @@ static int ivshmem_wait(struct vop_wire *wire, unsigned queue, enum vop_bell bel
 {
     struct vop_ivshmem *s = ivshmem_of(wire)->owner;
     struct pollfd fds[2] = {{.fd = s->memory.doorbell_fd, .events = POLLIN}, {.fd = s->relay[bell], .events = POLLIN}};
-    struct timespec ts = {.tv_sec = timeout_ns / VOP_NS_PER_S, .tv_nsec = timeout_ns % VOP_NS_PER_S};
+    struct timespec ts = vop_timespec(timeout_ns);
     int taken = 0;
     int ready = ppoll(fds, wire->polled ? 0 : 2, timeout_ns == VOP_NEVER ? NULL : &ts, NULL);
 

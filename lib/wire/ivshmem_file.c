@@ -30,7 +30,7 @@ struct file {
 
 static struct flock lock_of(unsigned side)
 {
-    return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = side, .l_len = 1};
+    return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)side, .l_len = 1};
 }
 
 static bool file_sees_peer(void *context)

@@ -223,7 +223,7 @@ int vop_pci_irq_enable(struct vop_pci *p)
 int vop_pci_irq_wait(struct vop_pci *p, int64_t timeout_ns)
 {
     struct pollfd fd = {.fd = p->irq_fd, .events = POLLIN};
-    struct timespec ts = {.tv_sec = timeout_ns / VOP_NS_PER_S, .tv_nsec = timeout_ns % VOP_NS_PER_S};
+    struct timespec ts = vop_timespec(timeout_ns);
     int n;
 
     if (p->irq_fd < 0)

@@ -175,13 +175,13 @@ static uint32_t count_vectors(const struct vfio *v, uint32_t index)
 /* Has every vector of an interrupt ring one eventfd. */
 static int ring(const struct vfio *v, uint32_t index, uint32_t count, int event)
 {
-    struct {
-        struct vfio_irq_set set;
-        int32_t fds[VECTORS_MAX];
+    union {
+        struct vfio_irq_set set; /* and behind it an eventfd for each vector */
+        uint8_t bytes[sizeof(struct vfio_irq_set) + VECTORS_MAX * sizeof(event)];
     } request = {
         .set =
             {
-                .argsz = (uint32_t)(sizeof(request.set) + count * sizeof(request.fds[0])),
+                .argsz = (uint32_t)(sizeof(request.set) + count * sizeof(event)),
                 .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
                 .index = index,
                 .count = count,
@@ -189,7 +189,7 @@ static int ring(const struct vfio *v, uint32_t index, uint32_t count, int event)
     };
 
     for (uint32_t i = 0; i < count; i++)
-        request.fds[i] = event;
+        memcpy(request.bytes + sizeof(request.set) + i * sizeof(event), &event, sizeof(event));
     return ioctl(v->device, VFIO_DEVICE_SET_IRQS, &request);
 }
 

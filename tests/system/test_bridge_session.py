@@ -218,7 +218,7 @@ def test_stopped_peer_ends_nothing(pair):
     finally:
         b.signal(signal.SIGCONT)
         flood.close()
-    assert ping(pair.namespace["a"], "10.99.0.2", count=10) == 0
+    eventually(lambda: ping(pair.namespace["a"], "10.99.0.2", count=10) == 0, "what the flood left is gone", 10.0)
     assert a.text().count("link up") == 1
 
 

@@ -157,7 +157,7 @@ def mappings(pid, memory):
 
 @pytest.mark.parametrize("side", [0, 1])
 def test_no_load_crosses(place, memory, links, side):
-    need_valgrind()
+    need_valgrind("lackey-peer")
     trace = place.path / "trace"
     echo = place.start("lackey-peer", "listen", "echo", links[1 - side])
     command = ["valgrind", "--tool=lackey", "--trace-mem=yes", f"--log-file={trace}"]
