@@ -405,7 +405,7 @@ static void test_old_block(void **state)
     assert_int_equal(vop_session_step(&s[0]), VOP_SESSION_WAIT);
     vop_session_close(&s[1]);
     assert_int_equal(vop_session_step(&s[0]), VOP_SESSION_WAIT);
-    block->echo.le = s[0].mine.incarnation; /* now it is meant for this side */
+    vop_store_le64(&block->echo, s[0].mine.incarnation); /* now it is meant for this side */
     assert_int_equal(vop_session_step(&s[0]), -EPROTO);
     vop_session_leave(&s[1]);
     assert_int_equal(vop_session_step(&s[0]), VOP_SESSION_WAIT);
