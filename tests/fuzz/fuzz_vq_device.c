@@ -121,6 +121,45 @@ static int take_one(struct world *w)
     return WATCHED(&w->ring, take_limit(w), take(w, room & 0x80 ? room % 8 : IOVECS));
 }
 
+/* The judgement of one take_bufs(): each buffer as if it was taken alone, with the room that was left for it. */
+static int take_batch(struct world *w, unsigned room, unsigned max)
+{
+    bool must_break = max > 0 && ahead(w), judge = clean(w) && !w->ring.stopped && !w->ring.broken;
+    struct vop_taken_buf *buf = malloc(max ? max * sizeof(*buf) : 1);
+    struct iovec *iov = malloc(room ? room * sizeof(*iov) : 1), *at = iov;
+    int ret;
+
+    PROMISE(iov && buf);
+    ret = vop_virtqueue_take_bufs(w->ring.vq, iov, room, buf, max);
+    PROMISE(ret <= (int)max);
+    for (int i = 0; i < ret; i++) {
+        check_iovecs(w, at, room, &buf[i]);
+        if (judge)
+            offers_check_taken(&w->offers, &w->ring, w->taken, 1, at, room, &buf[i]);
+        at += buf[i].readable + buf[i].writable;
+        room -= buf[i].readable + buf[i].writable;
+        hold(w, &buf[i]);
+    }
+    if (judge && ret < (int)max) { /* why it ended there, if it does not say so */
+        int why = vop_virtqueue_error(w->ring.vq) < 0 ? -EPROTO : w->taken == w->offers.visible ? 0 : -ENOBUFS;
+
+        offers_check_taken(&w->offers, &w->ring, w->taken, ret > 0 ? why : ret, at, room, NULL);
+    }
+    PROMISE(!must_break || ret < 0);
+    w->drained = max > 0 ? ret == 0 : w->drained;
+    free(iov);
+    free(buf);
+    return ret;
+}
+
+static void take_many(struct world *w)
+{
+    uint8_t how = take_byte(w->in), room = take_byte(w->in);
+    unsigned max = how % (HANDLES - w->count + 1);
+
+    (void)WATCHED(&w->ring, (max + 1) * take_limit(w), take_batch(w, room & 0x80 ? room & 0x7fu : IOVECS, max));
+}
+
 static void untake(struct world *w)
 {
     uint8_t how = take_byte(w->in);
@@ -155,6 +194,52 @@ static void complete(struct world *w)
         return;
     offers_completed(&w->offers, h.seq, len);
     w->held[i] = w->held[--w->count];
+}
+
+/* Spoils one of `count` buffers to complete. */
+static uint32_t spoil(struct world *w, struct vop_completed_buf *bufs, const struct handle *h, uint32_t count)
+{
+    uint8_t how = take_byte(w->in);
+    uint32_t at = (how & 0x3fu) % count;
+
+    if (how & 0x40 && at > 0)
+        bufs[at].handle = bufs[0].handle; /* twice */
+    else if (how & 0x80 && h[at].writable < UINT32_MAX)
+        bufs[at].len = h[at].writable + 1;
+    else
+        bufs[at].handle = w->ring.place.size + how;
+    return at;
+}
+
+/* What is wrong with one of them does not undo those before it. */
+static void complete_many(struct world *w)
+{
+    uint8_t how = take_byte(w->in);
+    bool dead = w->ring.stopped || w->ring.broken;
+    uint32_t count = (how & 31u) < w->count ? how & 31u : w->count, good = count;
+    struct vop_completed_buf *bufs = malloc(count ? count * sizeof(*bufs) : 1);
+    struct handle h[HANDLES];
+    int ret;
+
+    PROMISE(bufs);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t from = take_byte(w->in) % w->count;
+
+        h[i] = w->held[from];
+        w->held[from] = w->held[--w->count];
+        bufs[i] = (struct vop_completed_buf){h[i].handle, how & 0x20 ? h[i].writable / 2 : h[i].writable};
+    }
+    if (how & 0x40 && count > 0)
+        good = spoil(w, bufs, h, count);
+    ret = WATCHED(&w->ring, 4 * (uint64_t)count, vop_virtqueue_complete_bufs(w->ring.vq, bufs, count));
+    PROMISE(dead || ret == (good == count ? 0 : -EINVAL));
+    for (uint32_t i = 0; i < count; i++) {
+        if (dead || i >= good)
+            w->held[w->count++] = h[i];
+        else
+            offers_completed(&w->offers, h[i].seq, bufs[i].len);
+    }
+    free(bufs);
 }
 
 /* Behind a call that publishes; it must if `all`. */
@@ -305,11 +390,17 @@ static void operate(struct world *w)
         break;
     case 3:
     case 4:
-        (void)take_one(w);
+        if (what & 0x10)
+            take_many(w);
+        else
+            (void)take_one(w);
         break;
     case 5:
     case 6:
-        complete(w);
+        if (what & 0x10)
+            complete_many(w);
+        else
+            complete(w);
         break;
     case 7:
         call(w);

@@ -182,51 +182,95 @@ static void check_taken(const struct buffer *b, const struct iovec *iov, const s
     PROMISE(iov == end);
 }
 
+/* The device got the next buffer in `iov`. */
+static void hold(struct world *w, const struct iovec *iov, const struct vop_taken_buf *taken)
+{
+    unsigned which = w->order[w->taken % BUFFERS];
+
+    PROMISE(w->taken < w->added);
+    check_taken(&w->buffer[which], iov, taken);
+    w->taken++;
+    w->held[w->count].handle = taken->handle;
+    w->held[w->count].buffer = which;
+    w->held[w->count].taken = *taken;
+    memcpy(w->held[w->count++].iov, iov, (taken->readable + taken->writable) * sizeof(*iov));
+}
+
 static bool take(struct world *w, bool back)
 {
     struct vop_taken_buf taken;
     struct iovec iov[IOVECS];
-    unsigned which;
     int ret = vop_virtqueue_take(w->device.vq, iov, IOVECS, &taken);
 
     PROMISE(ret >= 0);
     if (ret == 0)
         return false;
-    PROMISE(w->taken < w->added);
-    which = w->order[w->taken % BUFFERS];
-    check_taken(&w->buffer[which], iov, &taken);
-    if (back) {
-        PROMISE(vop_virtqueue_untake(w->device.vq, taken.handle) == 0);
-        return false;
-    }
-    w->taken++;
-    w->held[w->count].handle = taken.handle;
-    w->held[w->count].buffer = which;
-    w->held[w->count].taken = taken;
-    memcpy(w->held[w->count++].iov, iov, sizeof(iov));
-    return true;
+    hold(w, iov, &taken);
+    if (!back)
+        return true;
+    PROMISE(vop_virtqueue_untake(w->device.vq, taken.handle) == 0);
+    w->taken--;
+    w->count--;
+    return false;
 }
 
-static bool complete(struct world *w, uint8_t how)
+static void take_many(struct world *w)
 {
-    unsigned i = w->count ? (how & 15u) % w->count : 0, which = w->held[i].buffer;
-    struct buffer *b = &w->buffer[which];
-    const struct vop_taken_buf *t = &w->held[i].taken;
-    uint32_t left;
+    uint8_t how = take_byte(w->in);
+    unsigned max = how % (BUFFERS + 1), room = how & 0x80 ? how & 0x1fu : IOVECS;
+    struct vop_taken_buf taken[BUFFERS];
+    struct iovec iov[IOVECS], *at = iov;
+    int ret = vop_virtqueue_take_bufs(w->device.vq, iov, room, taken, max);
 
-    if (w->count == 0)
-        return false;
-    b->len = left = how & 0x10 ? b->writable * (how >> 5) / 8 : b->writable;
+    PROMISE(ret <= (int)max);
+    PROMISE(ret >= 0 || (ret == -ENOBUFS && room < IOVECS));
+    for (int i = 0; i < ret; i++) {
+        hold(w, at, &taken[i]);
+        at += taken[i].readable + taken[i].writable;
+    }
+    PROMISE(at <= iov + room);
+}
+
+/* Fills what the device holds at `i` and lets go of it: what is left is to complete it. */
+static struct vop_completed_buf fill(struct world *w, unsigned i, uint8_t how)
+{
+    struct buffer *b = &w->buffer[w->held[i].buffer];
+    const struct vop_taken_buf *t = &w->held[i].taken;
+    struct vop_completed_buf done = {w->held[i].handle, how & 0x10 ? b->writable * (how >> 5) / 8 : b->writable};
+    uint32_t left = done.len;
+
     for (uint32_t k = t->readable; k < t->readable + t->writable && left > 0; k++) {
         size_t len = w->held[i].iov[k].iov_len < left ? w->held[i].iov[k].iov_len : left;
 
         memset(w->held[i].iov[k].iov_base, answer_to(b), len);
         left -= (uint32_t)len;
     }
+    b->len = done.len;
     b->completed = true;
-    PROMISE(vop_virtqueue_complete(w->device.vq, w->held[i].handle, b->len) == 0);
     w->held[i] = w->held[--w->count];
+    return done;
+}
+
+static bool complete(struct world *w, uint8_t how)
+{
+    struct vop_completed_buf done;
+
+    if (w->count == 0)
+        return false;
+    done = fill(w, (how & 15u) % w->count, how);
+    PROMISE(vop_virtqueue_complete(w->device.vq, done.handle, done.len) == 0);
     return true;
+}
+
+static void complete_many(struct world *w)
+{
+    uint8_t how = take_byte(w->in);
+    unsigned count = (how & 15u) < w->count ? how & 15u : w->count;
+    struct vop_completed_buf done[BUFFERS];
+
+    for (unsigned i = 0; i < count; i++)
+        done[i] = fill(w, take_byte(w->in) % w->count, how);
+    PROMISE(vop_virtqueue_complete_bufs(w->device.vq, done, count) == 0);
 }
 
 /* ---- Sleep ---- */
@@ -304,11 +348,17 @@ static void device_acts(struct world *w, uint8_t what)
     switch (what >> 1 & 7) {
     case 0:
     case 1:
-        take(w, what & 0x80);
+        if (what & 0x20)
+            take_many(w);
+        else
+            take(w, what & 0x80);
         break;
     case 2:
     case 3:
-        complete(w, take_byte(w->in));
+        if (what & 0x20)
+            complete_many(w);
+        else
+            complete(w, take_byte(w->in));
         break;
     case 4:
         PROMISE(vop_virtqueue_call(w->device.vq) >= 0);
