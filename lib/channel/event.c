@@ -86,7 +86,7 @@ int vop_channel_arm(vop_channel *c, unsigned what)
     vop__rx_publish(c);
     if ((what & VOP_ARM_RECV) && vop_slot_driver_arm(&c->rx.queue) != 0)
         return 1;
-    if ((what & VOP_ARM_SEND) && vop_slot_device_arm(&c->tx.queue, c->tx.wanted ? c->tx.wanted : 1) != 0)
+    if ((what & VOP_ARM_SEND) && vop__tx_arm(c, c->tx.wanted ? c->tx.wanted : 1) != 0)
         return 1;
     if (c->wire->watched)
         begin_nap(c, what);

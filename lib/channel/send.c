@@ -53,6 +53,15 @@ int vop__tx_try(struct vop_channel *c, size_t length, struct vop_slot_span *ret_
     return ret;
 }
 
+int vop__tx_arm(struct vop_channel *c, uint32_t slots)
+{
+    int ret = vop_slot_device_arm(&c->tx.queue, slots);
+
+    if (ret < 0)
+        vop__set_broken(c); /* a message for which there is room would not look at the index again */
+    return ret;
+}
+
 int vop_channel_reserve(vop_channel *c, size_t length, int timeout_ms, struct vop_buffer *ret_buffer)
 {
     struct vop_tx *tx = &c->tx;

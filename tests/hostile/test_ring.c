@@ -461,6 +461,29 @@ static void test_break_found_by_arming(void **state)
     stage_close(&s);
 }
 
+/* The same for sending: a message for which there was room all along is not accepted after the error. */
+static void test_break_found_by_arming_to_send(void **state)
+{
+    uint8_t message[2 * S] = {0};
+    struct stage s;
+    struct peer p;
+    vop_channel *c;
+
+    (void)state;
+    stage_open(&s, 2000, 8);
+    c = stage_link(&s, ROLE_ACCEPTOR, &p);
+    for (unsigned i = 0; i < N - 1; i++)
+        assert_int_equal(vop_channel_send(c, message, 1, 0), 0);
+    assert_int_equal(vop_channel_send(c, message, sizeof(message), 0), -EAGAIN);
+    peer_put_avail_idx(&p, 3 * N);
+    assert_int_equal(vop_channel_arm(c, VOP_ARM_SEND), 1);
+    assert_int_equal(vop_channel_send(c, message, 1, 0), -EPROTO);
+    peer_put_avail_idx(&p, N);
+    assert_int_equal(vop_channel_send(c, message, 1, 0), -EPROTO);
+    stage_end(&s, &p, c);
+    stage_close(&s);
+}
+
 /* What was published before the peer's end is read first, whatever the end was. */
 static void test_last_messages(void **state)
 {
@@ -597,10 +620,15 @@ static void test_event_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_receiving),     cmocka_unit_test(test_sending),
-        cmocka_unit_test(test_state),         cmocka_unit_test(test_break_found_by_arming),
-        cmocka_unit_test(test_last_messages), cmocka_unit_test(test_hole_everywhere),
-        cmocka_unit_test(test_descriptors),   cmocka_unit_test(test_event_words),
+        cmocka_unit_test(test_receiving),
+        cmocka_unit_test(test_sending),
+        cmocka_unit_test(test_state),
+        cmocka_unit_test(test_break_found_by_arming),
+        cmocka_unit_test(test_break_found_by_arming_to_send),
+        cmocka_unit_test(test_last_messages),
+        cmocka_unit_test(test_hole_everywhere),
+        cmocka_unit_test(test_descriptors),
+        cmocka_unit_test(test_event_words),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
