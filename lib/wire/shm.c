@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -131,6 +132,20 @@ int vop_shm_wire_open(int socket, unsigned side, unsigned queue_pairs, struct vo
     return 0;
 }
 
+/* To pass this limit is not an error but a signal, SIGXFSZ. */
+static int check_file_limit(size_t size)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_FSIZE, &limit) < 0 || size <= limit.rlim_cur)
+        return 0;
+    return vop__error(
+        EFBIG,
+        "cannot make %zu bytes of shared memory: files may have %llu; raise the limit (ulimit -f), or use "
+        "fewer or smaller slots",
+        size, (unsigned long long)limit.rlim_cur);
+}
+
 static int make_half(unsigned half, size_t size, int *ret_fd)
 {
     int fd = memfd_create(half ? "vop-half1" : "vop-half0", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -167,12 +182,12 @@ err_close:
 
 int vop_shm_wire_make_memory(struct vop_shm_wire *w, size_t half_size)
 {
-    for (unsigned h = 0; h < 2; h++) {
-        int ret = make_half(h, half_size, &w->half_fd[h]);
+    int ret = check_file_limit(half_size);
 
-        if (ret < 0)
-            return ret;
-    }
+    for (unsigned h = 0; h < 2 && ret == 0; h++)
+        ret = make_half(h, half_size, &w->half_fd[h]);
+    if (ret < 0)
+        return ret;
     return vop_shm_wire_map(w, half_size, half_size);
 }
 

@@ -14,6 +14,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -558,6 +559,25 @@ static void test_refuse_reaches_the_peer(void **state)
     wire->ops->close(wire);
 }
 
+/* The limit of file sizes is for memory too, and comes with a signal that ends the program. */
+static void test_limit_of_file_sizes(void **state)
+{
+    struct rlimit before, low;
+    struct vop_wire *wire;
+    int ret;
+
+    (void)state;
+    check(getrlimit(RLIMIT_FSIZE, &before) == 0);
+    low = before;
+    low.rlim_cur = HALF - 1;
+    check(setrlimit(RLIMIT_FSIZE, &low) == 0);
+    ret = vop_shm_connect(path, HALF, 1, VOP_NEVER, &wire);
+    check(setrlimit(RLIMIT_FSIZE, &before) == 0);
+    assert_int_equal(ret, -EFBIG);
+    assert_non_null(strstr(vop_error_text(), "ulimit -f"));
+    close(take_socket());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -573,6 +593,7 @@ int main(void)
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_server_is_silent),
         cmocka_unit_test(test_refuse_reaches_the_peer),
+        cmocka_unit_test(test_limit_of_file_sizes),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
