@@ -124,12 +124,20 @@ err_close:
     return ret;
 }
 
+/* Closing does not, where a child of a fork keeps the socket open: it would stay ready for ever. */
+static void unwatch(const struct shm_listener *l, const struct pending *p)
+{
+    if (p->socket >= 0)
+        (void)epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, p->socket, NULL);
+}
+
 static void drop_pending(struct shm_listener *l, struct pending **at)
 {
     struct pending *p = *at;
 
     *at = p->next;
     l->count--;
+    unwatch(l, p);
     if (p->channel)
         vop_channel_close(p->channel);
     else if (p->socket >= 0)
@@ -272,6 +280,7 @@ static int begin_channel(const struct shm_listener *l, struct pending *p)
     if (ret < 0) {
         /* The wire owns the socket, and closes it. */
         vop_shm_refuse(p->socket, -ret);
+        unwatch(l, p);
         wire->ops->close(wire);
         p->socket = -1;
         return ret;
@@ -325,7 +334,7 @@ static int serve(struct shm_listener *l, struct pending *which, struct vop_chann
     }
     *ret_channel = which->channel;
     which->channel = NULL;
-    epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, which->socket, NULL);
+    unwatch(l, which);
     which->socket = -1;
     drop_pending(l, at);
     return 1;

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 static char uri[128];
 static unsigned fds_before;
@@ -225,6 +226,36 @@ static void test_mute_peers(void **state)
         assert_int_equal(recv(mute[i], &byte, 1, 0), 0);
         close(mute[i]);
     }
+    vop_listener_close(listener);
+}
+
+/* A child of a fork keeps the socket of a peer in the handshake. Once that peer is gone it is gone. */
+static void test_fork_in_a_handshake(void **state)
+{
+    vop_listener *listener = open_listener(NULL);
+    int peer = connect_raw(), hold[2];
+    vop_channel *channel;
+    pid_t child;
+    char byte;
+
+    (void)state;
+    check(pipe2(hold, O_CLOEXEC) == 0);
+    assert_int_equal(vop_listener_accept(listener, 0, &channel), -EAGAIN);
+    child = fork();
+    if (child == 0) {
+        close(peer);
+        close(hold[1]);
+        _exit(read(hold[0], &byte, 1) != 0);
+    }
+    check(child > 0);
+    close(peer);
+    while (!readable(vop_listener_fd(listener))) /* until the child has closed its copy too */
+        continue;
+    assert_int_equal(vop_listener_accept(listener, 0, &channel), -EAGAIN);
+    assert_false(readable(vop_listener_fd(listener)));
+    close(hold[1]);
+    close(hold[0]);
+    check(waitpid(child, NULL, 0) == child);
     vop_listener_close(listener);
 }
 
@@ -521,6 +552,7 @@ int main(void)
         TEST(test_accept_times_out),
         TEST(test_accept_is_interrupted),
         TEST(test_mute_peers),
+        TEST(test_fork_in_a_handshake),
         TEST(test_crowd),
         TEST(test_pending_max),
         TEST(test_refused),
