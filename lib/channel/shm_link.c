@@ -6,9 +6,9 @@
  *
  * The listener is one epoll instance over the listening socket, the sockets of peers that are in the handshake
  * ("pending"), and a timer for the first of their deadlines. A pending peer that breaks the protocol or takes too long
- * is told and dropped. While as many are pending as the options allow, whoever knocks takes the place of the peer that
- * has been silent longest, if it has been so for PATIENCE; until there is one, the listening socket is not watched, so
- * that nothing spins.
+ * is told and dropped. While as many are pending as the options or the descriptors allow, whoever knocks takes the
+ * place of the peer that has been silent longest, if it has been so for PATIENCE; until there is one, the listening
+ * socket is not watched, so that nothing spins.
  *
  *   state of a pending peer    on a message from it
  *   no channel                 CONNECT: check, map, announce, answer -> has a channel
@@ -45,7 +45,8 @@ struct shm_listener {
     int socket;
     int timer;
     int epoll_fd;
-    bool watching; /* the listening socket is in the epoll instance */
+    bool watching;   /* the listening socket is in the epoll instance */
+    bool is_starved; /* out of descriptors: no room until a pending peer leaves */
     unsigned count;
     struct pending *pending; /* oldest first */
     char *path;
@@ -137,6 +138,7 @@ static void drop_pending(struct shm_listener *l, struct pending **at)
 
     *at = p->next;
     l->count--;
+    l->is_starved = false;
     unwatch(l, p);
     if (p->channel)
         vop_channel_close(p->channel);
@@ -194,13 +196,18 @@ static struct pending **find_silent(struct shm_listener *l)
     return *at ? at : NULL;
 }
 
+static bool has_room(const struct shm_listener *l)
+{
+    return l->count < l->options.pending_max && !l->is_starved;
+}
+
 /*
  * Watches the listening socket while there is room for another peer, or one to be put out for it. Sets the timer to the
  * first deadline, or to when patience with somebody ends.
  */
 static void tend(struct shm_listener *l)
 {
-    bool room = l->count < l->options.pending_max;
+    bool room = has_room(l);
     struct pending **silent = room ? NULL : find_silent(l);
     int64_t patience = silent ? (*silent)->since + PATIENCE_NS : VOP_NEVER;
     bool want = room || patience <= vop_clock_ns();
@@ -232,6 +239,12 @@ static void refuse(struct shm_listener *l, struct pending **at, int err)
     drop_pending(l, at);
 }
 
+static void put_out(struct shm_listener *l, struct pending **silent)
+{
+    vop__error(EBUSY, "others are waiting, and this peer said nothing; send CONNECT as soon as connected");
+    refuse(l, silent, EBUSY);
+}
+
 static int take_peer(struct shm_listener *l)
 {
     struct pending **last = &l->pending, **silent = NULL;
@@ -239,18 +252,25 @@ static int take_peer(struct shm_listener *l)
     int fd = -1;
     int ret;
 
-    if (l->count >= l->options.pending_max) {
+    if (!has_room(l)) {
         silent = find_silent(l);
         if (!silent || (*silent)->since + PATIENCE_NS > vop_clock_ns())
             return 0;
     }
+    if (l->is_starved) { /* its descriptors are needed first */
+        put_out(l, silent);
+        silent = NULL;
+    }
     ret = vop_shm_accept(l->socket, &fd);
+    if ((ret == -EMFILE || ret == -ENFILE) && l->pending) {
+        l->is_starved = true;
+        vop__log(VOP_LOG_ERROR, "%s", vop_error_text());
+        return 0;
+    }
     if (ret < 0)
         return ret;
-    if (silent) {
-        vop__error(EBUSY, "others are waiting, and this peer said nothing; send CONNECT as soon as connected");
-        refuse(l, silent, EBUSY);
-    }
+    if (silent)
+        put_out(l, silent);
     p = calloc(1, sizeof(*p));
     if (!p || watch_fd(l->epoll_fd, fd, p) < 0) {
         free(p);

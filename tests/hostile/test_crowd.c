@@ -144,6 +144,40 @@ static bool polls_readable(struct stage *s)
     return poll(&fd, 1, 0) > 0;
 }
 
+/* The same with descriptors for two peers only: accepting is no error and does not spin while somebody can be put out.
+ */
+static void test_put_out_for_descriptors(void **state)
+{
+    struct rlimit usual, few;
+    struct peer p[4];
+    struct stage s;
+    vop_channel *c = NULL;
+    int next;
+
+    (void)state;
+    stage_open(&s, 30000, 8);
+    for (unsigned i = 0; i < 4; i++) {
+        peer_init(&p[i], 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+        assert_int_equal(peer_dial(&p[i], s.path), 0);
+    }
+    next = dup(STDIN_FILENO);
+    assert_true(next >= 0);
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    few = usual;
+    few.rlim_cur = (rlim_t)next + 2;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    assert_int_equal(vop_listener_accept(s.listener, 20, &c), -EAGAIN);
+    assert_false(polls_readable(&s));
+    assert_int_equal(vop_listener_accept(s.listener, 300, &c), -EAGAIN); /* longer than anybody's patience */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    stage_expect_refusal(&s, &p[0], EBUSY, "others are waiting, and this peer said nothing");
+    for (unsigned i = 0; i < 4; i++)
+        peer_close(&p[i]);
+    stage_expect_service(&s);
+    stage_close(&s);
+}
+
 /* Peers that have sent CONNECT are not put out: the others wait, and meanwhile the descriptor does not spin. */
 static void test_unfinished_keep_their_place(void **state)
 {
@@ -266,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_silence),
         cmocka_unit_test(test_pending_bound),
         cmocka_unit_test(test_put_out),
+        cmocka_unit_test(test_put_out_for_descriptors),
         cmocka_unit_test(test_unfinished_keep_their_place),
         cmocka_unit_test(test_drip),
         cmocka_unit_test(test_crowd),

@@ -152,7 +152,8 @@ int vop_listener_open(const char *uri, const struct vop_options *options, vop_li
  * -EAGAIN      nobody within the timeout; ivshmem: or the last channel of this side is not closed yet
  * -EINTR       a signal handler ran
  * -EADDRINUSE  ivshmem: this side is in use by another machine
- * -EMFILE, -ENFILE, -ENOMEM   out of resources; peers stay in the backlog, so free some and call again
+ * -EMFILE, -ENFILE, -ENOMEM   out of resources; peers stay in the backlog, so free some and call again. While peers in
+ * the handshake hold some, those that say nothing have to leave first, and there is no error
  */
 int vop_listener_accept(vop_listener *listener, int timeout_ms, vop_channel **ret_channel);
 
@@ -176,7 +177,7 @@ void vop_listener_close(vop_listener *listener);
  * -EACCES         the mode of the socket, or of the memory's file, does not let this user in
  * -ETIMEDOUT      the other side did not answer in time
  * -EADDRINUSE     ivshmem: somebody has this side
- * -EINTR          ivshmem: a signal handler ran
+ * -EINTR          a signal handler ran. The handshake is given up: another call begins a new one
  * -EPROTO         the server does not speak this protocol or version; see the error text
  * -EINVAL, -EPROTONOSUPPORT, -EMFILE, -ENFILE, -ENOMEM  as for vop_listener_open()
  * other           what the server gave as its reason for refusing, with its words in the error text
