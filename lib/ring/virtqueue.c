@@ -251,9 +251,18 @@ static int notify(struct vop_virtqueue *vq)
     return ret < 0 ? ret : 1;
 }
 
+/* A notification that failed is owed: what was published before is not announced again by itself. */
 static int publish(struct vop_virtqueue *vq)
 {
-    return vq->ops->publish(vq) ? notify(vq) : 0;
+    int ret;
+
+    if (vq->ops->publish(vq))
+        vq->owed = true;
+    if (!vq->owed)
+        return 0;
+    ret = notify(vq);
+    vq->owed = ret < 0;
+    return ret;
 }
 
 int vop__vq_full(struct vop_virtqueue *vq)

@@ -98,6 +98,7 @@ struct vop_virtqueue {
     bool event_idx;
     bool indirect;
     bool first;   /* the next publication notifies without asking */
+    bool owed;    /* the last notification failed */
     bool armed;   /* this side wants notifications */
     bool stopped; /* shut down */
     bool broken;

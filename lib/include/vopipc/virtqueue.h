@@ -137,7 +137,8 @@ struct vop_virtqueue_events {
      * Notifies the peer. Must not block. What was published must be visible to whoever takes the notification: a system
      * call sees to that, a store to a register needs a barrier before it. `value`, for a driver, is what virtio's
      * notification carries: the queue's index, and with NOTIFICATION_DATA the next position in the upper half; for a
-     * device, the queue's index. Returns 0, or a negative errno value, which kick() or call() then returns.
+     * device, the queue's index. Returns 0, or a negative errno value, which kick() or call() then returns; they try
+     * again when they are called next, even if nothing was published meanwhile.
      */
     int (*notify)(void *context, uint32_t value);
     /**

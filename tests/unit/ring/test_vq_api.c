@@ -396,10 +396,53 @@ static void test_together(void **state)
     }
 }
 
+static int notify_result;
+
+static int notify_or_fail(void *context, uint32_t value)
+{
+    unsigned *count = context;
+
+    (void)value;
+    ++*count;
+    return notify_result;
+}
+
+/* What was published is not published again, so a notification that failed is still owed. */
+static void test_failed_notification_is_owed(void **state)
+{
+    static const struct vop_virtqueue_events events = {.notify = notify_or_fail};
+    struct vq_config config = {.size = 4, .ends = DRIVER};
+    struct vop_virtqueue_options o;
+    unsigned count = 0;
+    struct vq q;
+
+    (void)state;
+    for (enum vop_ring_layout layout = VOP_RING_SPLIT; layout <= VOP_RING_PACKED; layout++) {
+        config.layout = layout;
+        count = 0;
+        vq_open(&q, &config);
+        o = vq_options(&q, DRIVER);
+        o.events = &events;
+        o.context = &count;
+        vop_virtqueue_free(q.driver);
+        assert_int_equal(vop_virtqueue_new(&o, &q.driver), 0);
+        assert_int_equal(vq_add(&q, 0, 1, 0, 8, &q), 0);
+        notify_result = -EIO;
+        assert_int_equal(vop_virtqueue_kick(q.driver), -EIO);
+        assert_int_equal(vop_virtqueue_kick(q.driver), -EIO);
+        notify_result = 0;
+        assert_int_equal(vop_virtqueue_kick(q.driver), 1);
+        assert_int_equal(vop_virtqueue_kick(q.driver), 0);
+        assert_int_equal(count, 3);
+        vq_close(&q);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_add_limits, test_guard),
+        cmocka_unit_test_setup(test_failed_notification_is_owed, test_guard),
         cmocka_unit_test_setup(test_short_addresses, test_guard),
         cmocka_unit_test_setup(test_read_only_region, test_guard),
         cmocka_unit_test_setup(test_two_addresses, test_guard),
