@@ -4,6 +4,7 @@
  *
  * Room: channel.
  */
+#include "core/options.h"
 #include "channel/channel.h"
 #include "core/error.h"
 
@@ -48,19 +49,9 @@ int vop__options_resolve(const struct vop_options *options, struct vop_options *
     int ret;
 
     if (options) {
-        /* An older program's struct is shorter: what it does not know has the default. A newer program's is longer:
-         * what this library does not know must be zero. */
-        const uint8_t *bytes = (const uint8_t *)options;
-        size_t known = options->struct_size < sizeof(o) ? options->struct_size : sizeof(o);
-
-        if (options->struct_size < sizeof(options->struct_size))
-            return vop__error(EINVAL, "options without size: call vop_options_init() first");
-        for (size_t i = sizeof(o); i < options->struct_size; i++) {
-            if (bytes[i])
-                return vop__error(EINVAL, "options of a newer version of the library: this one is %s", vop_version());
-        }
-        memcpy(&o, options, known);
-        o.struct_size = sizeof(o);
+        ret = vop__options_take(options, "vop_options_init", &o, sizeof(o));
+        if (ret < 0)
+            return ret;
     }
     fill_defaults(&o);
     geometry = vop__options_geometry(&o);

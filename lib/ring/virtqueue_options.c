@@ -5,6 +5,7 @@
  * Room: ring.
  */
 #include "core/error.h"
+#include "core/options.h"
 #include "ring/virtqueue.h"
 
 #include <string.h>
@@ -106,19 +107,13 @@ static int check_features(const struct vop_virtqueue_options *o)
 int vop__vq_options_resolve(const struct vop_virtqueue_options *options, struct vop_virtqueue_options *ret_options)
 {
     struct vop_virtqueue_options o = {.struct_size = sizeof(o)};
-    const uint8_t *bytes = (const uint8_t *)options;
-    size_t known;
     int ret;
 
-    if (!options || options->struct_size < sizeof(options->struct_size))
-        return vop__error(EINVAL, "options without size: call vop_virtqueue_options_init() first");
-    for (size_t i = sizeof(o); i < options->struct_size; i++) {
-        if (bytes[i] != 0)
-            return vop__error(EINVAL, "options of a newer version of the library");
-    }
-    known = options->struct_size < sizeof(o) ? options->struct_size : sizeof(o);
-    memcpy(&o, options, known);
-    o.struct_size = sizeof(o);
+    ret = vop__options_take(options, "vop_virtqueue_options_init", &o, sizeof(o));
+    if (ret < 0)
+        return ret;
+    if (!o.regions && o.region_count > 0)
+        return vop__error(EINVAL, "%zu regions and no table of them", o.region_count);
     if (o.role != VOP_VIRTQUEUE_DRIVER && o.role != VOP_VIRTQUEUE_DEVICE)
         return vop__error(EINVAL, "there is no role %u", o.role);
     ret = check_features(&o);

@@ -83,6 +83,8 @@ static void test_newer(void **state)
         assert_int_equal(vop__options_resolve(&newer.o, &resolved), -EINVAL);
         newer.more[i] = 0;
     }
+    newer.o.struct_size = (size_t)-1; /* never set: nothing behind the struct is looked at */
+    assert_int_equal(vop__options_resolve(&newer.o, &resolved), -EINVAL);
 }
 
 static int resolve_with(size_t offset, uint32_t value)

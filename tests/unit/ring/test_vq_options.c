@@ -120,6 +120,15 @@ static void regions_overlap(struct vop_virtqueue_options *o)
     o->regions = r;
     o->region_count = 2;
 }
+static void no_regions(struct vop_virtqueue_options *o)
+{
+    o->regions = NULL;
+    o->region_count = 2;
+}
+static void endless(struct vop_virtqueue_options *o)
+{
+    o->struct_size = (size_t)-1;
+}
 static void older(struct vop_virtqueue_options *o)
 {
     o->struct_size = 4;
@@ -144,7 +153,9 @@ static void test_bad_options(void **state)
         {"region that wraps", region_wraps},
         {"region that wraps here", region_wraps_here},
         {"overlapping regions", regions_overlap},
+        {"regions without a table", no_regions},
         {"options without size", older},
+        {"options without end", endless},
     };
     struct vq_config config = {.size = 8};
     struct vq q;
