@@ -318,7 +318,7 @@ static int open_named(char *name, const char *rest, struct vop_ivshmem **ret_sid
     if (name[0] == '/')
         ret = vop_ivshmem_file_open(name, side, &memory);
     else if (is_pci_address(name))
-        ret = vop_ivshmem_pci_open(name, side, &memory);
+        ret = vop_ivshmem_pci_open(name, &memory);
     else
         ret = vop__error(EINVAL, "'ivshmem:%.80s': name a file by its whole path, or a device as " PCI_ADDRESS, rest);
     if (ret < 0)

@@ -53,8 +53,14 @@ struct vop_ivshmem_memory {
  */
 int vop_ivshmem_file_open(const char *path, unsigned side, struct vop_ivshmem_memory *ret_memory);
 
-/** Opens and maps the memory of a device, by its PCI address. 0 or -errno with a text. */
-int vop_ivshmem_pci_open(const char *address, unsigned side, struct vop_ivshmem_memory *ret_memory);
+/**
+ * Opens and maps the memory of a device, by its PCI address; it is for either side. 0 or -errno with a text: what
+ * vop_pci_open() says, -EINVAL (no such memory).
+ */
+int vop_ivshmem_pci_open(const char *address, struct vop_ivshmem_memory *ret_memory);
+
+/** The same in a file system below `root` ("" is the real one): for tests. */
+int vop_ivshmem_pci_open_at(const char *root, const char *address, struct vop_ivshmem_memory *ret_memory);
 
 /* ---- A side ---- */
 

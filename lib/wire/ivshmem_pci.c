@@ -1,16 +1,106 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * ivshmem_pci.c - the memory of an ivshmem device, seen from inside the virtual machine.
+ * ivshmem_pci.c - the memory of an ivshmem device, and its doorbell, seen from inside the virtual machine.
  *
- * Room: wire.
+ * Room: wire. BAR2 is the memory, BAR0 the registers. The device raises message interrupts only, so what is taken need
+ * not be enabled again. One without (ivshmem-plain, or a driver that has none for it) makes a polled wire, which still
+ * rings the doorbell of a peer that has one.
  */
 #include "core/error.h"
 #include "wire/ivshmem.h"
+#include "wire/pci.h"
 
-int vop_ivshmem_pci_open(const char *address, unsigned side, struct vop_ivshmem_memory *ret_memory)
+#include <stdlib.h>
+
+#define SIZE_MIN ((size_t)64 * 1024)
+#define IV_POSITION 0x08u /* register: what peers call this device, -1 if nobody can */
+#define IV_DOORBELL 0x0cu /* register: peer << 16 | vector */
+
+struct device {
+    struct vop_pci *pci;
+    struct vop_window registers;
+    struct vop_window memory;
+};
+
+static void device_kick(void *context, uint32_t address)
 {
-    (void)side;
-    (void)ret_memory;
-    return vop__error(EOPNOTSUPP, "%s: this library reaches no PCI devices; name the file of the memory, on the host",
-                      address);
+    const struct device *d = context;
+
+    vop_fence_platform('-');
+    vop_store_le32(vop_window_at(&d->registers, IV_DOORBELL), (address - 1) << 16);
+}
+
+static int device_take(void *context)
+{
+    const struct device *d = context;
+
+    return vop_pci_irq_take(d->pci);
+}
+
+static void device_close(void *context)
+{
+    struct device *d = context;
+
+    vop_pci_close(d->pci);
+    free(d);
+}
+
+/* A BAR is mapped as a whole and once, so there is no mirror. */
+static const struct vop_ivshmem_ops device_ops = {
+    .kick = device_kick,
+    .take = device_take,
+    .close = device_close,
+};
+
+static int open_device(struct device *d, const char *root, const char *address)
+{
+    int ret = vop_pci_open_at(root, address, &d->pci);
+
+    if (ret < 0)
+        return ret;
+    if (!vop_pci_is_ivshmem(d->pci))
+        return vop__error(EINVAL, "%s is no ivshmem device (%04x:%04x); vop pci lists those", address, d->pci->vendor,
+                          d->pci->device);
+    ret = vop_pci_map(d->pci, 0, &d->registers);
+    if (ret == 0)
+        ret = vop_pci_map(d->pci, 2, &d->memory);
+    if (ret == 0 && d->memory.size < SIZE_MIN)
+        return vop__error(EINVAL, "%s has %zu bytes of memory, too few; start the virtual machine with size=16M",
+                          address, d->memory.size);
+    return ret;
+}
+
+static uint32_t doorbell_of(const struct device *d)
+{
+    return d->pci->irq_fd < 0 ? 0 : vop_load_le32(vop_window_at(&d->registers, IV_POSITION)) + 1;
+}
+
+int vop_ivshmem_pci_open_at(const char *root, const char *address, struct vop_ivshmem_memory *ret_memory)
+{
+    struct device *d = calloc(1, sizeof(*d));
+    int ret;
+
+    if (!d)
+        return vop__error(ENOMEM, "no memory for a link");
+    ret = open_device(d, root, address);
+    if (ret < 0) {
+        device_close(d);
+        return ret;
+    }
+    *ret_memory = (struct vop_ivshmem_memory){
+        .half = {d->memory.base, d->memory.base + d->memory.size / 2},
+        .half_size = d->memory.size / 2,
+        .flags = d->memory.flags,
+        .ops = &device_ops,
+        .context = d,
+        .doorbell_fd = d->pci->irq_fd,
+        .doorbell_address = doorbell_of(d),
+        .is_exclusive = d->pci->is_exclusive,
+    };
+    return 0;
+}
+
+int vop_ivshmem_pci_open(const char *address, struct vop_ivshmem_memory *ret_memory)
+{
+    return vop_ivshmem_pci_open_at("", address, ret_memory);
 }

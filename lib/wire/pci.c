@@ -167,15 +167,15 @@ void vop_pci_close(struct vop_pci *p)
 
 /* ---- BARs ---- */
 
-/* BAR2 of ivshmem is memory of the host: coherent, whatever way leads to it. All else is behind a bus. */
-static bool is_host_memory(const struct vop_pci *p, unsigned bar)
+bool vop_pci_is_ivshmem(const struct vop_pci *p)
 {
-    return p->vendor == 0x1af4 && p->device == 0x1110 && bar == 2;
+    return p->vendor == 0x1af4 && p->device == 0x1110;
 }
 
+/* BAR2 of ivshmem is coherent, whatever way leads to it. All else is behind a bus. */
 static unsigned window_flags(const struct vop_pci *p, unsigned bar)
 {
-    if (!is_host_memory(p, bar))
+    if (!vop_pci_is_ivshmem(p) || bar != 2)
         return VOP_WINDOW_POSTED | VOP_WINDOW_PLATFORM | VOP_WINDOW_UNCACHED;
     return p->maps_cached ? VOP_WINDOW_DIRECT_IO : VOP_WINDOW_UNCACHED;
 }

@@ -40,8 +40,9 @@ struct vop_pci {
     char address[16]; /* 0000:00:04.0 */
     uint16_t vendor;
     uint16_t device;
-    bool maps_cached; /* whether the driver maps memory of the host as what it is */
-    int irq_fd;       /* readable when irq_take() has something to say; -1: the device has no interrupt */
+    bool maps_cached;  /* whether the driver maps memory of the host as what it is */
+    bool is_exclusive; /* whether the driver lets one process at a time have the device */
+    int irq_fd;        /* readable when irq_take() has something to say; -1: the device has no interrupt */
     struct {
         void *base;
         size_t size;
@@ -69,6 +70,9 @@ int vop_pci_map(struct vop_pci *p, unsigned bar, struct vop_window *ret_window);
  * 1 interrupt, 0 time is up, -EINTR, -ENODEV the device is gone, -EOPNOTSUPP it has no interrupt.
  */
 int vop_pci_irq_wait(struct vop_pci *p, int64_t timeout_ns);
+
+/** Is it QEMU's ivshmem, whose BAR2 is memory of the host? */
+bool vop_pci_is_ivshmem(const struct vop_pci *p);
 
 /** As irq_take() and irq_enable() above; -EOPNOTSUPP if the device has no interrupt. */
 int vop_pci_irq_take(struct vop_pci *p);

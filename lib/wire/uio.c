@@ -234,7 +234,7 @@ int vop_uio_open(const struct vop_pci_place *place, struct vop_pci **ret_device)
         return vop__error(ENOMEM, "%s: out of memory", place->address);
     u->fd = u->config_fd = -1;
     u->pci.ops = is_ours ? &ours_ops : &generic_ops;
-    u->pci.maps_cached = is_ours;
+    u->pci.maps_cached = u->pci.is_exclusive = is_ours;
     (void)snprintf(u->sysfs, sizeof(u->sysfs), VOP_PCI_SYSFS, place->root, place->address);
     err = open_files(u, place, is_ours);
     if (err < 0) {

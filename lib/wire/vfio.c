@@ -233,6 +233,7 @@ int vop_vfio_open(const struct vop_pci_place *place, struct vop_pci **ret_device
         return vop__error(ENOMEM, "%s: out of memory", place->address);
     v->container = v->group = v->device = v->event = v->request = v->pci.irq_fd = -1;
     v->pci.ops = &vfio_ops;
+    v->pci.is_exclusive = true;
     err = open_group(v, place);
     if (!err)
         err = open_device(v, place);
