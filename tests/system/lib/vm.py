@@ -11,8 +11,10 @@ import socket
 import subprocess
 import time
 
+from lib.bridge import BIN
 from lib.netns import root_of_project
 
+HERE = root_of_project() / "tests/system/vm"
 DRIVER = root_of_project() / "drivers/pci-uio"
 PLACE = pathlib.Path(os.environ.get("VOP_VM", root_of_project() / "build/vm"))  # kernels, logs
 LONG = bool(os.environ.get("VOP_LONG"))
@@ -24,6 +26,36 @@ BUSY_HOST = "tsc=reliable no_timer_check nowatchdog rcupdate.rcu_cpu_stall_suppr
 CPU = "Nehalem"
 TROUBLE = re.compile(r"WARNING:|BUG:|BUG |Oops|INFO: task|possible recursive|circular locking|inconsistent lock"
                      r"|suspicious RCU|general protection|Call Trace|KASAN|UBSAN|nobody cared|refcount_t:")
+
+
+class Unavailable(Exception):
+    """What is needed to boot a machine is not here; the text says how to get it."""
+
+
+class Software:
+    """What machines of one kernel boot: the kernel itself, and a file system with our driver and these programs."""
+
+    def __init__(self, series, place, programs):
+        found = PLACE / "kernels" / series
+        if not (found / "version").exists():
+            tool = "build_debug_kernel" if series.endswith("-debug") else "fetch_kernels"
+            raise Unavailable(f"no Linux {series} to boot: tests/system/vm/{tool} {PLACE}/kernels "
+                              f"{series.removesuffix('-debug')}")
+        for program in ("qemu-system-x86_64", "busybox", "setpriv", "iperf3"):
+            if not shutil.which(program):
+                raise Unavailable(f"needs {program}: scripts/packages vm")
+        self.series = series
+        self.kernel = found / "vmlinuz"
+        self.initramfs = pathlib.Path(place) / f"initramfs-{series}"
+        module = pathlib.Path(place) / f"driver-{series}"
+        self._run("make", "-C", DRIVER, f"KERNEL={found / 'headers'}", f"OUT={module}")
+        self._run(HERE / "make_initramfs", self.initramfs, HERE / "init", found / "modules",
+                  module / "vop_pci_uio.ko", shutil.which("iperf3"), *[BIN / program for program in programs])
+
+    @staticmethod
+    def _run(*words):
+        done = subprocess.run([str(word) for word in words], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
 
 
 class Failed(AssertionError):
