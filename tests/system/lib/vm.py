@@ -137,7 +137,7 @@ class Machine:
     def _said(self):
         self.errors.seek(0)
         console = self.console.read_text(errors="replace")[-3000:] if self.console.exists() else ""
-        return f"QEMU says {self.errors.read()!r}, the console ends with {console}"
+        return f"QEMU ({self.process.poll()}) says {self.errors.read()!r}, the console ends with {console}"
 
     def _show_blocked(self):
         """Has the kernel show on its console what hangs: keys with SysRq, the first so that all is shown."""
@@ -178,7 +178,10 @@ class Machine:
     def send(self, command):
         """Has a shell command run, without waiting for it; answer() does."""
         self.numbers += 1
-        self.agent.sendall(b"%d %s\n" % (self.numbers, base64.b64encode(command.encode())))
+        try:
+            self.agent.sendall(b"%d %s\n" % (self.numbers, base64.b64encode(command.encode())))
+        except BrokenPipeError:
+            raise AssertionError(f"{self.name}: the machine has ended: {self._said()}") from None
         return self.numbers
 
     def answer(self, number, seconds=10):

@@ -9,7 +9,7 @@ FILE_PORT, ZEROS_PORT = 5001, 5002
 def devices(server, memory=None):
     """Arguments of a machine: its doorbell device at a server, and a plain one on a file of the host (path, size)."""
     words = ["-chardev", f"socket,id=server,path={server.path}"]
-    made = [f"ivshmem-doorbell,chardev=server,vectors=1,addr={DOORBELL}"]
+    made = [f"ivshmem-doorbell,chardev=server,vectors={server.vectors},addr={DOORBELL}"]
     if memory:
         path, size = memory
         words += ["-object", f"memory-backend-file,id=shm,size={size},share=on,mem-path={path}"]

@@ -9,6 +9,7 @@ QEMU's own server hands every client the eventfds of the others and is out of th
 clients eventfds of their own and stands between: what a client writes to them is forwarded, or not.
 """
 import array
+import itertools
 import os
 import selectors
 import socket
@@ -48,6 +49,7 @@ class IvshmemServer:
         self._trouble_period = None
         self._next_loss = self._next_invention = 0.0
         self._clients = {}
+        self._numbers = itertools.count()  # none twice: QEMU 7.2 corrupts its heap when a number comes again
         self._memory = os.memfd_create("ivshmem")
         os.ftruncate(self._memory, size)
         self._wake = _eventfd()
@@ -104,7 +106,7 @@ class IvshmemServer:
 
     def _accept(self):
         connection, _ = self._listener.accept()
-        number = next(n for n in range(65536) if n not in self._clients)
+        number = next(self._numbers)
         new = _Client(number, connection, self.vectors)
         _send(connection, 0)
         _send(connection, number)

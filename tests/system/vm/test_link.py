@@ -11,7 +11,7 @@ import tempfile
 import pytest
 
 from ivshmem_server import IvshmemServer
-from lib.echo import echoes, finish, one_line, run
+from lib.echo import one_line, run
 from lib.vm import LONG
 from lib.vmlink import DOORBELL, PLAIN, Side, devices, join
 
