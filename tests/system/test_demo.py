@@ -22,7 +22,8 @@ def test_help(option):
     status, output, errors = demo(option)
     assert (status, errors) == (0, "")
     assert output.startswith("usage: ./demo")
-    for word in ("--echo", "--vm", "--keep", "--json", "ping_loss_percent", "tcp_ratio", "rr_ratio", "echo_ratio", "tcp_mbps"):
+    for word in ("--echo", "--vm", "--keep", "--json", "ping_loss_percent", "tcp_ratio", "rr_ratio", "echo_ratio",
+                 "tcp_mbps"):
         assert word in output
 
 
@@ -30,7 +31,8 @@ def test_help_from_elsewhere(tmp_path):
     assert demo("--help", cwd=tmp_path)[0] == 0
 
 
-@pytest.mark.parametrize("arguments", [["--nonsense"], ["nonsense"], ["--json"], ["--vm", "--keep"], ["--vm", "--echo"]])
+@pytest.mark.parametrize("arguments", [["--nonsense"], ["nonsense"], ["--json"], ["--vm", "--keep"],
+                                       ["--vm", "--echo"]])
 def test_wrong_usage(arguments):
     status, output, errors = demo(*arguments)
     assert (status, output) == (2, "")

@@ -116,8 +116,8 @@ def test_traffic(bridges):
 
 
 def test_lost_and_invented_interrupts(bridges, server):
-    """What a lost interrupt costs ends with the watchdog's next look. A host that is busy elsewhere costs time, too, but
-    hardly three times in turn, while a stall of ours would be there each time."""
+    """What a lost interrupt costs ends with the watchdog's next look. A host that is busy elsewhere costs time, too,
+    but hardly three times in turn, while a stall of ours would be there each time."""
     a, b = bridges
     worst = []
     server.trouble(period=1)
