@@ -172,11 +172,10 @@ def test_no_load_crosses(place, memory, links, side):
     assert status == 0, errors
     assert finish(echo, 20)[0] == 0
 
-    places = {"local": halves[side], "remote": halves[1 - side],
-              "marks": tuple(int(value, 16) for value in marks.split()[1:])}
+    places = {"local": halves[side], "remote": halves[1 - side]}
     assert len(places["remote"]) == 3 and len(places["local"]) == 3  # a window and a mirrored pool, of each half
     messages = int(re.fullmatch(r"messages (\d+)\n", output).group(1))
-    counts = count_accesses(trace, places)
+    counts = count_accesses(trace, places, tuple(int(value, 16) for value in marks.split()[1:]))
     print(f"{messages} messages each way: {counts}")
     assert counts["remote", "L"] == 0, "the data path loads from the half that it writes"
     assert counts["local", "S"] == 0
