@@ -200,7 +200,7 @@ static uint64_t frames_handled(const struct bridge *bridge)
     return bridge->counters.tx_frames + bridge->counters.rx_frames;
 }
 
-/* Looks for more until it is found or does not pay. Whoever makes our work may be waiting for this processor. */
+/* Looks for more until it is found or does not pay. */
 static int spin(struct bridge *bridge)
 {
     uint64_t until = spin_begin(&bridge->spin, uv_hrtime());
@@ -209,13 +209,13 @@ static int spin(struct bridge *bridge)
     while (uv_hrtime() < until) {
         int result;
 
-        sched_yield();
         bridge->tap_is_readable = true;
         result = turn(bridge);
         if (result)
             return result;
         if (frames_handled(bridge) != before)
             return FORWARD_MORE;
+        sched_yield(); /* whoever makes our work may be waiting for this processor */
     }
     return FORWARD_IDLE;
 }
