@@ -155,10 +155,10 @@ static __attribute__((noinline)) int take_list(struct packed_device *p, struct v
     return took(p, (uint32_t)descs, desc->next, c.buf.writable_bytes, &ret_buf->handle);
 }
 
-static inline int take_one(struct packed_device *p, struct iovec *iov, uint32_t iov_count,
+static inline int take_one(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count,
                            struct vop_taken_buf *ret_buf)
 {
-    struct vop_virtqueue *vq = &p->device.vq;
+    struct packed_device *p = of(vq);
     struct vop__desc desc;
     uint32_t word;
 
@@ -173,18 +173,10 @@ static inline int take_one(struct packed_device *p, struct iovec *iov, uint32_t 
 static int take(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_bufs,
                 uint32_t max)
 {
-    uint32_t count = 0;
-    int ret = 0;
+    int ret = vop__device_take(vq, iov, iov_count, ret_bufs, max, take_one);
 
-    while (count < max && (ret = take_one(of(vq), iov, iov_count, &ret_bufs[count])) > 0) {
-        uint32_t used = ret_bufs[count].readable + ret_bufs[count].writable;
-
-        iov += used;
-        iov_count -= used;
-        count++;
-    }
     vq->position = vop__position_word(&of(vq)->next);
-    return count > 0 ? (int)count : ret;
+    return ret;
 }
 
 static void free_handle(struct vop__device *d, uint32_t handle)

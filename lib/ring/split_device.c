@@ -138,9 +138,10 @@ static __attribute__((noinline)) int take_chain(struct split_device *s, uint32_t
     return 1;
 }
 
-static inline int take_one(struct split_device *s, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_buf)
+static inline int take_one(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count,
+                           struct vop_taken_buf *ret_buf)
 {
-    struct vop_virtqueue *vq = &s->device.vq;
+    struct split_device *s = of(vq);
     struct vop__desc desc;
     uint32_t head;
     int ret = pending(vq);
@@ -164,18 +165,10 @@ static inline int take_one(struct split_device *s, struct iovec *iov, uint32_t i
 static int take(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_bufs,
                 uint32_t max)
 {
-    uint32_t count = 0;
-    int ret = 0;
+    int ret = vop__device_take(vq, iov, iov_count, ret_bufs, max, take_one);
 
-    while (count < max && (ret = take_one(of(vq), iov, iov_count, &ret_bufs[count])) > 0) {
-        uint32_t used = ret_bufs[count].readable + ret_bufs[count].writable;
-
-        iov += used;
-        iov_count -= used;
-        count++;
-    }
     vq->position = (uint16_t)(of(vq)->ring.base + vq->buffers);
-    return count > 0 ? (int)count : ret;
+    return ret;
 }
 
 static void untake(struct vop_virtqueue *vq, uint32_t handle)

@@ -208,16 +208,7 @@ static inline int get_one(struct vop_virtqueue *vq, struct vop_used_buf *ret_buf
 
 static int get(struct vop_virtqueue *vq, struct vop_used_buf *ret_bufs, uint32_t max)
 {
-    uint32_t count = 0;
-
-    while (count < max) {
-        int ret = get_one(vq, &ret_bufs[count]);
-
-        if (ret <= 0)
-            return count > 0 ? (int)count : ret;
-        count++;
-    }
-    return (int)count;
+    return vop__driver_get(vq, ret_bufs, max, get_one);
 }
 
 static void arm(struct vop_virtqueue *vq, bool delay)

@@ -160,4 +160,25 @@ static inline bool vop__device_batch(struct vop__device *d, struct vop__batch *r
     return b.buffers > 0;
 }
 
+/**
+ * Takes up to `max` buffers, each with its segments behind those of the one before: how many, or if there is none what
+ * take_one() says. As one function with its format's take_one(), which is why it is inlined always.
+ */
+static inline __attribute__((always_inline)) int vop__device_take(
+    struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_bufs, uint32_t max,
+    int (*take_one)(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_buf))
+{
+    uint32_t count = 0;
+    int ret = 0;
+
+    while (count < max && (ret = take_one(vq, iov, iov_count, &ret_bufs[count])) > 0) {
+        uint32_t used = ret_bufs[count].readable + ret_bufs[count].writable;
+
+        iov += used;
+        iov_count -= used;
+        count++;
+    }
+    return count > 0 ? (int)count : ret;
+}
+
 #endif

@@ -150,4 +150,21 @@ static inline uint32_t vop__driver_delay(uint64_t count)
     return (uint32_t)(count * 3 / 4);
 }
 
+/** Gets up to `max` used buffers: how many, or if there is none what get_one() says. Inlined as vop__device_take(). */
+static inline __attribute__((always_inline)) int
+vop__driver_get(struct vop_virtqueue *vq, struct vop_used_buf *ret_bufs, uint32_t max,
+                int (*get_one)(struct vop_virtqueue *vq, struct vop_used_buf *ret_buf))
+{
+    uint32_t count = 0;
+
+    while (count < max) {
+        int ret = get_one(vq, &ret_bufs[count]);
+
+        if (ret <= 0)
+            return count > 0 ? (int)count : ret;
+        count++;
+    }
+    return (int)count;
+}
+
 #endif
