@@ -11,9 +11,12 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <vopipc/channel.h>
+
+#define IPV6_MTU_LEAST 1280u
 
 enum key {
     KEY_LINK = 256,
@@ -185,6 +188,16 @@ static error_t option_read(int key, char *value, struct options *options)
     }
 }
 
+/* The first address that an MTU too short for IPv6 (RFC 8200, section 5) would keep out, NULL if there is none. */
+static const struct address *address_kept_out(const struct options *options)
+{
+    for (unsigned i = 0; options->mtu && options->mtu < IPV6_MTU_LEAST && i < options->address_count; i++) {
+        if (options->addresses[i].family == AF_INET6)
+            return &options->addresses[i];
+    }
+    return NULL;
+}
+
 /* What can be judged only when all is read. */
 static error_t options_check(const struct options *options)
 {
@@ -194,6 +207,9 @@ static error_t options_check(const struct options *options)
         log_line("no interface named; say which, as in --tap vop0");
     else if (options->socket_mode && !options->listen)
         log_line("--socket-mode: only the side that listens makes a socket; give it there, with --listen");
+    else if (address_kept_out(options))
+        log_line("--mtu %u --address %s: IPv6 needs an MTU of %u at least; raise it or leave the address out",
+                 options->mtu, address_kept_out(options)->text, IPV6_MTU_LEAST);
     else if ((uint64_t)options->slots * options->slot_size > UINT64_C(1) << 30)
         log_line("--slots %u --slot-size %u: more than 1 GiB; take less of one", options->slots, options->slot_size);
     else

@@ -65,6 +65,10 @@ int parse_address(const char *text, struct address *ret_address, const char **re
         return -EINVAL;
     }
     address.prefix = prefix;
+    if (memcmp(address.bytes, (uint8_t[sizeof(address.bytes)]){0}, sizeof(address.bytes)) == 0) {
+        *ret_why = "the unspecified address, which no interface can have; write one as in 10.99.0.1/24";
+        return -EINVAL;
+    }
     *ret_address = address;
     return 0;
 }
@@ -113,8 +117,8 @@ int parse_interface(const char *text, const char **ret_why)
         *ret_why = "longer than 15 bytes, the kernel's limit for a name; shorten it";
         return -EINVAL;
     }
-    if (strcmp(text, ".") == 0 || strcmp(text, "..") == 0) {
-        *ret_why = "not a name for an interface";
+    if (strcmp(text, ".") == 0 || strcmp(text, "..") == 0 || strcmp(text, "all") == 0 || strcmp(text, "default") == 0) {
+        *ret_why = "a name that the kernel keeps for itself; choose another";
         return -EINVAL;
     }
     for (const char *c = text; *c; c++) {

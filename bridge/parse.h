@@ -21,13 +21,14 @@ struct address {
 /** A whole number from `low` to `high`, decimal, or octal for base 8. */
 int parse_number(const char *text, int base, uint32_t low, uint32_t high, uint32_t *ret_value, const char **ret_why);
 
-/** An address with prefix, as 10.0.0.1/24 or fd00::1/64. `text` must outlive the result. */
+/** An address with prefix, as 10.0.0.1/24 or fd00::1/64; not the unspecified one. `text` must outlive the result. */
 int parse_address(const char *text, struct address *ret_address, const char **ret_why);
 
 /** A unicast Ethernet address that is not zero. */
 int parse_mac(const char *text, uint8_t ret_mac[6], const char **ret_why);
 
-/** A name that the kernel accepts for an interface: 1 to 15 bytes, no white space, '/', ':' or '%'. */
+/** A name that the kernel accepts for an interface: 1 to 15 bytes, no white space, '/', ':' or '%', none it keeps for
+ * itself. */
 int parse_interface(const char *text, const char **ret_why);
 
 #endif

@@ -15,6 +15,43 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+static int watch_alarm(struct vop_channel *c)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+
+    c->alarm.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (c->alarm.timer < 0)
+        return -errno;
+    event.data.fd = c->alarm.timer;
+    return epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, c->alarm.timer, &event) < 0 ? -errno : 0;
+}
+
+/* Before the peer hears of the channel: a lack of descriptors later would end what it has already. */
+static int watch(struct vop_channel *c)
+{
+    int ret;
+
+    c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (c->epoll_fd < 0)
+        return vop__error(errno, "cannot make an epoll instance: %s", strerror(errno));
+    ret = c->wire->ops->watch(c->wire, c->epoll_fd);
+    if (ret == 0 && c->wire->watched)
+        ret = watch_alarm(c);
+    if (ret < 0)
+        return vop__error(-ret, "cannot watch the link: %s", strerror(-ret));
+    return 0;
+}
+
+static void free_channel(struct vop_channel *c)
+{
+    if (c->alarm.timer >= 0)
+        close(c->alarm.timer);
+    if (c->epoll_fd >= 0)
+        close(c->epoll_fd);
+    free(c->spans);
+    free(c);
+}
+
 int vop__channel_new(struct vop_wire *wire, const struct vop_options *options, struct vop_channel **ret_channel)
 {
     struct vop_hello mine = {
@@ -38,9 +75,11 @@ int vop__channel_new(struct vop_wire *wire, const struct vop_options *options, s
     memcpy(mine.config, options->config, sizeof(mine.config));
     vop__spin_init(&c->tx.spin, options->spin_us);
     vop__spin_init(&c->rx.spin, options->spin_us);
-    ret = vop_session_open(&c->session, &wire->local, &wire->remote, &mine);
+    ret = watch(c);
+    if (ret == 0)
+        ret = vop_session_open(&c->session, &wire->local, &wire->remote, &mine);
     if (ret < 0) {
-        free(c);
+        free_channel(c);
         return ret;
     }
     *ret_channel = c;
@@ -79,35 +118,9 @@ static int reset_queues(struct vop_channel *c)
     return 0;
 }
 
-static int watch_alarm(struct vop_channel *c)
-{
-    struct epoll_event event = {.events = EPOLLIN};
-
-    c->alarm.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (c->alarm.timer < 0)
-        return -errno;
-    event.data.fd = c->alarm.timer;
-    return epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, c->alarm.timer, &event) < 0 ? -errno : 0;
-}
-
-static int watch(struct vop_channel *c)
-{
-    int ret;
-
-    c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (c->epoll_fd < 0)
-        return vop__error(errno, "cannot make an epoll instance: %s", strerror(errno));
-    ret = c->wire->ops->watch(c->wire, c->epoll_fd);
-    if (ret == 0 && c->wire->watched)
-        ret = watch_alarm(c);
-    if (ret < 0)
-        return vop__error(-ret, "cannot watch the link: %s", strerror(-ret));
-    return 0;
-}
-
 int vop__channel_step(struct vop_channel *c)
 {
-    if (c->epoll_fd >= 0) /* up already: a peer can be READY before it says so on the socket */
+    if (c->up) /* a peer can be READY before it says so on the socket */
         return 1;
     /* Two looks, READY and then UP: a peer that changes its incarnation all the time must not keep this here. */
     for (unsigned looks = 0; looks < 2; looks++) {
@@ -122,11 +135,10 @@ int vop__channel_step(struct vop_channel *c)
             continue;
         case VOP_SESSION_UP:
             ret = vop_slot_device_attach(&c->tx.queue, &c->place_tx);
-            c->wire->peer_doorbell = c->session.peer.doorbell;
-            if (ret == 0)
-                ret = watch(c);
             if (ret < 0)
                 return ret;
+            c->wire->peer_doorbell = c->session.peer.doorbell;
+            c->up = true;
             vop__log(VOP_LOG_INFO, "link up: %s, side %u, pid %d, %u slots of %u bytes", c->wire->ops->name,
                      c->wire->side, (int)c->wire->peer_pid, c->session.geometry.queue_size,
                      c->session.geometry.slot_size);
@@ -150,7 +162,7 @@ int vop__peer_gone_how(struct vop_channel *c, bool dead, uint32_t state)
 
 static void say_goodbye(struct vop_channel *c)
 {
-    if (c->epoll_fd >= 0 && !vop__dead(c)) {
+    if (c->up && !vop__dead(c)) {
         vop__tx_publish(c);
         vop_session_close(&c->session);
         c->wire->ops->kick(c->wire, 0, VOP_BELL_MESSAGES);
@@ -165,16 +177,11 @@ void vop_channel_close(vop_channel *c)
     if (!c)
         return;
     say_goodbye(c);
-    if (c->epoll_fd >= 0) { /* it was up */
+    if (c->up)
         vop__log(VOP_LOG_INFO, "link closed: %s, side %u, pid %d", c->wire->ops->name, c->wire->side,
                  (int)c->wire->peer_pid);
-        close(c->epoll_fd);
-    }
-    if (c->alarm.timer >= 0)
-        close(c->alarm.timer);
     c->wire->ops->close(c->wire);
-    free(c->spans);
-    free(c);
+    free_channel(c);
 }
 
 size_t vop_channel_message_max(const vop_channel *c)

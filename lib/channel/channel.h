@@ -75,6 +75,7 @@ struct vop_channel {
     size_t message_max;
     uint16_t *spans; /* for tx.queue */
     int epoll_fd;
+    bool up;    /* both sides were READY: messages may travel */
     int dead;   /* atomic: the wire said that the peer is dead */
     int broken; /* atomic: the peer broke the protocol, in either direction */
     struct vop_heart heart;
@@ -90,7 +91,8 @@ int vop__options_resolve(const struct vop_options *options, struct vop_options *
 struct vop_geometry vop__options_geometry(const struct vop_options *options);
 
 /**
- * Makes a channel on an open wire and announces it (HELLO). Takes the wire on success only. `options` are resolved.
+ * Makes a channel on an open wire, with every descriptor that it will need, and announces it (HELLO). Takes the wire on
+ * success only. `options` are resolved.
  */
 int vop__channel_new(struct vop_wire *wire, const struct vop_options *options, struct vop_channel **ret_channel);
 

@@ -95,6 +95,9 @@ int vop_channel_commit(vop_channel *c, size_t length, unsigned flags)
 
     if (length == 0 || length > tx->reserved_length)
         return vop__error(EINVAL, "commit of %zu bytes: %zu are reserved", length, tx->reserved_length);
+    if (flags & ~(unsigned)VOP_COMMIT_MORE)
+        return vop__error(EINVAL, "commit with flags 0x%x: only VOP_COMMIT_MORE (0x%x) is known", flags,
+                          VOP_COMMIT_MORE);
     tx->reserved_length = 0;
     ret = ended(c);
     if (ret < 0)

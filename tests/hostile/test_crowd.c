@@ -178,6 +178,31 @@ static void test_put_out_for_descriptors(void **state)
     stage_close(&s);
 }
 
+/* Who was accepted is served: whatever that takes was there before. */
+static void test_accepted_needs_no_descriptor(void **state)
+{
+    struct rlimit usual, none;
+    struct stage s;
+    struct peer p;
+    vop_channel *c = NULL;
+
+    (void)state;
+    stage_open(&s, 2000, 8);
+    peer_init(&p, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+    stage_offer(&s, &p);
+    assert_int_equal(peer_ready(&p), 0);
+    assert_int_equal(peer_confirm(&p), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    none = usual;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(vop_listener_accept(s.listener, 1000, &c), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    stage_expect_traffic(&p, c);
+    stage_end(&s, &p, c);
+    stage_close(&s);
+}
+
 /* Peers that have sent CONNECT are not put out: the others wait, and meanwhile the descriptor does not spin. */
 static void test_unfinished_keep_their_place(void **state)
 {
@@ -301,6 +326,7 @@ int main(void)
         cmocka_unit_test(test_pending_bound),
         cmocka_unit_test(test_put_out),
         cmocka_unit_test(test_put_out_for_descriptors),
+        cmocka_unit_test(test_accepted_needs_no_descriptor),
         cmocka_unit_test(test_unfinished_keep_their_place),
         cmocka_unit_test(test_drip),
         cmocka_unit_test(test_crowd),

@@ -255,8 +255,9 @@ enum vop_commit_flags {
  * vop_channel_flush(), or until this side waits or arms: cheaper, one publication for a batch.
  *
  * length       1 to the reserved length
+ * flags        enum vop_commit_flags
  *
- * -EINVAL      no reservation, or length out of range; the reservation stays open
+ * -EINVAL      no reservation, length out of range, or an unknown flag; the reservation stays open
  * -EPIPE, -ECONNRESET, -EPROTO   the link is gone; the reservation is cancelled. Messages held back were not accepted
  */
 int vop_channel_commit(vop_channel *channel, size_t length, unsigned flags);

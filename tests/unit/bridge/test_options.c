@@ -107,6 +107,8 @@ static void test_wrong(void **state)
         "--link shm:/run/a --tap vop0 --socket-mode 0660",
         "--link shm:/run/a --tap vop0 --listen --socket-mode 0888",
         "--link shm:/run/a --tap vop0 --master a/b",
+        "--link shm:/run/a --tap vop0 --tap all",
+        "--link shm:/run/a --tap vop0 --address fd00::1/64 --mtu 1279",
     };
     struct options options = {.mtu = 77};
     int silence = open("/dev/null", O_WRONLY | O_CLOEXEC);

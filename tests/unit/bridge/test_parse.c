@@ -62,6 +62,8 @@ static void test_addresses(void **state)
         "host/24",
         "10.0.0.1 /24",
         "1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb:cccc/64",
+        "0.0.0.0/0",
+        "::/64",
     };
     const char *why = NULL;
     struct address address;
@@ -116,7 +118,8 @@ static void test_macs(void **state)
 static void test_interfaces(void **state)
 {
     static const char *const right[] = {"vop0", "a", "123456789012345", "br-lan.100", "..."};
-    static const char *const wrong[] = {"", "1234567890123456", "a/b", "a b", "a:b", "vop%d", ".", "..", "a\tb"};
+    static const char *const wrong[] = {"",    "1234567890123456", "a/b", "a b", "a:b", "vop%d", ".", "..", "a\tb",
+                                        "all", "default"};
     const char *why = NULL;
 
     (void)state;

@@ -159,6 +159,19 @@ static void commit_number(uint64_t number, size_t length, unsigned flags)
     assert_int_equal(vop_channel_commit(a, length, flags), 0);
 }
 
+static void test_unknown_flag(void **state)
+{
+    struct vop_buffer buffer;
+
+    (void)state;
+    assert_int_equal(vop_channel_reserve(a, 10, 0, &buffer), 0);
+    link_fill(&buffer, 1);
+    assert_int_equal(vop_channel_commit(a, 10, VOP_COMMIT_MORE | 2), -EINVAL);
+    assert_empty();
+    assert_int_equal(vop_channel_commit(a, 10, 0), 0); /* still open */
+    recv_number(1, 10);
+}
+
 static void test_more(void **state)
 {
     struct vop_channel_stats stats = {.struct_size = sizeof(stats)};
@@ -504,6 +517,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_send_and_recv),  TEST(test_other_direction),
         TEST(test_send_errors),    TEST(test_commit),
+        TEST(test_cancel),         TEST(test_unknown_flag),
         TEST(test_cancel),         TEST(test_more),
         TEST(test_recv_too_small), TEST(test_peek_and_release),
         TEST(test_release_twice),  TEST(test_held_messages_stay),

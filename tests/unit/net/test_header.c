@@ -2,7 +2,7 @@
 /*
  * test_header.c - legal and hostile headers, what they need, and which feature sets are whole.
  *
- * Room: tests. The hostile cases are those of the catalogue's group G (header ranges, GSO rules, missing features).
+ * Room: tests. The hostile cases are those of group G of ring/CASES.md (header ranges, GSO rules, missing features).
  */
 #include "frame.h"
 

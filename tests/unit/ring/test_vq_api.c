@@ -3,7 +3,7 @@
  * test_vq_api.c - what the calls of virtqueue.h promise to the program: limits, roles, reset, shutdown, indirect, in
  * order.
  *
- * Room: tests. The numbers are those of the catalogue in facts/virtio.md 2.3.
+ * Room: tests. The numbers are those of CASES.md.
  */
 #include "unit/ring/util_vq.h"
 

@@ -2,7 +2,7 @@
 /*
  * test_vq_chains.c - the device side against chains of a hostile driver, the same chains in every format.
  *
- * Room: tests. The numbers are those of the catalogue in facts/virtio.md 2.3; the table says what must happen.
+ * Room: tests. The numbers are those of CASES.md; the table says what must happen.
  */
 #include "unit/ring/util_vq.h"
 

@@ -2,7 +2,7 @@
 /*
  * test_vq_driver.c - the driver of both formats against a hostile device.
  *
- * Room: tests. The numbers are those of the catalogue in facts/virtio.md 2.3, group E.
+ * Room: tests. The numbers are those of CASES.md, group E.
  */
 #include "unit/ring/util_vq.h"
 

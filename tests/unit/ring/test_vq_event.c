@@ -3,7 +3,7 @@
  * test_vq_event.c - who is notified when: every decision against an oracle, and what arming stores and finds.
  *
  * Room: tests. The oracle counts positions one by one, as virtio defines an event; it shares no code with the engines.
- * The numbers are those of the catalogue in facts/virtio.md 2.3, groups C and F.
+ * The numbers are those of CASES.md, groups C and F.
  */
 #include "unit/ring/util_vq.h"
 

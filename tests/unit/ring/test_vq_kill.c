@@ -3,7 +3,7 @@
  * test_vq_kill.c - one end of a virtqueue is killed at any moment: the other finds all that was published and nothing
  * that was not, and after a reset goes on with a new peer.
  *
- * Room: tests. Case 78 of the catalogue in facts/virtio.md 2.3. 20 rounds for each layout and role; 500 with VOP_LONG.
+ * Room: tests. Case 78 of CASES.md. 20 rounds for each layout and role; 500 with VOP_LONG.
  *
  * The victim never sleeps, so that it dies at its work: killed from outside, or at its next store into a page that it
  * has made read-only. The areas lie so that a page ends where a publication can be torn: in the middle of the

@@ -2,7 +2,7 @@
 /*
  * test_vq_options.c - queues that are refused, and where the areas of a layout lie.
  *
- * Room: tests. The numbers are those of the catalogue in facts/virtio.md 2.3.
+ * Room: tests. The numbers are those of CASES.md.
  */
 #include "unit/ring/util_vq.h"
 

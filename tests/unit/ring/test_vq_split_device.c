@@ -2,7 +2,7 @@
 /*
  * test_vq_split_device.c - the device of a split ring against a hostile driver: indexes, loops, handles.
  *
- * Room: tests. The numbers are those of the catalogue in facts/virtio.md 2.3.
+ * Room: tests. The numbers are those of CASES.md.
  */
 #include "unit/ring/util_vq.h"
 

@@ -2,7 +2,7 @@
 /*
  * test_vq_split_indirect.c - the device of a split ring against a hostile driver: indirect tables.
  *
- * Room: tests. The numbers are those of the catalogue in facts/virtio.md 2.3, group D. Tables lie at offset 4096 of the
+ * Room: tests. The numbers are those of CASES.md, group D. Tables lie at offset 4096 of the
  * data.
  */
 #include "unit/ring/util_vq.h"

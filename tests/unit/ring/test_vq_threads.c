@@ -3,7 +3,7 @@
  * test_vq_threads.c - driver and device in two threads that sleep whenever they may: no wake-up is lost, and
  * ThreadSanitizer sees a happens-before for every payload byte. And a driver that rewrites all it can at any time.
  *
- * Room: tests. The numbers are those of the catalogue in facts/virtio.md 2.3. Run with VOP_LONG for 10^7 rounds.
+ * Room: tests. The numbers are those of CASES.md. Run with VOP_LONG for 10^7 rounds.
  */
 #include "unit/ring/util_vq.h"
 

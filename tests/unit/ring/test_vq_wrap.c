@@ -2,7 +2,7 @@
 /*
  * test_vq_wrap.c - many laps: indexes past 65536, rings of every awkward size, lists that end at or cross the end.
  *
- * Room: tests. The numbers are those of the catalogue in facts/virtio.md 2.3, group B.
+ * Room: tests. The numbers are those of CASES.md, group B.
  */
 #include "unit/ring/util_vq.h"
 
