@@ -99,7 +99,7 @@ static void lay(struct vq *q, const struct row *row)
             vq_desc(q, i, row->desc[i].addr, row->desc[i].len, flags, i + 1);
     }
     if (q->config.layout != VOP_RING_PACKED)
-        vq_offer(q, 0, (const uint16_t[]){0}, 1);
+        vq_offer(q, (const uint16_t[]){0}, 1);
 }
 
 static void check_row(const struct row *row, enum vop_ring_layout layout)
@@ -198,7 +198,7 @@ static void test_into_the_ring(void **state)
             vq_desc(&q, 0, A, (uint32_t)q.place.desc.size, 1 | W, 1);
             vq_desc(&q, 1, A + 4096, (uint32_t)q.place.driver.size, 1 | W, 2);
             vq_desc(&q, 2, A + 8192, (uint32_t)q.place.device.size, W, 0);
-            vq_offer(&q, 0, (const uint16_t[]){0}, 1);
+            vq_offer(&q, (const uint16_t[]){0}, 1);
         }
         for (unsigned round = 0; ret > 0; round++) {
             assert_true(round < 2 * N);

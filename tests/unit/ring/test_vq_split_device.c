@@ -13,7 +13,7 @@
 
 static void head(struct vq *q, uint16_t first)
 {
-    vq_offer(q, 0, &first, 1);
+    vq_offer(q, &first, 1);
 }
 
 static void simple(struct vq *q)
@@ -25,6 +25,12 @@ static void simple(struct vq *q)
 static void self_loop(struct vq *q)
 {
     vq_desc(q, 0, A, 0, NEXT, 0);
+    head(q, 0);
+}
+
+static void self_loop_full(struct vq *q)
+{
+    vq_desc(q, 0, A, 16, NEXT, 0);
     head(q, 0);
 }
 
@@ -81,41 +87,48 @@ static void head_is_huge(struct vq *q)
 static void jump_n(struct vq *q)
 {
     simple(q);
-    vq_offer(q, 0, (const uint16_t[]){2, 0, 3, 1}, 4);
+    vq_offer(q, (const uint16_t[]){2, 0, 3, 1}, 4);
 }
 
 static void jump_n_1(struct vq *q)
 {
     simple(q);
-    put16(vq_avail_idx(q), N + 1);
+    put16(vq_avail_idx(q), q->config.position + N + 1);
 }
 
 static void jump_half(struct vq *q)
 {
     simple(q);
-    put16(vq_avail_idx(q), 32769);
+    put16(vq_avail_idx(q), q->config.position + 32769);
 }
 
 static void back_1(struct vq *q)
 {
     simple(q);
-    put16(vq_avail_idx(q), 65535);
+    put16(vq_avail_idx(q), q->config.position + 65535);
 }
 
 static void same_head(struct vq *q)
 {
     simple(q);
-    vq_offer(q, 0, (const uint16_t[]){1, 1}, 2);
+    vq_offer(q, (const uint16_t[]){1, 1}, 2);
 }
 
 static void same_head_n(struct vq *q)
 {
     simple(q);
-    vq_offer(q, 0, (const uint16_t[]){2, 2, 2, 2}, 4);
+    vq_offer(q, (const uint16_t[]){2, 2, 2, 2}, 4);
+}
+
+static void all_ones(struct vq *q)
+{
+    vq_desc(q, 0, UINT64_MAX, UINT32_MAX, 0xffff, 0xffff);
+    head(q, 0);
 }
 
 static const struct vq_row rows[] = {
     {"1 self-loop of length 0", self_loop, 0, -EPROTO},
+    {"1 self-loop", self_loop_full, 0, -EPROTO},
     {"2 loop of two", two_loop, 0, -EPROTO},
     {"3 loop in the writable part", writable_loop, 0, -EPROTO},
     {"5 N+1 by repeating one", one_too_many, 0, -EPROTO},
@@ -130,6 +143,7 @@ static const struct vq_row rows[] = {
     {"9 idx jumps by 65535, or back", back_1, 0, -EPROTO},
     {"10 a head twice", same_head, 1, -EPROTO},
     {"10 a head N times", same_head_n, 1, -EPROTO},
+    {"19 nothing but ones", all_ones, 0, -EPROTO},
 };
 
 static void test_rows(void **state)
@@ -148,31 +162,61 @@ static void test_rows(void **state)
 /* 9 in the middle of a run, 11, and an index that moves back inside what was not taken yet. */
 static void test_index_later(void **state)
 {
-    static const struct {
-        uint32_t takes, completes;
-        int move; /* of avail.idx, from 4 */
+    static const struct move {
+        uint32_t completes;
+        int move; /* of avail.idx, from N */
         int result;
     } moves[] = {
-        {4, 4, 4, 1},       {4, 4, 5, -EPROTO}, {4, 4, -1, -EPROTO}, {4, 0, 1, -EPROTO}, {4, 3, 3, 1},
-        {4, 3, 4, -EPROTO}, {4, 0, 0, 0},       {4, 0, -1, -EPROTO}, {4, 4, 0, 0},
+        {4, 4, 1},       {4, 5, -EPROTO}, {4, -1, -EPROTO}, {0, 1, -EPROTO}, {3, 3, 1},
+        {3, 4, -EPROTO}, {0, 0, 0},       {0, -1, -EPROTO}, {4, 0, 0},
     };
 
     (void)state;
-    for (size_t i = 0; i < ROWS(moves); i++) {
-        struct vq_config config = {.size = N, .ends = DEVICE};
+    for (size_t i = 0; i < ROWS(moves) * 4; i++) {
+        const struct move *m = &moves[i / 4];
+        struct vq_config config = {
+            .layout = i & 1 ? VOP_RING_2009 : VOP_RING_SPLIT,
+            .size = N,
+            .ends = DEVICE,
+            .resume = i & 2,
+            .position = i & 2 ? 0xfffc : 0, /* then 0 is the next one */
+        };
         struct vop_taken_buf buf[N], more;
         struct iovec iov[8];
         struct vq q;
 
         vq_open(&q, &config);
         jump_n(&q);
-        for (uint32_t k = 0; k < moves[i].takes; k++)
+        for (uint32_t k = 0; k < N; k++)
             assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf[k]), 1);
-        for (uint32_t k = 0; k < moves[i].completes; k++)
+        for (uint32_t k = 0; k < m->completes; k++)
             assert_int_equal(vop_virtqueue_complete(q.device, buf[k].handle, 0), 0);
-        assert_int_equal(vop_virtqueue_call(q.device), moves[i].completes > 0);
-        put16(vq_avail_idx(&q), (uint32_t)(4 + moves[i].move));
-        assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &more), moves[i].result);
+        assert_int_equal(vop_virtqueue_call(q.device), m->completes > 0);
+        put16(vq_avail_idx(&q), config.position + N + (unsigned)m->move);
+        assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &more), m->result);
+        vq_close(&q);
+    }
+}
+
+/* 9: the index is looked at before a wait, too, and by whoever is notified. */
+static void test_index_found_by_looking(void **state)
+{
+    static int (*const look[])(vop_virtqueue * vq) = {
+        vop_virtqueue_restart,
+        vop_virtqueue_restart_delayed,
+        vop_virtqueue_notified,
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(look) * 2; i++) {
+        struct vq_config config = {.layout = i % 2 ? VOP_RING_2009 : VOP_RING_SPLIT, .size = N, .ends = DEVICE};
+        struct vq q;
+
+        vq_open(&q, &config);
+        jump_n_1(&q);
+        assert_int_equal(look[i / 2](q.device), -EPROTO);
+        assert_int_equal(q.broken[DEVICE], 1);
+        assert_int_equal(q.called[DEVICE], 0);
         vq_close(&q);
     }
 }
@@ -180,22 +224,29 @@ static void test_index_later(void **state)
 /* 24: what the driver writes into the device's words changes nothing. */
 static void test_scribbled_used(void **state)
 {
-    struct vq_config config = {.size = N};
-    struct vq q;
+    static const struct {
+        enum vop_ring_layout layout;
+        uint64_t features;
+    } kinds[] = {{VOP_RING_SPLIT, 0}, {VOP_RING_SPLIT, F_ORDER}, {VOP_RING_SPLIT, F_EVENT}, {VOP_RING_2009, 0}};
 
     (void)state;
-    vq_open(&q, &config);
-    for (unsigned round = 0; round < 100; round++) {
-        assert_int_equal(vq_add(&q, 0, 1, 1, 8, &q), 0);
-        assert_true(vop_virtqueue_kick(q.driver) >= 0);
-        memset(q.place.device.base, 0x5a, q.place.device.size);
-        put16(vq_used_flags(&q), 0);
-        assert_int_equal(vq_serve(&q), 1);
-        assert_true(vop_virtqueue_call(q.device) >= 0);
-        assert_int_equal(vop_from_le16(*vq_used_idx(&q)), (round + 1) & 0xffff);
-        assert_int_equal(vq_reap(&q), 1);
+    for (size_t i = 0; i < ROWS(kinds); i++) {
+        struct vq_config config = {.layout = kinds[i].layout, .size = N, .features = kinds[i].features};
+        struct vq q;
+
+        vq_open(&q, &config);
+        for (unsigned round = 0; round < 100; round++) {
+            assert_int_equal(vq_add(&q, 0, 1, 1, 8, &q), 0);
+            assert_true(vop_virtqueue_kick(q.driver) >= 0);
+            memset(q.place.device.base, 0x5a, q.place.device.size);
+            put16(vq_used_flags(&q), 0);
+            assert_int_equal(vq_serve(&q), 1);
+            assert_true(vop_virtqueue_call(q.device) >= 0);
+            assert_int_equal(vop_from_le16(*vq_used_idx(&q)), round + 1);
+            assert_int_equal(vq_reap(&q), 1);
+        }
+        vq_close(&q);
     }
-    vq_close(&q);
 }
 
 /* The application's own mistakes are refused and change nothing. */
@@ -240,6 +291,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_rows, test_guard),
         cmocka_unit_test_setup(test_index_later, test_guard),
+        cmocka_unit_test_setup(test_index_found_by_looking, test_guard),
         cmocka_unit_test_setup(test_scribbled_used, test_guard),
         cmocka_unit_test_setup(test_handles, test_guard),
     };

@@ -2,8 +2,7 @@
 /*
  * test_vq_split_indirect.c - the device of a split ring against a hostile driver: indirect tables.
  *
- * Room: tests. The numbers are those of CASES.md, group D. Tables lie at offset 4096 of the
- * data.
+ * Room: tests. The numbers are those of CASES.md, group D. Tables lie at offset 4096 of the data.
  */
 #include "unit/ring/util_vq.h"
 
@@ -15,7 +14,7 @@
 
 static void head(struct vq *q, uint16_t first)
 {
-    vq_offer(q, 0, &first, 1);
+    vq_offer(q, &first, 1);
 }
 
 #define T (A + 4096u)

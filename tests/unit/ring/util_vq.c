@@ -185,30 +185,40 @@ int vq_reap(struct vq *q)
     return ret < 0 ? ret : count;
 }
 
-void vq_check_takes(const struct vq_row *row, uint32_t size, enum vop_ring_layout layout, uint64_t features)
+static void check_takes(const struct vq_row *row, const struct vq_config *config, unsigned batch)
 {
-    struct vq_config config = {.layout = layout, .size = size, .ends = DEVICE, .features = features};
     struct vop_virtqueue_info info;
     struct iovec iov[8];
-    struct vop_taken_buf buf;
+    struct vop_taken_buf buf[8];
     struct vq q;
     int takes = 0, ret;
 
-    vq_open(&q, &config);
+    vq_open(&q, config);
     row->play(&q);
-    while ((ret = vop_virtqueue_take(q.device, iov, 8, &buf)) > 0)
-        takes++;
+    while ((ret = vop_virtqueue_take_bufs(q.device, iov, 8, buf, batch)) > 0)
+        takes += ret;
     if (ret != row->last || takes != row->takes)
         fail_msg("%s: %d takes, then %d; not %d, then %d", row->name, takes, ret, row->takes, row->last);
     vop_virtqueue_info(q.device, &info, sizeof(info));
     assert_int_equal(info.needs_reset, ret < 0);
     assert_int_equal(q.broken[DEVICE], ret < 0);
     if (ret < 0) {
-        assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf), -EPROTO);
+        assert_int_equal(vop_virtqueue_take_bufs(q.device, iov, 8, buf, batch), -EPROTO);
         assert_int_equal(vop_virtqueue_notified(q.device), -EPROTO);
         assert_int_equal(q.called[DEVICE], 0);
     }
     vq_close(&q);
+}
+
+void vq_check_takes(const struct vq_row *row, uint32_t size, enum vop_ring_layout layout, uint64_t features)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        struct vq_config config = {.layout = layout, .size = size, .ends = DEVICE, .features = features};
+
+        config.resume = i & 1;
+        config.position = i & 1 ? 0xfffe : 0;
+        check_takes(row, &config, i & 2 ? 8 : 1);
+    }
 }
 
 /* ---- Shared words ---- */
@@ -296,11 +306,11 @@ vop_le32 *vq_used(struct vq *q, uint32_t i)
     return device_at(q, 2 * header(q) + 8 * (size_t)i);
 }
 
-void vq_offer(struct vq *q, uint16_t idx, const uint16_t *heads, unsigned count)
+void vq_offer(struct vq *q, const uint16_t *heads, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
-        vq_ring(q, (idx + i) % q->place.size, heads[i]);
-    put16(vq_avail_idx(q), idx + count);
+        vq_ring(q, (q->config.position + i) % q->place.size, heads[i]);
+    put16(vq_avail_idx(q), q->config.position + count);
 }
 
 void vq_packed(struct vq *q, uint32_t i, uint64_t addr, uint32_t len, uint32_t id, uint32_t flags)

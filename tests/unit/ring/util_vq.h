@@ -92,8 +92,8 @@ vop_le16 *vq_used_idx(struct vq *q);
 vop_le16 *vq_avail_event(struct vq *q);
 vop_le32 *vq_used(struct vq *q, uint32_t i); /* id, then len */
 
-/** Makes `heads` available, split, from position `idx`. */
-void vq_offer(struct vq *q, uint16_t idx, const uint16_t *heads, unsigned count);
+/** Makes `heads` available, split, as the first ones. */
+void vq_offer(struct vq *q, const uint16_t *heads, unsigned count);
 
 /** A row of a table of hostile drivers: `play` makes something available, then the device takes. */
 struct vq_row {
@@ -102,7 +102,10 @@ struct vq_row {
     int takes, last; /* so many buffers, and then this result: 0 or -EPROTO */
 };
 
-/** Runs a row against a device of its own, and sees to it that a broken queue stays broken and calls nobody back. */
+/**
+ * Runs a row against a device of its own, from index 0 and from one that wraps, taking one by one and in batches, and
+ * sees to it that a broken queue stays broken and calls nobody back.
+ */
 void vq_check_takes(const struct vq_row *row, uint32_t size, enum vop_ring_layout layout, uint64_t features);
 
 #define P_AVAIL 0x80u
