@@ -16,6 +16,7 @@
 /* Regions of the rows that say so. Their memory is never touched here, so that a base may be anything. */
 static uint8_t memory[4096];
 
+static const struct vop_region plain[] = {{A, DATA_SIZE, memory, 0}};
 static const struct vop_region adjacent[] = {{A, 64, memory, 0}, {A + 64, 64, memory + 1024, 0}};
 static const struct vop_region hole[] = {{A, 64, memory, 0}, {A + 65, 64, memory + 65, 0}};
 static const struct vop_region huge[] = {{0, (uint64_t)1 << 33, memory, 0}};
@@ -36,8 +37,9 @@ struct row {
     uint32_t readable_bytes, writable_bytes;
     const struct vop_region *regions;
     size_t region_count;
-    uint32_t bytes_max;
-    bool wide; /* addresses of 64 bits */
+    uint32_t bytes_max, segments_max;
+    bool direct; /* means something else, or nothing, in a table */
+    bool wide;   /* addresses of 64 bits */
 };
 
 #define BREAK .result = -EPROTO
@@ -76,6 +78,9 @@ static const struct row rows[] = {
     {"16 more than the cap in one", {{A, 17, W}}, 1, BREAK, .bytes_max = 16},
     {"16 as many as the cap in one", {{A, 16, W}}, 1, OK, 0, 1, 0, 16, .bytes_max = 16},
     {"16 more iovecs than there is room", {{A, 32, R}}, 1, -ENOBUFS, .regions = crumbs, .region_count = 64},
+    {"16 more segments than the cap", {{A, 1, R}, {A, 1, R}, {A, 1, W}}, 3, BREAK, .segments_max = 2},
+    {"16 more than the cap, of length 0", {{A, 0, R}, {A, 0, R}, {A, 0, R}}, 3, BREAK, .segments_max = 2},
+    {"16 as many segments as the cap", {{A, 1, R}, {A, 1, W}}, 2, OK, 1, 1, 1, 1, .segments_max = 2},
     {"17 writable before readable", {{A, 8, W}, {A, 8, R}}, 2, BREAK},
     {"17 even if it is empty", {{A, 0, W}, {A, 8, R}}, 2, BREAK},
     {"18 only readable", {{A, 8, R}}, 1, OK, 1, 0, 8, 0},
@@ -84,74 +89,121 @@ static const struct row rows[] = {
     {"18 writable beside it", {{A + 64, 8, W}}, 1, OK, 0, 1, 0, 8, no_write, 2},
     {"18 writable that ends there", {{A + 60, 8, R}, {A + 64, 8, W}}, 2, OK, 2, 1, 8, 8, no_write, 2},
     {"19 reserved flags", {{A, 8, R | 0x7f78}, {A, 8, W | 0x7f78}}, 2, OK, 1, 1, 8, 8},
-    {"23 indirect, not negotiated", {{A, 16, 4}}, 1, BREAK},
-    {"23 the same behind a direct one", {{A, 8, R}, {A, 16, 4}}, 2, BREAK},
+    {"23 indirect, not negotiated", {{A, 16, 4}}, 1, BREAK, .direct = true},
+    {"23 the same behind a direct one", {{A, 8, R}, {A, 16, 4}}, 2, BREAK, .direct = true},
 };
+
+/* How the descriptors of a row come to the device. */
+struct way {
+    enum vop_ring_layout layout;
+    uint64_t features; /* with INDIRECT they are in a table, and else in the ring */
+};
+
+static const struct way ways[] = {
+    {VOP_RING_SPLIT, 0},  {VOP_RING_SPLIT, F_ORDER},     {VOP_RING_SPLIT, F_INDIRECT},
+    {VOP_RING_PACKED, 0}, {VOP_RING_PACKED, F_ORDER},    {VOP_RING_PACKED, F_INDIRECT},
+    {VOP_RING_LEGACY, 0}, {VOP_RING_LEGACY, F_INDIRECT}, {VOP_RING_2009, 0},
+};
+
+#define T ((uint64_t)1 << 40) /* where no region of a row is */
+static uint8_t table[16 * (N + 1)] __attribute__((aligned(16)));
 
 static void lay(struct vq *q, const struct row *row)
 {
-    for (unsigned i = 0; i < row->descs; i++) {
-        uint32_t flags = row->desc[i].flags | (i + 1 < row->descs ? 1u : 0);
+    bool packed = q->config.layout == VOP_RING_PACKED, indirect = q->config.features & F_INDIRECT;
+    uint32_t length = 16 * row->descs;
 
-        if (q->config.layout == VOP_RING_PACKED)
-            vq_packed(q, i, row->desc[i].addr, row->desc[i].len, 3, flags | P_AVAIL);
+    for (unsigned i = 0; i < row->descs; i++) {
+        uint64_t addr = row->desc[i].addr;
+        uint32_t len = row->desc[i].len, flags = row->desc[i].flags | (i + 1 < row->descs ? 1u : 0);
+
+        if (indirect && packed)
+            vq_table(table, i, addr, len, 0, row->desc[i].flags);
+        else if (indirect)
+            vq_table(table, i, addr, len, flags, i + 1);
+        else if (packed)
+            vq_packed(q, i, addr, len, 3, flags | P_AVAIL);
         else
-            vq_desc(q, i, row->desc[i].addr, row->desc[i].len, flags, i + 1);
+            vq_desc(q, i, addr, len, flags, i + 1);
     }
-    if (q->config.layout != VOP_RING_PACKED)
+    if (indirect && packed)
+        vq_packed(q, 0, T, length, 3, 4 | P_AVAIL);
+    else if (indirect)
+        vq_desc(q, 0, T, length, 4, 0);
+    if (!packed)
         vq_offer(q, (const uint16_t[]){0}, 1);
 }
 
-static void check_row(const struct row *row, enum vop_ring_layout layout)
+static void check_taken(const struct row *row, const struct vop_taken_buf *buf, const struct iovec *iov)
 {
+    size_t sum = 0;
+
+    assert_int_equal(buf->readable, row->readable);
+    assert_int_equal(buf->writable, row->writable);
+    assert_int_equal(buf->readable_bytes, row->readable_bytes);
+    assert_int_equal(buf->writable_bytes, row->writable_bytes);
+    for (unsigned i = 0; i < buf->readable + buf->writable; i++)
+        sum += iov[i].iov_len;
+    assert_int_equal(sum, (size_t)buf->readable_bytes + buf->writable_bytes);
+}
+
+static void check_broken(struct vq *q)
+{
+    struct vop_taken_buf buf;
+    struct iovec iov[8];
+
+    assert_int_equal(vop_virtqueue_take(q->device, iov, 8, &buf), -EPROTO);
+    assert_int_equal(vop_virtqueue_take_bufs(q->device, iov, 8, &buf, 1), -EPROTO);
+    assert_int_equal(vop_virtqueue_call(q->device), -EPROTO);
+    assert_int_equal(vop_virtqueue_restart(q->device), -EPROTO);
+    assert_int_equal(vop_virtqueue_notified(q->device), -EPROTO);
+    assert_int_equal(q->broken[DEVICE], 1);
+    assert_int_equal(q->called[DEVICE], 0);
+}
+
+static void check_row(const struct row *row, const struct way *way, unsigned batch)
+{
+    const struct vop_region *own = row->regions ? row->regions : plain;
+    size_t count = row->regions ? row->region_count : 1;
+    struct vop_region regions[ROWS(crumbs) + 1];
     struct vq_config config = {
-        .layout = layout,
+        .layout = way->layout,
         .size = N,
         .ends = DEVICE,
-        .regions = row->regions,
-        .region_count = row->region_count,
+        .features = way->features,
+        .regions = regions,
+        .region_count = count + 1,
         .bytes_max = row->bytes_max,
+        .segments_max = row->segments_max,
     };
     struct vop_virtqueue_info info;
-    struct iovec iov[8];
-    struct vop_taken_buf buf;
+    struct vop_taken_buf buf[2];
+    struct iovec iov[64];
     struct vq q;
-    size_t sum = 0;
     int ret;
 
+    memcpy(regions, own, count * sizeof(*own));
+    regions[count] = (struct vop_region){T, sizeof(table), table, 0};
     vq_open(&q, &config);
     lay(&q, row);
     if (row->readable + row->writable > 0) /* without room nothing happens */
-        assert_int_equal(vop_virtqueue_take(q.device, iov, 0, &buf), -ENOBUFS);
-    ret = vop_virtqueue_take(q.device, iov, 8, &buf);
+        assert_int_equal(vop_virtqueue_take_bufs(q.device, iov, 0, buf, batch), -ENOBUFS);
+    ret = vop_virtqueue_take_bufs(q.device, iov, 8, buf, batch);
     if (ret != row->result)
-        fail_msg("%s, layout %d: take returned %d, not %d", row->name, (int)layout, ret, row->result);
+        fail_msg("%s, layout %d, features %#llx: take returned %d, not %d", row->name, (int)way->layout,
+                 (unsigned long long)way->features, ret, row->result);
     vop_virtqueue_info(q.device, &info, sizeof(info));
-    if (ret == 1) {
-        assert_int_equal(buf.readable, row->readable);
-        assert_int_equal(buf.writable, row->writable);
-        assert_int_equal(buf.readable_bytes, row->readable_bytes);
-        assert_int_equal(buf.writable_bytes, row->writable_bytes);
-        for (unsigned i = 0; i < buf.readable + buf.writable; i++)
-            sum += iov[i].iov_len;
-        assert_int_equal(sum, (size_t)buf.readable_bytes + buf.writable_bytes);
-        assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf), 0);
-    }
     assert_int_equal(info.needs_reset, ret == -EPROTO);
     assert_int_equal(q.broken[DEVICE], ret == -EPROTO);
-    if (ret == -EPROTO) {
-        assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf), -EPROTO);
-        assert_int_equal(vop_virtqueue_call(q.device), -EPROTO);
-        assert_int_equal(vop_virtqueue_restart(q.device), -EPROTO);
-        assert_int_equal(vop_virtqueue_notified(q.device), -EPROTO);
-        assert_int_equal(q.broken[DEVICE], 1);
-        assert_int_equal(q.called[DEVICE], 0);
+    if (ret == -EPROTO)
+        check_broken(&q);
+    if (ret == 1) {
+        check_taken(row, buf, iov);
+        assert_int_equal(vop_virtqueue_take(q.device, iov, 8, buf), 0);
     }
     if (ret == -ENOBUFS) {
-        struct iovec many[64];
-
-        assert_int_equal(vop_virtqueue_take(q.device, many, 64, &buf), 1);
-        assert_int_equal(buf.readable, 32);
+        assert_int_equal(vop_virtqueue_take_bufs(q.device, iov, 64, buf, batch), 1);
+        assert_int_equal(buf[0].readable, 32);
     }
     vq_close(&q);
 }
@@ -159,13 +211,16 @@ static void check_row(const struct row *row, enum vop_ring_layout layout)
 static void test_rows(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < 64; i++)
+    for (unsigned i = 0; i < ROWS(crumbs); i++)
         crumbs[i] = (struct vop_region){A + i, 1, memory + 2 * (size_t)i, 0};
-    for (size_t i = 0; i < ROWS(rows); i++) {
-        check_row(&rows[i], VOP_RING_SPLIT);
-        check_row(&rows[i], VOP_RING_PACKED);
-        if (!rows[i].wide)
-            check_row(&rows[i], VOP_RING_2009);
+    for (size_t i = 0; i < ROWS(rows) * ROWS(ways); i++) {
+        const struct row *row = &rows[i / ROWS(ways)];
+        const struct way *way = &ways[i % ROWS(ways)];
+
+        if ((row->direct && way->features & F_INDIRECT) || (row->wide && way->layout == VOP_RING_2009))
+            continue;
+        check_row(row, way, 1);
+        check_row(row, way, 2);
     }
 }
 

@@ -44,6 +44,8 @@ static const struct row rows[] = {
     {"35 NEXT and INDIRECT", {{AV | NEXT | INDIRECT, 16, 0}, {AV, 1, 0}}, 0, -EPROTO, 0},
     {"35 INDIRECT inside a list", {{AV | NEXT, 1, 0}, {AV | INDIRECT, 16, 0}}, 0, -EPROTO, 0},
     {"37 head before the rest", {{AV | NEXT, 1, 0}}, 0, -EPROTO, 0},
+    {"19 nothing but ones", {{0xffff, UINT32_MAX, 0xffff}}, 0, 0, 0},
+    {"19 nothing but ones, and available", {{0xffff & ~P_USED, UINT32_MAX, 0xffff}}, 0, -EPROTO, 0},
     {"36 one id twice, ids that are no slot", {{AV, 1, 7}, {AV, 1, 7}, {AV, 1, 0xffff}}, 3, 0, 1},
     {"40 table of length 0", {{AV | INDIRECT, 0, 0}}, 0, -EPROTO, 0},
     {"41 table of length 33", {{AV | INDIRECT, 33, 0}}, 0, -EPROTO, 0},
@@ -55,42 +57,70 @@ static const struct row rows[] = {
     {"47 list, table, list", {{AV | NEXT, 1, 0}, {AV, 1, 0}, {AV | INDIRECT, 32, 1}, {AV, 1, 2}}, 3, 0, 1},
 };
 
-static void open_ring(struct vq *q, uint64_t features)
+static void open_ring(struct vq *q, const struct vq_config *config)
 {
-    struct vq_config config = {.layout = VOP_RING_PACKED, .size = N, .ends = DEVICE, .features = features};
-
-    vq_open(q, &config);
+    vq_open(q, config);
     /* 49: everything but addr, len and WRITE is noise in a table */
     for (uint32_t i = 0; i < N + 1; i++)
         vq_table(q->data + 4096, i, A + i, 1, 0xaaaa, (i < 1 ? 0u : W) | (0xfffdu & ~W));
 }
 
+/* Writes slot `i` of a row, counted from where the ring begins. In the second lap both flags are the other way round.
+ */
+static void put_slot(struct vq *q, const struct row *row, uint32_t i)
+{
+    uint32_t at = (q->config.position & 0x7fff) + i;
+    bool first_lap = (q->config.position >> 15 == 1) == (at < N);
+
+    vq_packed(q, at % N, row->slot[i].flags & INDIRECT ? T : A, row->slot[i].len, row->slot[i].id,
+              first_lap ? row->slot[i].flags : row->slot[i].flags ^ BOTH_SET);
+}
+
+static void check_row(const struct row *row, const struct vq_config *config, unsigned batch)
+{
+    struct vop_taken_buf buf[N] = {0}, *last = buf;
+    struct iovec iov[8];
+    struct vq q;
+    int takes = 0, ret;
+
+    open_ring(&q, config);
+    for (uint32_t i = 0; i < N; i++)
+        put_slot(&q, row, i);
+    while ((ret = vop_virtqueue_take_bufs(q.device, iov, 8, buf, batch)) > 0) {
+        last = &buf[ret - 1];
+        takes += ret;
+    }
+    if (ret != row->last || takes != row->takes || last->readable + last->writable != row->segments)
+        fail_msg("%s, from %#x: %d takes, %u segments, then %d", row->name, config->position, takes,
+                 last->readable + last->writable, ret);
+    assert_int_equal(q.broken[DEVICE], ret < 0);
+    if (ret < 0)
+        assert_int_equal(vop_virtqueue_take_bufs(q.device, iov, 8, buf, batch), -EPROTO);
+    vq_close(&q);
+}
+
+/* From every slot of the first and of the second lap. */
 static void test_rows(void **state)
 {
     static const uint64_t features[] = {0, F_EVENT, F_ORDER, F_ORDER | F_EVENT};
 
     (void)state;
-    for (size_t i = 0; i < ROWS(rows) * ROWS(features); i++) {
-        const struct row *row = &rows[i / ROWS(features)];
-        struct vop_taken_buf buf = {0};
-        struct iovec iov[8];
-        struct vq q;
-        int takes = 0, ret;
+    for (size_t i = 0; i < ROWS(rows) * ROWS(features) * 2 * N; i++) {
+        struct vq_config config = {
+            .layout = VOP_RING_PACKED,
+            .size = N,
+            .ends = DEVICE,
+            .features = F_INDIRECT | features[i / (2 * N) % ROWS(features)],
+            .resume = true,
+            .position = (uint16_t)(i % N | i / N % 2 << 15),
+        };
 
-        open_ring(&q, F_INDIRECT | features[i % ROWS(features)]);
-        for (uint32_t k = 0; k < N; k++)
-            vq_packed(&q, k, row->slot[k].flags & INDIRECT ? T : A, row->slot[k].len, row->slot[k].id,
-                      row->slot[k].flags);
-        while ((ret = vop_virtqueue_take(q.device, iov, 8, &buf)) > 0)
-            takes++;
-        if (ret != row->last || takes != row->takes || buf.readable + buf.writable != row->segments)
-            fail_msg("%s: %d takes, %u segments, then %d", row->name, takes, buf.readable + buf.writable, ret);
-        assert_int_equal(q.broken[DEVICE], ret < 0);
-        if (ret < 0)
-            assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf), -EPROTO);
-        vq_close(&q);
+        check_row(&rows[i / (2 * N) / ROWS(features)], &config, 1);
+        check_row(&rows[i / (2 * N) / ROWS(features)], &config, N);
     }
 }
+
+static const struct vq_config plain = {.layout = VOP_RING_PACKED, .size = N, .ends = DEVICE};
 
 /* 36: ids come back as they were, whatever they are, and are never an index of ours. */
 static void test_ids_echoed(void **state)
@@ -101,7 +131,7 @@ static void test_ids_echoed(void **state)
     struct vq q;
 
     (void)state;
-    open_ring(&q, 0);
+    open_ring(&q, &plain);
     for (uint32_t i = 0; i < N; i++)
         vq_packed(&q, i, A, 8, ids[i], AV | W);
     for (uint32_t i = 0; i < N; i++)
@@ -127,7 +157,7 @@ static void test_more_than_n(void **state)
     for (unsigned completed = 0; completed <= N; completed++) {
         struct vq q;
 
-        open_ring(&q, 0);
+        open_ring(&q, &plain);
         for (uint32_t i = 0; i < N; i++)
             vq_packed(&q, i, A, 8, i, AV);
         for (uint32_t i = 0; i < N; i++)
@@ -140,12 +170,12 @@ static void test_more_than_n(void **state)
     }
 }
 
-/* 39: whatever the driver's event structure says, the worst is a notification too many. */
+/* 39: whatever the peer's event structure says, the worst is a notification too many. Both roles. */
 static void test_event_words(void **state)
 {
     static const struct {
         uint32_t word;
-        int call; /* after slot 1 became used, in the first lap */
+        int call; /* after slot 1 became used, or available, in the first lap */
     } words[] = {
         {0x00000000, 1},          {0x00010000, 0},          {0x00030000, 1},
         {0xfffc0000, 1},          {0x00020001 | 0x8000, 1}, {0x00020000 | 0x8000, 0},
@@ -155,16 +185,21 @@ static void test_event_words(void **state)
 
     (void)state;
     for (size_t i = 0; i < ROWS(words) * 2; i++) {
+        struct vq_config config = {.layout = VOP_RING_PACKED, .size = N};
         struct vq q;
 
-        open_ring(&q, i % 2 ? F_EVENT : 0); /* 39: DESC without EVENT_IDX, too */
-        vq_packed(&q, 0, A, 8, 0, AV);
-        assert_int_equal(vq_serve(&q), 1);
-        assert_int_equal(vop_virtqueue_call(q.device), 1);
-        put32(q.place.driver.base, words[i / 2].word);
-        vq_packed(&q, 1, A, 8, 0, AV);
-        assert_int_equal(vq_serve(&q), 1);
-        assert_int_equal(vop_virtqueue_call(q.device), words[i / 2].call);
+        config.features = i % 2 ? F_EVENT : 0; /* 39: DESC without EVENT_IDX, too */
+        vq_open(&q, &config);
+        for (int round = 0; round < 2; round++) {
+            int expected = round == 0 ? 1 : words[i / 2].call; /* the first asks nobody */
+
+            assert_int_equal(vq_add(&q, 0, 1, 0, 8, &q), 0);
+            assert_int_equal(vop_virtqueue_kick(q.driver), expected);
+            assert_int_equal(vq_serve(&q), 1);
+            assert_int_equal(vop_virtqueue_call(q.device), expected);
+            put32(q.place.driver.base, words[i / 2].word);
+            put32(q.place.device.base, words[i / 2].word);
+        }
         vq_close(&q);
     }
 }
