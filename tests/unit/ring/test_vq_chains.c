@@ -224,49 +224,99 @@ static void test_rows(void **state)
     }
 }
 
-/* 20: descriptors that point into the ring itself: what the device writes there changes what comes next, no more. */
-static void test_into_the_ring(void **state)
+/* 24, 38, 50: a driver that rewrites what the device has taken changes neither its id nor what it may write. */
+static void test_rewritten_when_taken(void **state)
 {
+    static const struct row row = {"two", {{A, 8, R}, {A, 8, W}}, .descs = 2};
+    static const struct vop_region regions[] = {{A, 64, memory, 0}, {T, sizeof(table), table, 0}};
+
     (void)state;
-    for (enum vop_ring_layout layout = VOP_RING_SPLIT; layout <= VOP_RING_PACKED; layout++) {
-        struct vq_config config = {.layout = layout, .size = N, .ends = DEVICE};
-        struct vop_region ring[3];
-        struct vop_virtqueue_options o;
+    for (size_t i = 0; i < ROWS(ways); i++) {
+        struct vq_config config = {
+            .layout = ways[i].layout,
+            .size = N,
+            .ends = DEVICE,
+            .features = ways[i].features,
+            .regions = regions,
+            .region_count = 2,
+        };
         struct vop_taken_buf buf;
         struct iovec iov[8];
         struct vq q;
-        int ret = 1;
 
         vq_open(&q, &config);
-        ring[0] = (struct vop_region){A, q.place.desc.size, q.place.desc.base, 0};
-        ring[1] = (struct vop_region){A + 4096, q.place.driver.size, q.place.driver.base, 0};
-        ring[2] = (struct vop_region){A + 8192, q.place.device.size, q.place.device.base, 0};
+        lay(&q, &row);
+        assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf), 1);
+        memset(q.place.desc.base, 0xff, q.place.desc.size);
+        memset(q.place.driver.base, 0xff, q.place.driver.size);
+        memset(table, 0xff, sizeof(table));
+        assert_int_equal(vop_virtqueue_complete(q.device, buf.handle, 9), -EINVAL);
+        assert_int_equal(vop_virtqueue_complete(q.device, buf.handle, 8), 0);
+        assert_int_equal(vop_virtqueue_call(q.device), 1);
+        if (config.layout == VOP_RING_PACKED) {
+            assert_int_equal(vq_packed_id(&q, 0), 3);
+            assert_int_equal(vq_packed_flags(&q, 0), P_AVAIL | P_USED | W);
+        } else {
+            assert_int_equal(vop_from_le32(*vq_used(&q, 0)), 0);
+            assert_int_equal(vop_from_le32(*(vq_used(&q, 0) + 1)), 8);
+        }
+        vq_close(&q);
+    }
+}
+
+/* Takes and overwrites what it took until there is no more, or the queue breaks. It must end. */
+static void overwrite_all(vop_virtqueue *device)
+{
+    struct vop_taken_buf buf;
+    struct iovec iov[8];
+    int ret;
+
+    for (unsigned round = 0; (ret = vop_virtqueue_take(device, iov, 8, &buf)) > 0; round++) {
+        assert_true(round < 2 * N);
+        for (unsigned i = 0; i < buf.readable + buf.writable; i++)
+            memset(iov[i].iov_base, 0x81, iov[i].iov_len);
+        assert_int_equal(vop_virtqueue_complete(device, buf.handle, buf.writable_bytes), 0);
+        assert_true(vop_virtqueue_call(device) >= 0);
+    }
+    assert_true(ret == 0 || ret == -EPROTO);
+}
+
+/* 20: descriptors that point into rings, this one and another: what the device writes there changes what comes next, no
+ * more. */
+static void test_into_the_rings(void **state)
+{
+    (void)state;
+    for (enum vop_ring_layout layout = VOP_RING_SPLIT; layout <= VOP_RING_2009; layout++) {
+        struct vq_config config = {.layout = layout, .size = N, .ends = DEVICE};
+        struct row row = {"rings", {{A, 0, W}, {A + 4096, 0, W}, {A + 8192, 0, W}, {A + 12288, 0, W}}, .descs = 4};
+        struct vop_virtqueue_options o;
+        struct vop_region region[4];
+        struct vq q, other;
+
+        vq_open(&q, &config);
+        vq_open(&other, &config);
+        const struct vop_area *area[] = {
+            &q.place.desc,
+            &q.place.driver,
+            &q.place.device,
+            layout == VOP_RING_PACKED ? &other.place.desc : &other.place.driver,
+        };
+
+        for (unsigned i = 0; i < 4; i++) {
+            region[i] = (struct vop_region){row.desc[i].addr, area[i]->size, area[i]->base, 0};
+            row.desc[i].len = (uint32_t)area[i]->size;
+        }
         o = vq_options(&q, DEVICE);
-        o.regions = ring;
-        o.region_count = 3;
+        o.regions = region;
+        o.region_count = 4;
         vop_virtqueue_free(q.device);
         assert_int_equal(vop_virtqueue_new(&o, &q.device), 0);
-        if (layout == VOP_RING_PACKED) {
-            vq_packed(&q, 0, A, (uint32_t)q.place.desc.size, 0, 1 | P_AVAIL | W);
-            vq_packed(&q, 1, A + 8192, (uint32_t)q.place.device.size, 0, P_AVAIL | W);
-        } else {
-            vq_desc(&q, 0, A, (uint32_t)q.place.desc.size, 1 | W, 1);
-            vq_desc(&q, 1, A + 4096, (uint32_t)q.place.driver.size, 1 | W, 2);
-            vq_desc(&q, 2, A + 8192, (uint32_t)q.place.device.size, W, 0);
-            vq_offer(&q, (const uint16_t[]){0}, 1);
-        }
-        for (unsigned round = 0; ret > 0; round++) {
-            assert_true(round < 2 * N);
-            ret = vop_virtqueue_take(q.device, iov, 8, &buf);
-            if (ret <= 0)
-                break;
-            for (unsigned i = 0; i < buf.readable + buf.writable; i++)
-                memset(iov[i].iov_base, 0x81, iov[i].iov_len);
-            assert_int_equal(vop_virtqueue_complete(q.device, buf.handle, buf.writable_bytes), 0);
-            assert_true(vop_virtqueue_call(q.device) >= 0);
-        }
-        assert_true(ret == 0 || ret == -EPROTO);
+        lay(&q, &row);
+        overwrite_all(q.device);
+        assert_int_equal(*(uint8_t *)area[3]->base, 0x81); /* it came to the other one */
+        overwrite_all(other.device);
         vq_close(&q);
+        vq_close(&other);
     }
 }
 
@@ -274,7 +324,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_rows, test_guard),
-        cmocka_unit_test_setup(test_into_the_ring, test_guard),
+        cmocka_unit_test_setup(test_rewritten_when_taken, test_guard),
+        cmocka_unit_test_setup(test_into_the_rings, test_guard),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

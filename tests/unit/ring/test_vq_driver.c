@@ -19,7 +19,8 @@ struct step {
         GET,
         SCRIBBLE
     } what;
-    uint32_t a, b, c; /* ADD: out, in. USE: id, len, slot to be used (packed). INDEX: used.idx (split) */
+    uint32_t a, b,
+        c; /* ADD: out, in. USE: id, len, slot to be used (packed). INDEX: used.idx (split), from the start */
 };
 
 struct row {
@@ -32,7 +33,7 @@ struct row {
     bool clamped;
 };
 
-#define S (1u << VOP_RING_SPLIT | 1u << VOP_RING_2009)
+#define S (1u << VOP_RING_SPLIT | 1u << VOP_RING_LEGACY | 1u << VOP_RING_2009)
 #define P (1u << VOP_RING_PACKED)
 #define BREAK 0, -EPROTO, 0, false
 
@@ -53,6 +54,11 @@ static const struct row rows[] = {
      -EPROTO,
      8,
      false},
+    {"53 an id that came back already",
+     S | P,
+     0,
+     {{ADD, 0, 1, 0}, {ADD, 0, 1, 0}, {KICK, 0, 0, 0}, {USE, 1, 8, 0}, {GET, 0, 0, 0}, {USE, 1, 8, 1}},
+     BREAK},
     {"54 id from inside a chain", S, 0, {{ADD, 2, 2, 0}, {KICK, 0, 0, 0}, {USE, 2, 8, 0}}, BREAK},
     {"54 id that would be a slot of the list", P, 0, {{ADD, 2, 2, 0}, {KICK, 0, 0, 0}, {USE, 2, 8, 0}}, BREAK},
     {"55 idx jumps over what is out", S, 0, {{ADD, 0, 1, 0}, {KICK, 0, 0, 0}, {INDEX, 2, 0, 0}}, BREAK},
@@ -67,6 +73,15 @@ static const struct row rows[] = {
     {"56 length 2^32-1", S | P, 0, {{ADD, 1, 2, 0}, {KICK, 0, 0, 0}, {USE, 0, UINT32_MAX, 0}}, 1, 0, 16, true},
     {"56 length as much as fits", S | P, 0, {{ADD, 1, 2, 0}, {KICK, 0, 0, 0}, {USE, 0, 16, 0}}, 1, 0, 16, false},
     {"56 length with nothing to write", S, 0, {{ADD, 1, 0, 0}, {KICK, 0, 0, 0}, {USE, 0, 3, 0}}, 1, 0, 0, true},
+    {"56 the same, and it says that it wrote", P, 0, {{ADD, 1, 0, 0}, {KICK, 0, 0, 0}, {USE, 0, 3, 0}}, 1, 0, 0, true},
+    {"56 length over the writable, the last of a batch",
+     S | P,
+     F_ORDER,
+     {{ADD, 0, 1, 0}, {ADD, 0, 1, 0}, {KICK, 0, 0, 0}, {USE, 1, 9, 0}, {INDEX, 2, 0, 0}},
+     2,
+     0,
+     8,
+     true},
     {"58 ids in a batch",
      S | P,
      F_ORDER,
@@ -95,6 +110,11 @@ static const struct row rows[] = {
      8,
      false},
     {"59 used before the kick", S | P, 0, {{ADD, 0, 1, 0}, {USE, 0, 8, 0}}, BREAK},
+    {"59 a batch that goes on behind what was kicked",
+     S | P,
+     F_ORDER,
+     {{ADD, 0, 1, 0}, {KICK, 0, 0, 0}, {ADD, 0, 1, 0}, {USE, 1, 8, 0}},
+     BREAK},
     {"59 used before the kick, another is out",
      S | P,
      0,
@@ -117,16 +137,24 @@ static const struct row rows[] = {
      false},
 };
 
+/* Flags of a used descriptor in the lap that the queue begins in. */
+static uint32_t used_flags(const struct vq *q)
+{
+    return !q->config.resume || q->config.position >> 15 ? P_AVAIL | P_USED : 0;
+}
+
 /* The device side by hand. `used` counts what it used. */
 static void use(struct vq *q, const struct step *s, unsigned *used)
 {
+    uint32_t at = (q->config.position + *used) % N;
+
     if (q->config.layout == VOP_RING_PACKED) {
-        vq_packed(q, s->c, 0x1234, s->b, s->a, P_AVAIL | P_USED | 2);
+        vq_packed(q, s->c, 0x1234, s->b, s->a, used_flags(q) | 2);
         return;
     }
-    put32(vq_used(q, *used % N), s->a);
-    put32(vq_used(q, *used % N) + 1, s->b);
-    put16(vq_used_idx(q), ++*used);
+    put32(vq_used(q, at), s->a);
+    put32(vq_used(q, at) + 1, s->b);
+    put16(vq_used_idx(q), q->config.position + ++*used);
 }
 
 static int run_steps(struct vq *q, const struct row *row, struct vop_used_buf *last)
@@ -147,52 +175,61 @@ static int run_steps(struct vq *q, const struct row *row, struct vop_used_buf *l
             break;
         case INDEX:
             if (q->config.layout != VOP_RING_PACKED)
-                put16(vq_used_idx(q), s->a);
+                put16(vq_used_idx(q), q->config.position + s->a);
             break;
         case GET:
             ret = vop_virtqueue_get_bufs(q->driver, last, 1);
             assert_int_equal(ret, 1);
             break;
         default:
-            memset(q->place.desc.base, q->config.layout == VOP_RING_PACKED ? 0 : 0xff, q->place.desc.size);
+            /* Packed: with what is not used in this lap, or it would use them all. */
+            memset(q->place.desc.base, q->config.layout == VOP_RING_PACKED && used_flags(q) ? 0 : 0xff,
+                   q->place.desc.size);
         }
     }
     return ret;
 }
 
-static void check_row(const struct row *row, enum vop_ring_layout layout, uint64_t features)
+static void check_broken(struct vq *q)
 {
-    struct vq_config config = {.layout = layout, .size = N, .ends = DRIVER, .features = row->features | features};
+    struct vop_used_buf buf;
+
+    assert_int_equal(vop_virtqueue_error(q->driver), -EPROTO);
+    assert_int_equal(vq_add(q, 0, 1, 0, 8, q), -EPROTO);
+    assert_int_equal(vop_virtqueue_kick(q->driver), -EPROTO);
+    assert_int_equal(vop_virtqueue_get_bufs(q->driver, &buf, 1), -EPROTO);
+    assert_int_equal(vop_virtqueue_notified(q->driver), -EPROTO); /* 59: no callback with what is forged */
+    assert_int_equal(q->called[DRIVER], 0);
+}
+
+static void check_row(const struct row *row, const struct vq_config *config, unsigned batch)
+{
     struct vop_virtqueue_info info;
-    struct vop_used_buf buf = {0};
+    struct vop_used_buf buf[N] = {0};
     struct vq q;
-    int gets = 0, ret;
+    int gets = 0, got = 1, ret; /* got: by the last call */
     void *token;
 
-    vq_open(&q, &config);
-    run_steps(&q, row, &buf);
-    while ((ret = vop_virtqueue_get_bufs(q.driver, &buf, 1)) > 0) {
-        gets++;
-        assert_ptr_equal(buf.token, &q);
+    vq_open(&q, config);
+    run_steps(&q, row, buf);
+    while ((ret = vop_virtqueue_get_bufs(q.driver, buf, batch)) > 0) {
+        gets += got = ret;
+        for (int i = 0; i < got; i++)
+            assert_ptr_equal(buf[i].token, &q);
     }
     vop_virtqueue_info(q.driver, &info, sizeof(info));
     if (gets != row->gets || ret != row->last)
-        fail_msg("%s, layout %d: %d gets, then %d", row->name, (int)layout, gets, ret);
+        fail_msg("%s, layout %d: %d gets, then %d", row->name, (int)config->layout, gets, ret);
     if (gets > 0) {
-        assert_int_equal(buf.len, row->len);
-        assert_int_equal(buf.flags, row->clamped ? VOP_USED_CLAMPED : 0);
+        assert_int_equal(buf[got - 1].len, row->len);
+        assert_int_equal(buf[got - 1].flags, row->clamped ? VOP_USED_CLAMPED : 0);
         assert_int_equal(info.clamped, row->clamped);
     }
     assert_int_equal(info.broken, ret < 0);
     assert_false(info.needs_reset);
     assert_int_equal(q.broken[DRIVER], ret < 0);
-    if (ret < 0) {
-        assert_int_equal(vop_virtqueue_error(q.driver), -EPROTO);
-        assert_int_equal(vq_add(&q, 0, 1, 0, 8, &q), -EPROTO);
-        assert_int_equal(vop_virtqueue_kick(q.driver), -EPROTO);
-        assert_int_equal(vop_virtqueue_notified(q.driver), -EPROTO); /* 59: no callback with what is forged */
-        assert_int_equal(q.called[DRIVER], 0);
-    }
+    if (ret < 0)
+        check_broken(&q);
     /* All tokens come back, whatever happened. */
     vop_virtqueue_shutdown(q.driver);
     for (gets = 0; vop_virtqueue_detach_buf(q.driver, &token) > 0; gets++)
@@ -203,6 +240,23 @@ static void check_row(const struct row *row, enum vop_ring_layout layout, uint64
     vq_close(&q);
 }
 
+/* From the start; from an index that wraps, or in the lap whose flags are the other way round; and each in batches. */
+static void check_ways(const struct row *row, enum vop_ring_layout layout, uint64_t features)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        struct vq_config config = {
+            .layout = layout,
+            .size = N,
+            .ends = DRIVER,
+            .features = row->features | features,
+            .resume = i & 1,
+            .position = i & 1 && layout != VOP_RING_PACKED ? 0xfffe : 0,
+        };
+
+        check_row(row, &config, i & 2 ? N : 1);
+    }
+}
+
 static void test_rows(void **state)
 {
     (void)state;
@@ -210,10 +264,35 @@ static void test_rows(void **state)
         for (enum vop_ring_layout layout = VOP_RING_SPLIT; layout <= VOP_RING_2009; layout++) {
             if (!(rows[i].layouts >> layout & 1))
                 continue;
-            check_row(&rows[i], layout, 0);
+            check_ways(&rows[i], layout, 0);
             if (layout != VOP_RING_2009)
-                check_row(&rows[i], layout, F_EVENT);
+                check_ways(&rows[i], layout, F_EVENT);
         }
+    }
+}
+
+/* 55: the index is looked at before a wait, too, and by whoever is notified. */
+static void test_index_found_by_looking(void **state)
+{
+    static int (*const look[])(vop_virtqueue * vq) = {
+        vop_virtqueue_restart,
+        vop_virtqueue_restart_delayed,
+        vop_virtqueue_notified,
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(look) * 2; i++) {
+        struct vq_config config = {.layout = i % 2 ? VOP_RING_2009 : VOP_RING_SPLIT, .size = N, .ends = DRIVER};
+        struct vq q;
+
+        vq_open(&q, &config);
+        assert_int_equal(vq_add(&q, 0, 0, 1, 8, &q), 0);
+        assert_int_equal(vop_virtqueue_kick(q.driver), 1);
+        put16(vq_used_idx(&q), 2);
+        assert_int_equal(look[i / 2](q.driver), -EPROTO);
+        assert_int_equal(q.broken[DRIVER], 1);
+        check_broken(&q);
+        vq_close(&q);
     }
 }
 
@@ -232,33 +311,37 @@ static void test_packed_flags(void **state)
         {0, 8, 0, 0},
         {2, 8, 0, 0}, /* 60: of the other lap */
     };
-    struct vq_config config = {.layout = VOP_RING_PACKED, .size = N, .ends = DRIVER};
+    struct vq_config config = {.layout = VOP_RING_PACKED, .size = N, .ends = DRIVER, .resume = true};
 
     (void)state;
-    for (size_t i = 0; i < ROWS(flags); i++) {
+    for (size_t i = 0; i < ROWS(flags) * 2; i++) {
+        uint32_t other_lap = i % 2 ? P_AVAIL | P_USED : 0;
         struct vop_used_buf buf;
         struct vq q;
 
+        config.position = i % 2 ? 0 : 0x8000;
         vq_open(&q, &config);
         assert_int_equal(vq_add(&q, 0, 1, 1, 8, &q), 0);
         assert_int_equal(vop_virtqueue_kick(q.driver), 1);
-        vq_packed(&q, 0, 0, flags[i].len, 0, flags[i].flags);
-        assert_int_equal(vop_virtqueue_get_bufs(q.driver, &buf, 1), flags[i].gets);
-        if (flags[i].gets)
-            assert_int_equal(buf.len, flags[i].got);
+        vq_packed(&q, 0, 0, flags[i / 2].len, 0, flags[i / 2].flags ^ other_lap);
+        assert_int_equal(vop_virtqueue_get_bufs(q.driver, &buf, 1), flags[i / 2].gets);
+        if (flags[i / 2].gets)
+            assert_int_equal(buf.len, flags[i / 2].got);
         assert_int_equal(vop_virtqueue_error(q.driver), 0);
         vq_close(&q);
     }
 }
 
-/* 59: interrupts without anything used: no callback, no end of service. */
+/* 59, 65: notifications without anything used or available: no callback, no end of service. */
 static void test_storm(void **state)
 {
     (void)state;
-    for (enum vop_ring_layout layout = VOP_RING_SPLIT; layout <= VOP_RING_PACKED; layout++) {
+    for (enum vop_ring_layout layout = VOP_RING_SPLIT; layout <= VOP_RING_2009; layout++) {
         struct vq_config config = {.layout = layout, .size = N, .features = F_EVENT};
         struct vq q;
 
+        if (layout == VOP_RING_2009)
+            config.features = 0;
         vq_open(&q, &config);
         for (unsigned i = 0; i < 100000; i++)
             assert_int_equal(vop_virtqueue_notified(i % 2 ? q.driver : q.device), 0);
@@ -276,6 +359,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_rows, test_guard),
+        cmocka_unit_test_setup(test_index_found_by_looking, test_guard),
         cmocka_unit_test_setup(test_packed_flags, test_guard),
         cmocka_unit_test_setup(test_storm, test_guard),
     };
