@@ -15,19 +15,16 @@ static void test_refused(void **state)
         uint32_t size;
         int result;
     } sizes[] = {
-        {"split 0", VOP_RING_SPLIT, 0, -EINVAL},
-        {"split 1", VOP_RING_SPLIT, 1, 0},
-        {"split 3", VOP_RING_SPLIT, 3, -EINVAL},
-        {"split 32768", VOP_RING_SPLIT, 32768, 0},
-        {"split 65535", VOP_RING_SPLIT, 65535, -EINVAL},
-        {"split 65536", VOP_RING_SPLIT, 65536, -EINVAL},
-        {"packed 0", VOP_RING_PACKED, 0, -EINVAL},
-        {"packed 3", VOP_RING_PACKED, 3, 0},
-        {"packed 32767", VOP_RING_PACKED, 32767, 0},
-        {"packed 32769", VOP_RING_PACKED, 32769, -EINVAL},
-        {"2009 64", VOP_RING_2009, 64, 0},
-        {"2009 128", VOP_RING_2009, 128, -EINVAL},
-        {"no such", (enum vop_ring_layout)4, 8, -EINVAL},
+        {"split 0", VOP_RING_SPLIT, 0, -EINVAL},           {"split 1", VOP_RING_SPLIT, 1, 0},
+        {"split 3", VOP_RING_SPLIT, 3, -EINVAL},           {"split 32768", VOP_RING_SPLIT, 32768, 0},
+        {"split 65535", VOP_RING_SPLIT, 65535, -EINVAL},   {"split 65536", VOP_RING_SPLIT, 65536, -EINVAL},
+        {"packed 0", VOP_RING_PACKED, 0, -EINVAL},         {"packed 3", VOP_RING_PACKED, 3, 0},
+        {"packed 32767", VOP_RING_PACKED, 32767, 0},       {"packed 32769", VOP_RING_PACKED, 32769, -EINVAL},
+        {"packed 65536", VOP_RING_PACKED, 65536, -EINVAL}, {"legacy 0", VOP_RING_LEGACY, 0, -EINVAL},
+        {"legacy 3", VOP_RING_LEGACY, 3, -EINVAL},         {"legacy 32768", VOP_RING_LEGACY, 32768, 0},
+        {"legacy 65536", VOP_RING_LEGACY, 65536, -EINVAL}, {"2009 0", VOP_RING_2009, 0, -EINVAL},
+        {"2009 48", VOP_RING_2009, 48, -EINVAL},           {"2009 64", VOP_RING_2009, 64, 0},
+        {"2009 128", VOP_RING_2009, 128, -EINVAL},         {"no such", (enum vop_ring_layout)4, 8, -EINVAL},
     };
 
     (void)state;
@@ -43,7 +40,14 @@ static void test_refused(void **state)
 struct bad {
     const char *name;
     void (*spoil)(struct vop_virtqueue_options *o);
+    unsigned layouts; /* bits of enum vop_ring_layout */
 };
+
+#define SPLIT (1u << VOP_RING_SPLIT)
+#define PACKED (1u << VOP_RING_PACKED)
+#define LEGACY (1u << VOP_RING_LEGACY)
+#define OLD (1u << VOP_RING_2009)
+#define ALL (SPLIT | PACKED | LEGACY | OLD)
 
 static void no_role(struct vop_virtqueue_options *o)
 {
@@ -53,13 +57,37 @@ static void no_size(struct vop_virtqueue_options *o)
 {
     o->place.size = 5;
 }
+static void size_0(struct vop_virtqueue_options *o)
+{
+    o->place.size = 0;
+}
+static void size_65535(struct vop_virtqueue_options *o)
+{
+    o->place.size = 65535;
+}
 static void no_desc(struct vop_virtqueue_options *o)
 {
     o->place.desc.base = NULL;
 }
+static void no_driver(struct vop_virtqueue_options *o)
+{
+    o->place.driver.base = NULL;
+}
+static void no_device(struct vop_virtqueue_options *o)
+{
+    o->place.device.base = NULL;
+}
 static void odd_desc(struct vop_virtqueue_options *o)
 {
     o->place.desc.base = (uint8_t *)o->place.desc.base + 8;
+}
+static void odd_desc_by_2(struct vop_virtqueue_options *o)
+{
+    o->place.desc.base = (uint8_t *)o->place.desc.base + 2;
+}
+static void odd_driver_by_2(struct vop_virtqueue_options *o)
+{
+    o->place.driver.base = (uint8_t *)o->place.driver.base + 2;
 }
 static void odd_driver(struct vop_virtqueue_options *o)
 {
@@ -83,12 +111,30 @@ static void short_device(struct vop_virtqueue_options *o)
 }
 static void overlapping(struct vop_virtqueue_options *o)
 {
-    o->place.driver.base = (uint8_t *)o->place.desc.base + 112;
+    o->place.driver.base = (uint8_t *)o->place.desc.base + 80;
 }
 static void overlapping_before(struct vop_virtqueue_options *o)
 {
     o->place.device = o->place.desc;
     o->place.device.base = (uint8_t *)o->place.desc.base - 4;
+}
+static void overlapping_device(struct vop_virtqueue_options *o)
+{
+    o->place.device = o->place.driver;
+}
+static void odd_tables(struct vop_virtqueue_options *o)
+{
+    o->place.tables = (struct vop_area){(uint8_t *)o->place.desc.base + 8, 64, 0};
+}
+static void no_tables(struct vop_virtqueue_options *o)
+{
+    o->place.tables = (struct vop_area){NULL, 64, 0};
+}
+static void tables_wrap(struct vop_virtqueue_options *o)
+{
+    o->place.tables = o->place.desc;
+    o->place.tables_address = UINT64_MAX - 62;
+    o->place.tables.size = 64;
 }
 static void packed_bit(struct vop_virtqueue_options *o)
 {
@@ -137,42 +183,65 @@ static void older(struct vop_virtqueue_options *o)
 static void test_bad_options(void **state)
 {
     static const struct bad bad[] = {
-        {"role", no_role},
-        {"size", no_size},
-        {"22 no memory", no_desc},
-        {"22 misaligned descriptors", odd_desc},
-        {"22 misaligned driver area", odd_driver},
-        {"22 misaligned device area", odd_device},
-        {"22 short descriptors", short_desc},
-        {"22 short driver area", short_driver},
-        {"22 short device area", short_device},
-        {"22 overlapping areas", overlapping},
-        {"22 overlapping areas, the other way", overlapping_before},
-        {"feature and layout", packed_bit},
-        {"empty region", region_empty},
-        {"region that wraps", region_wraps},
-        {"region that wraps here", region_wraps_here},
-        {"overlapping regions", regions_overlap},
-        {"regions without a table", no_regions},
-        {"options without size", older},
-        {"options without end", endless},
+        {"role", no_role, ALL},
+        {"21 size 5", no_size, SPLIT | LEGACY | OLD},
+        {"21 size 0", size_0, ALL},
+        {"21 size 65535", size_65535, ALL},
+        {"22 no descriptors", no_desc, ALL},
+        {"22 no driver area", no_driver, ALL},
+        {"22 no device area", no_device, ALL},
+        {"22 misaligned descriptors", odd_desc, SPLIT | PACKED | LEGACY},
+        {"22 descriptors misaligned by 2", odd_desc_by_2, ALL},
+        {"22 driver area misaligned by 2", odd_driver_by_2, PACKED | OLD},
+        {"22 misaligned driver area", odd_driver, ALL},
+        {"22 misaligned device area", odd_device, ALL},
+        {"22 short descriptors", short_desc, ALL},
+        {"22 short driver area", short_driver, ALL},
+        {"22 short device area", short_device, ALL},
+        {"22 overlapping areas", overlapping, ALL},
+        {"22 overlapping areas, the other way", overlapping_before, SPLIT | LEGACY | OLD},
+        {"22 driver and device area overlap", overlapping_device, ALL},
+        {"misaligned tables", odd_tables, ALL},
+        {"no tables", no_tables, ALL},
+        {"tables that wrap", tables_wrap, ALL},
+        {"feature and layout", packed_bit, ALL},
+        {"empty region", region_empty, ALL},
+        {"region that wraps", region_wraps, ALL},
+        {"region that wraps here", region_wraps_here, ALL},
+        {"overlapping regions", regions_overlap, ALL},
+        {"regions without a table", no_regions, ALL},
+        {"options without size", older, ALL},
+        {"options without end", endless, ALL},
     };
+
+    (void)state;
+    for (enum vop_ring_layout layout = VOP_RING_SPLIT; layout <= VOP_RING_2009; layout++) {
+        struct vq_config config = {.layout = layout, .size = 8};
+        struct vq q;
+
+        vq_open(&q, &config);
+        for (size_t i = 0; i < ROWS(bad) * 2; i++) {
+            struct vop_virtqueue_options o = vq_options(&q, i % 2 ? DRIVER : DEVICE);
+            vop_virtqueue *vq = (vop_virtqueue *)&q;
+
+            if (!(bad[i / 2].layouts >> layout & 1))
+                continue;
+            bad[i / 2].spoil(&o);
+            if (vop_virtqueue_new(&o, &vq) != -EINVAL)
+                fail_msg("%s, layout %d", bad[i / 2].name, (int)layout);
+            assert_ptr_equal(vq, &q);
+        }
+        vq_close(&q);
+    }
+}
+
+/* What only one role or one layout is refused. */
+static void test_bad_for_some(void **state)
+{
     struct vq_config config = {.size = 8};
     struct vq q;
 
     (void)state;
-    vq_open(&q, &config);
-    for (size_t i = 0; i < ROWS(bad) * 2; i++) {
-        struct vop_virtqueue_options o = vq_options(&q, i % 2 ? DRIVER : DEVICE);
-        vop_virtqueue *vq = (vop_virtqueue *)&q;
-
-        bad[i / 2].spoil(&o);
-        if (vop_virtqueue_new(&o, &vq) != -EINVAL)
-            fail_msg("%s", bad[i / 2].name);
-        assert_ptr_equal(vq, &q);
-    }
-    vq_close(&q);
-
     /* A device without regions would touch any address; packed descriptors cannot be posted; 2009 has no events. */
     struct vop_virtqueue_options o;
     vop_virtqueue *vq;
@@ -239,6 +308,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_refused, test_guard),
         cmocka_unit_test_setup(test_bad_options, test_guard),
+        cmocka_unit_test_setup(test_bad_for_some, test_guard),
         cmocka_unit_test_setup(test_layouts, test_guard),
     };
 

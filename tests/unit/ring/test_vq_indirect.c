@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_vq_split_indirect.c - the device of a split ring against a hostile driver: indirect tables.
+ * test_vq_indirect.c - the device against a hostile driver: indirect tables.
  *
- * Room: tests. The numbers are those of CASES.md, group D. Tables lie at offset 4096 of the data.
+ * Room: tests. The numbers are those of CASES.md, group D. The rows are about split rings, whose tables are chains;
+ * those of packed rings, whose tables are arrays, are in test_vq_packed_device.c. Where a table lies is judged alike.
+ * Tables lie at offset 4096 of the data.
  */
 #include "unit/ring/util_vq.h"
 
@@ -71,11 +73,6 @@ static void table_4g(struct vq *q)
     refer(q, T, 0xfffffff0u, 0);
 }
 
-static void table_wraps(struct vq *q)
-{
-    refer(q, UINT64_MAX - 15, 32, 0);
-}
-
 static void table_nested(struct vq *q)
 {
     entries(q, 2);
@@ -94,24 +91,6 @@ static void table_loop(struct vq *q)
     vq_table(table(q), 0, A, 1, NEXT, 1);
     vq_table(table(q), 1, A, 0, NEXT, 0);
     refer(q, T, 32, 0);
-}
-
-static void table_unaligned(struct vq *q)
-{
-    entries(q, 3);
-    memmove(table(q) + 1, table(q), 48);
-    refer(q, T + 1, 48, 0);
-}
-
-static void table_leaves(struct vq *q)
-{
-    vq_table(q->data + DATA_SIZE - 16, 0, A, 1, NEXT, 1);
-    refer(q, A + DATA_SIZE - 16, 32, 0);
-}
-
-static void table_leaves_inside(struct vq *q)
-{
-    refer(q, A + DATA_SIZE - 8, 16, 0);
 }
 
 static void table_writable(struct vq *q)
@@ -134,6 +113,19 @@ static void direct_then_table_n_1(struct vq *q)
     direct_then_table(q);
     entries(q, 3);
     vq_desc(q, 1, T, 48, INDIRECT, 0);
+}
+
+static void table_of_nothing(struct vq *q)
+{
+    vq_table(table(q), 0, UINT64_MAX, 0, NEXT, 1);
+    vq_table(table(q), 1, 0, 0, 0, 0);
+    refer(q, T, 32, 0);
+}
+
+static void table_of_ones(struct vq *q)
+{
+    memset(table(q), 0xff, 32);
+    refer(q, T, 32, 0);
 }
 
 static void two_tables(struct vq *q)
@@ -165,19 +157,17 @@ static const struct vq_row rows[] = {
     {"42 N+1 entries", table_n_1, 0, -EPROTO},
     {"42 65536 entries, two used", table_64k, 1, 0},
     {"42 2^32-16 bytes, next where nothing is", table_4g, 0, -EPROTO},
-    {"42 wraps", table_wraps, 0, -EPROTO},
     {"43 nested", table_nested, 0, -EPROTO},
     {"44 next leaves the table", table_next_out, 0, -EPROTO},
     {"44 loop in the table", table_loop, 0, -EPROTO},
-    {"45 unaligned", table_unaligned, 1, 0},
-    {"45 leaves the region", table_leaves, 0, -EPROTO},
-    {"45 leaves it inside an entry", table_leaves_inside, 0, -EPROTO},
     {"46 WRITE at the reference", table_writable, 1, 0},
     {"47 direct, direct, table", direct_then_table, 1, 0},
     {"47 the same, N+1 in all", direct_then_table_n_1, 0, -EPROTO},
     {"47 two tables", two_tables, 0, -EPROTO},
     {"47 table, then direct", table_then_direct, 0, -EPROTO},
     {"48 permuted", table_permuted, 1, 0},
+    {"12 nothing but entries of length 0", table_of_nothing, 1, 0},
+    {"19 nothing but ones in a table", table_of_ones, 0, -EPROTO},
 };
 
 static void test_rows(void **state)
@@ -186,6 +176,76 @@ static void test_rows(void **state)
     for (size_t i = 0; i < ROWS(rows); i++) {
         vq_check_takes(&rows[i], N, VOP_RING_SPLIT, F_INDIRECT);
         vq_check_takes(&rows[i], N, VOP_RING_SPLIT, F_INDIRECT | F_ORDER | F_EVENT);
+        vq_check_takes(&rows[i], N, VOP_RING_LEGACY, F_INDIRECT);
+    }
+}
+
+/* ---- Where a table lies: the same in both formats ---- */
+
+/* An entry of one readable byte at `addr`, behind which come `more`. */
+static void entry(uint8_t bytes[16], enum vop_ring_layout layout, uint64_t addr, uint32_t i, bool more)
+{
+    if (layout == VOP_RING_PACKED)
+        vq_table(bytes, 0, addr, 1, 0, 0);
+    else
+        vq_table(bytes, 0, addr, 1, more ? NEXT : 0, more ? i + 1 : 0);
+}
+
+static void refer_in(struct vq *q, uint64_t at, uint32_t entries)
+{
+    if (q->config.layout == VOP_RING_PACKED)
+        vq_packed(q, 0, at, 16 * entries, 0, INDIRECT | P_AVAIL);
+    else
+        refer(q, at, 16 * entries, 0);
+}
+
+#define END (A + DATA_SIZE)
+
+/* A table of two entries. */
+static void test_places(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t at;
+        int result;
+    } places[] = {
+        {"45 unaligned", T + 1, 1},
+        {"45 unaligned, otherwise", T + 4, 1},
+        {"45 ends with the region", END - 32, 1},
+        {"45 ends with the region, unaligned", END - 33, 1},
+        {"45 leaves the region behind an entry", END - 16, -EPROTO},
+        {"45 leaves the region inside an entry", END - 31, -EPROTO},
+        {"45 behind the region", END, -EPROTO},
+        {"45 before the region", A - 1, -EPROTO},
+        {"42 wraps", UINT64_MAX - 15, -EPROTO},
+        {"42 wraps inside an entry", UINT64_MAX - 7, -EPROTO},
+        {"42 ends at the last address", UINT64_MAX - 31, -EPROTO},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(places) * 2; i++) {
+        uint64_t at = places[i / 2].at;
+        struct vq_config config = {.layout = i % 2 ? VOP_RING_PACKED : VOP_RING_SPLIT, .size = N, .ends = DEVICE};
+        struct vop_taken_buf buf;
+        struct iovec iov[8];
+        uint8_t bytes[32];
+        struct vq q;
+        int ret;
+
+        config.features = F_INDIRECT;
+        vq_open(&q, &config);
+        entry(bytes, config.layout, A, 0, true);
+        entry(bytes + 16, config.layout, A + 1, 1, false);
+        for (uint64_t k = 0; k < 32; k++) {
+            if (at + k >= A && at + k < END)
+                q.data[at + k - A] = bytes[k];
+        }
+        refer_in(&q, at, 2);
+        ret = vop_virtqueue_take(q.device, iov, 8, &buf);
+        if (ret != places[i / 2].result || (ret == 1 && buf.readable != 2))
+            fail_msg("%s, layout %d: %d", places[i / 2].name, (int)config.layout, ret);
+        assert_int_equal(q.broken[DEVICE], ret < 0);
+        vq_close(&q);
     }
 }
 
@@ -202,14 +262,16 @@ static void test_table_across_regions(void **state)
     struct vq q;
 
     (void)state;
-    for (uint32_t i = 0; i < 3; i++)
-        vq_table(bytes, i, A + i, 1, i < 2 ? NEXT : 0, i < 2 ? i + 1 : 0);
-    for (unsigned at = 17; at < 64; at++) {
-        for (unsigned i = 0; i < 48; i++)
-            *(at + i < 64 ? &first[at + i] : &second[at + i - 64]) = bytes[i];
+    for (unsigned i = 2 * 17; i < 2 * 64; i++) {
+        unsigned at = i / 2;
+
+        config.layout = i % 2 ? VOP_RING_PACKED : VOP_RING_SPLIT;
+        for (uint32_t k = 0; k < 3; k++)
+            entry(bytes + 16 * (size_t)k, config.layout, A + k, k, k < 2);
+        for (unsigned k = 0; k < 48; k++)
+            *(at + k < 64 ? &first[at + k] : &second[at + k - 64]) = bytes[k];
         vq_open(&q, &config);
-        vq_desc(&q, 0, A + at, 48, INDIRECT, 0);
-        head(&q, 0);
+        refer_in(&q, A + at, 3);
         assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf), 1);
         assert_int_equal(buf.readable, 3);
         assert_ptr_equal(iov[2].iov_base, first + 2);
@@ -225,23 +287,17 @@ static void test_table_wraps_into_memory(void **state)
 
     (void)state;
     for (enum vop_ring_layout layout = VOP_RING_SPLIT; layout <= VOP_RING_PACKED; layout++) {
-        struct vq_config config = {.layout = layout, .size = N, .ends = DEVICE};
+        struct vq_config config = {.layout = layout, .size = N, .ends = DEVICE, .features = F_INDIRECT};
         struct vop_taken_buf buf;
         struct iovec iov[8];
         struct vq q;
 
-        config.features = F_INDIRECT;
         config.regions = regions;
         config.region_count = 2;
         vq_open(&q, &config);
-        if (layout == VOP_RING_SPLIT) {
-            vq_table(high, 0, 0, 1, NEXT, 1);
-            vq_table(low, 0, 0, 1, 0, 0);
-            vq_desc(&q, 0, UINT64_MAX - 15, 32, INDIRECT, 0);
-            head(&q, 0);
-        } else {
-            vq_packed(&q, 0, UINT64_MAX - 15, 32, 0, INDIRECT | P_AVAIL);
-        }
+        entry(high, layout, 0, 0, true);
+        entry(low, layout, 0, 1, false);
+        refer_in(&q, UINT64_MAX - 15, 2);
         assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf), -EPROTO);
         vq_close(&q);
     }
@@ -251,6 +307,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_rows, test_guard),
+        cmocka_unit_test_setup(test_places, test_guard),
         cmocka_unit_test_setup(test_table_across_regions, test_guard),
         cmocka_unit_test_setup(test_table_wraps_into_memory, test_guard),
     };
