@@ -408,32 +408,43 @@ static int notify_or_fail(void *context, uint32_t value)
 }
 
 /* What was published is not published again, so a notification that failed is still owed. */
+static void owe_a_notification(vop_virtqueue *vq, int (*publish)(vop_virtqueue *vq), const unsigned *count)
+{
+    notify_result = -EIO;
+    assert_int_equal(publish(vq), -EIO);
+    assert_int_equal(publish(vq), -EIO);
+    notify_result = 0;
+    assert_int_equal(publish(vq), 1);
+    assert_int_equal(publish(vq), 0);
+    assert_int_equal(*count, 3);
+}
+
+/* 66 */
 static void test_failed_notification_is_owed(void **state)
 {
     static const struct vop_virtqueue_events events = {.notify = notify_or_fail};
-    struct vq_config config = {.size = 4, .ends = DRIVER};
-    struct vop_virtqueue_options o;
-    unsigned count = 0;
-    struct vq q;
 
     (void)state;
-    for (enum vop_ring_layout layout = VOP_RING_SPLIT; layout <= VOP_RING_PACKED; layout++) {
-        config.layout = layout;
-        count = 0;
+    for (enum vop_ring_layout layout = VOP_RING_SPLIT; layout <= VOP_RING_2009; layout++) {
+        struct vq_config config = {.layout = layout, .size = 4};
+        unsigned driver_count = 0, device_count = 0;
+        struct vop_virtqueue_options o;
+        struct vq q;
+
         vq_open(&q, &config);
+        vop_virtqueue_free(q.driver);
+        vop_virtqueue_free(q.device);
         o = vq_options(&q, DRIVER);
         o.events = &events;
-        o.context = &count;
-        vop_virtqueue_free(q.driver);
+        o.context = &driver_count;
         assert_int_equal(vop_virtqueue_new(&o, &q.driver), 0);
+        o.role = VOP_VIRTQUEUE_DEVICE;
+        o.context = &device_count;
+        assert_int_equal(vop_virtqueue_new(&o, &q.device), 0);
         assert_int_equal(vq_add(&q, 0, 1, 0, 8, &q), 0);
-        notify_result = -EIO;
-        assert_int_equal(vop_virtqueue_kick(q.driver), -EIO);
-        assert_int_equal(vop_virtqueue_kick(q.driver), -EIO);
-        notify_result = 0;
-        assert_int_equal(vop_virtqueue_kick(q.driver), 1);
-        assert_int_equal(vop_virtqueue_kick(q.driver), 0);
-        assert_int_equal(count, 3);
+        owe_a_notification(q.driver, vop_virtqueue_kick, &driver_count);
+        assert_int_equal(vq_serve(&q), 1);
+        owe_a_notification(q.device, vop_virtqueue_call, &device_count);
         vq_close(&q);
     }
 }

@@ -11,7 +11,11 @@
 static const struct {
     enum vop_ring_layout layout;
     uint64_t features;
-} kinds[] = {{VOP_RING_SPLIT, 0}, {VOP_RING_SPLIT, F_ORDER}, {VOP_RING_PACKED, 0}, {VOP_RING_PACKED, F_ORDER}};
+} kinds[] = {{VOP_RING_SPLIT, 0},
+             {VOP_RING_SPLIT, F_ORDER},
+             {VOP_RING_PACKED, 0},
+             {VOP_RING_PACKED, F_ORDER},
+             {VOP_RING_2009, 0}};
 
 static void open_kind(struct vq *q, size_t kind)
 {

@@ -93,18 +93,22 @@ static void add_singles(struct vq *q, uint32_t count)
         assert_int_equal(vq_add(q, 0, 1, 0, 8, q), 0);
 }
 
-/* 61: the engines themselves, both roles, split: every event around a batch of every size, also a batch of N. */
+/*
+ * 61: the engines themselves, both roles, split: every event around a batch of every size, also a batch of N. With
+ * IN_ORDER one used element stands for the whole batch.
+ */
 static void test_split_decisions(void **state)
 {
     static const uint16_t bases[] = {0, 1, 65530, 65533, 65535, 32767};
 
     (void)state;
-    for (unsigned i = 0; i < ROWS(bases) * 4 * 12; i++) {
+    for (unsigned i = 0; i < ROWS(bases) * 4 * 12 * 2; i++) {
         uint32_t n = 4, count = 1 + i / 12 % 4;
-        uint16_t old = (uint16_t)(bases[i / 48] + 1), event = (uint16_t)(old - 4 + i % 12);
-        struct vq_config config = {.size = n, .features = F_EVENT, .resume = true, .position = bases[i / 48]};
+        uint16_t base = bases[i / 48 % ROWS(bases)], old = (uint16_t)(base + 1), event = (uint16_t)(old - 4 + i % 12);
+        struct vq_config config = {.size = n, .resume = true, .position = base};
         struct vq q;
 
+        config.features = F_EVENT | (i / 48 / ROWS(bases) ? F_ORDER : 0);
         vq_open(&q, &config);
         advance(&q, 1); /* past the first one, which is unconditional */
         add_singles(&q, count);
@@ -119,19 +123,24 @@ static void test_split_decisions(void **state)
     }
 }
 
-/* 62: the same for packed, where the event is a descriptor, also one inside a list, and a batch may be all N. */
+/*
+ * 62: the same for packed, where the event is a descriptor, also one inside a list, or of a buffer that a used
+ * descriptor skips (IN_ORDER), and a batch may be all N.
+ */
 static void test_packed_decisions(void **state)
 {
     (void)state;
     for (uint32_t n = 1; n <= 5; n++) {
-        for (uint32_t i = 0; i < 2 * n * n * 8 * n * 2; i++) {
+        for (uint32_t i = 0; i < 2 * n * n * 8 * n * 3; i++) {
             uint32_t from = i % (2 * n), count = 1 + i / (2 * n) % n, event = i / (2 * n * n) % (8 * n);
             uint32_t word = event % n | event / n % 2 << 15 | event / n / 2 << 16;
-            bool list = i / (2 * n * n * 8 * n); /* one list of `count`, or that many buffers */
-            struct vq_config config = {.layout = VOP_RING_PACKED, .size = n, .features = F_EVENT};
+            uint32_t kind = i / (2 * n * n * 8 * n);
+            bool list = kind == 1; /* one list of `count`, or that many buffers */
+            struct vq_config config = {.layout = VOP_RING_PACKED, .size = n};
             uint32_t next = (from + 2 * n + count) % (2 * n);
             struct vq q;
 
+            config.features = F_EVENT | (kind == 2 ? F_ORDER : 0);
             vq_open(&q, &config);
             advance(&q, from + 2 * n); /* past the first one, which is unconditional */
             if (list)
@@ -244,6 +253,28 @@ static void test_restart_publishes(void **state)
     }
 }
 
+/* 65: a kick before there was a device is not lost: it finds the buffer when it looks, before it sleeps. */
+static void test_early_kick(void **state)
+{
+    (void)state;
+    for (enum vop_ring_layout layout = VOP_RING_SPLIT; layout <= VOP_RING_2009; layout++) {
+        struct vq_config config = {.layout = layout, .size = 4, .ends = DRIVER};
+        struct vop_virtqueue_options o;
+        struct vq q;
+
+        vq_open(&q, &config);
+        add_singles(&q, 1);
+        assert_int_equal(vop_virtqueue_kick(q.driver), 1);
+        o = vq_options(&q, DEVICE);
+        assert_int_equal(vop_virtqueue_new(&o, &q.device), 0);
+        assert_int_equal(vop_virtqueue_restart(q.device), 0);
+        assert_int_equal(vq_serve(&q), 1);
+        assert_int_equal(vop_virtqueue_restart(q.device), 1);
+        assert_int_equal(vq_reap(&q), 1);
+        vq_close(&q);
+    }
+}
+
 /* A notification that comes after somebody polled the buffers away must arm again, or no other ever comes. */
 static void test_late_notification(void **state)
 {
@@ -336,6 +367,7 @@ int main(void)
         cmocka_unit_test_setup(test_split_flags, test_guard),
         cmocka_unit_test_setup(test_words, test_guard),
         cmocka_unit_test_setup(test_restart_publishes, test_guard),
+        cmocka_unit_test_setup(test_early_kick, test_guard),
         cmocka_unit_test_setup(test_late_notification, test_guard),
         cmocka_unit_test_setup(test_callbacks, test_guard),
         cmocka_unit_test_setup(test_notify_on_empty, test_guard),

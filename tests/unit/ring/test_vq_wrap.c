@@ -121,6 +121,27 @@ static void test_split(void **state)
     }
 }
 
+/* 25, in the other layouts. */
+static void test_old_layouts(void **state)
+{
+    static const uint32_t sizes[] = {1, 2, 64};
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(sizes); i++) {
+        for (unsigned set = 0; set < 4; set++) {
+            struct vq_config c = {
+                .layout = set & 1 ? VOP_RING_2009 : VOP_RING_LEGACY,
+                .size = sizes[i],
+                .features = set & 2 ? F_ORDER : 0,
+                .resume = set & 2,
+                .position = 0xfffe,
+            };
+
+            run(&c, 65536 + 100, sizes[i] < 4 ? sizes[i] : 4);
+        }
+    }
+}
+
 /* 26 */
 static void test_packed(void **state)
 {
@@ -222,6 +243,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_split, test_guard),
+        cmocka_unit_test_setup(test_old_layouts, test_guard),
         cmocka_unit_test_setup(test_packed, test_guard),
         cmocka_unit_test_setup(test_packed_lists, test_guard),
         cmocka_unit_test_setup(test_no_kick_until_full, test_guard),
