@@ -2,9 +2,9 @@
 /*
  * test_chaos.c - a thread scribbles over the library's half without pause, while the library sends and receives.
  *
- * Room: tests. virtio.md 2.3, J 79. Nothing is asked of the results but that they are among the documented ones, that
- * every byte handed out lies in the pool, that nothing outside the queues is written, and that it ends. A second for
- * each kind of scribbling; with VOP_LONG two minutes.
+ * Room: tests. Case 79 of tests/unit/ring/CASES.md. Nothing is asked of the results but that they are among the
+ * documented ones, that every byte handed out lies in the pool, that nothing outside the queues is written, and that it
+ * ends. A second for each kind of scribbling; with VOP_LONG two minutes.
  */
 #include "channel/channel.h"
 #include "hostile/util_stage.h"

@@ -2,7 +2,8 @@
 /*
  * test_header.c - legal and hostile headers, what they need, and which feature sets are whole.
  *
- * Room: tests. The hostile cases are those of group G of ring/CASES.md (header ranges, GSO rules, missing features).
+ * Room: tests. The hostile cases are those of group G of tests/unit/ring/CASES.md (header ranges, GSO rules, missing
+ * features).
  */
 #include "frame.h"
 

@@ -83,6 +83,7 @@ static const struct row rows[] = {
     {"16 as many segments as the cap", {{A, 1, R}, {A, 1, W}}, 2, OK, 1, 1, 1, 1, .segments_max = 2},
     {"17 writable before readable", {{A, 8, W}, {A, 8, R}}, 2, BREAK},
     {"17 even if it is empty", {{A, 0, W}, {A, 8, R}}, 2, BREAK},
+    {"17 even if the readable one is empty", {{A, 8, W}, {A, 0, R}}, 2, BREAK},
     {"18 only readable", {{A, 8, R}}, 1, OK, 1, 0, 8, 0},
     {"18 only writable", {{A, 8, W}}, 1, OK, 0, 1, 0, 8},
     {"18 writable where nothing may be written", {{A, 8, W}}, 1, BREAK, .regions = no_write, .region_count = 2},
