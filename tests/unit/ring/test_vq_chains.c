@@ -123,12 +123,12 @@ static void lay(struct vq *q, const struct row *row)
         else if (indirect)
             vq_table(table, i, addr, len, flags, i + 1);
         else if (packed)
-            vq_packed(q, i, addr, len, 3, flags | P_AVAIL);
+            vq_packed_from(q, i, addr, len, 3, flags | P_AVAIL);
         else
             vq_desc(q, i, addr, len, flags, i + 1);
     }
     if (indirect && packed)
-        vq_packed(q, 0, T, length, 3, 4 | P_AVAIL);
+        vq_packed_from(q, 0, T, length, 3, 4 | P_AVAIL);
     else if (indirect)
         vq_desc(q, 0, T, length, 4, 0);
     if (!packed)
@@ -162,7 +162,8 @@ static void check_broken(struct vq *q)
     assert_int_equal(q->called[DEVICE], 0);
 }
 
-static void check_row(const struct row *row, const struct way *way, unsigned batch)
+/* From the start, or across the wrap, with batches of one or of two. */
+static void check_row(const struct row *row, const struct way *way, bool wraps, unsigned batch)
 {
     const struct vop_region *own = row->regions ? row->regions : plain;
     size_t count = row->regions ? row->region_count : 1;
@@ -176,6 +177,10 @@ static void check_row(const struct row *row, const struct way *way, unsigned bat
         .region_count = count + 1,
         .bytes_max = row->bytes_max,
         .segments_max = row->segments_max,
+        .resume = wraps,
+        .position = !wraps                           ? 0
+                    : way->layout == VOP_RING_PACKED ? 0x8000 | (N - 1)
+                                                     : 0xfffe,
     };
     struct vop_virtqueue_info info;
     struct vop_taken_buf buf[2];
@@ -220,8 +225,8 @@ static void test_rows(void **state)
 
         if ((row->direct && way->features & F_INDIRECT) || (row->wide && way->layout == VOP_RING_2009))
             continue;
-        check_row(row, way, 1);
-        check_row(row, way, 2);
+        for (unsigned k = 0; k < 4; k++)
+            check_row(row, way, k & 1, 1 + k / 2);
     }
 }
 

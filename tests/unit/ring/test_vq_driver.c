@@ -137,24 +137,25 @@ static const struct row rows[] = {
      false},
 };
 
-/* Flags of a used descriptor in the lap that the queue begins in. */
-static uint32_t used_flags(const struct vq *q)
-{
-    return !q->config.resume || q->config.position >> 15 ? P_AVAIL | P_USED : 0;
-}
-
 /* The device side by hand. `used` counts what it used. */
 static void use(struct vq *q, const struct step *s, unsigned *used)
 {
     uint32_t at = (q->config.position + *used) % N;
 
     if (q->config.layout == VOP_RING_PACKED) {
-        vq_packed(q, s->c, 0x1234, s->b, s->a, used_flags(q) | 2);
+        vq_packed_from(q, s->c, 0x1234, s->b, s->a, P_AVAIL | P_USED | 2);
         return;
     }
     put32(vq_used(q, at), s->a);
     put32(vq_used(q, at) + 1, s->b);
     put16(vq_used_idx(q), q->config.position + ++*used);
+}
+
+static void scribble(struct vq *q)
+{
+    memset(q->place.desc.base, 0xff, q->place.desc.size);
+    for (uint32_t i = 0; q->config.layout == VOP_RING_PACKED && i < N; i++)
+        vq_packed_from(q, i, UINT64_MAX, UINT32_MAX, 0xffff, 0x7f7f & ~P_AVAIL); /* or it would use them all */
 }
 
 static int run_steps(struct vq *q, const struct row *row, struct vop_used_buf *last)
@@ -182,9 +183,7 @@ static int run_steps(struct vq *q, const struct row *row, struct vop_used_buf *l
             assert_int_equal(ret, 1);
             break;
         default:
-            /* Packed: with what is not used in this lap, or it would use them all. */
-            memset(q->place.desc.base, q->config.layout == VOP_RING_PACKED && used_flags(q) ? 0 : 0xff,
-                   q->place.desc.size);
+            scribble(q);
         }
     }
     return ret;
@@ -240,7 +239,7 @@ static void check_row(const struct row *row, const struct vq_config *config, uns
     vq_close(&q);
 }
 
-/* From the start; from an index that wraps, or in the lap whose flags are the other way round; and each in batches. */
+/* From the start; from an index, or across the end of a ring, that wraps; and each in batches. */
 static void check_ways(const struct row *row, enum vop_ring_layout layout, uint64_t features)
 {
     for (unsigned i = 0; i < 4; i++) {
@@ -250,7 +249,9 @@ static void check_ways(const struct row *row, enum vop_ring_layout layout, uint6
             .ends = DRIVER,
             .features = row->features | features,
             .resume = i & 1,
-            .position = i & 1 && layout != VOP_RING_PACKED ? 0xfffe : 0,
+            .position = !(i & 1)                    ? 0
+                        : layout == VOP_RING_PACKED ? 0x8000 | (N - 2)
+                                                    : 0xfffe,
         };
 
         check_row(row, &config, i & 2 ? N : 1);

@@ -65,17 +65,6 @@ static void open_ring(struct vq *q, const struct vq_config *config)
         vq_table(q->data + 4096, i, A + i, 1, 0xaaaa, (i < 1 ? 0u : W) | (0xfffdu & ~W));
 }
 
-/* Writes slot `i` of a row, counted from where the ring begins. In the second lap both flags are the other way round.
- */
-static void put_slot(struct vq *q, const struct row *row, uint32_t i)
-{
-    uint32_t at = (q->config.position & 0x7fff) + i;
-    bool first_lap = (q->config.position >> 15 == 1) == (at < N);
-
-    vq_packed(q, at % N, row->slot[i].flags & INDIRECT ? T : A, row->slot[i].len, row->slot[i].id,
-              first_lap ? row->slot[i].flags : row->slot[i].flags ^ BOTH_SET);
-}
-
 static void check_row(const struct row *row, const struct vq_config *config, unsigned batch)
 {
     struct vop_taken_buf buf[N] = {0}, *last = buf;
@@ -85,7 +74,8 @@ static void check_row(const struct row *row, const struct vq_config *config, uns
 
     open_ring(&q, config);
     for (uint32_t i = 0; i < N; i++)
-        put_slot(&q, row, i);
+        vq_packed_from(&q, i, row->slot[i].flags & INDIRECT ? T : A, row->slot[i].len, row->slot[i].id,
+                       row->slot[i].flags);
     while ((ret = vop_virtqueue_take_bufs(q.device, iov, 8, buf, batch)) > 0) {
         last = &buf[ret - 1];
         takes += ret;

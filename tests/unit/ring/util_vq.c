@@ -318,6 +318,15 @@ void vq_packed(struct vq *q, uint32_t i, uint64_t addr, uint32_t len, uint32_t i
     vq_table(q->place.desc.base, i, addr, len, id, flags); /* the packed format has id before flags */
 }
 
+void vq_packed_from(struct vq *q, uint32_t i, uint64_t addr, uint32_t len, uint32_t id, uint32_t flags)
+{
+    uint32_t position = q->config.resume ? q->config.position : 0x8000, n = q->place.size;
+    uint32_t at = (position & 0x7fff) + i;
+    bool wrap = (position >> 15) != at / n % 2;
+
+    vq_packed(q, at % n, addr, len, id, wrap ? flags : flags ^ (P_AVAIL | P_USED));
+}
+
 uint32_t vq_packed_flags(struct vq *q, uint32_t i)
 {
     return vop_from_le16(((vop_le16 *)q->place.desc.base)[8 * (size_t)i + 7]);

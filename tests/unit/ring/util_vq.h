@@ -112,6 +112,8 @@ void vq_check_takes(const struct vq_row *row, uint32_t size, enum vop_ring_layou
 #define P_USED 0x8000u
 /** Packed: stores a whole descriptor, flags as they are. */
 void vq_packed(struct vq *q, uint32_t i, uint64_t addr, uint32_t len, uint32_t id, uint32_t flags);
+/** The same for slot `i` from where the ring begins, with AVAIL and USED as in the lap of wrap counter 1. */
+void vq_packed_from(struct vq *q, uint32_t i, uint64_t addr, uint32_t len, uint32_t id, uint32_t flags);
 uint32_t vq_packed_flags(struct vq *q, uint32_t i);
 uint32_t vq_packed_id(struct vq *q, uint32_t i);
 
