@@ -230,28 +230,58 @@ static void test_rows(void **state)
     }
 }
 
-/* 24, 38, 50: a driver that rewrites what the device has taken changes neither its id nor what it may write. */
-static void test_rewritten_when_taken(void **state)
-{
-    static const struct row row = {"two", {{A, 8, R}, {A, 8, W}}, .descs = 2};
-    static const struct vop_region regions[] = {{A, 64, memory, 0}, {T, sizeof(table), table, 0}};
+static const struct row two = {"two", {{A, 8, R}, {A, 8, W}}, .descs = 2};
+static const struct row two_turned = {"two", {{A, 8, W}, {A, 8, R}}, .descs = 2};
+static const struct vop_region two_regions[] = {{A, 64, memory, 0}, {T, sizeof(table), table, 0}};
 
+static struct vq_config config_of(const struct way *way)
+{
+    return (struct vq_config){
+        .layout = way->layout,
+        .size = N,
+        .ends = DEVICE,
+        .features = way->features,
+        .regions = two_regions,
+        .region_count = 2,
+    };
+}
+
+/* 38: what was put back, or found no room, is read and judged anew. */
+static void test_judged_anew(void **state)
+{
     (void)state;
-    for (size_t i = 0; i < ROWS(ways); i++) {
-        struct vq_config config = {
-            .layout = ways[i].layout,
-            .size = N,
-            .ends = DEVICE,
-            .features = ways[i].features,
-            .regions = regions,
-            .region_count = 2,
-        };
+    for (size_t i = 0; i < ROWS(ways) * 2; i++) {
+        struct vq_config config = config_of(&ways[i / 2]);
         struct vop_taken_buf buf;
         struct iovec iov[8];
         struct vq q;
 
         vq_open(&q, &config);
-        lay(&q, &row);
+        lay(&q, &two);
+        if (i % 2) {
+            assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf), 1);
+            assert_int_equal(vop_virtqueue_untake(q.device, buf.handle), 0);
+        } else {
+            assert_int_equal(vop_virtqueue_take(q.device, iov, 1, &buf), -ENOBUFS);
+        }
+        lay(&q, &two_turned);
+        assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf), -EPROTO);
+        vq_close(&q);
+    }
+}
+
+/* 24, 38, 50: a driver that rewrites what the device has taken changes neither its id nor what it may write. */
+static void test_rewritten_when_taken(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ROWS(ways); i++) {
+        struct vq_config config = config_of(&ways[i]);
+        struct vop_taken_buf buf;
+        struct iovec iov[8];
+        struct vq q;
+
+        vq_open(&q, &config);
+        lay(&q, &two);
         assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf), 1);
         memset(q.place.desc.base, 0xff, q.place.desc.size);
         memset(q.place.driver.base, 0xff, q.place.driver.size);
@@ -330,6 +360,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_rows, test_guard),
+        cmocka_unit_test_setup(test_judged_anew, test_guard),
         cmocka_unit_test_setup(test_rewritten_when_taken, test_guard),
         cmocka_unit_test_setup(test_into_the_rings, test_guard),
     };

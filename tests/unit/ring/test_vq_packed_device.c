@@ -121,20 +121,27 @@ static void test_ids_echoed(void **state)
     struct vq q;
 
     (void)state;
-    open_ring(&q, &plain);
-    for (uint32_t i = 0; i < N; i++)
-        vq_packed(&q, i, A, 8, ids[i], AV | W);
-    for (uint32_t i = 0; i < N; i++)
-        assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf[i]), 1);
-    for (uint32_t i = 0; i < N; i++)
-        assert_int_equal(vop_virtqueue_complete(q.device, buf[N - 1 - i].handle, i), 0);
-    assert_int_equal(vq_packed_flags(&q, 0), AV | W); /* nothing is seen before the call */
-    assert_int_equal(vop_virtqueue_call(q.device), 1);
-    for (uint32_t i = 0; i < N; i++) {
-        assert_int_equal(vq_packed_id(&q, i), ids[N - 1 - i]);
-        assert_int_equal(vq_packed_flags(&q, i), BOTH_SET | (i ? W : 0)); /* WRITE: something was written */
+    for (int order = 0; order < 2; order++) {
+        struct vq_config config = plain;
+
+        config.features = order ? F_ORDER : 0;
+        open_ring(&q, &config);
+        for (uint32_t i = 0; i < N; i++)
+            vq_packed(&q, i, A, 8, ids[i], AV | W);
+        for (uint32_t i = 0; i < N; i++)
+            assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf[i]), 1);
+        for (uint32_t i = N; i-- > 0;)
+            assert_int_equal(vop_virtqueue_complete(q.device, buf[i].handle, i), 0);
+        assert_int_equal(vq_packed_flags(&q, 0), AV | W); /* nothing is seen before the call */
+        assert_int_equal(vop_virtqueue_call(q.device), 1);
+        for (uint32_t i = 0; i < N; i++) {
+            uint32_t which = order ? i : N - 1 - i;
+
+            assert_int_equal(vq_packed_id(&q, i), ids[which]);
+            assert_int_equal(vq_packed_flags(&q, i), BOTH_SET | (which ? W : 0)); /* WRITE: something was written */
+        }
+        vq_close(&q);
     }
-    vq_close(&q);
 }
 
 /* 11: a driver that makes slots available again which it does not own. */
