@@ -6,7 +6,7 @@
  */
 #include "core/error.h"
 
-#include <vopipc/channel.h>
+#include <vopipc/error.h>
 
 #include <stdarg.h>
 #include <stdio.h>

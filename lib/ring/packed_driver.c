@@ -116,7 +116,7 @@ static __attribute__((noinline)) int add_any(struct vop_virtqueue *vq, const str
     if (ret < 0)
         return ret;
     if (descs > d->free_count)
-        return vop__vq_full(vq);
+        return vop__vq_full(vq, descs);
     if (direct < total) {
         put(p, fill_table(p, id, segments, out, total), total * 16, id, VOP_DESC_F_INDIRECT);
     } else {

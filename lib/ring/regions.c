@@ -22,6 +22,8 @@ static struct vop_region resolve(struct vop_region r)
 
 static int check(const struct vop_region *r)
 {
+    if (r->flags & ~VOP_REGION_READ_ONLY)
+        return vop__error(EINVAL, "region at %#llx: unknown flags %#x", (unsigned long long)r->address, r->flags);
     if (r->size == 0 || r->size - 1 > UINT64_MAX - r->address)
         return vop__error(EINVAL, "region at %#llx: its size is 0, or it passes the end of the address space",
                           (unsigned long long)r->address);
@@ -54,6 +56,8 @@ int vop__regions_init(struct vop__regions *regions, const struct vop_region *ent
         struct vop_region r = resolve(entry[i]);
         int ret = check(&r);
 
+        if (ret == 0 && !r.base && entry[i].size != UINT64_MAX)
+            ret = vop__error(EINVAL, "region at %#llx: its memory is NULL", (unsigned long long)r.address);
         if (ret < 0)
             return ret;
     }

@@ -80,7 +80,7 @@ static __attribute__((noinline)) int add_any(struct vop_virtqueue *vq, const str
     if (ret < 0)
         return ret;
     if (descs > d->free_count)
-        return vop__vq_full(vq);
+        return vop__vq_full(vq, descs);
     for (uint32_t i = 0; i < direct; i++) {
         uint32_t next = vq->slots[at].next;
         uint32_t flags = i >= out ? VOP_DESC_F_WRITE : 0;

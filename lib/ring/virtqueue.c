@@ -179,20 +179,9 @@ int vop_virtqueue_reset(vop_virtqueue *vq, const struct vop_virtqueue_place *pla
 
 /* ---- Health ---- */
 
-int vop__vq_break(struct vop_virtqueue *vq, const char *format, ...)
+static int health(const struct vop_virtqueue *vq)
 {
-    char line[160];
-    va_list args;
-
-    va_start(args, format);
-    (void)vsnprintf(line, sizeof(line), format, args);
-    va_end(args);
-    if (!vq->broken) {
-        vq->broken = true;
-        if (vq->options.events && vq->options.events->broken)
-            vq->options.events->broken(vq->options.context, vq);
-    }
-    return vop__error(EPROTO, "queue %u: peer broke the protocol: %s", vq->options.index, line);
+    return vq->broken ? vop__error(EPROTO, "queue %u: %s", vq->options.index, vq->why) : 0;
 }
 
 static __attribute__((noinline, cold)) int why_not(const struct vop_virtqueue *vq)
@@ -200,8 +189,32 @@ static __attribute__((noinline, cold)) int why_not(const struct vop_virtqueue *v
     if (vq->stopped)
         return vop__error_static(ESHUTDOWN, "the queue is shut down");
     if (vq->broken)
-        return vop__error_static(EPROTO, "the queue is broken");
+        return health(vq);
     return vop__error_static(EOPNOTSUPP, "this call belongs to the other role of a queue");
+}
+
+/* The first reason is the one that counts. */
+static void break_for(struct vop_virtqueue *vq, const char *who, const char *what)
+{
+    if (vq->broken)
+        return;
+    vq->broken = true;
+    (void)snprintf(vq->why, sizeof(vq->why), "%s: %s", who, what);
+    (void)health(vq); /* the callback may want to log it */
+    if (vq->options.events && vq->options.events->broken)
+        vq->options.events->broken(vq->options.context, vq);
+}
+
+int vop__vq_break(struct vop_virtqueue *vq, const char *format, ...)
+{
+    char line[sizeof(vq->why)];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    break_for(vq, "peer broke the protocol", line);
+    return health(vq);
 }
 
 /* Alive, and of a role that has the operation `entry`. */
@@ -209,12 +222,13 @@ static __attribute__((noinline, cold)) int why_not(const struct vop_virtqueue *v
 
 int vop_virtqueue_error(const vop_virtqueue *vq)
 {
-    return vq->broken ? -EPROTO : 0;
+    return health(vq);
 }
 
 void vop_virtqueue_fail(vop_virtqueue *vq, const char *reason)
 {
-    (void)vop__vq_break(vq, "%s", reason);
+    break_for(vq, "given up", reason ? reason : "no reason was named");
+    (void)health(vq);
 }
 
 void vop_virtqueue_info(const vop_virtqueue *vq, struct vop_virtqueue_info *ret_info, size_t info_size)
@@ -248,7 +262,7 @@ static int notify(struct vop_virtqueue *vq)
         value |= (uint32_t)vq->position << 16;
     vq->notified++;
     ret = events && events->notify ? events->notify(vq->options.context, value) : 0;
-    return ret < 0 ? ret : 1;
+    return ret < 0 ? vop__error(-ret, "queue %u: notify() failed: %s", vq->options.index, strerror(-ret)) : 1;
 }
 
 /* A notification that failed is owed: what was published before is not announced again by itself. */
@@ -265,8 +279,11 @@ static int publish(struct vop_virtqueue *vq)
     return ret;
 }
 
-int vop__vq_full(struct vop_virtqueue *vq)
+int vop__vq_full(struct vop_virtqueue *vq, uint32_t descs)
 {
+    if (descs > vq->size)
+        return vop__error(EINVAL, "a buffer of %u descriptors in a queue of %u, and no indirect table that holds it",
+                          descs, vq->size);
     (void)publish(vq); /* the seed's rule: a full queue is kicked */
     return vop__error_static(ENOSPC, "the queue is full: get buffers first");
 }

@@ -59,7 +59,7 @@ struct vop__vq_ops {
     size_t state_size; /* bytes of the struct that begins with struct vop_virtqueue */
     /** Initialises state and every shared word this role writes. The state behind struct vop_virtqueue is zero. */
     void (*start)(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place);
-    /** Driver. 0, -EINVAL, or -ENOSPC by vop__vq_full(). */
+    /** Driver. 0, -EINVAL, or what vop__vq_full() says. */
     int (*add)(struct vop_virtqueue *vq, const struct iovec *segments, uint32_t out, uint32_t in, void *token);
     /** Driver. Gets up to `max`, at most INT32_MAX: how many, or -EPROTO if the first one broke the queue. */
     int (*get)(struct vop_virtqueue *vq, struct vop_used_buf *ret_bufs, uint32_t max);
@@ -120,15 +120,16 @@ struct vop_virtqueue {
     uint64_t notified;
     uint64_t clamped;
     uint32_t detach_at; /* where detaching goes on */
+    char why[160];      /* broken: the reason */
 
     struct vop_virtqueue_options options; /* resolved; its place is the present one */
 };
 
-/** Breaks the queue and says why. Returns -EPROTO. */
+/** Breaks the queue, if it is not broken yet, and says why. Returns -EPROTO. */
 int vop__vq_break(struct vop_virtqueue *vq, const char *format, ...) __attribute__((format(printf, 2, 3), cold));
 
-/** A buffer did not fit: kicks and says so. Returns -ENOSPC. */
-int vop__vq_full(struct vop_virtqueue *vq) __attribute__((cold));
+/** A buffer of `descs` descriptors did not fit: kicks and returns -ENOSPC; -EINVAL if it never will. */
+int vop__vq_full(struct vop_virtqueue *vq, uint32_t descs) __attribute__((cold));
 
 /** Copies options of an older or newer caller, fills in defaults and judges them, all but the place. */
 int vop__vq_options_resolve(const struct vop_virtqueue_options *options, struct vop_virtqueue_options *ret_options);

@@ -133,7 +133,11 @@ int vop__vq_options_resolve(const struct vop_virtqueue_options *options, struct 
 
 static int check_area(const char *name, const struct vop_area *area, size_t needed, size_t alignment)
 {
-    if (!area->base || (uintptr_t)area->base % alignment)
+    if (area->flags & ~(VOP_AREA_POSTED | VOP_AREA_PLATFORM))
+        return vop__error(EINVAL, "the %s area has unknown flags %#x", name, area->flags);
+    if (!area->base)
+        return vop__error(EINVAL, "the %s area is missing: its memory is NULL", name);
+    if ((uintptr_t)area->base % alignment)
         return vop__error(EINVAL, "the %s area must be aligned to %zu bytes", name, alignment);
     if (area->size < needed)
         return vop__error(EINVAL, "the %s area has %zu bytes and needs %zu", name, area->size, needed);
@@ -150,10 +154,16 @@ static bool overlap(const struct vop_area *a, size_t a_size, const struct vop_ar
 
 static int check_tables(const struct vop_virtqueue_place *p)
 {
+    uint64_t least = (uint64_t)16 * (p->tables_entries != 0 ? p->tables_entries : p->size);
+    int ret;
+
     if (p->tables.size == 0)
         return 0;
-    if (!p->tables.base || (uintptr_t)p->tables.base % 16)
-        return vop__error(EINVAL, "the memory for indirect tables must be aligned to 16 bytes");
+    ret = check_area("table", &p->tables, least < SIZE_MAX ? (size_t)least : SIZE_MAX, 16);
+    if (ret < 0)
+        return ret;
+    if (p->tables_address % 16)
+        return vop__error(EINVAL, "the indirect tables must be aligned to 16 bytes for the device, too");
     if (p->tables.size - 1 > UINT64_MAX - p->tables_address)
         return vop__error(EINVAL, "the indirect tables pass the end of the address space");
     return 0;

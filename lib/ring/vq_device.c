@@ -11,7 +11,7 @@
 static int add_piece(struct vop__chain *c, const struct vop_region *r, uint64_t addr, uint32_t len)
 {
     if (c->iov_used == c->iov_count)
-        return vop__error(ENOBUFS, "a buffer takes more than %u iovecs", c->iov_count);
+        return vop__error(ENOBUFS, "a buffer takes more than the %u iovecs there is room for", c->iov_count);
     c->iov[c->iov_used++] = (struct iovec){.iov_base = vop__region_at(r, addr), .iov_len = len};
     if (c->writing)
         c->buf.writable++;

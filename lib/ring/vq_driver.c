@@ -23,12 +23,17 @@ int vop__driver_check(struct vop_virtqueue *vq, const struct iovec *segments, un
     for (unsigned i = 0; i < out + in; i++) {
         const struct iovec *s = &segments[i];
 
-        if (s->iov_len == 0 || s->iov_len > vq->bytes_max - sum)
-            return vop__error(EINVAL, "segment %u has %zu bytes: it is empty, or the buffer passes %u bytes", i,
-                              s->iov_len, vq->bytes_max);
-        if (!vop__regions_address(&vq->regions, s, i >= out, &address) || address > vq->address_max ||
-            s->iov_len - 1 > vq->address_max - address)
-            return vop__error(EINVAL, "segment %u lies in no region where the device may go", i);
+        if (s->iov_len == 0)
+            return vop__error(EINVAL, "segment %u is empty", i);
+        if (s->iov_len > vq->bytes_max - sum)
+            return vop__error(EINVAL, "segment %u has %zu bytes: with it the buffer passes %u bytes", i, s->iov_len,
+                              vq->bytes_max);
+        if (!vop__regions_address(&vq->regions, s, i >= out, &address))
+            return vop__error(EINVAL, "segment %u, %zu bytes at %p, lies in no single region that the device may %s", i,
+                              s->iov_len, s->iov_base, i < out ? "read" : "write");
+        if (address > vq->address_max || s->iov_len - 1 > vq->address_max - address)
+            return vop__error(EINVAL, "segment %u, %zu bytes at %#llx, passes the last address of the layout", i,
+                              s->iov_len, (unsigned long long)address);
         sum += s->iov_len;
         if (i < out)
             readable = sum;

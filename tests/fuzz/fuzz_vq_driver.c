@@ -123,7 +123,7 @@ static int add_buffer(struct world *w, struct buffer *b, uint8_t shape)
     ret = vop_virtqueue_add_buf(w->ring.vq, iov, out, total - out, b);
     if (!alive(w))
         return ret;
-    PROMISE((ret == -EINVAL) == !good);
+    PROMISE(good ? ret != -EINVAL || total > w->ring.place.size : ret == -EINVAL); /* too big for the ring, ever */
     if (ret == 0) {
         PROMISE(room > 0);
         *b = (struct buffer){true, w->added++, writable};

@@ -128,7 +128,8 @@ static bool add(struct world *w)
     vop_virtqueue_info(w->driver.vq, &info, sizeof(info));
     ret = vop_virtqueue_add_buf(w->driver.vq, w->buffer[which].iov, w->buffer[which].out,
                                 w->buffer[which].total - w->buffer[which].out, &w->buffer[which]);
-    PROMISE(ret == 0 || (ret == -ENOSPC && info.free_descs < w->buffer[which].total));
+    PROMISE(ret == 0 || (ret == -ENOSPC && info.free_descs < w->buffer[which].total) ||
+            (ret == -EINVAL && info.size < w->buffer[which].total));
     if (ret < 0)
         return false;
     w->buffer[which].out_there = true;

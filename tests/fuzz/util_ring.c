@@ -137,7 +137,10 @@ static void free_memory(void *memory[5])
 void ring_place(const struct ring *r, uint32_t size, struct vop_virtqueue_place *ret_place, void *ret_memory[5])
 {
     struct vop_virtqueue_place p = r->options.place; /* flags of areas, entries of tables, position */
-    size_t tables = p.tables_entries ? (size_t)(size < 8 ? size : 8) * p.tables_entries : size < 64 ? 4 * size : 256;
+    size_t tables = p.tables_entries ? (size_t)(size < 8 ? size : 8) * p.tables_entries
+                    : size < 64      ? 4 * size
+                    : size < 256     ? 256
+                                     : size;
     bool block = r->options.index & 1;
     void *memory[5] = {NULL};
     struct vop_ring_offsets o;

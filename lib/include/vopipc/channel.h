@@ -24,8 +24,8 @@
  * dead: the peer gets -ECONNRESET, and so does this program.
  *
  * Errors. A call returns 0 (or a count, or a file descriptor), or a negative errno value. Outputs come last, are named
- * ret_, and are untouched on failure. vop_error_text() holds one line about the last failure in this thread: what was
- * wrong, where, and what to do. These errors mean the same in every call on a channel:
+ * ret_, and are untouched on failure. vop_error_text() (error.h) holds one line about the last failure in this thread:
+ * what was wrong, where, and what to do. These errors mean the same in every call on a channel:
  *
  *   -EAGAIN      nothing to read, or no room to send, within the timeout. Try later.
  *   -EINTR       a signal handler ran while the call slept. Call again.
@@ -45,6 +45,8 @@
 #ifndef VOPIPC_CHANNEL_H
 #define VOPIPC_CHANNEL_H
 
+#include <vopipc/error.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -61,12 +63,6 @@ extern "C" {
 
 /** Version of the library at run time, as "0.1.0". Never fails; any thread. */
 const char *vop_version(void);
-
-/**
- * One line about the last failure of a call in this thread: what was wrong, where, and what to do about it. Never NULL,
- * at most 255 bytes, without a newline; valid until the next call of the library in this thread. Any thread.
- */
-const char *vop_error_text(void);
 
 /* ---- Logging ---- */
 

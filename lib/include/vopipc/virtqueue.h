@@ -2,7 +2,7 @@
 /*
  * virtqueue.h - virtqueues over memory that the caller brings: split and packed, driver and device.
  *
- * Room: the public headers. Needs nothing else of the library.
+ * Room: the public headers. Needs nothing else of the library. Read examples/ring.c first, then this.
  *
  * A virtqueue moves buffers from a driver to a device and back. The driver adds buffers, each some segments that the
  * device reads followed by some that it writes, and gets them back used; the device takes them, works on them, and
@@ -25,8 +25,15 @@
  * regions. The ring memory holds no state that a side needs: all of that is private, and nothing that a peer writes
  * there makes this library loop, abort, or touch memory outside of the areas and the regions.
  *
- * Errors. A call returns 0 or a count, or a negative errno value; vop_error_text() (channel.h) has a line about it.
- * Outputs come last, are named ret_, and are untouched on failure. In every call:
+ * Starting. Each role believes what its peer's areas say, so these must be of the present session before it looks at
+ * them for the first time: a driver the device area, a device the descriptors and the driver area. They are if they are
+ * zero, or if their writer has made or reset its queue before. The simplest way is always right: whenever both sides
+ * have stopped, or one has died and the other has stopped, somebody zeroes the three areas; then both start, in any
+ * order. Else a device takes buffers of a driver that is gone, and a driver finds its queue broken or used too early.
+ *
+ * Errors. A call returns 0 or a count, or a negative errno value; vop_error_text() (error.h) has a line about it.
+ * Outputs come last, are named ret_, and are untouched on failure. Pointers must not be NULL where nothing else is
+ * said. In every call:
  *
  *   -EPROTO      the peer broke the virtio protocol, and with that the queue, for good. A device sets
  *                DEVICE_NEEDS_RESET; a driver sets FAILED. Then shutdown, detach the buffers, reset or free.
@@ -39,6 +46,9 @@
 #ifndef VOPIPC_VIRTQUEUE_H
 #define VOPIPC_VIRTQUEUE_H
 
+#include <vopipc/abi.h>
+#include <vopipc/error.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -48,7 +58,8 @@
 extern "C" {
 #endif
 
-/* ---- Feature bits of the ring (virtio 1.2, 6), beside those of abi.h; any other bit is ignored here ---- */
+/* ---- Feature bits of the ring (virtio 1.2, 6), beside VOP_F_EVENT_IDX and VOP_F_IN_ORDER of abi.h; any other bit is
+ * ignored here, VERSION_1 too: the layout says it ---- */
 
 #define VOP_F_NOTIFY_ON_EMPTY 24   /* legacy: a device notifies when it runs dry, asked or not */
 #define VOP_F_INDIRECT_DESC 28     /* descriptors may refer to tables of descriptors */
@@ -105,9 +116,10 @@ struct vop_virtqueue_place {
     struct vop_area driver; /* driver area, aligned to 2 (packed: 4) */
     struct vop_area device; /* device area, aligned to 4 */
 
-    struct vop_area tables;  /* driver: memory for indirect tables, aligned to 16; size 0: never indirect */
-    uint64_t tables_address; /* what the device calls the first byte of `tables` */
-    uint32_t tables_entries; /* descriptors in each table. 0: the memory is shared out over N tables */
+    struct vop_area tables;  /* driver: memory for indirect tables, aligned to 16; size 0: never indirect. It holds */
+                             /* one table at least. Without the feature INDIRECT_DESC it is not used */
+    uint64_t tables_address; /* what the device calls the first byte of `tables`: in its regions, aligned to 16 */
+    uint32_t tables_entries; /* descriptors, of 16 bytes, in each table. 0: the memory is shared out over N tables */
 
     bool resume;       /* begin at `position` instead of at the start (vhost-user's SET_VRING_BASE) */
     uint16_t position; /* split: both indexes. packed: next slot, wrap counter in bit 15 */
@@ -117,7 +129,7 @@ struct vop_virtqueue_place {
 struct vop_region {
     uint64_t address;
     uint64_t size; /* UINT64_MAX: as much as there is */
-    void *base;
+    void *base;    /* NULL only with a size of UINT64_MAX */
     uint32_t flags;
 };
 
@@ -131,14 +143,16 @@ enum vop_virtqueue_role {
 };
 
 /** What a queue calls. Constant, shared by any number of queues; an entry may be NULL. None may call the queue's
- * vop_virtqueue_free() or vop_virtqueue_reset(); `notify` and `broken` may not call the queue at all. */
+ * vop_virtqueue_free() or vop_virtqueue_reset(); of the queue's calls, `notify` may make none, and `broken` only
+ * vop_virtqueue_info() and vop_virtqueue_error(). */
 struct vop_virtqueue_events {
     /**
      * Notifies the peer. Must not block. What was published must be visible to whoever takes the notification: a system
      * call sees to that, a store to a register needs a barrier before it. `value`, for a driver, is what virtio's
      * notification carries: the queue's index, and with NOTIFICATION_DATA the next position in the upper half; for a
-     * device, the queue's index. Returns 0, or a negative errno value, which kick() or call() then returns; they try
-     * again when they are called next, even if nothing was published meanwhile.
+     * device, the queue's index. Returns 0, or a negative errno value: what was published stays so, the call that
+     * wanted to notify (kick, call, restart, restart_delayed, notified) returns it and does nothing further, and the
+     * next one of these tries again, even if nothing was published meanwhile.
      */
     int (*notify)(void *context, uint32_t value);
     /**
@@ -146,7 +160,10 @@ struct vop_virtqueue_events {
      * true asks for more as they come.
      */
     bool (*callback)(void *context, vop_virtqueue *vq);
-    /** The peer broke the protocol. Called once, before the call that found it returns -EPROTO. */
+    /**
+     * The peer broke the protocol, or vop_virtqueue_fail() was called: once, inside the call that found it.
+     * vop_error_text() says what it found.
+     */
     void (*broken)(void *context, vop_virtqueue *vq);
 };
 
@@ -177,9 +194,9 @@ struct vop_virtqueue_options {
 void vop_virtqueue_options_init(struct vop_virtqueue_options *options, size_t struct_size);
 
 /**
- * Makes a queue and resets what its role writes: a driver the descriptors and its area, a device its area. A driver
- * needs a device area that is zero, or whose device starts before the driver gets its first buffer. Notifications to
- * this side are on, as after vop_virtqueue_restart().
+ * Makes a queue and resets what its role writes: a driver the descriptors and its area, a device its area. What the
+ * peer writes must be of this session or zero (see Starting, above). Notifications to this side are on, as after
+ * vop_virtqueue_restart().
  *
  * -EINVAL  an option makes no sense; the text says which
  * -ENOMEM  no memory for the private state
@@ -204,11 +221,12 @@ void vop_virtqueue_shutdown(vop_virtqueue *vq);
 int vop_virtqueue_detach_buf(vop_virtqueue *vq, void **ret_token);
 
 /**
- * Starts a queue that is shut down, or broken, from the beginning, in other memory or of another size if the caller
- * likes, after a reset of the device, or of this queue with RING_RESET. Both sides must have stopped before either is
- * started again.
+ * Starts a queue from the beginning, in other memory or of another size if the caller likes, after a reset of the
+ * device, or of this queue with RING_RESET. One that still runs is shut down by this. Both sides must have stopped
+ * before either is started again, and what the peer writes must be of the new session or zero (see Starting, above): in
+ * the same memory, zero the areas in between. A device forgets the buffers that it has taken, and their handles.
  *
- * -EBUSY   buffers have not been detached
+ * -EBUSY   driver: buffers have not been detached
  * -EINVAL, -ENOMEM  as vop_virtqueue_new(); the queue is still shut down
  */
 int vop_virtqueue_reset(vop_virtqueue *vq, const struct vop_virtqueue_place *place);
@@ -219,15 +237,19 @@ int vop_virtqueue_reset(vop_virtqueue *vq, const struct vop_virtqueue_place *pla
  * Adds a buffer: `out` segments that the device reads, then `in` that it writes. The memory must stay until the buffer
  * is returned, `segments` need not. The device sees nothing before vop_virtqueue_kick().
  *
- * -ENOSPC  not enough free descriptors. What was added before has been kicked; get buffers and try again
- * -EINVAL  no segment, one of length 0, one outside of all regions, or more segments or bytes than allowed
+ * -ENOSPC  not enough free descriptors. What was added before has been kicked (if notify() failed, the next kick tries
+ *          again); get buffers and try again
+ * -EINVAL  no segment; one of length 0; one that does not lie in one region as a whole, or lies in a READ_ONLY one and
+ *          is to be written; more segments or bytes than allowed; or more descriptors than the queue has, and no
+ *          indirect table is big enough
  */
 int vop_virtqueue_add_buf(vop_virtqueue *vq, const struct iovec *segments, unsigned out, unsigned in, void *token);
 
 /** A used buffer. */
 struct vop_used_buf {
     void *token;    /* as given to add_buf */
-    uint32_t len;   /* bytes that the device says it wrote; never more than the buffer's writable segments hold */
+    uint32_t len;   /* bytes that the device says it wrote; never more than the buffer's writable segments hold. With */
+                    /* IN_ORDER it may say so by silence: a buffer that it skips is full (virtio 1.2, 2.7.9) */
     uint32_t flags; /* VOP_USED_ bits */
 };
 
@@ -240,12 +262,15 @@ struct vop_used_buf {
  */
 int vop_virtqueue_get_buf(vop_virtqueue *vq, void **ret_token, uint32_t *ret_len);
 
-/** Gets up to `max` used buffers; returns how many. An error is returned only when there was nothing before it. */
+/**
+ * Gets up to `max` used buffers; returns how many. An error is returned only when there was nothing before it: of a
+ * queue that breaks in between, the buffers before are good, and the next call returns -EPROTO.
+ */
 int vop_virtqueue_get_bufs(vop_virtqueue *vq, struct vop_used_buf *ret_bufs, unsigned max);
 
 /**
- * Publishes what was added and notifies the device if it wants to know: 1 notified, 0 not needed. The first kick of a
- * queue, and of a restarted one, always notifies.
+ * Publishes what was added and notifies the device if it wants to know: 1 notified, 0 not needed, or what notify()
+ * said. The first that publishes something, after new and after reset, always notifies.
  */
 int vop_virtqueue_kick(vop_virtqueue *vq);
 
@@ -263,7 +288,8 @@ struct vop_taken_buf {
 /**
  * Takes the next available buffer: 1, or 0 if there is none. Its segments, translated and checked, go to `iov` (room
  * for `iov_count`). The iovecs are private copies of what the descriptors said; the bytes they point to are shared, so
- * load each once. Segments of length 0 are left out; one that crosses regions becomes several.
+ * load each once. Segments of length 0 are left out; one that crosses regions becomes several. On failure `iov` may
+ * have been written to.
  *
  * -ENOBUFS  `iov` is too small: nothing was taken. segments_max iovecs are enough unless segments cross regions
  * -EPROTO   among others: a chain loops, is too long, leaves the regions, or is not in order
@@ -272,7 +298,8 @@ int vop_virtqueue_take(vop_virtqueue *vq, struct iovec *iov, unsigned iov_count,
 
 /**
  * Takes up to `max` buffers; returns how many. Their iovecs follow each other in `iov`, in the order of `ret_bufs`; a
- * buffer for which there is no room left is not taken. An error is returned only when there was nothing before it.
+ * buffer for which there is no room left is not taken. An error is returned only when there was nothing before it: of a
+ * queue that breaks in between, the segments of the buffers before are good, but nobody can complete them any more.
  */
 int vop_virtqueue_take_bufs(vop_virtqueue *vq, struct iovec *iov, unsigned iov_count, struct vop_taken_buf *ret_bufs,
                             unsigned max);
@@ -298,8 +325,8 @@ struct vop_completed_buf {
 /** Completes `count` buffers. -EINVAL as above, for the first that is wrong: those before it are completed. */
 int vop_virtqueue_complete_bufs(vop_virtqueue *vq, const struct vop_completed_buf *bufs, unsigned count);
 
-/** Publishes what was completed and notifies the driver if it wants to know: 1 notified, 0 not needed. The first call
- * of a queue always notifies. */
+/** Publishes what was completed and notifies the driver if it wants to know: 1 notified, 0 not needed, or what notify()
+ * said. The first that publishes something, after new and after reset, always notifies. */
 int vop_virtqueue_call(vop_virtqueue *vq);
 
 /* ---- Waiting: both roles ---- */
@@ -309,8 +336,8 @@ void vop_virtqueue_disable(vop_virtqueue *vq);
 
 /**
  * Asks the peer to notify when there is something to get or take: 1, and it will; or 0, there is something already,
- * and notifications stay off. Publishes first what this side holds back. To wait: drain the queue, restart, and sleep
- * if it returned 1.
+ * and notifications stay off. Publishes first what this side holds back; if notify() fails, it is as if this had not
+ * been called. To wait: drain the queue, restart, and sleep if it returned 1.
  */
 int vop_virtqueue_restart(vop_virtqueue *vq);
 
@@ -324,6 +351,7 @@ int vop_virtqueue_restart_delayed(vop_virtqueue *vq);
  * The peer has notified: runs the callback as long as there are buffers and it returns true, then arms again. Spurious
  * calls are harmless, and what a NOTIFICATION_DATA notification says is not needed here. Returns 0, or 1 if work is
  * left (the callback ran callbacks_max times, or there is none): call it again, without waiting for a notification.
+ * After a negative value of notify() call it again, too.
  */
 int vop_virtqueue_notified(vop_virtqueue *vq);
 
@@ -345,12 +373,12 @@ struct vop_virtqueue_info {
 /** Fills `ret_info` (of `info_size` bytes: pass sizeof). Never fails. */
 void vop_virtqueue_info(const vop_virtqueue *vq, struct vop_virtqueue_info *ret_info, size_t info_size);
 
-/** 0, or -EPROTO once the queue is broken. */
+/** 0, or -EPROTO once the queue is broken; vop_error_text() then says what broke it, as after every later call. */
 int vop_virtqueue_error(const vop_virtqueue *vq);
 
 /**
  * Breaks the queue, as if the peer had: for a device or driver that finds nonsense inside a buffer. -EPROTO from now
- * on. `reason`, with static lifetime, becomes the error text.
+ * on, with `reason` (copied) in the error text.
  */
 void vop_virtqueue_fail(vop_virtqueue *vq, const char *reason);
 

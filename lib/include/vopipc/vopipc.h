@@ -9,6 +9,7 @@
 
 #include <vopipc/abi.h>
 #include <vopipc/channel.h>
+#include <vopipc/error.h>
 #include <vopipc/net.h>
 #include <vopipc/virtqueue.h>
 
