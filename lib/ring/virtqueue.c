@@ -207,7 +207,7 @@ static void break_for(struct vop_virtqueue *vq, const char *who, const char *wha
 
 int vop__vq_break(struct vop_virtqueue *vq, const char *format, ...)
 {
-    char line[sizeof(vq->why)];
+    char line[160]; /* fits into vq->why, with who it was */
     va_list args;
 
     va_start(args, format);

@@ -120,7 +120,7 @@ struct vop_virtqueue {
     uint64_t notified;
     uint64_t clamped;
     uint32_t detach_at; /* where detaching goes on */
-    char why[160];      /* broken: the reason */
+    char why[192];      /* broken: who did what */
 
     struct vop_virtqueue_options options; /* resolved; its place is the present one */
 };

@@ -133,8 +133,44 @@ static void no_tables(struct vop_virtqueue_options *o)
 static void tables_wrap(struct vop_virtqueue_options *o)
 {
     o->place.tables = o->place.desc;
-    o->place.tables_address = UINT64_MAX - 62;
+    o->place.tables_address = UINT64_MAX - 47;
     o->place.tables.size = 64;
+    o->place.tables_entries = 4;
+}
+static void short_table(struct vop_virtqueue_options *o)
+{
+    o->place.tables = o->place.desc;
+    o->place.tables.size = 63;
+    o->place.tables_entries = 4;
+}
+static void short_tables(struct vop_virtqueue_options *o)
+{
+    short_table(o);
+    o->place.tables.size = 16 * o->place.size - 1;
+    o->place.tables_entries = 0;
+}
+static void odd_tables_address(struct vop_virtqueue_options *o)
+{
+    o->place.tables = o->place.desc;
+    o->place.tables.size = 64;
+    o->place.tables_entries = 4;
+    o->place.tables_address = 8;
+}
+static void area_flag(struct vop_virtqueue_options *o)
+{
+    o->place.driver.flags |= 4;
+}
+static void region_flag(struct vop_virtqueue_options *o)
+{
+    static const struct vop_region r = {0, UINT64_MAX, NULL, 2};
+
+    o->regions = &r;
+}
+static void region_nowhere(struct vop_virtqueue_options *o)
+{
+    static const struct vop_region r = {0x1000, 4096, NULL, 0};
+
+    o->regions = &r;
 }
 static void packed_bit(struct vop_virtqueue_options *o)
 {
@@ -161,7 +197,8 @@ static void region_wraps_here(struct vop_virtqueue_options *o)
 }
 static void regions_overlap(struct vop_virtqueue_options *o)
 {
-    static const struct vop_region r[] = {{4096, 4096, NULL, 0}, {0, 4097, NULL, 0}};
+    static uint8_t somewhere[8192];
+    static const struct vop_region r[] = {{4096, 4096, somewhere, 0}, {0, 4097, somewhere, 0}};
 
     o->regions = r;
     o->region_count = 2;
@@ -198,6 +235,12 @@ static void test_bad_options(void **state)
         {"22 short descriptors", short_desc, ALL},
         {"22 short driver area", short_driver, ALL},
         {"22 short device area", short_device, ALL},
+        {"area with an unknown flag", area_flag, ALL},
+        {"region with an unknown flag", region_flag, ALL},
+        {"region without memory", region_nowhere, ALL},
+        {"memory for less than a table", short_table, ALL},
+        {"memory for less than a table of one", short_tables, ALL},
+        {"tables misaligned for the device", odd_tables_address, ALL},
         {"22 overlapping areas", overlapping, ALL},
         {"22 overlapping areas, the other way", overlapping_before, SPLIT | LEGACY | OLD},
         {"22 driver and device area overlap", overlapping_device, ALL},
