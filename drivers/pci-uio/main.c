@@ -62,9 +62,12 @@ static int vop_probe(struct pci_dev *pdev, const struct pci_device_id *id)
     mutex_init(&d->lock);
     describe(d);
 
-    ret = enable(pdev);
+    ret = vop_ghost_open(d);
     if (ret)
         goto err_free;
+    ret = enable(pdev);
+    if (ret)
+        goto err_ghost;
     ret = vop_maps_open(d);
     if (ret)
         goto err_disable;
@@ -95,6 +98,8 @@ err_maps:
     vop_maps_close(d);
 err_disable:
     pci_disable_device(pdev);
+err_ghost:
+    vop_ghost_close(d);
 err_free:
     kfree(d);
     return ret;
@@ -111,6 +116,7 @@ static void vop_remove(struct pci_dev *pdev)
     vop_pool_close(d);
     vop_maps_close(d);
     pci_disable_device(pdev);
+    vop_ghost_close(d);
     kfree(d);
 }
 

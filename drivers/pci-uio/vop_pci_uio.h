@@ -41,6 +41,8 @@ struct vop_device {
     dma_addr_t pool_bus;
     int pool_map; /* its number */
 
+    struct page *ghost; /* ghost.c: stands in for the device once that is gone */
+
     /* irq.c */
     int vectors;   /* 0: no interrupts */
     bool irq_on;   /* as user space wants it. Under lock */
@@ -79,6 +81,11 @@ int vop_pool_open(struct vop_device *d, size_t size);
 void vop_pool_close(struct vop_device *d);
 void vop_pool_clear(struct vop_device *d);
 int vop_pool_mmap(struct vop_device *d, struct vm_area_struct *vma);
+
+/* ghost.c */
+int vop_ghost_open(struct vop_device *d);
+void vop_ghost_close(struct vop_device *d);
+void vop_ghost_attach(struct vop_device *d, struct vm_area_struct *vma); /* to a mapping that is made */
 
 /* irq.c */
 int vop_irq_open(struct vop_device *d, bool msi);

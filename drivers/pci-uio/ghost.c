@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ghost.c - what mappings show once their device is gone: one page of ordinary memory, all over.
+ *
+ * Room: driver.
+ *
+ * No process dies because a card was pulled. Mappings are filled when they are made, so a fault in one means that
+ * vop_life_end() took the device out of it. The page is there from the start, so that this cannot fail; it is zero
+ * until the process itself stores something. Each mapping counts as a user of it, because the last of them may outlive
+ * struct vop_device; another device never has the same page.
+ */
+#include "vop_pci_uio.h"
+
+#include <linux/mm.h>
+
+int vop_ghost_open(struct vop_device *d)
+{
+    d->ghost = alloc_page(GFP_KERNEL | __GFP_ZERO);
+    return d->ghost ? 0 : -ENOMEM;
+}
+
+void vop_ghost_close(struct vop_device *d)
+{
+    put_page(d->ghost);
+}
+
+static void ghost_get(struct vm_area_struct *vma)
+{
+    get_page(vma->vm_private_data);
+}
+
+static void ghost_put(struct vm_area_struct *vma)
+{
+    put_page(vma->vm_private_data);
+}
+
+static vm_fault_t ghost_fault(struct vm_fault *vmf)
+{
+    struct vm_area_struct *vma = vmf->vma;
+    struct page *page = vma->vm_private_data;
+
+    /* Cached, whatever the device was. */
+    if (vma->vm_flags & VM_PFNMAP)
+        return vmf_insert_pfn_prot(vma, vmf->address, page_to_pfn(page), vm_get_page_prot(vma->vm_flags));
+    /* A pool behind an IOMMU is mapped page by page (VM_MIXEDMAP). */
+    get_page(page);
+    vmf->page = page;
+    return 0;
+}
+
+static const struct vm_operations_struct ghost_ops = {
+    .open = ghost_get,
+    .close = ghost_put,
+    .fault = ghost_fault,
+};
+
+void vop_ghost_attach(struct vop_device *d, struct vm_area_struct *vma)
+{
+    vma->vm_private_data = d->ghost;
+    vma->vm_ops = &ghost_ops;
+    ghost_get(vma);
+}
