@@ -90,6 +90,14 @@ void link_drop(struct link *link)
 
 /* ---- WAITING, listening ---- */
 
+/* Closing what is polled ends with this turn of the loop; the next listener comes by a timer, so later. */
+static void listener_end(struct link *link)
+{
+    uv_close((uv_handle_t *)&link->listener_poll, NULL);
+    vop_listener_close(link->listener);
+    link->listener = NULL;
+}
+
 static void listener_ready(uv_poll_t *poll, int status, int events)
 {
     struct link *link = poll->data;
@@ -102,6 +110,10 @@ static void listener_ready(uv_poll_t *poll, int status, int events)
         channel_take(link, channel);
     } else if (error != -EAGAIN && error != -EINTR) {
         log_line("%s: %s", link->uri, vop_error_text());
+        if (error == -ENODEV) { /* its device: another one may come in its place */
+            listener_end(link);
+            link->has_complained = true;
+        }
         link->retry_ms = RETRY_LAST_MS;
         wait_begin(link);
     }
@@ -112,7 +124,9 @@ static int listener_begin(struct link *link)
     int error = vop_listener_open(link->uri, &link->options, &link->listener);
 
     if (error) {
-        log_line("%s", vop_error_text());
+        if (!link->has_complained)
+            log_line("%s", vop_error_text());
+        link->has_complained = true;
         return error;
     }
     error = uv_poll_init(link->loop, &link->listener_poll, vop_listener_fd(link->listener));
@@ -174,9 +188,12 @@ static void retry_now(uv_timer_t *timer)
 {
     struct link *link = timer->data;
 
-    if (link->is_listening)
-        uv_poll_start(&link->listener_poll, UV_READABLE, listener_ready);
-    else if (connect_try(link) < 0) {
+    if (link->is_listening) {
+        if (link->listener)
+            uv_poll_start(&link->listener_poll, UV_READABLE, listener_ready);
+        else if (listener_begin(link) < 0)
+            wait_begin(link);
+    } else if (connect_try(link) < 0) {
         /* The server was absent first and is not ours now: it may be replaced, so go on. It was said once. */
         link->was_up = true;
         link->has_complained = true;
@@ -190,13 +207,13 @@ static void wait_begin(struct link *link)
 {
     unsigned delay = link->retry_ms;
 
-    if (link->is_listening && delay == RETRY_FIRST_MS) {
+    if (link->listener && delay == RETRY_FIRST_MS) {
         uv_poll_start(&link->listener_poll, UV_READABLE, listener_ready);
         return;
     }
-    if (link->is_listening)
+    if (link->listener)
         uv_poll_stop(&link->listener_poll);
-    link->retry_ms = link->is_listening ? RETRY_FIRST_MS : delay * 2 < RETRY_LAST_MS ? delay * 2 : RETRY_LAST_MS;
+    link->retry_ms = link->listener ? RETRY_FIRST_MS : delay * 2 < RETRY_LAST_MS ? delay * 2 : RETRY_LAST_MS;
     uv_timer_start(&link->retry, retry_now, delay, 0);
 }
 
@@ -226,11 +243,8 @@ void link_close(struct link *link)
 {
     if (link->channel)
         channel_close(link);
-    if (link->listener) {
-        uv_close((uv_handle_t *)&link->listener_poll, NULL);
-        vop_listener_close(link->listener);
-        link->listener = NULL;
-    }
+    if (link->listener)
+        listener_end(link);
     if (!uv_is_closing((uv_handle_t *)&link->retry))
         uv_close((uv_handle_t *)&link->retry, NULL);
 }

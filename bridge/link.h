@@ -4,7 +4,8 @@
  *
  * Room: bridge. On the libuv loop of the bridge.
  *
- *   WAITING    listening: the listener is polled; connecting: a timer tries again, 20 ms to 250 ms apart
+ *   WAITING    listening: the listener is polled; connecting, or without the device that the listener was on: a timer
+ *              tries again, 20 ms to 250 ms apart
  *   UP         there is a channel and its descriptor is polled. Listening: others wait in the socket's backlog, for
  *              there is one link
  *   CLOSED     nothing is open
@@ -34,7 +35,7 @@ struct link {
     struct link_callbacks callbacks;
     void *context;
 
-    vop_listener *listener;
+    vop_listener *listener; /* NULL: connecting, or its device is gone */
     uv_poll_t listener_poll;
     uv_timer_t retry;
     unsigned retry_ms;

@@ -7,10 +7,10 @@
  * The file in /dev appears before UIO is ready to hear of an interrupt, so until vop_life_begin() it cannot be opened.
  *
  * The device may go while a process has it open and mapped. Then even UIO's release() no longer comes. So from
- * vop_life_end() on nothing new is given out, mappings show the ghost of the device (ghost.c), and only then is UIO told,
- * which sends waiting readers home: who hears EIO reaches the device no more. A mapping becomes visible to unmap_mapping_range() only
- * some time after our mmap() has filled it, but before its process lets go of its mmap_lock. That is why mappings
- * belong to one process, and why vop_life_end() passes through its mmap_lock once.
+ * vop_life_end() on nothing new is given out, mappings show the ghost of the device (ghost.c), and only then is UIO
+ * told, which sends waiting readers home: who hears EIO reaches the device no more. A mapping becomes visible to
+ * unmap_mapping_range() only some time after our mmap() has filled it, but before its process lets go of its mmap_lock.
+ * That is why mappings belong to one process, and why vop_life_end() passes through its mmap_lock once.
  *
  * Locks: mmap_lock of the process, info_lock of UIO, ours.
  */

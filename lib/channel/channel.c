@@ -160,6 +160,14 @@ int vop__peer_gone_how(struct vop_channel *c, bool dead, uint32_t state)
     return vop__error(EPROTO, "peer broke the protocol: its state became %u", state);
 }
 
+int vop__breach(struct vop_channel *c)
+{
+    if (vop__peer_restarted(c))
+        return vop__error_static(ECONNRESET, "the peer is gone without closing the link");
+    vop__set_broken(c);
+    return -EPROTO;
+}
+
 static void say_goodbye(struct vop_channel *c)
 {
     if (c->up && !vop__dead(c)) {

@@ -156,6 +156,12 @@ static inline int vop__peer_gone(struct vop_channel *c)
     return vop__peer_gone_how(c, dead, state);
 }
 
+/**
+ * A ring says what cannot be, and the error text says what. The peer broke the protocol: -EPROTO. But if it is not that
+ * peer any more whose half this is, or the memory was taken away and something else is there: -ECONNRESET.
+ */
+int vop__breach(struct vop_channel *c);
+
 /** Publishes committed messages and kicks if the peer sleeps for them. Sending thread. */
 void vop__tx_publish(struct vop_channel *c);
 

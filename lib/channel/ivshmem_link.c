@@ -155,8 +155,8 @@ static int judge_refusal(struct approach *a)
     return -EPROTO;
 }
 
-/* 1 with a channel that is up, 0 the peer must act first, -EPROTO it is not for us, else an error of this side. */
-static int advance(struct approach *a, struct vop_channel **ret_channel)
+/* 1 the channel is up, 0 the peer must act first, -EPROTO it is not for us, else an error of this side. */
+static int step(struct approach *a)
 {
     int ret;
 
@@ -171,8 +171,18 @@ static int advance(struct approach *a, struct vop_channel **ret_channel)
                           vop_ivshmem_number(a->side));
     }
     ret = vop__channel_step(a->channel);
-    if (ret == -EPROTO)
-        return judge_refusal(a);
+    return ret == -EPROTO ? judge_refusal(a) : ret;
+}
+
+/* The same, handing over the channel. What a step found means nothing if the memory is gone by its end. */
+static int advance(struct approach *a, struct vop_channel **ret_channel)
+{
+    int ret = step(a), gone = vop_ivshmem_check(a->side);
+
+    if (gone < 0) {
+        drop_channel(a);
+        return gone;
+    }
     if (ret == 1) {
         *ret_channel = a->channel;
         a->channel = NULL;

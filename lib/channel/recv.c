@@ -52,7 +52,7 @@ int vop__rx_try(struct vop_channel *c, struct vop_slot_span *ret_span)
         vop__count(&rx->messages, 1);
         vop__count(&rx->bytes, ret_span->length);
     } else if (__builtin_expect(ret == -EPROTO, 0)) {
-        vop__set_broken(c);
+        return vop__breach(c);
     }
     return ret;
 }

@@ -49,7 +49,7 @@ int vop__tx_try(struct vop_channel *c, size_t length, struct vop_slot_span *ret_
         return vop__error_static(EAGAIN, "no room for the message");
     }
     if (__builtin_expect(ret == -EPROTO, 0))
-        vop__set_broken(c);
+        return vop__breach(c);
     return ret;
 }
 
@@ -58,7 +58,7 @@ int vop__tx_arm(struct vop_channel *c, uint32_t slots)
     int ret = vop_slot_device_arm(&c->tx.queue, slots);
 
     if (ret < 0)
-        vop__set_broken(c); /* a message for which there is room would not look at the index again */
+        return vop__breach(c); /* a message for which there is room would not look at the index again */
     return ret;
 }
 

@@ -83,12 +83,17 @@ static void relay_take(int fd)
         continue;
 }
 
-/* 0, or -ECONNRESET once a process that was seen to have the other side has it no more: no need to listen for it. */
+/*
+ * 0, or -ECONNRESET once the memory is gone, or a process that was seen to have the other side has it no more: no need
+ * to listen for it.
+ */
 static int ivshmem_alive(struct vop_wire *wire)
 {
     struct ivshmem_wire *w = ivshmem_of(wire);
     const struct vop_ivshmem_memory *m = &w->owner->memory;
 
+    if (vop_ivshmem_check(w->owner) < 0)
+        return -ECONNRESET;
     if (!m->ops->sees_peer)
         return 0;
     if (m->ops->sees_peer(m->context)) {
@@ -352,6 +357,11 @@ void vop_ivshmem_close(struct vop_ivshmem *s)
 bool vop_ivshmem_is_busy(const struct vop_ivshmem *s)
 {
     return __atomic_load_n(&s->busy, __ATOMIC_ACQUIRE);
+}
+
+int vop_ivshmem_check(const struct vop_ivshmem *s)
+{
+    return s->memory.ops->check ? s->memory.ops->check(s->memory.context) : 0;
 }
 
 const struct vop_window *vop_ivshmem_remote(const struct vop_ivshmem *s)

@@ -32,6 +32,9 @@ struct vop_ivshmem_ops {
      */
     int (*take)(void *context);
 
+    /** 0, or -ENODEV with a text: the memory was taken away. What its mappings show then means nothing. */
+    int (*check)(void *context);
+
     /** Unmaps, closes, frees. */
     void (*close)(void *context);
 };
@@ -78,6 +81,9 @@ struct vop_wire *vop_ivshmem_wire(struct vop_ivshmem *s);
 
 /** Is there a wire? */
 bool vop_ivshmem_is_busy(const struct vop_ivshmem *s);
+
+/** 0, or -ENODEV with a text: its memory was taken away, and it is only good for closing. */
+int vop_ivshmem_check(const struct vop_ivshmem *s);
 
 /** Gives the side back; a wire on it lives on. */
 void vop_ivshmem_close(struct vop_ivshmem *s);

@@ -37,6 +37,13 @@ static int device_take(void *context)
     return vop_pci_irq_take(d->pci);
 }
 
+static int device_check(void *context)
+{
+    const struct device *d = context;
+
+    return vop_pci_check(d->pci);
+}
+
 static void device_close(void *context)
 {
     struct device *d = context;
@@ -49,6 +56,7 @@ static void device_close(void *context)
 static const struct vop_ivshmem_ops device_ops = {
     .kick = device_kick,
     .take = device_take,
+    .check = device_check,
     .close = device_close,
 };
 

@@ -156,6 +156,11 @@ int vop_pci_gone(const struct vop_pci *p)
     return vop__error(ENODEV, "%s: the device is gone: unplugged, or given to another driver", p->address);
 }
 
+int vop_pci_check(const struct vop_pci *p)
+{
+    return p->ops->is_gone(p) ? vop_pci_gone(p) : 0;
+}
+
 void vop_pci_close(struct vop_pci *p)
 {
     if (!p)

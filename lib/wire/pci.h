@@ -31,6 +31,9 @@ struct vop_pci_ops {
      * no such thing, and then this does nothing. */
     int (*irq_enable)(struct vop_pci *p);
 
+    /** Was it taken away? Once true it stays so, and it is true before a mapping shows anything but the device. */
+    bool (*is_gone)(const struct vop_pci *p);
+
     /** Closes and frees. */
     void (*close)(struct vop_pci *p);
 };
@@ -77,6 +80,9 @@ bool vop_pci_is_ivshmem(const struct vop_pci *p);
 /** As irq_take() and irq_enable() above; -EOPNOTSUPP if the device has no interrupt. */
 int vop_pci_irq_take(struct vop_pci *p);
 int vop_pci_irq_enable(struct vop_pci *p);
+
+/** 0, or -ENODEV with a text: the device is gone. For those without an interrupt, which would tell. Any thread. */
+int vop_pci_check(const struct vop_pci *p);
 
 /** Unmaps and closes. NULL is allowed. */
 void vop_pci_close(struct vop_pci *p);

@@ -24,6 +24,7 @@ struct uio {
     struct vop_pci pci;
     int fd;        /* /dev/uioN */
     int config_fd; /* configuration space, for uio_pci_generic; else -1 */
+    int proof_fd;  /* a file of sysfs that is there as long as the driver has the device */
     char sysfs[PATH_MAX / 2];
     char name[32]; /* uioN */
 };
@@ -45,7 +46,17 @@ static void uio_close(struct vop_pci *p)
 
     close_fd(u->fd);
     close_fd(u->config_fd);
+    close_fd(u->proof_fd);
     free(u);
+}
+
+/* Even when another device has its place and its number by now, this open file is of the old one. */
+static bool uio_is_gone(const struct vop_pci *p)
+{
+    const struct uio *u = (const struct uio *)(const void *)((const char *)p - offsetof(struct uio, pci));
+    char byte;
+
+    return pread(u->proof_fd, &byte, 1, 0) < 0 && errno == ENODEV;
 }
 
 static int no_bar(const struct vop_pci *p, unsigned bar)
@@ -103,6 +114,7 @@ static const struct vop_pci_ops ours_ops = {
     .map = ours_map,
     .irq_take = uio_irq_take,
     .irq_enable = ours_irq_enable,
+    .is_gone = uio_is_gone,
     .close = uio_close,
 };
 
@@ -177,6 +189,7 @@ static const struct vop_pci_ops generic_ops = {
     .map = generic_map,
     .irq_take = uio_irq_take,
     .irq_enable = generic_irq_enable,
+    .is_gone = uio_is_gone,
     .close = uio_close,
 };
 
@@ -218,6 +231,12 @@ static int open_files(struct uio *u, const struct vop_pci_place *place, bool is_
     u->fd = vop_sysfs_open(O_RDWR | O_NONBLOCK, "%s%s", place->root, file);
     if (u->fd < 0)
         return vop_pci_open_error(place, file, -u->fd);
+    /* Ours appears last and disappears first, before the mappings change. */
+    u->proof_fd = is_ours ? vop_sysfs_open(O_RDONLY, "%s/interrupts", u->sysfs)
+                          : vop_sysfs_open(O_RDONLY, "%s/uio/%s/name", u->sysfs, u->name);
+    if (u->proof_fd < 0)
+        return vop__error(ENODEV, "%s: driver %s is just getting the device, or losing it; try again", place->address,
+                          place->driver);
     if (is_ours)
         return 0;
     u->config_fd = vop_sysfs_open(O_RDWR, "%s/config", u->sysfs);
@@ -232,7 +251,7 @@ int vop_uio_open(const struct vop_pci_place *place, struct vop_pci **ret_device)
 
     if (!u)
         return vop__error(ENOMEM, "%s: out of memory", place->address);
-    u->fd = u->config_fd = -1;
+    u->fd = u->config_fd = u->proof_fd = -1;
     u->pci.ops = is_ours ? &ours_ops : &generic_ops;
     u->pci.maps_cached = u->pci.is_exclusive = is_ours;
     (void)snprintf(u->sysfs, sizeof(u->sysfs), VOP_PCI_SYSFS, place->root, place->address);

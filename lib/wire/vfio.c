@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,12 +70,20 @@ static int vfio_map(struct vop_pci *p, unsigned bar, void **ret_base, size_t *re
     return 0;
 }
 
+/* The kernel waits until it is closed, so it is as good as gone. The event stays, for who asks next. */
+static bool vfio_is_gone(const struct vop_pci *p)
+{
+    struct pollfd fd = {.fd = vfio_of((struct vop_pci *)(uintptr_t)p)->request, .events = POLLIN};
+
+    return poll(&fd, 1, 0) > 0;
+}
+
 static int vfio_irq_take(struct vop_pci *p)
 {
     const struct vfio *v = vfio_of(p);
     uint64_t count;
 
-    if (read(v->request, &count, sizeof(count)) == sizeof(count))
+    if (vfio_is_gone(p))
         return vop_pci_gone(p);
     return read(v->event, &count, sizeof(count)) == sizeof(count);
 }
@@ -98,6 +107,7 @@ static const struct vop_pci_ops vfio_ops = {
     .map = vfio_map,
     .irq_take = vfio_irq_take,
     .irq_enable = vfio_irq_enable,
+    .is_gone = vfio_is_gone,
     .close = vfio_close,
 };
 

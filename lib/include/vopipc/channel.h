@@ -135,6 +135,7 @@ typedef struct vop_channel vop_channel;
  * -EPROTONOSUPPORT  this library does not know the URI's scheme
  * -EADDRINUSE  a live server listens there, or the path is some other file; ivshmem: somebody has this side
  * -ENOENT, -ENOTDIR, -EACCES, -EROFS, -ENAMETOOLONG  the path: see the error text
+ * -ENODEV      ivshmem: no such device, or no driver has it
  * -EMFILE, -ENFILE, -ENOMEM  out of file descriptors or memory
  */
 int vop_listener_open(const char *uri, const struct vop_options *options, vop_listener **ret_listener);
@@ -148,6 +149,7 @@ int vop_listener_open(const char *uri, const struct vop_options *options, vop_li
  * -EAGAIN      nobody within the timeout; ivshmem: or the last channel of this side is not closed yet
  * -EINTR       a signal handler ran
  * -EADDRINUSE  ivshmem: this side is in use by another machine
+ * -ENODEV      ivshmem: the device is gone (unplugged, unbound). Close the listener, and open another once it is back
  * -EMFILE, -ENFILE, -ENOMEM   out of resources; peers stay in the backlog, so free some and call again. While peers in
  * the handshake hold some, those that say nothing have to leave first, and there is no error
  */
@@ -173,6 +175,7 @@ void vop_listener_close(vop_listener *listener);
  * -EACCES         the mode of the socket, or of the memory's file, does not let this user in
  * -ETIMEDOUT      the other side did not answer in time
  * -EADDRINUSE     ivshmem: somebody has this side
+ * -ENODEV         ivshmem: no such device (any more), or no driver has it
  * -EINTR          a signal handler ran. The handshake is given up: another call begins a new one
  * -EPROTO         the server does not speak this protocol or version; see the error text
  * -EINVAL, -EPROTONOSUPPORT, -EMFILE, -ENFILE, -ENOMEM  as for vop_listener_open()

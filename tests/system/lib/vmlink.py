@@ -9,11 +9,11 @@ FILE_PORT, ZEROS_PORT = 5001, 5002
 def devices(server, memory=None):
     """Arguments of a machine: its doorbell device at a server, and a plain one on a file of the host (path, size)."""
     words = ["-chardev", f"socket,id=server,path={server.path}"]
-    made = [f"ivshmem-doorbell,chardev=server,vectors={server.vectors},addr={DOORBELL}"]
+    made = [f"ivshmem-doorbell,id=doorbell,chardev=server,vectors={server.vectors},addr={DOORBELL}"]
     if memory:
         path, size = memory
         words += ["-object", f"memory-backend-file,id=shm,size={size},share=on,mem-path={path}"]
-        made.append(f"ivshmem-plain,memdev=shm,addr={PLAIN}")
+        made.append(f"ivshmem-plain,id=plain,memdev=shm,addr={PLAIN}")
     return {"devices": made, "words": words}
 
 
@@ -24,7 +24,6 @@ class Side:
         self.number, self.machine = number, machine
         self.name = "ab"[number]
         self.address = f"10.99.0.{number + 1}"
-        self.link = self.link_on(DOORBELL)
         self.bridge = self.load = None  # process numbers
 
     def link_on(self, slot):
@@ -36,15 +35,38 @@ class Side:
         self.serve_files()
         return self
 
-    def start_bridge(self):
+    def unplug(self, slot):
+        self.machine.unplug({DOORBELL: "doorbell", PLAIN: "plain"}[slot])
+
+    def plug(self, slot, server, memory=None):
+        """What unplug() took away, again. What is behind a device serves no second one, so that is made anew, too."""
+        monitor = self.machine.monitor
+        if slot == DOORBELL:
+            monitor.execute("chardev-remove", id="server")
+            monitor.execute("chardev-add", id="server", backend={"type": "socket", "data": {
+                "addr": {"type": "unix", "data": {"path": str(server.path)}}, "server": False}})
+            monitor.execute("device_add", driver="ivshmem-doorbell", id="doorbell", chardev="server",
+                            vectors=server.vectors, addr=f"{slot:#x}")
+        else:
+            path, size = memory
+            monitor.execute("object-del", id="shm")
+            monitor.execute("object-add", **{"qom-type": "memory-backend-file", "id": "shm", "size": size,
+                                             "share": True, "mem-path": str(path)})
+            monitor.execute("device_add", driver="ivshmem-plain", id="plain", memdev="shm", addr=f"{slot:#x}")
+
+    def start_bridge(self, slot):
         listen = "" if self.number else "--listen"
-        self.bridge = self.machine.start(f"vop-bridge --link '{self.link}' {listen} --tap vop0 "
+        self.bridge = self.machine.start(f"vop-bridge --link '{self.link_on(slot)}' {listen} --tap vop0 "
                                          f"--address {self.address}/24", "/tmp/bridge")
 
     def stop_bridge(self, signal="TERM"):
         self.machine.run(f"kill -{signal} {self.bridge}")
         self.machine.eventually(f"! grep -q vop-bridge /proc/{self.bridge}/cmdline", "the end of the bridge")
         self.bridge = None
+
+    def bridge_says(self):
+        """Its log so far, by lines."""
+        return self.machine.run("cat /tmp/bridge").splitlines()
 
     def wait_carrier(self, value):
         self.machine.eventually(f"cat /tmp/bridge; [ \"$(cat /sys/class/net/vop0/carrier)\" = {value} ]",
@@ -88,10 +110,10 @@ class Side:
         self.machine.run(f"kill {self.load}")
 
 
-def join(sides):
+def join(sides, slot=DOORBELL):
     """Starts both bridges and waits until the link is up."""
     for side in sides:
         if not side.bridge:
-            side.start_bridge()
+            side.start_bridge(slot)
     for side in sides:
         side.wait_carrier(1)

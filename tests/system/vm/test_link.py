@@ -6,13 +6,14 @@ VOP_KILLS is the number of kills, VOP_SEED repeats a run; VOP_LONG in the enviro
 import os
 import pathlib
 import random
+import re
 import tempfile
 
 import pytest
 
 from ivshmem_server import IvshmemServer
 from lib.echo import one_line, run
-from lib.vm import LONG
+from lib.vm import LONG, SERIES
 from lib.vmlink import DOORBELL, PLAIN, Side, devices, join
 
 SIZE = 16 << 20
@@ -39,10 +40,15 @@ def memory():
         os.unlink(name)
 
 
+@pytest.fixture(scope="module", params=SERIES)
+def series(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def start(boot, server, memory):
+def start(boot, server, memory, series):
     """start(0) begins to boot machine a."""
-    return lambda number: Side(number, boot("ab"[number], **devices(server, (memory, SIZE))))
+    return lambda number: Side(number, boot("ab"[number], series, **devices(server, (memory, SIZE))))
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +87,9 @@ def test_echo(sides, slot, first):
 
 def test_a_link_has_one_process_in_a_machine(sides):
     a, _ = sides
-    pid = a.machine.start(f"echo_server '{a.link}'", "/tmp/server")
+    pid = a.machine.start(f"echo_server '{a.link_on(DOORBELL)}'", "/tmp/server")
     a.machine.eventually(f"ls -l /proc/{pid}/fd | grep -q uio", "the server has the device")
-    status, text = a.machine.status(f"echo_client '{a.link}' hello")
+    status, text = a.machine.status(f"echo_client '{a.link_on(DOORBELL)}' hello")
     assert status == 1 and "another process has /dev/uio" in one_line(text)
     a.machine.run(f"kill {pid}")
     status, text = a.machine.status("echo_client ivshmem:0000:00:1f.0 hello")
@@ -138,12 +144,42 @@ def test_lost_and_invented_interrupts(bridges, server):
     assert sent == received
 
 
-def test_kills(sides, start):
+@pytest.mark.parametrize("slot, number", [(DOORBELL, 1), (PLAIN, 0)] + LONG * [(DOORBELL, 0), (PLAIN, 1)])
+def test_unplugged_during_traffic(sides, server, memory, slot, number):
+    """Nobody dies of it; the same bridges go on when the device is back. Side 0 listens, side 1 connects."""
+    here, there = sides[number], sides[1 - number]
+    join(sides, slot)
+    bridges = [side.bridge for side in sides]
+    here.start_load(there)
+    there.start_load(here)
+    here.machine.eventually("[ $(cat /sys/class/net/vop0/statistics/rx_bytes) -gt 1000000 ]", "traffic flows")
+    said = len(here.bridge_says())
+    here.unplug(slot)
+    for side in (here, there):
+        side.wait_carrier(0)
+        side.stop_load()
+    here.machine.run("sleep 1")  # time for whom it would make spin or talk
+    down, why = here.bridge_says()[said:]
+    assert down.startswith("vop-bridge: link down") and "broke" not in down
+    assert re.search(r"device is gone|no such PCI device|no driver has it|losing it", why), why
+    here.plug(slot, server, (memory, SIZE))
+    for side in sides:
+        side.wait_carrier(1)
+    for one, other in (sides, reversed(sides)):
+        sent, received = one.fetch_new_file(other)
+        assert sent == received
+    assert here.ping(there)[0] == 0
+    assert [side.bridge for side in sides] == bridges
+    for side in sides:
+        side.stop_bridge()
+
+
+def test_kills(sides, start, series):
     """Whichever end is killed, and however, the other one notices, waits, and goes on with its successor."""
     dice = random.Random(SEED)
     print(f"VOP_SEED={SEED}")
     join(sides)
-    for number in range(KILLS):
+    for number in range(KILLS if series == SERIES[0] else min(KILLS, 5)):
         victim = dice.choice(sides)
         survivor = sides[1 - victim.number]
         for side in sides:

@@ -23,6 +23,7 @@ static struct bell {
     unsigned kicks;   /* atomic */
     unsigned lose;    /* of so many kicks one gets lost; 0: none */
     bool is_nuisance; /* atomic: rings for nothing all the time */
+    bool is_gone;     /* its memory was taken away */
 } bells[2];
 
 static _Alignas(4096) uint8_t half[2][HALF_SIZE];
@@ -51,12 +52,22 @@ static int bell_take(void *context)
     return read(((struct bell *)context)->fd, &count, sizeof(count)) > 0;
 }
 
+static int bell_check(void *context)
+{
+    return ((struct bell *)context)->is_gone ? -ENODEV : 0;
+}
+
 static void bell_close(void *context)
 {
     (void)context; /* the doorbell outlives its side: the other may ring it still */
 }
 
-static const struct vop_ivshmem_ops bell_ops = {.kick = bell_kick, .take = bell_take, .close = bell_close};
+static const struct vop_ivshmem_ops bell_ops = {
+    .kick = bell_kick,
+    .take = bell_take,
+    .check = bell_check,
+    .close = bell_close,
+};
 
 static vop_channel *open_side(unsigned side, unsigned flags, unsigned lose)
 {
@@ -255,14 +266,41 @@ static void test_two_sleepers(void **state)
     link_close(&l);
 }
 
+/* The memory of side 0 is taken away: it hears of that, and does not blame its peer for what stands there then. */
+static void test_taken_away(void **state)
+{
+    uint8_t byte;
+    struct link l;
+
+    (void)state;
+    open_pair(&l, VOP_WINDOW_DIRECT_IO, 0);
+    bells[0].is_gone = true;
+    assert_int_equal(vop_channel_recv(l.side[0], &byte, 1, 20000), -ECONNRESET);
+    link_close(&l);
+
+    open_pair(&l, VOP_WINDOW_DIRECT_IO, 0);
+    assert_int_equal(vop_channel_arm(l.side[0], VOP_ARM_RECV), 0);
+    bells[0].is_gone = true;
+    assert_int_equal(vop_channel_process(l.side[0]), -ECONNRESET);
+    link_close(&l);
+
+    for (unsigned sends = 0; sends < 2; sends++) {
+        open_pair(&l, VOP_WINDOW_DIRECT_IO, 0);
+        memset(half[0], 0x5a, HALF_SIZE);
+        if (sends)
+            assert_int_equal(vop_channel_send(l.side[0], "", 1, 0), -ECONNRESET);
+        else
+            assert_int_equal(vop_channel_recv(l.side[0], &byte, 1, 0), -ECONNRESET);
+        link_close(&l);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, test_guard)
     const struct CMUnitTest tests[] = {
-        TEST(test_good),
-        TEST(test_dead_doorbell),
-        TEST(test_lost_and_invented),
-        TEST(test_two_sleepers),
+        TEST(test_good),         TEST(test_dead_doorbell), TEST(test_lost_and_invented),
+        TEST(test_two_sleepers), TEST(test_taken_away),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,8 +74,11 @@ static void test_who_has_it(void **state)
     expect_error("00:04.0", ENODEV, "no UIO device for it");
     tree_put_map(0, "bar0\n", "0x0\n", "0x100\n");
     expect_error("00:04.0", ENOENT, "cannot open /dev/uio3: No such file or directory; run: vop bind " IVSHMEM);
-    tree_put_device("uio_pci_generic");
     tree_put_memory("dev/uio3", tree_page);
+    expect_error("00:04.0", ENODEV, "driver vop_pci_uio is just getting the device, or losing it; try again");
+    tree_put_device("uio_pci_generic");
+    expect_error("00:04.0", ENODEV, "driver uio_pci_generic is just getting");
+    tree_put(DEVICES IVSHMEM "/uio/uio3/name", "ivshmem\n");
     expect_error("00:04.0", ENOENT, "cannot open its configuration space");
 }
 
