@@ -22,6 +22,9 @@ SERIES = ["6.1", "6.12", "6.1-debug"] if LONG else ["6.1"]  # kernels that the d
 SLOW = 5  # emulation on a busy machine: deadlines guard against hangs only
 # What a kernel concludes from a clock and a timer that stood still because the host was busy elsewhere.
 BUSY_HOST = "tsc=reliable no_timer_check nowatchdog rcupdate.rcu_cpu_stall_suppress=1"
+# The firmware's list of INTx lines is a program that ACPI runs whenever a driver gets or loses a device. That takes
+# KASAN and lockdep 20 s, so the kernel that has them asks the old interrupt router.
+DEBUG_KERNEL = "acpi=noirq"
 # The default of QEMU is an AMD processor whose timers stop in idle, and what replaces them is now and then lost.
 CPU = "Nehalem"
 TROUBLE = re.compile(r"WARNING:|BUG:|BUG |Oops|INFO: task|possible recursive|circular locking|inconsistent lock"
@@ -44,7 +47,7 @@ class Software:
         for program in ("qemu-system-x86_64", "busybox", "setpriv", "iperf3"):
             if not shutil.which(program):
                 raise Unavailable(f"needs {program}: scripts/packages vm")
-        self.series = series
+        self.append = DEBUG_KERNEL if series.endswith("-debug") else ""
         self.kernel = found / "vmlinuz"
         self.initramfs = pathlib.Path(place) / f"initramfs-{series}"
         module = pathlib.Path(place) / f"driver-{series}"

@@ -37,9 +37,10 @@ def boot(request, software, tmp_path_factory):
     machines = []
     failed_before = request.session.testsfailed
 
-    def make(name, series="6.1", **options):
+    def make(name, series="6.1", append="", **options):
         what = software(series)
-        machine = Machine(f"{name}{len(machines)}", place, what.kernel, what.initramfs, **options)
+        machine = Machine(f"{name}{len(machines)}", place, what.kernel, what.initramfs,
+                          append=f"{what.append} {append}", **options)
         machines.append(machine)
         return machine
 

@@ -52,6 +52,7 @@ def test_bound_and_unbound_under_load(machine):
                           f"[ ! -e /dev/uio$n ] || uio-try open=/dev/uio$n {actions} close; done; done",
                           f"/tmp/use.{device.address}.{process}")
     machine.run(f"""for round in $(seq {ROUNDS}); do
+        echo "round $round" >/dev/console
         for device in {edu.address} {doorbell.address}; do
             echo $device >/sys/bus/pci/drivers/vop_pci_uio/unbind && usleep 3000 &&
             echo $device >/sys/bus/pci/drivers/vop_pci_uio/bind && usleep 30000 || exit
