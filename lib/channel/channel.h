@@ -191,6 +191,9 @@ void vop__pulse(struct vop_channel *c, struct vop_pulse *pulse);
 /** A heartbeat, if it is time for one. False if this side is no more ours. Any thread; watched wires only. */
 bool vop__beat(struct vop_channel *c);
 
+/** Has somebody else taken this side? Loads across the wire. Watched wires only. */
+bool vop__look_if_ousted(struct vop_channel *c);
+
 /** To be asked before an index is published: a thread that does nothing else has a heart, too. */
 static inline bool vop__may_publish(struct vop_channel *c)
 {

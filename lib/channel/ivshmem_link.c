@@ -95,7 +95,7 @@ static int claim(struct approach *a)
 
     if (now.state == VOP_STATE_ABSENT || now.state == VOP_STATE_CLOSING)
         return 1;
-    if (system != 0 && system == vop_ivshmem_system(a->side)) /* who had it before, in this system, is dead */
+    if (system != 0 && system == vop_ivshmem_system(a->side)) /* who had it, with the lock we have now, is dead */
         return 1;
     if (a->since == 0) {
         a->since = vop_clock_ns();
@@ -104,8 +104,9 @@ static int claim(struct approach *a)
     }
     if (!is_same(&now, &a->owner)) {
         a->since = 0;
-        return vop__error(EADDRINUSE, "%.120s: side %u is in use, not by this system; use the other side: ?side=%u",
-                          vop_ivshmem_name(a->side), vop_ivshmem_number(a->side), 1 - vop_ivshmem_number(a->side));
+        return vop__error(
+            EADDRINUSE, "%.120s: side %u is in use, by another machine or another device; use the other side: ?side=%u",
+            vop_ivshmem_name(a->side), vop_ivshmem_number(a->side), 1 - vop_ivshmem_number(a->side));
     }
     return vop_clock_ns() - a->since >= CLAIM_NS;
 }
@@ -165,7 +166,8 @@ static int step(struct approach *a)
         if (!a->channel)
             return ret;
     }
-    if (!vop__beat(a->channel)) {
+    /* Who claimed the side at the same moment has written the same block; the last one has it. */
+    if (vop__look_if_ousted(a->channel) || !vop__beat(a->channel)) {
         drop_channel(a);
         return vop__error(EADDRINUSE, "%.120s: somebody else has taken side %u", vop_ivshmem_name(a->side),
                           vop_ivshmem_number(a->side));

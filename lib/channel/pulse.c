@@ -42,7 +42,7 @@ static void listen_for_peer(struct vop_channel *c, struct vop_pulse *pulse, int6
  * Somebody who finds this heart standing still for SILENCE_NS may take the side. So after a pause that could have been
  * as long, the own block is looked at, before anything is stored: the one load across the wire beside arming.
  */
-static bool look_if_ousted(struct vop_channel *c)
+bool vop__look_if_ousted(struct vop_channel *c)
 {
     if (vop_session_claim(c->session.remote).incarnation == c->session.mine.incarnation)
         return false;
@@ -60,7 +60,7 @@ bool vop__beat(struct vop_channel *c)
         return false;
     if (passed < BEAT_NS / VOP_NS_PER_MS)
         return true;
-    if (passed >= SILENCE_NS / 2 / VOP_NS_PER_MS && look_if_ousted(c))
+    if (passed >= SILENCE_NS / 2 / VOP_NS_PER_MS && vop__look_if_ousted(c))
         return false;
     __atomic_store_n(&c->heart.last_ms, now, __ATOMIC_RELAXED);
     vop_session_beat(&c->session, __atomic_add_fetch(&c->heart.beats, 1, __ATOMIC_RELAXED));

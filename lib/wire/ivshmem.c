@@ -220,19 +220,32 @@ struct vop_wire *vop_ivshmem_wire(struct vop_ivshmem *s)
 
 /* ---- A side ---- */
 
-/* A number that is the same for all processes under one kernel, and hardly for others: FNV-1a of its boot ID. */
-static uint16_t name_system(void)
+static uint32_t hash_more(uint32_t hash, const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) /* FNV-1a */
+        hash = (hash ^ (uint8_t)text[i]) * 0x01000193;
+    return hash;
+}
+
+/*
+ * A number that is the same for all who need the same lock to have this side, and hardly for others. The lock of a file
+ * is one under whatever name, but each device has its own, although the memory behind two may be the same.
+ */
+static uint16_t name_lock(const char *name)
 {
     int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    uint32_t hash = 0x811c9dc5;
+    uint32_t hash;
     char text[64];
     ssize_t length = fd < 0 ? 0 : read(fd, text, sizeof(text));
 
     if (fd >= 0)
         close(fd);
-    for (ssize_t i = 0; i < length; i++)
-        hash = (hash ^ (uint8_t)text[i]) * 0x01000193;
-    return length > 0 ? (uint16_t)(hash ^ hash >> 16) : 0;
+    if (length <= 0)
+        return 0;
+    hash = hash_more(0x811c9dc5, text, (size_t)length);
+    if (name[0] != '/')
+        hash = hash_more(hash, name, strlen(name));
+    return (uint16_t)(hash ^ hash >> 16);
 }
 
 static int make_relays(struct vop_ivshmem *s)
@@ -268,7 +281,7 @@ int vop_ivshmem_adopt(const struct vop_ivshmem_memory *memory, unsigned side, co
         .memory = *memory,
         .remote = {.base = memory->half[1 - side], .size = memory->half_size, .flags = memory->flags},
         .side = side,
-        .system = memory->is_exclusive ? name_system() : 0,
+        .system = memory->is_exclusive ? name_lock(name) : 0,
         .relay = {-1, -1},
         .name = strdup(name),
     };

@@ -91,7 +91,7 @@ void vop_ivshmem_close(struct vop_ivshmem *s);
 /** The half that this side writes. */
 const struct vop_window *vop_ivshmem_remote(const struct vop_ivshmem *s);
 
-/** Names the system in which no other process can have this side now; 0: that is not known. */
+/** Names the lock with which no other process can have this side now (system and device); 0: there is none. */
 uint16_t vop_ivshmem_system(const struct vop_ivshmem *s);
 
 /** What the URI says, for texts; and the number of this side. */

@@ -2,7 +2,7 @@
 """Two machines that share ivshmem devices, each with an end of a link: a is side 0 and 10.99.0.1, b side 1 and .2."""
 import re
 
-PLAIN, DOORBELL = 4, 5  # slots
+PLAIN, DOORBELL, TWIN = 4, 5, 6  # slots; the memory of the twin is that of the plain device
 FILE_PORT, ZEROS_PORT = 5001, 5002
 
 
@@ -12,8 +12,9 @@ def devices(server, memory=None):
     made = [f"ivshmem-doorbell,id=doorbell,chardev=server,vectors={server.vectors},addr={DOORBELL}"]
     if memory:
         path, size = memory
-        words += ["-object", f"memory-backend-file,id=shm,size={size},share=on,mem-path={path}"]
-        made.append(f"ivshmem-plain,id=plain,memdev=shm,addr={PLAIN}")
+        for name, slot in (("plain", PLAIN), ("twin", TWIN)):
+            words += ["-object", f"memory-backend-file,id=shm-{name},size={size},share=on,mem-path={path}"]
+            made.append(f"ivshmem-plain,id={name},memdev=shm-{name},addr={slot}")
     return {"devices": made, "words": words}
 
 
@@ -49,10 +50,10 @@ class Side:
                             vectors=server.vectors, addr=f"{slot:#x}")
         else:
             path, size = memory
-            monitor.execute("object-del", id="shm")
-            monitor.execute("object-add", **{"qom-type": "memory-backend-file", "id": "shm", "size": size,
+            monitor.execute("object-del", id="shm-plain")
+            monitor.execute("object-add", **{"qom-type": "memory-backend-file", "id": "shm-plain", "size": size,
                                              "share": True, "mem-path": str(path)})
-            monitor.execute("device_add", driver="ivshmem-plain", id="plain", memdev="shm", addr=f"{slot:#x}")
+            monitor.execute("device_add", driver="ivshmem-plain", id="plain", memdev="shm-plain", addr=f"{slot:#x}")
 
     def start_bridge(self, slot):
         listen = "" if self.number else "--listen"

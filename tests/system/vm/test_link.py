@@ -14,7 +14,7 @@ import pytest
 from ivshmem_server import IvshmemServer
 from lib.echo import one_line, run
 from lib.vm import LONG, SERIES
-from lib.vmlink import DOORBELL, PLAIN, Side, devices, join
+from lib.vmlink import DOORBELL, PLAIN, TWIN, Side, devices, join
 
 SIZE = 16 << 20
 KILLS = int(os.environ.get("VOP_KILLS") or (100 if LONG else 5))
@@ -94,6 +94,19 @@ def test_a_link_has_one_process_in_a_machine(sides):
     a.machine.run(f"kill {pid}")
     status, text = a.machine.status("echo_client ivshmem:0000:00:1f.0 hello")
     assert status == 1 and "no such PCI device" in one_line(text)
+
+
+def test_a_side_has_one_device_in_a_machine(sides):
+    """Two devices with the same memory: whoever lives on one keeps the other from its side, and only from that."""
+    a, b = sides
+    pid = b.machine.start(f"echo_server {b.link_on(PLAIN)}", "/tmp/server")
+    assert b.machine.run(f"echo_client '{b.link_on(TWIN)}?side=0' one").split() == ["one"]
+    for other in (b.link_on(TWIN), a.link_on(TWIN).replace("?side=0", "?side=1")):
+        machine = b.machine if other == b.link_on(TWIN) else a.machine
+        status, text = machine.status(f"echo_client '{other}' two")
+        assert status == 1 and "side 1 is in use, by another machine or another device" in one_line(text)
+    assert a.machine.run(f"echo_client '{a.link_on(PLAIN)}' three").split() == ["three"]
+    b.machine.run(f"kill {pid}")
 
 
 def test_echo_of_the_host_in_a_machine(sides, memory, place):

@@ -264,6 +264,35 @@ static void bell_close(void *context)
     close(bell.fd);
 }
 
+static void nothing_to_close(void *context)
+{
+    (void)context;
+}
+
+/* Who may conclude from having a lock that the last owner is dead: whoever needed the same one. */
+static void test_names_of_locks(void **state)
+{
+    static const struct vop_ivshmem_ops ops = {.close = nothing_to_close};
+    static uint8_t half[2][4096];
+    const char *name[] = {"0000:00:04.0", "0000:00:04.0", "0000:00:05.0", "/dev/shm/a", "/dev/shm/b"};
+    struct vop_ivshmem_memory m = {
+        .half = {half[0], half[1]}, .half_size = 4096, .ops = &ops, .doorbell_fd = -1, .is_exclusive = true};
+    uint16_t lock[5];
+
+    (void)state;
+    for (unsigned i = 0; i < 5; i++) {
+        struct vop_ivshmem *s;
+
+        assert_int_equal(vop_ivshmem_adopt(&m, 1, name[i], &s), 0);
+        lock[i] = vop_ivshmem_system(s);
+        vop_ivshmem_close(s);
+    }
+    assert_int_equal(lock[0], lock[1]);
+    assert_int_not_equal(lock[0], lock[2]);
+    assert_int_not_equal(lock[0], lock[3]);
+    assert_int_equal(lock[3], lock[4]); /* perhaps the same file */
+}
+
 static void test_doorbell(void **state)
 {
     static const struct vop_ivshmem_ops ops = {.kick = bell_kick, .take = bell_take, .close = bell_close};
@@ -343,8 +372,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_uris), TEST(test_files),    TEST(test_memory), TEST(test_one_claimant), TEST(test_killed_claimant),
-        TEST(test_fork), TEST(test_doorbell), TEST(test_words),
+        TEST(test_uris),           TEST(test_files),           TEST(test_memory),
+        TEST(test_one_claimant),   TEST(test_killed_claimant), TEST(test_fork),
+        TEST(test_names_of_locks), TEST(test_doorbell),        TEST(test_words),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
