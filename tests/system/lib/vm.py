@@ -26,7 +26,9 @@ BUSY_HOST = "tsc=reliable no_timer_check nowatchdog rcupdate.rcu_cpu_stall_suppr
 # KASAN and lockdep 20 s, so the kernel that has them asks the old interrupt router.
 DEBUG_KERNEL = "acpi=noirq"
 # The default of QEMU is an AMD processor whose timers stop in idle, and what replaces them is now and then lost.
-CPU = "Nehalem"
+# Without its source of random numbers the first process that wants some waits until the kernel has measured enough
+# jitter, which can be longer than a peer's patience.
+CPU = "Nehalem,+rdrand"
 TROUBLE = re.compile(r"WARNING:|BUG:|BUG |Oops|INFO: task|possible recursive|circular locking|inconsistent lock"
                      r"|suspicious RCU|general protection|Call Trace|KASAN|UBSAN|nobody cared|refcount_t:")
 
