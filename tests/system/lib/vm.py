@@ -243,7 +243,9 @@ class Machine:
         end = time.monotonic() + 20 * SLOW
         while not any(e["event"] == "DEVICE_DELETED" and e["data"].get("device") == device
                       for e in self.monitor.events):
-            assert time.monotonic() < end, f"{self.name}: {device} was not unplugged: {self._said()}"
+            if time.monotonic() > end:
+                self._show_blocked()
+                raise AssertionError(f"{self.name}: {device} was not unplugged: {self._said()}")
             self.monitor.execute("query-status")
             time.sleep(0.02)
 
