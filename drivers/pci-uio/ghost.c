@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ghost.c - what mappings show once their device is gone: one page of ordinary memory, all over.
+ * ghost.c - what mappings show once their device is gone: a page of ordinary memory all over each half.
  *
  * Room: driver.
  *
  * No process dies because a card was pulled. Mappings are filled when they are made, so a fault in one means that
- * vop_life_end() took the device out of it. The page is there from the start, so that this cannot fail; it is zero
- * until the process itself stores something. Each mapping counts as a user of it, because the last of them may outlive
- * struct vop_device; another device never has the same page.
+ * vop_life_end() took the device out of it. Both pages are there from the start, so that this cannot fail; they are
+ * zero until the process itself stores something. Two, because who shares a map with a peer stores into one half and
+ * loads from the other: it must not meet its own stores there. Each mapping counts as a user, because the last of them
+ * may outlive struct vop_device; another device never has the same pages.
  */
 #include "vop_pci_uio.h"
 
@@ -15,7 +16,7 @@
 
 int vop_ghost_open(struct vop_device *d)
 {
-    d->ghost = alloc_page(GFP_KERNEL | __GFP_ZERO);
+    d->ghost = alloc_pages(GFP_KERNEL | __GFP_ZERO | __GFP_COMP, 1);
     return d->ghost ? 0 : -ENOMEM;
 }
 
@@ -39,6 +40,8 @@ static vm_fault_t ghost_fault(struct vm_fault *vmf)
     struct vm_area_struct *vma = vmf->vma;
     struct page *page = vma->vm_private_data;
 
+    if (vmf->address - vma->vm_start >= (vma->vm_end - vma->vm_start) / 2)
+        page++;
     /* Cached, whatever the device was. */
     if (vma->vm_flags & VM_PFNMAP)
         return vmf_insert_pfn_prot(vma, vmf->address, page_to_pfn(page), vm_get_page_prot(vma->vm_flags));

@@ -41,7 +41,7 @@ struct vop_device {
     dma_addr_t pool_bus;
     int pool_map; /* its number */
 
-    struct page *ghost; /* ghost.c: stands in for the device once that is gone */
+    struct page *ghost; /* ghost.c: two pages that stand in for the device once that is gone */
 
     /* irq.c */
     int vectors;   /* 0: no interrupts */
