@@ -175,8 +175,9 @@ void vop__rx_publish(struct vop_channel *c);
 int vop__tx_try(struct vop_channel *c, size_t length, struct vop_slot_span *ret_span);
 int vop__rx_try(struct vop_channel *c, struct vop_slot_span *ret_span);
 
-/** vop_slot_device_arm(). A peer whose index is wrong has broken the channel. */
+/** vop_slot_device_arm(), vop_slot_driver_arm(). A peer whose index is wrong has broken the channel. */
 int vop__tx_arm(struct vop_channel *c, uint32_t slots);
+int vop__rx_arm(struct vop_channel *c);
 
 /** As above, spinning and then sleeping until timeout_ms is over. To be called after a try that said -EAGAIN. */
 int vop__tx_wait(struct vop_channel *c, size_t length, int timeout_ms, struct vop_slot_span *ret_span);

@@ -84,7 +84,7 @@ int vop_channel_arm(vop_channel *c, unsigned what)
         return 1; /* and what is held back is not accepted any more */
     vop__tx_publish(c);
     vop__rx_publish(c);
-    if ((what & VOP_ARM_RECV) && vop_slot_driver_arm(&c->rx.queue) != 0)
+    if ((what & VOP_ARM_RECV) && vop__rx_arm(c) != 0)
         return 1;
     if ((what & VOP_ARM_SEND) && vop__tx_arm(c, c->tx.wanted ? c->tx.wanted : 1) != 0)
         return 1;

@@ -57,6 +57,13 @@ int vop__rx_try(struct vop_channel *c, struct vop_slot_span *ret_span)
     return ret;
 }
 
+int vop__rx_arm(struct vop_channel *c)
+{
+    int ret = vop_slot_driver_arm(&c->rx.queue);
+
+    return ret < 0 ? vop__breach(c) : ret; /* the next attempt would look at the index once more */
+}
+
 int vop_channel_peek(vop_channel *c, int timeout_ms, struct vop_buffer *ret_buffer)
 {
     struct vop_slot_span span;

@@ -73,7 +73,7 @@ static int arm(const struct direction *d)
 {
     if (vop__peer_restarted(d->c))
         return 1;
-    return d->bell == VOP_BELL_MESSAGES ? vop_slot_driver_arm(&d->c->rx.queue) : vop__tx_arm(d->c, d->c->tx.wanted);
+    return d->bell == VOP_BELL_MESSAGES ? vop__rx_arm(d->c) : vop__tx_arm(d->c, d->c->tx.wanted);
 }
 
 static bool has_news(const struct direction *d)

@@ -283,7 +283,7 @@ static void test_pauses(void **state)
 {
     (void)state;
     for (unsigned side = 0; side < 2; side++)
-        survive(side, SIGSTOP, getenv("VOP_LONG") ? 300 : 4);
+        survive(side, SIGSTOP, getenv("VOP_LONG") ? 60 : 4);
 }
 
 /* ---- Somebody else on this side ---- */

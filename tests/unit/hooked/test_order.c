@@ -243,6 +243,39 @@ static void test_no_arming_is_overlooked(void **state)
     }
 }
 
+/* Straight into the half that the peer reads: a used index far ahead. */
+static void peer_lies(void)
+{
+    hook.link.side[hook.acting]->tx.queue.used->flags_idx.le ^= 0x80800000u;
+}
+
+/* Wherever a wait finds the lie, the channel is broken by it, whatever becomes of the peer afterwards. */
+static void test_broken_stays_broken(void **state)
+{
+    bool reached = true;
+
+    (void)state;
+    for (unsigned at = 0; reached; at++) {
+        struct vop_announce *block;
+        ssize_t found;
+
+        setup(0);
+        block = (struct vop_announce *)(void *)hook.link.side[0]->wire->remote.base;
+        hook_intrude(peer_lies, at);
+        found = vop_channel_recv(hook_as(1), bytes, 1, 1);
+        reached = hook.intruded;
+        hook.intrude = NULL;
+        if (found == -EAGAIN && reached) /* behind its last look */
+            found = vop_channel_recv(hook_as(1), bytes, 1, 1);
+        assert_int_equal(found, reached ? -EPROTO : -EAGAIN);
+        block->incarnation.le ^= 1; /* it restarts */
+        assert_int_equal(vop_channel_recv(hook_as(1), bytes, 1, 1), reached ? -EPROTO : -ECONNRESET);
+        assert_int_equal(vop_channel_send(hook_as(1), bytes, 1, 0), reached ? -EPROTO : -ECONNRESET);
+        block->incarnation.le ^= 1;
+        hook_close();
+    }
+}
+
 /* Whatever was sent before the end comes before the news of it, wherever a look at the queue meets both. */
 static bool dies; /* instead of closing */
 
@@ -388,6 +421,7 @@ int main(void)
         cmocka_unit_test(test_no_message_is_slept_over),
         cmocka_unit_test(test_no_slot_is_slept_over),
         cmocka_unit_test(test_no_arming_is_overlooked),
+        cmocka_unit_test(test_broken_stays_broken),
         cmocka_unit_test(test_nothing_is_lost_at_the_end),
         cmocka_unit_test(test_closed_is_not_taken_for_dead),
         cmocka_unit_test(test_torn_block),
