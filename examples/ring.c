@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <vopipc/vopipc.h>
 
@@ -79,7 +80,21 @@ static void queue_wait(vop_virtqueue *vq, enum vop_virtqueue_role role)
         (void)eventfd_read(bells[role], &count); /* a signal that ends it early does no harm */
 }
 
-/* Reads the first segment of each buffer, writes the second. */
+/* Reads the first segment of a buffer, writes the second. */
+static void buffer_serve(vop_virtqueue *vq, const struct vop_taken_buf *buf, const struct iovec iov[])
+{
+    const char *from = iov[0].iov_base;
+    char *to = iov[1].iov_base;
+
+    if (buf->readable != 1 || buf->writable != 1 || buf->writable_bytes < buf->readable_bytes) {
+        vop_virtqueue_fail(vq, "a buffer without a word, or without room for the answer");
+        fail("the driver");
+    }
+    for (uint32_t i = 0; i < buf->readable_bytes; i++)
+        to[i] = (char)toupper((unsigned char)from[i]);
+    vop_virtqueue_complete(vq, buf->handle, buf->readable_bytes);
+}
+
 static void device_run(void)
 {
     vop_virtqueue *vq = queue_new(VOP_VIRTQUEUE_DEVICE);
@@ -88,18 +103,8 @@ static void device_run(void)
     int ret;
 
     for (;;) {
-        while ((ret = vop_virtqueue_take(vq, iov, SIZE, &buf)) > 0) {
-            const char *from = iov[0].iov_base;
-            char *to = iov[1].iov_base;
-
-            if (buf.readable != 1 || buf.writable != 1 || buf.writable_bytes < buf.readable_bytes) {
-                vop_virtqueue_fail(vq, "a buffer without a word, or without room for the answer");
-                fail("the driver");
-            }
-            for (uint32_t i = 0; i < buf.readable_bytes; i++)
-                to[i] = (char)toupper((unsigned char)from[i]);
-            vop_virtqueue_complete(vq, buf.handle, buf.readable_bytes);
-        }
+        while ((ret = vop_virtqueue_take(vq, iov, SIZE, &buf)) > 0)
+            buffer_serve(vq, &buf, iov);
         if (ret < 0 || vop_virtqueue_call(vq) < 0)
             fail("the device stops");
         queue_wait(vq, VOP_VIRTQUEUE_DEVICE);
@@ -151,13 +156,13 @@ static void driver_run(char **words, int count)
 
 int main(int argc, char **argv)
 {
-    pid_t device;
+    pid_t driver = getpid(), device;
 
     if (argc < 2)
         return fprintf(stderr, "usage: %s WORD...     which it writes in capitals\n", argv[0]), 2;
     memory_size = 4096 + (size_t)argc * 2 * WORD_MAX;
-    memory =
-        mmap(NULL, memory_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0); /* zero: see Starting */
+    /* All of it is zero, so both may start in any order. */
+    memory = mmap(NULL, memory_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     bells[VOP_VIRTQUEUE_DRIVER] = eventfd(0, EFD_CLOEXEC);
     bells[VOP_VIRTQUEUE_DEVICE] = eventfd(0, EFD_CLOEXEC);
     if (memory == MAP_FAILED || bells[VOP_VIRTQUEUE_DRIVER] < 0 || bells[VOP_VIRTQUEUE_DEVICE] < 0)
@@ -167,9 +172,12 @@ int main(int argc, char **argv)
         return perror(argv[0]), 1;
     if (device == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        device_run();
+        if (getppid() == driver) /* else it has ended already, and no signal comes */
+            device_run();
+        return 0;
     }
     driver_run(argv + 1, argc - 1);
     kill(device, SIGKILL);
+    waitpid(device, NULL, 0);
     return 0;
 }
