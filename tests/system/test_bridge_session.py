@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from lib.bridge import KILLS, SLOW, Bridge, eventually, program
+from lib.bridge import KILLS, SLOW, Bridge, eventually, pause, program
 from lib.traffic import EchoService, Flood, ping, tcp_transfer
 
 MIB = 1 << 20
@@ -124,7 +124,7 @@ def test_tcp_survives_a_pause(pair):
     transfer = Transfer(pair)
     for _ in range(3):
         time.sleep(0.2)
-        pair.bridge["a"].signal(signal.SIGSTOP)
+        pause(pair.bridge["a"].pid)
         time.sleep(0.1)
         pair.bridge["a"].signal(signal.SIGCONT)
     transfer.finish()
@@ -184,7 +184,7 @@ def test_stale_frames_do_not_burst(pair):
     """What was sent while nobody was there is not delivered to whoever comes."""
     pair.start()
     sender = pair.namespace["a"].socket(socket.AF_INET, socket.SOCK_DGRAM)
-    pair.bridge["a"].signal(signal.SIGSTOP)  # so that the frames wait in the TAP, not in the link
+    pause(pair.bridge["a"].pid)  # so that the frames wait in the TAP, not in the link
     for number in range(200):
         sender.sendto(number.to_bytes(4, "little"), ("10.99.0.2", 4444))
     pair.bridge["b"].kill()
@@ -209,7 +209,7 @@ def test_stopped_peer_ends_nothing(pair):
     assert ping(pair.namespace["a"], "10.99.0.2") == 0
     flood = Flood(pair.namespace["a"], pair.namespace["b"], "10.99.0.1", "10.99.0.2")
     try:
-        b.signal(signal.SIGSTOP)
+        pause(b.pid)
         eventually(lambda: a.counters()["tx_full"] > 0, "the link is full", 5.0)
         ticks = cpu_ticks(a.pid)
         time.sleep(0.5)

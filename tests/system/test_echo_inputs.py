@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from lib.bridge import eventually
+from lib.bridge import eventually, pause
 from lib.echo import holdings, kill, one_line, program, run
 
 BOTH = pytest.mark.parametrize("name", ["echo_server", "echo_client"])
@@ -116,7 +116,7 @@ def test_server_that_is_stopped(place):
     client.stdin.write("one\n")
     client.stdin.flush()
     assert client.stdout.readline() == "one\n"
-    server.send_signal(signal.SIGSTOP)
+    pause(server.pid)
     client.stdin.write("two\n")
     output, errors = client.communicate(timeout=10)
     assert (client.returncode, output) == (1, "") and one_line(errors)

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from lib.bridge import SLOW, Bridge, Pair, eventually
+from lib.bridge import SLOW, Bridge, Pair, eventually, pause
 from lib.bridge import run as run_bridge
 from lib.echo import echoes, finish, holdings, kill, one_line, program, run
 from lib.traffic import ping, tcp_transfer, udp_echo
@@ -127,13 +127,13 @@ def test_echo_after_pause(place, links, paused):
         client = place.start("echo_client", links[1], stdin=subprocess.PIPE)
         echoes(client, "before")
         if paused == "client":
-            client.send_signal(signal.SIGSTOP)
+            pause(client.pid)
             eventually(lambda: len(os.listdir(f"/proc/{server.pid}/task")) == 1, "server gives the client up", 10)
             client.send_signal(signal.SIGCONT)
             client.stdin.write("after\n")
             client.stdin.flush()
         else:
-            server.send_signal(signal.SIGSTOP)
+            pause(server.pid)
             client.stdin.write("after\n")
             client.stdin.flush()
         status, output, errors = finish(client, 10)
@@ -168,7 +168,7 @@ def test_no_load_crosses(place, memory, links, side):
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     place.processes.append(process)
     marks = process.stdout.readline()
-    process.send_signal(signal.SIGSTOP)  # for less than a second
+    pause(process.pid)  # for less than a second
     halves, blocks = mappings(process.pid, memory)
     process.send_signal(signal.SIGCONT)
     start = time.monotonic()
@@ -227,7 +227,7 @@ def test_bridge_after_kill(cable, dice, side):
 def test_bridge_after_pause(cable):
     cable.start()
     for side, survivor in (("a", "b"), ("b", "a")):
-        cable.bridge[side].signal(signal.SIGSTOP)
+        pause(cable.bridge[side].pid)
         eventually(lambda: not cable.namespace[survivor].has_carrier("vop0"), "carrier off", 3.0)
         cable.bridge[side].signal(signal.SIGCONT)
         cable.bridge[side].wait_line("link down")

@@ -31,6 +31,19 @@ def eventually(condition, what, seconds=2.0):
     return time.monotonic() - begin
 
 
+def pause(pid):
+    """Stops a process, and ends when each of its threads stands still: the signal reaches them one after the other."""
+    def states():
+        try:
+            return {(task / "stat").read_text().rpartition(") ")[2][0] for task in tasks.iterdir()}
+        except (FileNotFoundError, ProcessLookupError):  # of a thread that ended meanwhile
+            return set()
+
+    tasks = pathlib.Path(f"/proc/{pid}/task")
+    os.kill(pid, signal.SIGSTOP)
+    eventually(lambda: states() == {"T"}, "it stands still")
+
+
 def run(*words, seconds=10, **options):
     """Runs a bridge that is to end by itself: (status, stdout, stderr)."""
     done = subprocess.run([program(), *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
