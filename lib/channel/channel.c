@@ -150,12 +150,17 @@ int vop__channel_step(struct vop_channel *c)
     return 0;
 }
 
+static int peer_lost(void)
+{
+    return vop__error_static(ECONNRESET, "the peer is gone without closing the link");
+}
+
 int vop__peer_gone_how(struct vop_channel *c, bool dead, uint32_t state)
 {
     if (state == VOP_STATE_CLOSING)
         return vop__error_static(EPIPE, "the peer has closed the link");
     if (dead || vop__peer_restarted(c))
-        return vop__error_static(ECONNRESET, "the peer is gone without closing the link");
+        return peer_lost();
     vop__set_broken(c);
     return vop__error(EPROTO, "peer broke the protocol: its state became %u", state);
 }
@@ -163,7 +168,7 @@ int vop__peer_gone_how(struct vop_channel *c, bool dead, uint32_t state)
 int vop__breach(struct vop_channel *c)
 {
     if (vop__peer_restarted(c))
-        return vop__error_static(ECONNRESET, "the peer is gone without closing the link");
+        return peer_lost();
     vop__set_broken(c);
     return -EPROTO;
 }

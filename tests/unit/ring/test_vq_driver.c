@@ -275,14 +275,8 @@ static void test_rows(void **state)
 /* 55: the index is looked at before a wait, too, and by whoever is notified. */
 static void test_index_found_by_looking(void **state)
 {
-    static int (*const look[])(vop_virtqueue * vq) = {
-        vop_virtqueue_restart,
-        vop_virtqueue_restart_delayed,
-        vop_virtqueue_notified,
-    };
-
     (void)state;
-    for (size_t i = 0; i < ROWS(look) * 2; i++) {
+    for (size_t i = 0; i < VQ_LOOKS * 2; i++) {
         struct vq_config config = {.layout = i % 2 ? VOP_RING_2009 : VOP_RING_SPLIT, .size = N, .ends = DRIVER};
         struct vq q;
 
@@ -290,7 +284,7 @@ static void test_index_found_by_looking(void **state)
         assert_int_equal(vq_add(&q, 0, 0, 1, 8, &q), 0);
         assert_int_equal(vop_virtqueue_kick(q.driver), 1);
         put16(vq_used_idx(&q), 2);
-        assert_int_equal(look[i / 2](q.driver), -EPROTO);
+        assert_int_equal(vq_look[i / 2](q.driver), -EPROTO);
         assert_int_equal(q.broken[DRIVER], 1);
         check_broken(&q);
         vq_close(&q);

@@ -201,20 +201,14 @@ static void test_index_later(void **state)
 /* 9: the index is looked at before a wait, too, and by whoever is notified. */
 static void test_index_found_by_looking(void **state)
 {
-    static int (*const look[])(vop_virtqueue * vq) = {
-        vop_virtqueue_restart,
-        vop_virtqueue_restart_delayed,
-        vop_virtqueue_notified,
-    };
-
     (void)state;
-    for (size_t i = 0; i < ROWS(look) * 2; i++) {
+    for (size_t i = 0; i < VQ_LOOKS * 2; i++) {
         struct vq_config config = {.layout = i % 2 ? VOP_RING_2009 : VOP_RING_SPLIT, .size = N, .ends = DEVICE};
         struct vq q;
 
         vq_open(&q, &config);
         jump_n_1(&q);
-        assert_int_equal(look[i / 2](q.device), -EPROTO);
+        assert_int_equal(vq_look[i / 2](q.device), -EPROTO);
         assert_int_equal(q.broken[DEVICE], 1);
         assert_int_equal(q.called[DEVICE], 0);
         vq_close(&q);

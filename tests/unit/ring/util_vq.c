@@ -221,6 +221,12 @@ void vq_check_takes(const struct vq_row *row, uint32_t size, enum vop_ring_layou
     }
 }
 
+int (*const vq_look[VQ_LOOKS])(vop_virtqueue *vq) = {
+    vop_virtqueue_restart,
+    vop_virtqueue_restart_delayed,
+    vop_virtqueue_notified,
+};
+
 /* ---- Shared words ---- */
 
 void vq_table(void *at, uint32_t i, uint64_t addr, uint32_t len, uint32_t flags, uint32_t next)

@@ -79,6 +79,10 @@ int vq_serve(struct vq *q);
 /** Gets all used buffers: how many, or an error. */
 int vq_reap(struct vq *q);
 
+/** The calls by which either role looks at the peer's index before it waits, or because it was notified. */
+#define VQ_LOOKS 3
+extern int (*const vq_look[VQ_LOOKS])(vop_virtqueue *vq);
+
 /* ---- Shared words. A test that plays the peer uses these ---- */
 
 void vq_desc(struct vq *q, uint32_t i, uint64_t addr, uint32_t len, uint32_t flags, uint32_t next);
