@@ -93,7 +93,7 @@ static int claim(struct approach *a)
     struct vop_claim now = vop_session_claim(vop_ivshmem_remote(a->side));
     uint64_t system = now.incarnation >> VOP_INCARNATION_SYSTEM;
 
-    if (now.state == VOP_STATE_ABSENT || now.state == VOP_STATE_CLOSING)
+    if (now.state == VOP_STATE_ABSENT)
         return 1;
     if (system != 0 && system == vop_ivshmem_system(a->side)) /* who had it, with the lock we have now, is dead */
         return 1;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Virtual machines under software emulation: booting one, running commands in it, its devices, its end."""
 import base64
+import contextlib
 import json
 import os
 import pathlib
@@ -200,7 +201,8 @@ class Machine:
         """Output of a shell command that has to succeed."""
         status, output = self.status(command, seconds)
         if status != 0:
-            raise Failed(f"{self.name}: {command}: status {status}: {output}\n{self.kernel_log()[-2000:]}")
+            print(f"kernel of {self.name}: {self.kernel_log()[-2000:]}")
+            raise Failed(f"{self.name}: {command}: status {status}: {output}")
         return output
 
     def load_modules(self, *names):
@@ -210,6 +212,15 @@ class Machine:
     def start(self, command, log):
         """Starts a shell command that goes on; its output goes to a file in the machine. Returns its process number."""
         return int(self.run(f"{command} >{shlex.quote(log)} 2>&1 </dev/null & echo $!"))
+
+    @contextlib.contextmanager
+    def running(self, command, log):
+        """The same, for as long as a with statement lasts."""
+        pid = self.start(command, log)
+        try:
+            yield pid
+        finally:
+            self.run(f"kill {pid}")
 
     def eventually(self, command, what, seconds=10):
         """Waits until a shell command succeeds, in the machine; returns its output."""

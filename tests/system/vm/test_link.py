@@ -52,19 +52,26 @@ def start(boot, server, memory, series):
 
 
 @pytest.fixture(scope="module")
-def sides(start):
+def both(start):
     """[a, b]; a test that kills one puts another in its place."""
     both = [start(0), start(1)]
     return [side.wait_boot() for side in both]
 
 
 @pytest.fixture
+def sides(both):
+    """The same; a test leaves no bridge behind."""
+    yield both
+    for side in both:
+        if side.bridge:
+            side.stop_bridge()
+
+
+@pytest.fixture
 def bridges(sides):
     """The same, joined by bridges."""
     join(sides)
-    yield sides
-    for side in sides:
-        side.stop_bridge()
+    return sides
 
 
 # ---- The library ----
@@ -74,24 +81,18 @@ def bridges(sides):
 def test_echo(sides, slot, first):
     serving, asking = sides if first == "server" else reversed(sides)
     call = f"echo_client '{asking.link_on(slot)}' one two three"
-    if first == "server":
-        pid = serving.machine.start(f"echo_server '{serving.link_on(slot)}'", "/tmp/server")
-        said = asking.machine.run(call)
-    else:
-        number = asking.machine.send(call)
-        pid = serving.machine.start(f"echo_server '{serving.link_on(slot)}'", "/tmp/server")
-        said = asking.machine.answer(number)[1]
+    number = asking.machine.send(call) if first == "client" else None
+    with serving.machine.running(f"echo_server '{serving.link_on(slot)}'", "/tmp/server"):
+        said = asking.machine.run(call) if first == "server" else asking.machine.answer(number)[1]
     assert said.splitlines() == ["one", "two", "three"]
-    serving.machine.run(f"kill {pid}")
 
 
 def test_a_link_has_one_process_in_a_machine(sides):
     a, _ = sides
-    pid = a.machine.start(f"echo_server '{a.link_on(DOORBELL)}'", "/tmp/server")
-    a.machine.eventually(f"ls -l /proc/{pid}/fd | grep -q uio", "the server has the device")
-    status, text = a.machine.status(f"echo_client '{a.link_on(DOORBELL)}' hello")
+    with a.machine.running(f"echo_server '{a.link_on(DOORBELL)}'", "/tmp/server") as pid:
+        a.machine.eventually(f"ls -l /proc/{pid}/fd | grep -q uio", "the server has the device")
+        status, text = a.machine.status(f"echo_client '{a.link_on(DOORBELL)}' hello")
     assert status == 1 and "another process has /dev/uio" in one_line(text)
-    a.machine.run(f"kill {pid}")
     status, text = a.machine.status("echo_client ivshmem:0000:00:1f.0 hello")
     assert status == 1 and "no such PCI device" in one_line(text)
 
@@ -99,21 +100,19 @@ def test_a_link_has_one_process_in_a_machine(sides):
 def test_a_side_has_one_device_in_a_machine(sides):
     """Two devices with the same memory: whoever lives on one keeps the other from its side, and only from that."""
     a, b = sides
-    pid = b.machine.start(f"echo_server {b.link_on(PLAIN)}", "/tmp/server")
-    assert b.machine.run(f"echo_client '{b.link_on(TWIN)}?side=0' one").split() == ["one"]
-    for other in (b.link_on(TWIN), a.link_on(TWIN).replace("?side=0", "?side=1")):
-        machine = b.machine if other == b.link_on(TWIN) else a.machine
-        status, text = machine.status(f"echo_client '{other}' two")
-        assert status == 1 and "side 1 is in use, by another machine or another device" in one_line(text)
-    assert a.machine.run(f"echo_client '{a.link_on(PLAIN)}' three").split() == ["three"]
-    b.machine.run(f"kill {pid}")
+    with b.machine.running(f"echo_server {b.link_on(PLAIN)}", "/tmp/server"):
+        assert b.machine.run(f"echo_client '{b.link_on(TWIN)}?side=0' one").split() == ["one"]
+        for other in (b.link_on(TWIN), a.link_on(TWIN).replace("?side=0", "?side=1")):
+            machine = b.machine if other == b.link_on(TWIN) else a.machine
+            status, text = machine.status(f"echo_client '{other}' two")
+            assert status == 1 and "side 1 is in use, by another machine or another device" in one_line(text)
+        assert a.machine.run(f"echo_client '{a.link_on(PLAIN)}' three").split() == ["three"]
 
 
 def test_echo_of_the_host_in_a_machine(sides, memory, place):
     _, b = sides
-    pid = b.machine.start(f"echo_server {b.link_on(PLAIN)}", "/tmp/server")
-    assert run("echo_client", f"ivshmem:{memory}", "hello") == (0, "hello\n", "")
-    b.machine.run(f"kill {pid}")
+    with b.machine.running(f"echo_server {b.link_on(PLAIN)}", "/tmp/server"):
+        assert run("echo_client", f"ivshmem:{memory}", "hello") == (0, "hello\n", "")
 
 
 def test_echo_of_a_machine_in_the_host(sides, memory, place):
@@ -183,8 +182,6 @@ def test_unplugged_during_traffic(sides, server, memory, slot, number):
         assert sent == received
     assert here.ping(there)[0] == 0
     assert [side.bridge for side in sides] == bridges
-    for side in sides:
-        side.stop_bridge()
 
 
 def test_kills(sides, start, series):
@@ -213,5 +210,3 @@ def test_kills(sides, start, series):
             sent, received = here.fetch_new_file(there, 16)
             assert sent == received, f"kill {number}"
         assert survivor.ping(victim)[0] == 0
-    for side in sides:
-        side.stop_bridge()

@@ -306,6 +306,16 @@ static void *beat_thread(void *arg)
     return NULL;
 }
 
+static void *listen_again_thread(void *arg)
+{
+    struct vop_announce *block = arg;
+
+    test_sleep_ms(300);
+    __atomic_store_n(&block->incarnation.le, 0x1235, __ATOMIC_RELAXED);
+    __atomic_store_n(&block->state.le, VOP_STATE_HELLO, __ATOMIC_RELEASE);
+    return beat_thread(block);
+}
+
 /* On another machine, so that no lock tells. */
 static void test_claimed_elsewhere(void **state)
 {
@@ -334,6 +344,26 @@ static void test_claimed_elsewhere(void **state)
     assert_int_equal(vop_channel_connect(region_uri[1], &options, 20, &c), -ETIMEDOUT); /* it may have the side now */
     assert_true(test_seconds() - begin > 0.9);
     assert_int_equal(block->state.le, VOP_STATE_ABSENT);
+}
+
+/* The end of a session is not that of a listener: its side is not to be had by another way between two sessions. */
+static void test_claimed_between_sessions(void **state)
+{
+    struct vop_announce *block = block_of(1);
+    vop_channel *c;
+    pthread_t thread;
+
+    (void)state;
+    block->incarnation.le = 0x1234;
+    block->state.le = VOP_STATE_CLOSING;
+    __atomic_store_n(&stop, false, __ATOMIC_RELEASE);
+    assert_int_equal(pthread_create(&thread, NULL, listen_again_thread, block), 0);
+    assert_int_equal(vop_channel_connect(region_uri[1], &options, 20000, &c), -EADDRINUSE);
+    assert_non_null(strstr(vop_error_text(), "side 1 is in use"));
+    __atomic_store_n(&stop, true, __ATOMIC_RELEASE);
+    pthread_join(thread, NULL);
+    assert_int_equal(block->state.le, VOP_STATE_HELLO); /* untouched */
+    assert_int_equal(block->incarnation.le, 0x1235);
 }
 
 /* Who was away for long looks first whether the side is still his; and if not, writes nothing. */
@@ -415,9 +445,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, region_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_killed),    TEST(test_stopped),   TEST(test_paused_reader),     TEST(test_paused_writer),
-        TEST(test_kills),     TEST(test_pauses),    TEST(test_claimed_elsewhere), TEST(test_ousted),
-        TEST(test_both_anew), TEST(test_old_block),
+        TEST(test_killed), TEST(test_stopped),   TEST(test_paused_reader),     TEST(test_paused_writer),
+        TEST(test_kills),  TEST(test_pauses),    TEST(test_claimed_elsewhere), TEST(test_claimed_between_sessions),
+        TEST(test_ousted), TEST(test_both_anew), TEST(test_old_block),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
