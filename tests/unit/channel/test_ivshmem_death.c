@@ -311,7 +311,7 @@ static void *listen_again_thread(void *arg)
     struct vop_announce *block = arg;
 
     test_sleep_ms(300);
-    __atomic_store_n(&block->incarnation.le, 0x1235, __ATOMIC_RELAXED);
+    vop_store_le64(&block->incarnation, 0x1235);
     __atomic_store_n(&block->state.le, VOP_STATE_HELLO, __ATOMIC_RELEASE);
     return beat_thread(block);
 }
