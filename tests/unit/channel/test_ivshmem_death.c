@@ -312,7 +312,7 @@ static void *listen_again_thread(void *arg)
 
     test_sleep_ms(300);
     vop_store_le64(&block->incarnation, 0x1235);
-    __atomic_store_n(&block->state.le, VOP_STATE_HELLO, __ATOMIC_RELEASE);
+    vop_store_release_le32(&block->state, VOP_STATE_HELLO, 'E');
     return beat_thread(block);
 }
 
@@ -354,16 +354,16 @@ static void test_claimed_between_sessions(void **state)
     pthread_t thread;
 
     (void)state;
-    block->incarnation.le = 0x1234;
-    block->state.le = VOP_STATE_CLOSING;
+    vop_store_le64(&block->incarnation, 0x1234);
+    vop_store_le32(&block->state, VOP_STATE_CLOSING);
     __atomic_store_n(&stop, false, __ATOMIC_RELEASE);
     assert_int_equal(pthread_create(&thread, NULL, listen_again_thread, block), 0);
     assert_int_equal(vop_channel_connect(region_uri[1], &options, 20000, &c), -EADDRINUSE);
     assert_non_null(strstr(vop_error_text(), "side 1 is in use"));
     __atomic_store_n(&stop, true, __ATOMIC_RELEASE);
     pthread_join(thread, NULL);
-    assert_int_equal(block->state.le, VOP_STATE_HELLO); /* untouched */
-    assert_int_equal(block->incarnation.le, 0x1235);
+    assert_int_equal(vop_load_le32(&block->state), VOP_STATE_HELLO); /* untouched */
+    assert_int_equal(vop_load_le64(&block->incarnation), 0x1235);
 }
 
 /* Who was away for long looks first whether the side is still his; and if not, writes nothing. */
