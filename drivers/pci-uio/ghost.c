@@ -7,8 +7,9 @@
  * No process dies because a card was pulled. Mappings are filled when they are made, so a fault in one means that
  * vop_life_end() took the device out of it. Both pages are there from the start, so that this cannot fail; they are
  * zero until the process itself stores something. Two, because who shares a map with a peer stores into one half and
- * loads from the other: it must not meet its own stores there. Each mapping counts as a user, because the last of them
- * may outlive struct vop_device; another device never has the same pages.
+ * loads from the other: it must not meet its own stores there. So a mapping is not divided either, since its parts
+ * would have halves of their own. Each mapping counts as a user, because the last of them may outlive struct
+ * vop_device; another device never has the same pages.
  */
 #include "vop_pci_uio.h"
 
@@ -40,21 +41,24 @@ static vm_fault_t ghost_fault(struct vm_fault *vmf)
     struct vm_area_struct *vma = vmf->vma;
     struct page *page = vma->vm_private_data;
 
+    if (!(vma->vm_flags & VM_PFNMAP))
+        return VM_FAULT_SIGBUS; /* no kernel that this is made for maps a device or a pool in another way */
     if (vmf->address - vma->vm_start >= (vma->vm_end - vma->vm_start) / 2)
         page++;
     /* Cached, whatever the device was. */
-    if (vma->vm_flags & VM_PFNMAP)
-        return vmf_insert_pfn_prot(vma, vmf->address, page_to_pfn(page), vm_get_page_prot(vma->vm_flags));
-    /* A pool behind an IOMMU is mapped page by page (VM_MIXEDMAP). */
-    get_page(page);
-    vmf->page = page;
-    return 0;
+    return vmf_insert_pfn_prot(vma, vmf->address, page_to_pfn(page), vm_get_page_prot(vma->vm_flags));
+}
+
+static int ghost_may_split(struct vm_area_struct *vma, unsigned long address)
+{
+    return -EINVAL;
 }
 
 static const struct vm_operations_struct ghost_ops = {
     .open = ghost_get,
     .close = ghost_put,
     .fault = ghost_fault,
+    .may_split = ghost_may_split,
 };
 
 void vop_ghost_attach(struct vop_device *d, struct vm_area_struct *vma)

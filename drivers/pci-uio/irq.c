@@ -81,9 +81,10 @@ int vop_irq_start(struct vop_device *d)
         int ret = request_irq(pci_irq_vector(d->pdev, i), message ? on_message : on_intx, message ? 0 : IRQF_SHARED,
                               VOP_DRIVER_NAME, d);
 
-        if (ret) {
+        if (ret) { /* not as it is: EBUSY from open means that a process has the device */
+            pci_err(d->pdev, "no interrupt %d: error %d\n", pci_irq_vector(d->pdev, i), ret);
             free_handlers(d, i);
-            return ret;
+            return -EIO;
         }
     }
     d->irq_live = d->irq_on = true;

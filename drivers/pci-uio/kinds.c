@@ -23,6 +23,11 @@ static void generic_unprepare(struct vop_device *d)
 
 static bool generic_claim_intx(struct vop_device *d)
 {
+    u16 command;
+
+    pci_read_config_word(d->pdev, PCI_COMMAND, &command);
+    if (command & PCI_COMMAND_INTX_DISABLE) /* silent, whatever its status says; or unplugged, and all ones */
+        return false;
     return pci_check_and_mask_intx(d->pdev);
 }
 

@@ -37,14 +37,22 @@ static const struct vop_kind *kind_of(const struct pci_dev *pdev, const struct p
     return &vop_kinds[id->driver_data];
 }
 
-/* Whatever the firmware or the last driver left on. */
+/* Quiet, whatever the firmware or the last driver left on. */
 static int enable(struct pci_dev *pdev)
 {
     int ret = pci_enable_device(pdev);
 
-    if (!ret)
-        pci_clear_master(pdev);
-    return ret;
+    if (ret)
+        return ret;
+    pci_clear_master(pdev);
+    pci_intx(pdev, 0);
+    return 0;
+}
+
+/* What new_id or an override may have brought here. */
+static bool is_bridge(const struct pci_dev *pdev)
+{
+    return pdev->hdr_type != PCI_HEADER_TYPE_NORMAL || pdev->class >> 16 == PCI_BASE_CLASS_BRIDGE;
 }
 
 static int vop_probe(struct pci_dev *pdev, const struct pci_device_id *id)
@@ -52,8 +60,8 @@ static int vop_probe(struct pci_dev *pdev, const struct pci_device_id *id)
     struct vop_device *d;
     int ret;
 
-    if (pdev->hdr_type != PCI_HEADER_TYPE_NORMAL)
-        return -ENODEV; /* a bridge */
+    if (kind_of(pdev, id) == &vop_kinds[VOP_KIND_GENERIC] && is_bridge(pdev))
+        return -ENODEV;
     d = kzalloc(sizeof(*d), GFP_KERNEL);
     if (!d)
         return -ENOMEM;

@@ -33,8 +33,8 @@ int vop_maps_open(struct vop_device *d)
             continue;
         d->info.mem[bar] = (struct uio_mem){
             .name = bar_names[bar],
-            .addr = start & PAGE_MASK,
-            .offs = start & ~PAGE_MASK,
+            .addr = start - offset_in_page(start), /* PAGE_MASK may be narrower than an address of a bus */
+            .offs = offset_in_page(start),
             .size = pci_resource_len(d->pdev, bar),
             .memtype = UIO_MEM_PHYS,
         };
@@ -66,7 +66,7 @@ int vop_maps_mmap(struct vop_device *d, struct vm_area_struct *vma)
 {
     int map = (int)vma->vm_pgoff;
 
-    if (!(vma->vm_flags & VM_SHARED))
+    if (!(vma->vm_flags & VM_MAYSHARE))
         return -EINVAL; /* a private copy of a device is nobody's wish */
     if (d->pool && map == d->pool_map)
         return vop_pool_mmap(d, vma);

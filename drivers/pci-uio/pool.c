@@ -9,6 +9,9 @@
 #include <linux/dma-mapping.h>
 #include <linux/mm.h>
 
+/* In one piece also behind an IOMMU: so it is mapped as a whole, and once (ghost.c needs that). */
+#define POOL_ATTRS (DMA_ATTR_FORCE_CONTIGUOUS | DMA_ATTR_NO_WARN)
+
 static int free_map(const struct uio_mem *mem)
 {
     for (int i = 0; i < MAX_UIO_MAPS; i++) {
@@ -22,9 +25,11 @@ int vop_pool_open(struct vop_device *d, size_t size)
 {
     int ret;
 
-    size = PAGE_ALIGN(size);
     if (!size || !d->kind->reaches_memory)
         return 0;
+    if (size > SIZE_MAX - PAGE_SIZE)
+        return -EINVAL;
+    size = PAGE_ALIGN(size);
     d->pool_map = free_map(d->info.mem);
     if (d->pool_map < 0) {
         pci_info(d->pdev, "all maps are BARs: no pool\n");
@@ -34,7 +39,7 @@ int vop_pool_open(struct vop_device *d, size_t size)
     ret = dma_set_mask_and_coherent(&d->pdev->dev, DMA_BIT_MASK(32));
     if (ret)
         return ret;
-    d->pool = dma_alloc_coherent(&d->pdev->dev, size, &d->pool_bus, GFP_KERNEL);
+    d->pool = dma_alloc_attrs(&d->pdev->dev, size, &d->pool_bus, GFP_KERNEL | __GFP_NOWARN, POOL_ATTRS);
     if (!d->pool) {
         pci_err(d->pdev, "no %zu bytes of memory for the device; load the module with a smaller pool_size\n", size);
         return -ENOMEM;
@@ -52,7 +57,7 @@ int vop_pool_open(struct vop_device *d, size_t size)
 void vop_pool_close(struct vop_device *d)
 {
     if (d->pool)
-        dma_free_coherent(&d->pdev->dev, d->pool_size, d->pool, d->pool_bus);
+        dma_free_attrs(&d->pdev->dev, d->pool_size, d->pool, d->pool_bus, POOL_ATTRS);
 }
 
 /* The next process shall not read what the last one left. */
@@ -68,7 +73,7 @@ int vop_pool_mmap(struct vop_device *d, struct vm_area_struct *vma)
     int ret;
 
     vma->vm_pgoff = 0; /* for this call it is an offset into the pool */
-    ret = dma_mmap_coherent(&d->pdev->dev, vma, d->pool, d->pool_bus, vma->vm_end - vma->vm_start);
+    ret = dma_mmap_attrs(&d->pdev->dev, vma, d->pool, d->pool_bus, vma->vm_end - vma->vm_start, POOL_ATTRS);
     vma->vm_pgoff = map;
     return ret;
 }

@@ -280,6 +280,13 @@ def test_the_size_of_the_pool(devices):
         reload(a.machine)
 
 
+def test_a_mapping_stays_in_one_piece(devices):
+    """Its parts would show other halves once the device is gone."""
+    a, _ = devices
+    number, _, _ = pool_of(a.edu)
+    assert a.edu.attempt(f"map={number}:8192", f"protect={number}")[-1] == "EINVAL"
+
+
 # ---- Life ----
 
 @pytest.mark.parametrize("end", ["close", "kill"])

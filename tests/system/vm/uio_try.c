@@ -59,6 +59,15 @@ static void do_unmap(char *words)
     say("unmap", munmap((void *)(uintptr_t)map[number].base, map[number].size));
 }
 
+/* Protects the second half. */
+static void do_protect(char *words)
+{
+    unsigned long number = action_number(&words, 0) % MAPS;
+    size_t half = map[number].size / 2;
+
+    say("protect", mprotect((uint8_t *)(uintptr_t)map[number].base + half, half, PROT_READ));
+}
+
 static void do_peek(char *words)
 {
     printf("peek 0x%x\n", *register_at(&words));
@@ -144,9 +153,9 @@ static void do_pause(char *words)
 int main(int argc, char **argv)
 {
     static const struct action actions[] = {
-        {"open", do_open}, {"close", do_close}, {"map", do_map}, {"unmap", do_unmap}, {"peek", do_peek},
-        {"poke", do_poke}, {"until", do_until}, {"irq", do_irq}, {"read", do_read},   {"block", do_block},
-        {"wait", do_wait}, {"pause", do_pause}, {NULL, NULL},
+        {"open", do_open}, {"close", do_close}, {"map", do_map},         {"unmap", do_unmap}, {"peek", do_peek},
+        {"poke", do_poke}, {"until", do_until}, {"irq", do_irq},         {"read", do_read},   {"block", do_block},
+        {"wait", do_wait}, {"pause", do_pause}, {"protect", do_protect}, {NULL, NULL},
     };
 
     return actions_run(actions, argc, argv);
