@@ -8,7 +8,7 @@ set(CMAKE_C_VISIBILITY_PRESET hidden)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 add_library(vop_flags INTERFACE)
-target_compile_definitions(vop_flags INTERFACE _GNU_SOURCE)
+target_compile_definitions(vop_flags INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64) # VFIO's offsets begin at 2^40
 target_compile_options(vop_flags INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wcast-align=strict -Wundef -Wvla
     -Wwrite-strings -Wpointer-arith -Wformat=2 -fno-common)

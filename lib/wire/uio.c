@@ -20,6 +20,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define RESOURCE_MEMORY 0x200 /* IORESOURCE_MEM of the kernel */
+
 struct uio {
     struct vop_pci pci;
     int fd;        /* /dev/uioN */
@@ -59,8 +61,11 @@ static bool uio_is_gone(const struct vop_pci *p)
     return pread(u->proof_fd, &byte, 1, 0) < 0 && errno == ENODEV;
 }
 
+/* Files of a device that is gone are gone, too. */
 static int no_bar(const struct vop_pci *p, unsigned bar)
 {
+    if (uio_is_gone(p))
+        return vop_pci_gone(p);
     return vop__error(ENXIO, "%s: the device has no memory at BAR%u", p->address, bar);
 }
 
@@ -127,7 +132,7 @@ static bool ours_has_irq(const struct uio *u)
 
 /* ---- uio_pci_generic ---- */
 
-/* Line `bar` of the file "resource": first and last address, flags. */
+/* Line `bar` of the file "resource": first and last address, flags. Of a BAR of ports there is nothing to map. */
 static int resource(const struct uio *u, unsigned bar, uint64_t *ret_start, uint64_t *ret_size)
 {
     char path[PATH_MAX], line[128] = "", *end;
@@ -144,8 +149,8 @@ static int resource(const struct uio *u, unsigned bar, uint64_t *ret_start, uint
     }
     (void)fclose(file);
     first = strtoull(line, &end, 16);
-    last = strtoull(end, NULL, 16);
-    if (last == 0)
+    last = strtoull(end, &end, 16);
+    if (last == 0 || !(strtoull(end, NULL, 16) & RESOURCE_MEMORY))
         return -ENXIO;
     *ret_start = first;
     *ret_size = last - first + 1;
@@ -229,6 +234,8 @@ static int open_files(struct uio *u, const struct vop_pci_place *place, bool is_
                           place->driver);
     (void)snprintf(file, sizeof(file), "/dev/%s", u->name);
     u->fd = vop_sysfs_open(O_RDWR | O_NONBLOCK, "%s%s", place->root, file);
+    if (u->fd == -EINVAL || u->fd == -ENXIO) /* UIO's own words for a device that is just going */
+        u->fd = -ENODEV;
     if (u->fd < 0)
         return vop_pci_open_error(place, file, -u->fd);
     /* Ours appears last and disappears first, before the mappings change. */

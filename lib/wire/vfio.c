@@ -164,6 +164,7 @@ static int become_master(const struct vfio *v, const struct vop_pci_place *place
     struct vfio_region_info info = {.argsz = sizeof(info), .index = VFIO_PCI_CONFIG_REGION_INDEX};
     uint8_t command[2];
 
+    errno = EIO; /* what a short transfer means */
     if (ioctl(v->device, VFIO_DEVICE_GET_REGION_INFO, &info) < 0 ||
         pread(v->device, command, sizeof(command), (off_t)info.offset + PCI_COMMAND) != sizeof(command))
         return step_error(place, "reading the configuration space");
@@ -210,6 +211,17 @@ static int watch(const struct vfio *v, int fd)
     return epoll_ctl(v->pci.irq_fd, EPOLL_CTL_ADD, fd, &event);
 }
 
+/* Also of a device without interrupts: who waits for it to be let go asks for that in this way only. */
+static int open_request(struct vfio *v, const struct vop_pci_place *place)
+{
+    v->request = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (v->request < 0)
+        return step_error(place, "eventfd");
+    if (count_vectors(v, VFIO_PCI_REQ_IRQ_INDEX) && ring(v, VFIO_PCI_REQ_IRQ_INDEX, 1, v->request) < 0)
+        return step_error(place, "VFIO_DEVICE_SET_IRQS for the request to let go");
+    return 0;
+}
+
 /* The best interrupt the device has, if any. */
 static int open_interrupt(struct vfio *v, const struct vop_pci_place *place)
 {
@@ -223,14 +235,11 @@ static int open_interrupt(struct vfio *v, const struct vop_pci_place *place)
     if (count == 0)
         return 0;
     v->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    v->request = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     v->pci.irq_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (v->event < 0 || v->request < 0 || v->pci.irq_fd < 0 || watch(v, v->event) < 0 || watch(v, v->request) < 0)
+    if (v->event < 0 || v->pci.irq_fd < 0 || watch(v, v->event) < 0 || watch(v, v->request) < 0)
         return step_error(place, "eventfd");
     if (ring(v, v->irq, count, v->event) < 0)
         return step_error(place, "VFIO_DEVICE_SET_IRQS");
-    if (count_vectors(v, VFIO_PCI_REQ_IRQ_INDEX) && ring(v, VFIO_PCI_REQ_IRQ_INDEX, 1, v->request) < 0)
-        return step_error(place, "VFIO_DEVICE_SET_IRQS for the request to let go");
     return 0;
 }
 
@@ -249,6 +258,8 @@ int vop_vfio_open(const struct vop_pci_place *place, struct vop_pci **ret_device
         err = open_device(v, place);
     if (!err)
         err = become_master(v, place);
+    if (!err)
+        err = open_request(v, place);
     if (!err)
         err = open_interrupt(v, place);
     if (err < 0) {

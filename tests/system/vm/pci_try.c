@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <vopipc/channel.h>
 
@@ -85,11 +86,23 @@ static void do_enable(char *words)
     say("enable", vop_pci_irq_enable(device));
 }
 
+/* Waits until the device is gone. */
+static void do_gone(char *words)
+{
+    struct timespec tick = {.tv_nsec = 10 * VOP_NS_PER_MS};
+    int ret;
+
+    (void)words;
+    while ((ret = vop_pci_check(device)) == 0)
+        (void)nanosleep(&tick, NULL);
+    say("gone", ret);
+}
+
 int main(int argc, char **argv)
 {
     static const struct action actions[] = {
-        {"open", do_open}, {"close", do_close}, {"map", do_map},       {"peek", do_peek},
-        {"poke", do_poke}, {"wait", do_wait},   {"enable", do_enable}, {NULL, NULL},
+        {"open", do_open}, {"close", do_close},   {"map", do_map},   {"peek", do_peek}, {"poke", do_poke},
+        {"wait", do_wait}, {"enable", do_enable}, {"gone", do_gone}, {NULL, NULL},
     };
 
     return actions_run(actions, argc, argv);

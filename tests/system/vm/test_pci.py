@@ -5,7 +5,7 @@ import pytest
 from ivshmem_server import IvshmemServer
 from lib.uio import IV_DOORBELL, IV_POSITION, EDU_ACK, EDU_RAISE
 
-A, B, EDU = "0000:00:04.0", "0000:00:05.0", "0000:00:06.0"
+A, B, EDU, PLAIN = "0000:00:04.0", "0000:00:05.0", "0000:00:06.0", "0000:00:07.0"
 SIZE = 1 << 20
 
 
@@ -15,8 +15,10 @@ def machine(boot, tmp_path_factory):
     with IvshmemServer(tmp_path_factory.mktemp("ivshmem") / "server", SIZE) as server:
         machine = boot("p", board="q35,kernel-irqchip=split", append="intel_iommu=on",
                        devices=["intel-iommu,intremap=on", "ivshmem-doorbell,chardev=one,vectors=2,addr=4",
-                                "ivshmem-doorbell,chardev=two,vectors=2,addr=5", "edu,id=edu,addr=6"],
-                       words=["-chardev", f"socket,id=one,path={server.path}",
+                                "ivshmem-doorbell,chardev=two,vectors=2,addr=5", "edu,id=edu,addr=6",
+                                "ivshmem-plain,memdev=shm,addr=7"],
+                       words=["-object", f"memory-backend-ram,id=shm,size={SIZE},share=on",
+                              "-chardev", f"socket,id=one,path={server.path}",
                               "-chardev", f"socket,id=two,path={server.path}"]).wait_boot()
         machine.load_modules("uio", "uio_pci_generic", "irqbypass", "vfio", "vfio_virqfd", "vfio_iommu_type1",
                              "vfio-pci-core", "vfio-pci", "vop_pci_uio")
@@ -82,3 +84,14 @@ def test_a_device_that_goes(machine, driver):
     machine.eventually("grep -q close /tmp/going", "the one that waited is told")
     assert machine.run("cat /tmp/going").splitlines()[2:] == \
         [f"wait ENODEV: {EDU}: the device is gone: unplugged, or given to another driver", "close"]
+
+
+@pytest.mark.parametrize("driver", ["vop_pci_uio", "uio_pci_generic", "vfio-pci"])
+def test_a_device_without_interrupts_that_goes(machine, driver):
+    machine.run(f"vop bind --driver={driver} {PLAIN}")
+    machine.start(f"pci-try open={PLAIN} map=2 gone close", "/tmp/going")
+    machine.eventually("grep -q map /tmp/going", "it is open")
+    machine.run(f"vop unbind {PLAIN}", 30)
+    machine.eventually("grep -q close /tmp/going", "the one that looked is told")
+    assert machine.run("cat /tmp/going").splitlines()[2:] == \
+        [f"gone ENODEV: {PLAIN}: the device is gone: unplugged, or given to another driver", "close"]
