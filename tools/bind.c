@@ -3,7 +3,7 @@
  * bind.c - vop bind and vop unbind: a PCI device changes its driver.
  *
  * Room: tools. A driver takes a device that is in its own table; any other only if the device's driver_override names
- * it. So bind first tries without, and a device with an override is one that belonged to somebody else.
+ * it. So bind first tries without, unless another driver had the device: then an override is to say that it goes back.
  */
 #include "commands.h"
 #include "device.h"
@@ -37,6 +37,11 @@ static bool look_up(const char *root, const char *text, struct device *ret_devic
     return true;
 }
 
+static bool is_of_another(const struct device *d)
+{
+    return d->driver[0] && !device_driver_is_usable(d->driver);
+}
+
 static bool can_be_bound(const char *root, const struct device *d, const char *driver, bool force)
 {
     if (d->is_bridge)
@@ -44,7 +49,7 @@ static bool can_be_bound(const char *root, const struct device *d, const char *d
     else if (!sysfs_exists(DRIVER, root, driver))
         fprintf(stderr, "vop: %s: driver %s is not loaded: modprobe %s%s\n", d->address, driver, driver,
                 strcmp(driver, OUR_DRIVER) == 0 ? " (drivers/pci-uio builds it)" : "");
-    else if (d->driver[0] && !device_driver_is_usable(d->driver) && !force)
+    else if (is_of_another(d) && !force)
         fprintf(stderr, "vop: %s: driver %s has it, and something may depend on that; vop bind --force %s takes it\n",
                 d->address, d->driver, d->address);
     else
@@ -62,39 +67,58 @@ static int override(const char *root, const struct device *d, const char *driver
     return sysfs_write(driver, DEVICE "/driver_override", root, d->address);
 }
 
-/* In this order, so that no other driver can come between. */
+/* In this order, so that no other driver can come between. What was another's gets an override in any case. */
 static int attach(const char *root, const struct device *d, const char *driver)
 {
-    int err = override(root, d, "\n");
+    int err = override(root, d, is_of_another(d) ? driver : "\n");
 
     if (err < 0)
         return err;
     err = sysfs_write(d->address, DRIVER "/bind", root, driver);
-    if (err != -ENODEV)
+    if (err != -ENODEV || is_of_another(d))
         return err;
     err = override(root, d, driver);
     return err < 0 ? err : sysfs_write(d->address, DRIVER "/bind", root, driver);
 }
 
-/* Whoever is entitled to it. Nobody is no error. */
+/* To whoever is entitled to it. Nobody is no error. */
 static void give_back(const char *root, const struct device *d)
 {
     (void) override(root, d, "\n");
     (void)sysfs_write(d->address, "%s/sys/bus/pci/drivers_probe", root);
 }
 
+/* As if nothing had been. */
+static void restore(const char *root, const struct device *d, const char *overridden)
+{
+    (void) override(root, d, overridden[0] ? overridden : "\n");
+    if (d->driver[0] && sysfs_write(d->address, DRIVER "/bind", root, d->driver) < 0)
+        (void)sysfs_write(d->address, "%s/sys/bus/pci/drivers_probe", root);
+}
+
+/* The driver_override, "" if there is none. */
+static void read_override(const char *root, const struct device *d, char ret_driver[64])
+{
+    if (sysfs_read(ret_driver, 64, DEVICE "/driver_override", root, d->address) < 0 ||
+        strcmp(ret_driver, "(null)") == 0)
+        ret_driver[0] = '\0';
+}
+
 static bool report(const char *root, const char *address, FILE *out)
 {
     struct device d;
 
-    if (device_read(root, address, &d) < 0)
+    if (device_read(root, address, &d) < 0) {
+        fprintf(stderr, "vop: %s: it is not there any more; see vop pci --all\n", address);
         return false;
+    }
     fprintf(out, "%s: %s%s%s\n", address, d.driver[0] ? d.driver : "no driver", d.node[0] ? ", " : "", d.node);
     return true;
 }
 
 bool bind_device(const char *root, const char *address, const char *driver, bool force, FILE *out)
 {
+    char overridden[64];
     struct device d;
     int err;
 
@@ -104,12 +128,13 @@ bool bind_device(const char *root, const char *address, const char *driver, bool
         return report(root, d.address, out);
     if (!can_be_bound(root, &d, driver, force))
         return false;
+    read_override(root, &d, overridden);
     err = detach(root, &d);
     if (err < 0)
         return complain(d.address, "its driver does not let go of it", err);
     err = attach(root, &d, driver);
     if (err < 0) {
-        give_back(root, &d);
+        restore(root, &d, overridden);
         complain(d.address, "the driver does not take it (dmesg may say why)", err);
         return false;
     }
@@ -118,22 +143,23 @@ bool bind_device(const char *root, const char *address, const char *driver, bool
 
 bool unbind_device(const char *root, const char *address, FILE *out)
 {
-    char overridden[64] = "(null)";
+    char overridden[64];
     struct device d;
     int err;
 
     if (!look_up(root, address, &d))
         return false;
-    if (d.driver[0] && !device_driver_is_usable(d.driver)) {
+    if (is_of_another(&d)) {
         fprintf(stderr, "vop: %s: driver %s has it, and vop takes devices back from its own drivers only\n", d.address,
                 d.driver);
         return false;
     }
-    (void)sysfs_read(overridden, sizeof(overridden), DEVICE "/driver_override", root, d.address);
+    read_override(root, &d, overridden);
     err = detach(root, &d);
     if (err < 0)
         return complain(d.address, "its driver does not let go of it", err);
-    if (strcmp(overridden, "(null)") != 0)
+    /* An override that vop did not make keeps others away on purpose. */
+    if (d.driver[0] ? strcmp(overridden, d.driver) == 0 : device_driver_is_usable(overridden))
         give_back(root, &d);
     return report(root, d.address, out);
 }

@@ -34,6 +34,8 @@ static error_t read_option(int key, char *value, struct argp_state *state)
 
     switch (key) {
     case KEY_DRIVER:
+        if (!device_driver_is_usable(value))
+            argp_error(state, "--driver=%s: choose " OUR_DRIVER ", vfio-pci or uio_pci_generic", value);
         a->driver = value;
         return 0;
     case KEY_FORCE:

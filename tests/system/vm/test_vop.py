@@ -64,8 +64,12 @@ def test_a_device_of_another_driver(machine):
     status, text = machine.status(f"vop bind {SERIAL}")
     assert status == 1 and text.strip() == f"vop: {SERIAL}: driver serial has it, and something may depend on that; " \
         f"vop bind --force {SERIAL} takes it"
-    assert machine.run(f"vop bind --force {SERIAL}").startswith(f"{SERIAL}: vop_pci_uio")
-    assert machine.run(f"vop unbind {SERIAL}").strip() == f"{SERIAL}: serial"
+    for ours_by_its_number in (False, True):
+        if ours_by_its_number:
+            machine.run("echo 1b36 0002 >/sys/bus/pci/drivers/vop_pci_uio/new_id")
+        assert machine.run(f"vop bind --force {SERIAL}").startswith(f"{SERIAL}: vop_pci_uio")
+        assert machine.run(f"vop unbind {SERIAL}").strip() == f"{SERIAL}: serial"
+    machine.run("echo 1b36 0002 >/sys/bus/pci/drivers/vop_pci_uio/remove_id")
 
 
 def test_what_belongs_to_us_by_its_number(machine):
@@ -74,10 +78,33 @@ def test_what_belongs_to_us_by_its_number(machine):
     assert machine.run("vop bind 00:04.0").startswith(f"{PLAIN}: vop_pci_uio, /dev/uio")
 
 
+def override(machine, value=None):
+    """driver_override of the edu device; writes it first."""
+    file = f"/sys/bus/pci/devices/{EDU}/driver_override"
+    return machine.run((f"echo '{value}' >{file}; " if value is not None else "") + f"cat {file}").strip()
+
+
 def test_the_driver_refuses(machine):
-    status, text = machine.status(f"vop bind --driver=pcieport {PLAIN}")
-    assert status == 1 and "the driver does not take it (dmesg may say why): No such device" in text
-    assert devices(machine)[PLAIN]["driver"] == "vop_pci_uio", "who had it gets it back"
+    """Who had it gets it back, and who was to have it stays the one."""
+    machine.run(f"vop bind --driver=vfio-pci {EDU}; rmmod vop_pci_uio; "
+                "insmod /modules/vop_pci_uio.ko pool_size=268435456")  # more than there is
+    refused = "the driver does not take it (dmesg may say why): Cannot allocate memory"
+    status, text = machine.status(f"vop bind {EDU}")
+    assert status == 1 and refused in text
+    assert devices(machine)[EDU]["driver"] == "vfio-pci" and override(machine) == "vfio-pci"
+    assert machine.run(f"vop unbind {EDU}").strip() == f"{EDU}: no driver" and override(machine) == "(null)"
+    override(machine, "pci-stub")
+    status, text = machine.status(f"vop bind {EDU}")
+    assert status == 1 and refused in text and override(machine) == "pci-stub"
+    assert machine.run(f"vop unbind {EDU}").strip() == f"{EDU}: no driver" and override(machine) == "pci-stub"
+    override(machine, "")
+
+
+def test_a_driver_that_is_none_of_ours(machine):
+    for name in ("pcieport", "", "../serial"):
+        status, text = machine.status(f"vop bind --driver={name} {PLAIN}")
+        assert status == 2 and f"--driver={name}: choose vop_pci_uio, vfio-pci or uio_pci_generic" in text
+    assert devices(machine)[PLAIN]["driver"] == "vop_pci_uio"
 
 
 def test_exit_status(machine):
