@@ -14,6 +14,7 @@
 #include "vop_pci_uio.h"
 
 #include <linux/mm.h>
+#include <linux/version.h>
 
 int vop_ghost_open(struct vop_device *d)
 {
@@ -61,8 +62,14 @@ static const struct vm_operations_struct ghost_ops = {
     .may_split = ghost_may_split,
 };
 
+/* And children do not get it: whose it is must be known when the device goes (life.c). */
 void vop_ghost_attach(struct vop_device *d, struct vm_area_struct *vma)
 {
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+    vma->vm_flags |= VM_DONTCOPY;
+#else
+    vm_flags_set(vma, VM_DONTCOPY);
+#endif
     vma->vm_private_data = d->ghost;
     vma->vm_ops = &ghost_ops;
     ghost_get(vma);

@@ -10,7 +10,9 @@
  * vop_life_end() on nothing new is given out, mappings show the ghost of the device (ghost.c), and only then is UIO
  * told, which sends waiting readers home: who hears EIO reaches the device no more. A mapping becomes visible to
  * unmap_mapping_range() only some time after our mmap() has filled it, but before its process lets go of its mmap_lock.
- * That is why mappings belong to one process, and why vop_life_end() passes through its mmap_lock once.
+ * That is why mappings belong to one process, without its children, and why vop_life_end() takes them away under its
+ * mmap_lock. The kernel's own account of a mapping's memory type also needs that: it is lost (and says so, in untrack_pfn)
+ * if the process unmaps at the same moment.
  *
  * Locks: mmap_lock of the process, info_lock of UIO, ours.
  */
@@ -122,9 +124,9 @@ static void take_mappings_away(struct inode *inode, struct mm_struct *mm)
 {
     if (!mm)
         return;
-    mmap_read_lock(mm);
-    mmap_read_unlock(mm);
+    mmap_write_lock(mm);
     unmap_mapping_range(inode->i_mapping, 0, 0, 1);
+    mmap_write_unlock(mm);
 }
 
 void vop_life_begin(struct vop_device *d)
