@@ -11,8 +11,8 @@
  * told, which sends waiting readers home: who hears EIO reaches the device no more. A mapping becomes visible to
  * unmap_mapping_range() only some time after our mmap() has filled it, but before its process lets go of its mmap_lock.
  * That is why mappings belong to one process, without its children, and why vop_life_end() takes them away under its
- * mmap_lock. The kernel's own account of a mapping's memory type also needs that: it is lost (and says so, in untrack_pfn)
- * if the process unmaps at the same moment.
+ * mmap_lock. The kernel's own account of memory types also needs that: it warns (in untrack_pfn) if the process unmaps
+ * at the same moment.
  *
  * Locks: mmap_lock of the process, info_lock of UIO, ours.
  */

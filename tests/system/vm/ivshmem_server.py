@@ -8,7 +8,7 @@ last. Later: a number with eventfds is a new peer, one without a peer gone.
 QEMU's own server hands every client the eventfds of the others and is out of the way. This one gives each pair of
 clients eventfds of their own and stands between: what a client writes to them is forwarded, or not.
 
-This one never says that a peer is gone. QEMU 7.2 frees what it has of such a peer, and frees it again when the device is
+It never says that a peer is gone. QEMU 7.2 frees what it has of such a peer, and frees it again when the device is
 unplugged: its heap is corrupt then. Machines see nothing of that message.
 """
 import array
