@@ -142,8 +142,9 @@ class Machine:
             self.agent = _connected(agent, 5 * SLOW)
             self.monitor = Monitor(monitor)
         except OSError as error:
+            said = self._said()
             self.kill()
-            raise AssertionError(f"{name}: QEMU does not start: {error}: {self._said()}") from None
+            raise AssertionError(f"{name}: QEMU does not start: {error}: {said}") from None
 
     def _said(self):
         self.errors.seek(0)

@@ -96,7 +96,8 @@ class IvshmemServer:
         while not self._stopping:
             timeout = max(0.0, self._next_invention - time.monotonic()) if self._trouble_period else None
             for key, _ in self._selector.select(timeout):
-                key.data()
+                if self._selector.get_map().get(key.fd) == key:  # not closed by what was done before it
+                    key.data()
             if self._trouble_period and time.monotonic() >= self._next_invention:
                 self._next_invention += self._trouble_period
                 self._invent()
