@@ -49,24 +49,26 @@ static int enable(struct pci_dev *pdev)
     return 0;
 }
 
-/* What new_id or an override may have brought here. */
-static bool is_bridge(const struct pci_dev *pdev)
+/* Class and header of what new_id or an override brought here; what is in our table is none by its class. */
+static bool is_bridge(const struct pci_dev *pdev, const struct vop_kind *kind)
 {
-    return pdev->hdr_type != PCI_HEADER_TYPE_NORMAL || pdev->class >> 16 == PCI_BASE_CLASS_BRIDGE;
+    return pdev->hdr_type != PCI_HEADER_TYPE_NORMAL ||
+           (kind == &vop_kinds[VOP_KIND_GENERIC] && pdev->class >> 16 == PCI_BASE_CLASS_BRIDGE);
 }
 
 static int vop_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
+    const struct vop_kind *kind = kind_of(pdev, id);
     struct vop_device *d;
     int ret;
 
-    if (kind_of(pdev, id) == &vop_kinds[VOP_KIND_GENERIC] && is_bridge(pdev))
+    if (is_bridge(pdev, kind))
         return -ENODEV;
     d = kzalloc(sizeof(*d), GFP_KERNEL);
     if (!d)
         return -ENOMEM;
     d->pdev = pdev;
-    d->kind = kind_of(pdev, id);
+    d->kind = kind;
     mutex_init(&d->lock);
     describe(d);
 

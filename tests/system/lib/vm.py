@@ -259,17 +259,18 @@ class Machine:
         The question is an interrupt, and a guest that is still busy with the last one (a device that was just plugged
         in) can miss it; Linux 6.12 does so now and then. So it is asked again."""
         self.monitor.events.clear()  # of an earlier one with this name
-        end = time.monotonic() + 20 * SLOW
-        again = 0
+        self.monitor.execute("device_del", id=device)
+        asked = time.monotonic()
+        end = asked + 20 * SLOW
         while not any(e["event"] == "DEVICE_DELETED" and e["data"].get("device") == device
                       for e in self.monitor.events):
             if time.monotonic() > end:
                 self._show_blocked()
                 raise AssertionError(f"{self.name}: {device} was not unplugged: {self._said()}")
-            if time.monotonic() > again:
-                again = time.monotonic() + 5 * SLOW
-                self.monitor.ask("device_del", id=device)
-            self.monitor.ask("query-status")
+            if time.monotonic() > asked + 5 * SLOW:
+                asked = time.monotonic()
+                self.monitor.ask("device_del", id=device)  # an error if it has just gone
+            self.monitor.execute("query-status")
             time.sleep(0.02)
 
     def is_running(self):

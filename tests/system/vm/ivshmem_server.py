@@ -3,7 +3,7 @@
 
 The protocol is that of QEMU's docs/specs/ivshmem-spec: numbers of 8 bytes, little-endian, some with a file descriptor.
 A client hears version 0, its own number, -1 with the memory, then each peer's number with an eventfd a vector, its own
-last. Later: a number with eventfds is a new peer, one without a peer gone.
+last. Later: a number with eventfds is a new peer, one without is a peer gone.
 
 QEMU's own server hands every client the eventfds of the others and is out of the way. This one gives each pair of
 clients eventfds of their own and stands between: what a client writes to them is forwarded, or not.
