@@ -21,15 +21,8 @@ static bool complain(const char *address, const char *what, int err)
     return false;
 }
 
-/* The address as the kernel writes it, and the device as it is. */
-static bool look_up(const char *root, const char *text, struct device *ret_device)
+static bool look_up(const char *root, const char *address, struct device *ret_device)
 {
-    char address[16];
-
-    if (device_address(text, address) < 0) {
-        fprintf(stderr, "vop: %s: not the address of a PCI device, as 0000:00:04.0; see vop pci --all\n", text);
-        return false;
-    }
     if (device_read(root, address, ret_device) < 0) {
         fprintf(stderr, "vop: %s: no such PCI device; see vop pci --all\n", address);
         return false;

@@ -27,7 +27,7 @@ static bool take_hex(const char **text, unsigned digits_max, unsigned *ret_value
     return digits > 0;
 }
 
-int device_address(const char *address, char ret_address[16])
+int device_address(const char *address, char ret_address[DEVICE_ADDRESS_SIZE])
 {
     static const struct {
         unsigned digits;
@@ -43,7 +43,7 @@ int device_address(const char *address, char ret_address[16])
     }
     if (part[2] > 31 || part[3] > 7)
         return -EINVAL;
-    (void)snprintf(ret_address, 16, "%04x:%02x:%02x.%x", part[0], part[1], part[2], part[3]);
+    (void)snprintf(ret_address, DEVICE_ADDRESS_SIZE, "%04x:%02x:%02x.%x", part[0], part[1], part[2], part[3]);
     return 0;
 }
 

@@ -11,9 +11,10 @@
 #include <stdint.h>
 
 #define OUR_DRIVER "vop_pci_uio"
+#define DEVICE_ADDRESS_SIZE 16 /* 0000:00:04.0, and its end */
 
 struct device {
-    char address[16]; /* 0000:00:04.0 */
+    char address[DEVICE_ADDRESS_SIZE];
     uint16_t vendor;
     uint16_t number;
     bool is_bridge;
@@ -26,7 +27,7 @@ struct device {
 };
 
 /** Makes 0000:00:04.0 of 00:04.0 or 0000:00:04.0. 0 or -EINVAL. */
-int device_address(const char *address, char ret_address[16]);
+int device_address(const char *address, char ret_address[DEVICE_ADDRESS_SIZE]);
 
 /** Reads a device by its full address from the sysfs under `root`. 0 or -errno (-ENODEV: there is none). */
 int device_read(const char *root, const char *address, struct device *ret_device);

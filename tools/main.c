@@ -17,7 +17,7 @@
 struct arguments {
     const char *driver;
     bool force, all, json;
-    const char *address[ADDRESSES_MAX];
+    char address[ADDRESSES_MAX][DEVICE_ADDRESS_SIZE];
     int count;
 };
 
@@ -60,8 +60,10 @@ static error_t read_addresses(int key, char *value, struct argp_state *state)
     case ARGP_KEY_ARG:
         if (a->count == ADDRESSES_MAX)
             argp_error(state, "%s: more than %d addresses", value, ADDRESSES_MAX);
+        else if (device_address(value, a->address[a->count]) < 0)
+            argp_error(state, "%s: not the address of a PCI device, as 0000:00:04.0; vop pci lists them", value);
         else
-            a->address[a->count++] = value;
+            a->count++;
         return 0;
     case ARGP_KEY_NO_ARGS:
         argp_error(state, "say which device, as 0000:00:04.0; vop pci lists them");

@@ -109,7 +109,7 @@ def test_a_driver_that_is_none_of_ours(machine):
 
 def test_exit_status(machine):
     for words, status, said in (("", 2, "Usage"), ("fly", 2, "no command fly"), ("bind", 2, "say which device"),
-                                ("pci --what", 2, "unrecognized option"), ("bind 4", 1, "not the address"),
+                                ("pci --what", 2, "unrecognized option"), ("bind 4", 2, "not the address"),
                                 ("bind 00:19.0", 1, "no such PCI device"),
                                 ("unbind 00:07.0", 1, "driver serial has it"),
                                 ("--version", 0, "vop 0."), ("pci --help", 0, "--json")):

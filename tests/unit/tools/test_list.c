@@ -107,7 +107,7 @@ static void test_address(void **state)
                                         "10000:00:04.0",
                                         "0000:00:04",
                                         "zz:04.0"};
-    char address[16];
+    char address[DEVICE_ADDRESS_SIZE];
 
     (void)state;
     assert_int_equal(device_address("00:04.0", address), 0);
@@ -224,13 +224,12 @@ static void test_refusals(void **state)
     put_device("0000:00:01.0", "0x8086\n", "0x7000\n", "0x060100\n", "");
     put_device("0000:00:03.0", "0x8086\n", "0x100e\n", "0x020000\n", PLAIN_BARS);
     put_link("../../../bus/pci/drivers/e1000", "sys/bus/pci/devices/0000:00:03.0/driver");
-    assert_false(bind_device(root, "nonsense", "vop_pci_uio", false, out));
-    assert_false(bind_device(root, "00:09.0", "vop_pci_uio", false, out));
-    assert_false(bind_device(root, "00:03.0", "vop_pci_uio", true, out)); /* the driver is not loaded */
+    assert_false(bind_device(root, "0000:00:09.0", "vop_pci_uio", false, out));
+    assert_false(bind_device(root, "0000:00:03.0", "vop_pci_uio", true, out)); /* the driver is not loaded */
     put("sys/bus/pci/drivers/vop_pci_uio/bind", "");
-    assert_false(bind_device(root, "00:01.0", "vop_pci_uio", true, out));  /* a bridge */
-    assert_false(bind_device(root, "00:03.0", "vop_pci_uio", false, out)); /* of e1000 */
-    assert_false(unbind_device(root, "00:03.0", out));
+    assert_false(bind_device(root, "0000:00:01.0", "vop_pci_uio", true, out));  /* a bridge */
+    assert_false(bind_device(root, "0000:00:03.0", "vop_pci_uio", false, out)); /* of e1000 */
+    assert_false(unbind_device(root, "0000:00:03.0", out));
     fclose(out);
     assert_string_equal(text, "");
 }
