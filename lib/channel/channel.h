@@ -46,6 +46,7 @@ struct vop_alarm {
     int64_t nap_ns;     /* length of the last nap */
     uint32_t positions; /* of both queues when it began */
     unsigned armed;     /* for what: enum vop_arm_flags */
+    bool is_last;       /* it rang for the end */
 };
 
 /** Sending direction. Touched by the sending thread only, except where marked. */

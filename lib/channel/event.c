@@ -21,6 +21,14 @@ static void set_alarm(struct vop_channel *c, int64_t ns)
     (void)timerfd_settime(c->alarm.timer, 0, &at, NULL);
 }
 
+/* The end stays to be seen: nobody reads this timer any more. */
+static void set_last_alarm(struct vop_channel *c)
+{
+    if (!c->alarm.is_last)
+        set_alarm(c, 1);
+    c->alarm.is_last = true;
+}
+
 /* The first nap after something happened is short, and each that follows in vain is longer. */
 static void begin_nap(struct vop_channel *c, unsigned what)
 {
@@ -45,10 +53,10 @@ static void end_nap(struct vop_channel *c, bool woken)
     uint64_t expirations;
 
     vop__pulse(c, &c->rx.pulse);
-    if (vop__dead(c)) {
-        set_alarm(c, 1); /* and it is left there: the descriptor stays readable */
+    if (vop__dead(c))
+        set_last_alarm(c);
+    if (c->alarm.is_last)
         return;
-    }
     if (read(c->alarm.timer, &expirations, sizeof(expirations)) > 0 && !woken && !c->wire->polled && has_news(c))
         vop__count(&c->rx.rescues, 1);
     c->alarm.armed = 0;
@@ -80,8 +88,11 @@ int vop_channel_process(vop_channel *c)
 int vop_channel_arm(vop_channel *c, unsigned what)
 {
     if (vop__peer_restarted(c) || vop__dead(c) || vop__broken(c) ||
-        vop_session_peer_state(&c->session) != VOP_STATE_READY)
+        vop_session_peer_state(&c->session) != VOP_STATE_READY) {
+        if (c->wire->watched)
+            set_last_alarm(c);
         return 1; /* and what is held back is not accepted any more */
+    }
     vop__tx_publish(c);
     vop__rx_publish(c);
     if ((what & VOP_ARM_RECV) && vop__rx_arm(c) != 0)

@@ -241,7 +241,7 @@ static void test_fork_in_a_handshake(void **state)
     (void)state;
     check(pipe2(hold, O_CLOEXEC) == 0);
     assert_int_equal(vop_listener_accept(listener, 0, &channel), -EAGAIN);
-    child = fork();
+    child = test_child();
     if (child == 0) {
         close(peer);
         close(hold[1]);

@@ -463,8 +463,7 @@ static void test_fork(void **state)
     (void)state;
     if (!over_shm)
         return; /* ordinary memory */
-    child = fork();
-    check(child >= 0);
+    child = test_child();
     if (child == 0) {
         signal(SIGSEGV, SIG_DFL);
         if (test_count_maps("memfd:vop") != 0)

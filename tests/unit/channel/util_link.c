@@ -128,9 +128,7 @@ pid_t link_fork(const struct vop_options *mine, const struct vop_options *its, l
     pid_t child;
 
     check(vop_listener_open(link_uri(uri), mine, &listener) == 0);
-    fflush(stdout);
-    child = fork();
-    check(child >= 0);
+    child = test_child();
     if (child == 0)
         run_child(uri, its, fn, context);
     if (vop_listener_accept(listener, 10000, ret_channel) < 0) {

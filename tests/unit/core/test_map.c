@@ -95,7 +95,7 @@ static void test_refused(void **state)
 /* How a child ends that stores into, or loads from, an address. */
 static int child_touches(volatile uint8_t *address, bool store)
 {
-    pid_t child = fork();
+    pid_t child = test_child();
     int status;
 
     check(child >= 0);

@@ -22,6 +22,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -69,6 +71,19 @@ static inline void test_sleep_ms(long ms)
 
     while (nanosleep(&ts, &ts) < 0 && errno == EINTR)
         continue;
+}
+
+/** fork(), and a child that ends with this process, stopped or not: a test that fails leaves none behind. */
+static inline pid_t test_child(void)
+{
+    pid_t child;
+
+    fflush(stdout);
+    child = fork();
+    check(child >= 0);
+    if (child == 0)
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return child;
 }
 
 /** Open descriptors of this process. */

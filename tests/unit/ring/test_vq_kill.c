@@ -257,8 +257,7 @@ static int start_peer(const struct end *survivor, uint32_t limit, pid_t *ret_chi
 
     shared->begun = shared->published = 0;
     check(pipe2(life, O_CLOEXEC) == 0);
-    *ret_child = fork();
-    check(*ret_child >= 0);
+    *ret_child = test_child();
     if (*ret_child == 0) {
         close(life[0]);
         be_peer(survivor, limit, life[1]);

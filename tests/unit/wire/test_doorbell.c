@@ -413,8 +413,7 @@ static void test_killed_process(void **state)
 
     (void)state;
     open_pair(1, 1);
-    child = fork();
-    check(child >= 0);
+    child = test_child();
     if (child == 0) {
         vop_doorbells_close(&end[1]);
         for (;;)

@@ -176,8 +176,7 @@ static pid_t fork_holder(const char *query)
     pid_t child;
 
     check(pipe(ready) == 0);
-    child = fork();
-    check(child >= 0);
+    child = test_child();
     if (child == 0) {
         alarm(100);
         check(vop_ivshmem_wire(open_side(query)) != NULL);
@@ -222,7 +221,7 @@ static void test_killed_claimant(void **state)
 static void test_fork(void **state)
 {
     struct vop_ivshmem *s = open_side("");
-    pid_t child = fork();
+    pid_t child = test_child();
 
     (void)state;
     if (child == 0)

@@ -240,7 +240,7 @@ static void test_paths(void **state)
 /* Runs a step as a user without rights; its result is the exit status. */
 static int as_nobody(int (*step)(void))
 {
-    pid_t child = fork();
+    pid_t child = test_child();
     int status;
 
     check(child >= 0);
@@ -317,9 +317,8 @@ static void test_one_of_many(void **state)
         close(listener);
         check(pipe2(start, O_CLOEXEC) == 0 && pipe2(result, O_CLOEXEC) == 0 && pipe2(stop, O_CLOEXEC) == 0);
         for (unsigned i = 0; i < SERVERS; i++) {
-            pid_t child = fork();
+            pid_t child = test_child();
 
-            check(child >= 0);
             if (child == 0) {
                 close(start[1]);
                 close(stop[1]);
