@@ -11,9 +11,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 int netns_open(const char *name)
@@ -42,6 +44,11 @@ int netns_open(const char *name)
         else
             log_line("--netns %s: %s; only its owner and root may open it", name, strerror(-fd));
     }
+    if (fd >= 0 && ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
+        log_line("--netns %s: this is not a network namespace; `ip netns list` shows them", name);
+        close(fd);
+        fd = -EINVAL;
+    }
     return fd;
 }
 
@@ -62,8 +69,7 @@ int netns_enter(int fd, int *ret_previous)
     }
     if (setns(fd, CLONE_NEWNET) < 0) {
         error = -errno;
-        log_line("--netns: entering it: %s; %s", strerror(-error),
-                 error == -EINVAL ? "this is not a network namespace" : "run as root, or with CAP_SYS_ADMIN");
+        log_line("--netns: entering it: %s; %s", strerror(-error), "run as root, or with CAP_SYS_ADMIN");
         close(previous);
         return error;
     }

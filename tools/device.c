@@ -140,9 +140,11 @@ static void advise(const char *root, struct device *d)
                        d->address);
     else if (d->node[0])
         (void)snprintf(d->advice, sizeof(d->advice), "%s is missing: does udev or devtmpfs run here?", d->node);
-    else
-        (void)snprintf(d->advice, sizeof(d->advice), "%svop bind %s%s", load, d->driver[0] ? "--force " : "",
+    else if (d->driver[0])
+        (void)snprintf(d->advice, sizeof(d->advice), "in use; to take it from its driver: %svop bind --force %s", load,
                        d->address);
+    else
+        (void)snprintf(d->advice, sizeof(d->advice), "%svop bind %s", load, d->address);
 }
 
 int device_read(const char *root, const char *address, struct device *ret_device)

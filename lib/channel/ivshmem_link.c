@@ -71,9 +71,11 @@ static int approach_open(struct approach *a, const char *rest, const struct vop_
     while (file < 2 * needed)
         file *= 2;
     if (needed > vop_ivshmem_remote(a->side)->size) {
-        ret = vop__error(
-            EINVAL, "%.120s: half of it is too small for %u slots of %u bytes; use fewer, or %llu KiB of it",
-            vop_ivshmem_name(a->side), geometry.queue_size, geometry.slot_size, (unsigned long long)file / 1024);
+        ret = vop__error(EINVAL,
+                         "%.120s: half of it is too small for a queue of %u slots of %u bytes; make it %llu KiB, or "
+                         "the queue smaller",
+                         vop_ivshmem_name(a->side), geometry.queue_size, geometry.slot_size,
+                         (unsigned long long)file / 1024);
         vop_ivshmem_close(a->side);
     }
     return ret;

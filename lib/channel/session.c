@@ -203,7 +203,9 @@ static int judge(const struct vop_session *s, const struct vop_announce *a, stru
         return vop__error(EPROTO, "peer's feature words 0x%08x 0x%08x lack a ring feature of this link", h.features[0],
                           h.features[1]);
     if (h.device_id != s->mine.device_id)
-        return vop__error(EPROTO, "peer's messages are of device type %u, ours of %u: connect programs of one kind",
+        return vop__error(EPROTO,
+                          "peer's messages are of device type %u, ours of %u (0: any, 1: a bridge's frames): connect "
+                          "programs of one kind",
                           h.device_id, s->mine.device_id);
     if (vop_geometry_check(&h.geometry) < 0)
         return -EPROTO; /* the text names the value */

@@ -94,12 +94,13 @@ static int check_file(struct file *f, const char *path)
     if (!S_ISREG(st.st_mode))
         return vop__error(EINVAL, "%.150s is not a file of shared memory; name one in /dev/shm or a hugetlbfs", path);
     if (st.st_size < SIZE_MIN || st.st_size < 2 * (off_t)st.st_blksize)
-        return vop__error(EINVAL, "%.150s has %lld bytes, too few; make it larger: truncate -s 16M", path,
-                          (long long)st.st_size);
+        return vop__error(EINVAL,
+                          "%.150s has %lld bytes, too few; name a larger one, such as: truncate -s 16M /dev/shm/NAME",
+                          path, (long long)st.st_size);
     if (st.st_size & (st.st_size - 1))
         return vop__error(EINVAL,
-                          "%.150s has %lld bytes, no power of two, so not all are in the device: truncate -s 16M", path,
-                          (long long)st.st_size);
+                          "%.150s has %lld bytes, no power of two, so not all are in a device; give it 16M, 32M, ...",
+                          path, (long long)st.st_size);
     f->half_size = (size_t)st.st_size / 2;
     return 0;
 }

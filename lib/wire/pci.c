@@ -107,8 +107,9 @@ static int open_driver(const struct vop_pci_place *place, struct vop_pci **ret_d
         return vop_uio_open(place, ret_device);
     if (strcmp(place->driver, "vfio-pci") == 0)
         return vop_vfio_open(place, ret_device);
-    return vop__error(EBUSY, "%s: driver %s has it; run: vop bind --force %s", place->address, place->driver,
-                      place->address);
+    return vop__error(
+        EBUSY, "%s: driver %s has it; if it is the device that you mean (vop pci --all), run: vop bind --force %s",
+        place->address, place->driver, place->address);
 }
 
 int vop_pci_open_at(const char *root, const char *name, struct vop_pci **ret_device)
@@ -125,7 +126,9 @@ int vop_pci_open_at(const char *root, const char *name, struct vop_pci **ret_dev
         vop_sysfs_number(&device, VOP_PCI_SYSFS "/device", root, address) < 0)
         return vop__error(ENODEV, "%s: no such PCI device; vop pci --all lists them", address);
     if (vop_sysfs_link(driver, sizeof(driver), VOP_PCI_SYSFS "/driver", root, address) < 0)
-        return vop__error(ENODEV, "%s: no driver has it; run: vop bind %s", address, address);
+        return vop__error(ENODEV,
+                          "%s: no driver has it; if it is the device that you mean (vop pci --all), run: vop bind %s",
+                          address, address);
     err = open_driver(&place, &p);
     if (err < 0)
         return err;

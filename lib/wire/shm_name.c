@@ -28,6 +28,8 @@ static int address_of(const char *path, struct sockaddr_un *ret_address)
     *ret_address = (struct sockaddr_un){.sun_family = AF_UNIX};
     if (length == 0)
         return vop__error(EINVAL, "the link has no path: write shm:/path/of/socket");
+    if (strchr(path, '?'))
+        return vop__error(EINVAL, "%.80s: a shm link has no options; write shm:/path/of/socket, without '?'", path);
     if (length >= sizeof(ret_address->sun_path))
         return vop__error(ENAMETOOLONG, "%.60s...: a socket path has at most %zu bytes; use a shorter one", path,
                           sizeof(ret_address->sun_path) - 1);
@@ -35,11 +37,37 @@ static int address_of(const char *path, struct sockaddr_un *ret_address)
     return 0;
 }
 
+static int directory_missing(const char *path)
+{
+    return vop__error(ENOENT, "%s: its directory does not exist; create that first", path);
+}
+
+static int name_missing(const char *path)
+{
+    char directory[sizeof(((struct sockaddr_un *)0)->sun_path)] = "";
+    const char *slash = strrchr(path, '/');
+
+    if (slash > path)
+        memcpy(directory, path, (size_t)(slash - path)); /* it fitted into an address */
+    if (directory[0] && access(directory, F_OK) < 0 && errno == ENOENT)
+        return directory_missing(path);
+    return vop__error(ENOENT, "%s: no such socket; start the listening side first", path);
+}
+
+static int nobody_listens(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+        return vop__error(ECONNREFUSED, "%s: not a socket; name the one that the listening side made", path);
+    return vop__error(ECONNREFUSED, "%s: no server listens there any more; start the listening side", path);
+}
+
 static int path_error(int err, const char *path, const char *verb)
 {
     switch (err) {
     case ENOENT:
-        return vop__error(err, "%s: no such directory; create it first", path);
+        return directory_missing(path);
     case EACCES:
     case EPERM:
         return vop__error(err, "%s: no permission to %s there; use another directory or run as its owner", path, verb);
@@ -192,9 +220,9 @@ int vop_shm_dial(const char *path, int64_t deadline, int *ret_socket)
         case EAGAIN:
             return vop__error(ETIMEDOUT, "%s: the server does not accept connections", path);
         case ENOENT:
-            return vop__error(err, "%s: no such socket; start the listening side first", path);
+            return name_missing(path);
         case ECONNREFUSED:
-            return vop__error(err, "%s: no server listens there any more; start the listening side", path);
+            return nobody_listens(path);
         case EPROTOTYPE:
             return vop__error(EPROTO, "%s: the socket there is of another type; this is not a libvopipc server", path);
         case EACCES:

@@ -210,7 +210,9 @@ int vop_shm_accepted(struct vop_wire *wire, const char *path, int64_t deadline)
         int64_t left = vop_time_left(deadline);
 
         if (left == 0)
-            return vop__error(ETIMEDOUT, "%s: the server did not answer in time; is it stopped or overloaded?", path);
+            return vop__error(ETIMEDOUT,
+                              "%s: the server did not answer in time; does it serve another peer, or is it stopped?",
+                              path);
         if (poll(&poll_fd, 1, left / VOP_NS_PER_MS >= INT_MAX ? -1 : (int)(left / VOP_NS_PER_MS + 1)) < 0 &&
             errno == EINTR)
             return vop__error_static(EINTR, "interrupted by a signal");

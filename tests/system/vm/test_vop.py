@@ -37,7 +37,7 @@ def test_what_is_listed(machine):
         "driver": "vop_pci_uio", "node": "/dev/uio0", "ready": True, "advice": None}
     everything = devices(machine, "--all")
     assert everything[EDU]["advice"] == f"vop bind {EDU}"
-    assert everything[SERIAL]["advice"] == f"vop bind --force {SERIAL}"
+    assert everything[SERIAL]["advice"] == f"in use; to take it from its driver: vop bind --force {SERIAL}"
     lines = machine.run("vop pci").splitlines()
     assert len(lines) == 2 and lines[1].split()[-2:] == ["ready:", "/dev/uio0"]
 

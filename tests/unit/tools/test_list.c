@@ -177,7 +177,7 @@ static void test_other_devices(void **state)
     d = read_device("0000:00:03.0");
     assert_false(d.is_known);
     assert_string_equal(d.what, "class 0200");
-    assert_string_equal(d.advice, "vop bind --force 0000:00:03.0");
+    assert_string_equal(d.advice, "in use; to take it from its driver: vop bind --force 0000:00:03.0");
     assert_true(read_device("0000:00:01.0").is_bridge);
     assert_string_equal(read_device("0000:00:01.0").advice, "none: a bridge cannot be used");
     assert_int_equal(device_read(root, "0000:00:09.0", &d), -ENODEV);
