@@ -139,6 +139,7 @@ int vop__channel_step(struct vop_channel *c)
                 return ret;
             c->wire->peer_doorbell = c->session.peer.doorbell;
             c->up = true;
+            vop__watch(c);
             vop__log(VOP_LOG_INFO, "link up: %s, side %u, pid %d, %u slots of %u bytes", c->wire->ops->name,
                      c->wire->side, (int)c->wire->peer_pid, c->session.geometry.queue_size,
                      c->session.geometry.slot_size);
@@ -155,13 +156,21 @@ static int peer_lost(void)
     return vop__error_static(ECONNRESET, "the peer is gone without closing the link");
 }
 
+/* Whoever sleeps in the other direction is to hear it, and whoever watches the descriptor. */
+static void set_broken(struct vop_channel *c)
+{
+    __atomic_store_n(&c->broken, 1, __ATOMIC_RELEASE);
+    if (c->wire->ops->interrupt)
+        c->wire->ops->interrupt(c->wire);
+}
+
 int vop__peer_gone_how(struct vop_channel *c, bool dead, uint32_t state)
 {
     if (state == VOP_STATE_CLOSING)
         return vop__error_static(EPIPE, "the peer has closed the link");
     if (dead || vop__peer_restarted(c))
         return peer_lost();
-    vop__set_broken(c);
+    set_broken(c);
     return vop__error(EPROTO, "peer broke the protocol: its state became %u", state);
 }
 
@@ -169,7 +178,7 @@ int vop__breach(struct vop_channel *c)
 {
     if (vop__peer_restarted(c))
         return peer_lost();
-    vop__set_broken(c);
+    set_broken(c);
     return -EPROTO;
 }
 

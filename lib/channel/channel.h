@@ -128,9 +128,11 @@ static inline bool vop__broken(const struct vop_channel *c)
     return __atomic_load_n(&c->broken, __ATOMIC_RELAXED);
 }
 
-static inline void vop__set_broken(struct vop_channel *c)
+/** The wire says that the peer is dead, or that a wait was ended because the peer broke the protocol. */
+static inline void vop__heard_end(struct vop_channel *c)
 {
-    __atomic_store_n(&c->broken, 1, __ATOMIC_RELAXED);
+    if (!vop__broken(c))
+        vop__set_dead(c);
 }
 
 /** Has the peer begun anew in the same memory? Then the one we knew is dead. */
@@ -196,7 +198,16 @@ bool vop__beat(struct vop_channel *c);
 /** Has somebody else taken this side? Loads across the wire. Watched wires only. */
 bool vop__look_if_ousted(struct vop_channel *c);
 
-/** To be asked before an index is published: a thread that does nothing else has a heart, too. */
+/** The link is up: the peer's heart is listened to from now on. */
+void vop__watch(struct vop_channel *c);
+
+/** Makes the channel's descriptor readable when it is time to beat. Watched wires only. */
+void vop__alarm_start(struct vop_channel *c);
+
+/**
+ * To be asked before an index is published, and wherever else a thread comes by that may do nothing but that for long:
+ * it has a heart, too.
+ */
 static inline bool vop__may_publish(struct vop_channel *c)
 {
     return __builtin_expect(!c->wire->watched, 1) || vop__beat(c);

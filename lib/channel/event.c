@@ -13,12 +13,23 @@
 
 /* ---- Watched wires: a timer lets the loop look by itself ---- */
 
-/* 0: never. */
+#define ALARM_NS (100 * VOP_NS_PER_MS) /* the longest that the application is left alone */
+
 static void set_alarm(struct vop_channel *c, int64_t ns)
 {
     struct itimerspec at = {.it_value = vop_timespec(ns)};
 
     (void)timerfd_settime(c->alarm.timer, 0, &at, NULL);
+}
+
+void vop__alarm_start(struct vop_channel *c)
+{
+    set_alarm(c, ALARM_NS);
+}
+
+static bool is_over(const struct vop_channel *c)
+{
+    return vop__dead(c) || vop__broken(c) || vop_session_peer_state(&c->session) != VOP_STATE_READY;
 }
 
 /* The end stays to be seen: nobody reads this timer any more. */
@@ -53,14 +64,14 @@ static void end_nap(struct vop_channel *c, bool woken)
     uint64_t expirations;
 
     vop__pulse(c, &c->rx.pulse);
-    if (vop__dead(c))
+    if (is_over(c))
         set_last_alarm(c);
     if (c->alarm.is_last)
         return;
     if (read(c->alarm.timer, &expirations, sizeof(expirations)) > 0 && !woken && !c->wire->polled && has_news(c))
         vop__count(&c->rx.rescues, 1);
     c->alarm.armed = 0;
-    set_alarm(c, 0);
+    set_alarm(c, ALARM_NS);
 }
 
 /* ---- */
@@ -75,20 +86,20 @@ int vop_channel_process(vop_channel *c)
     int ret = c->wire->ops->process(c->wire, c->epoll_fd);
 
     if (ret < 0)
-        vop__set_dead(c);
+        vop__heard_end(c);
     if (c->wire->watched)
         end_nap(c, ret > 0);
-    if (vop__dead(c))
-        return vop__error_static(ECONNRESET, "the peer is gone");
     if (vop__broken(c))
         return vop__error_static(EPROTO, "the peer broke the protocol");
-    return 0;
+    ret = vop__peer_gone(c);
+    return ret == -EPIPE ? 0 : ret; /* receiving tells an orderly end */
 }
 
 int vop_channel_arm(vop_channel *c, unsigned what)
 {
-    if (vop__peer_restarted(c) || vop__dead(c) || vop__broken(c) ||
-        vop_session_peer_state(&c->session) != VOP_STATE_READY) {
+    if (c->wire->watched)
+        vop__pulse(c, &c->rx.pulse);
+    if (vop__peer_restarted(c) || is_over(c)) {
         if (c->wire->watched)
             set_last_alarm(c);
         return 1; /* and what is held back is not accepted any more */

@@ -22,6 +22,20 @@
 #define LAST_NAP_NS (4 * VOP_NS_PER_MS)       /* the longest, so too a message's longest way without a doorbell */
 #define WATCHDOG_NAP_NS (100 * VOP_NS_PER_MS) /* with a doorbell: the longest stall that a lost kick causes */
 
+void vop__watch(struct vop_channel *c)
+{
+    struct vop_pulse *pulse[] = {&c->tx.pulse, &c->rx.pulse};
+
+    if (!c->wire->watched)
+        return;
+    for (unsigned i = 0; i < 2; i++) {
+        pulse[i]->heartbeat = vop_session_peer_heartbeat(&c->session);
+        pulse[i]->looked_ns = vop_clock_ns();
+    }
+    (void)c->wire->ops->alive(c->wire); /* a wire that has seen the peer notices when it goes */
+    vop__alarm_start(c);
+}
+
 static void listen_for_peer(struct vop_channel *c, struct vop_pulse *pulse, int64_t now)
 {
     uint32_t heartbeat = vop_session_peer_heartbeat(&c->session);

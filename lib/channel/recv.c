@@ -49,6 +49,7 @@ int vop__rx_try(struct vop_channel *c, struct vop_slot_span *ret_span)
             return end == -EPIPE ? 0 : end;
     }
     if (ret > 0) {
+        (void)vop__may_publish(c); /* there may be enough messages to be busy for long */
         vop__count(&rx->messages, 1);
         vop__count(&rx->bytes, ret_span->length);
     } else if (__builtin_expect(ret == -EPROTO, 0)) {

@@ -41,6 +41,8 @@ int vop__tx_try(struct vop_channel *c, size_t length, struct vop_slot_span *ret_
 
     if (ret < 0)
         return ret;
+    if (!vop__may_publish(c))
+        return ended(c);
     ret = vop_slot_device_reserve(&tx->queue, length, ret_span);
     if (__builtin_expect(ret == -EAGAIN, 0)) {
         vop__tx_publish(c); /* the peer cannot free what it has not seen */
@@ -125,6 +127,8 @@ int vop_channel_flush(vop_channel *c)
 
     if (ret < 0)
         return ret;
+    if (!vop__may_publish(c))
+        return ended(c);
     vop__tx_publish(c);
     return 0;
 }

@@ -144,7 +144,7 @@ static int wait(const struct direction *d, int timeout_ms)
         ret = d->c->wire->ops->wait(d->c->wire, 0, d->bell, left < nap ? left : nap);
         unasked = ret == 0;
         if (ret == -ECONNRESET)
-            vop__set_dead(d->c); /* the next attempt reads what is left, then says so */
+            vop__heard_end(d->c); /* the next attempt reads what is left, then says so */
         else if (ret < 0)
             return vop__error_static(-ret, "interrupted by a signal");
     }

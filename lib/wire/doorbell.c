@@ -205,3 +205,10 @@ int vop_doorbells_process(struct vop_doorbells *d, int epoll_fd)
     }
     return ret;
 }
+
+/* No more can come in, so each end is readable for good. The peer's kicks go nowhere. */
+void vop_doorbells_interrupt(struct vop_doorbells *d)
+{
+    for (unsigned i = 0; i < d->queue_pairs * VOP_BELLS; i++)
+        (void)shutdown(d->bell[i / VOP_BELLS][i % VOP_BELLS].wait, SHUT_RD);
+}

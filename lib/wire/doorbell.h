@@ -52,5 +52,6 @@ int vop_doorbells_wait(struct vop_doorbells *d, unsigned queue, enum vop_bell be
 int vop_doorbells_alive(struct vop_doorbells *d);
 int vop_doorbells_watch(struct vop_doorbells *d, int epoll_fd);
 int vop_doorbells_process(struct vop_doorbells *d, int epoll_fd);
+void vop_doorbells_interrupt(struct vop_doorbells *d);
 
 #endif

@@ -57,6 +57,11 @@ static int loop_process(struct vop_wire *wire, int epoll_fd)
     return vop_doorbells_process(&loop_of(wire)->bells, epoll_fd);
 }
 
+static void loop_interrupt(struct vop_wire *wire)
+{
+    vop_doorbells_interrupt(&loop_of(wire)->bells);
+}
+
 static void *loop_mirror(struct vop_wire *wire, bool remote, size_t offset, size_t size)
 {
     (void)wire;
@@ -91,6 +96,7 @@ static const struct vop_wire_ops loop_ops = {
     .alive = loop_alive,
     .watch = loop_watch,
     .process = loop_process,
+    .interrupt = loop_interrupt,
     .mirror = loop_mirror,
     .close = loop_close,
 };

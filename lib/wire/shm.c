@@ -48,6 +48,11 @@ static int shm_process(struct vop_wire *wire, int epoll_fd)
     return vop_doorbells_process(&vop_shm_of(wire)->bells, epoll_fd);
 }
 
+static void shm_interrupt(struct vop_wire *wire)
+{
+    vop_doorbells_interrupt(&vop_shm_of(wire)->bells);
+}
+
 static void *shm_mirror(struct vop_wire *wire, bool remote, size_t offset, size_t size)
 {
     struct vop_shm_wire *w = vop_shm_of(wire);
@@ -90,6 +95,7 @@ static const struct vop_wire_ops shm_ops = {
     .alive = shm_alive,
     .watch = shm_watch,
     .process = shm_process,
+    .interrupt = shm_interrupt,
     .mirror = shm_mirror,
     .close = shm_close,
 };

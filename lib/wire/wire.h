@@ -49,6 +49,9 @@ struct vop_wire_ops {
      */
     int (*process)(struct vop_wire *wire, int epoll_fd);
 
+    /** Ends every wait of this side, now and from now on, as a death would. NULL where a wait is never long. */
+    void (*interrupt)(struct vop_wire *wire);
+
     /**
      * Maps a stretch of a half twice, back to back. NULL if this memory cannot: the caller uses the window.
      * The wire unmaps it at close.

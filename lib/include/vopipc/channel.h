@@ -29,7 +29,8 @@
  *
  *   -EAGAIN      nothing to read, or no room to send, within the timeout. Try later.
  *   -EINTR       a signal handler ran while the call slept. Call again.
- *   -ECONNRESET  the peer is gone without closing. All it had sent has been read by now (for the receiving calls).
+ *   -ECONNRESET  the peer is gone without closing; on ivshmem also if it closed and began anew before this side looked.
+ *                All it had sent has been read by now (for the receiving calls).
  *                Close the channel; vop_channel_in_doubt() tells how many sent messages it may not have handled.
  *   -EPIPE       the peer has closed, so nothing can be sent any more. Close the channel.
  *   -EPROTO      the peer broke the protocol. The channel is dead; close it, and distrust the peer.
@@ -296,8 +297,9 @@ enum vop_arm_flags {
 };
 
 /**
- * File descriptor that polls readable after the peer has kicked, or died. One for the channel, for both directions and
- * for all that the library has to do in time. Owned by the channel: poll it or add it to epoll, nothing else.
+ * File descriptor that polls readable after the peer has kicked, closed or died. One for the channel, for both
+ * directions and for all that the library has to do in time: on ivshmem it polls readable several times a second, armed
+ * or not. Owned by the channel: poll it or add it to epoll, nothing else.
  *
  * The loop:   work with timeout 0 until -EAGAIN; vop_channel_arm(); if it returned 0, poll the descriptor;
  *             when it is readable, vop_channel_process(); and again.
@@ -306,10 +308,11 @@ int vop_channel_fd(const vop_channel *channel);
 
 /**
  * Takes what the descriptor announced, so that it is no longer readable. Call it when the descriptor polls readable,
- * then receive and send until -EAGAIN. After the peer's death the descriptor stays readable; the receiving calls return
- * what is left and then the error.
+ * then receive and send until -EAGAIN. After the end of the link the descriptor stays readable; the receiving calls
+ * return what is left and then how it ended.
  *
- * Returns 0, or -EPROTO, or -ECONNRESET when the peer is gone: there may still be messages to receive.
+ * Returns 0, also after an orderly close, or -EPROTO, or -ECONNRESET when the peer is gone without closing: there may
+ * still be messages to receive.
  */
 int vop_channel_process(vop_channel *channel);
 

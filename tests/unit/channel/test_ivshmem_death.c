@@ -32,6 +32,8 @@ enum call {
     SEND,
     POLL,
     LOOK,
+    PROCESS,
+    ARM,
     CALLS
 };
 
@@ -51,6 +53,16 @@ static int end_of(vop_channel *c, enum call call)
         while (ret = (int)vop_channel_recv(c, bytes, sizeof(bytes), 0), ret == -EAGAIN)
             test_sleep_ms(1);
         return ret;
+    }
+    if (call == PROCESS) { /* never armed */
+        while (ret = vop_channel_process(c), ret == 0)
+            assert_int_equal(poll(&(struct pollfd){.fd = vop_channel_fd(c), .events = POLLIN}, 1, 30000), 1);
+        return ret;
+    }
+    if (call == ARM) { /* other descriptors keep the loop awake, and this one has no time to become readable */
+        while (vop_channel_arm(c, VOP_ARM_RECV) == 0)
+            test_sleep_ms(1);
+        return (int)vop_channel_recv(c, bytes, sizeof(bytes), 0);
     }
     do {
         struct pollfd fd = {.fd = vop_channel_fd(c), .events = POLLIN};
@@ -108,6 +120,74 @@ static void test_stopped(void **state)
 {
     (void)state;
     in_every_call(SIGSTOP);
+}
+
+/* ---- A peer that is there, but has not much to say ---- */
+
+enum quiet {
+    TAKE,
+    PEEK,
+    CANCEL,
+    HOLD,
+    FLUSH,
+    REARM,
+    EVENTS,
+    QUIETS
+};
+
+static void be_quiet(vop_channel *c, enum quiet quiet)
+{
+    struct vop_buffer buffer;
+    uint8_t byte;
+
+    if (quiet == TAKE) {
+        assert_int_equal(vop_channel_recv(c, &byte, 1, -1), 1);
+    } else if (quiet == PEEK) {
+        assert_int_equal(vop_channel_peek(c, -1, &buffer), 1);
+    } else if (quiet == CANCEL || quiet == HOLD) {
+        assert_int_equal(vop_channel_reserve(c, 1, 0, &buffer), 0);
+        if (quiet == CANCEL)
+            vop_channel_cancel(c);
+        else
+            assert_int_equal(vop_channel_commit(c, 1, VOP_COMMIT_MORE), 0);
+    } else if (quiet == FLUSH) {
+        assert_int_equal(vop_channel_flush(c), 0);
+    } else if (quiet == REARM) {
+        (void)vop_channel_arm(c, VOP_ARM_RECV); /* there are messages, which nobody wants now */
+    } else {
+        if (poll(&(struct pollfd){.fd = vop_channel_fd(c), .events = POLLIN}, 1, 300) == 1)
+            assert_int_equal(vop_channel_process(c), 0);
+        return;
+    }
+    test_sleep_ms(300);
+}
+
+static int sender_of_five(vop_channel *c, void *context)
+{
+    (void)context;
+    for (unsigned i = 0; i < 5; i++)
+        check(vop_channel_send(c, "", 1, 1000) == 0);
+    return vop_channel_recv(c, &(uint8_t){0}, 1, 100000) > 0;
+}
+
+/* Each of these calls is one in which this program shows that it lives. */
+static void test_quiet(void **state)
+{
+    (void)state;
+    for (enum quiet quiet = 0; quiet < QUIETS; quiet++) {
+        double begin = test_seconds();
+        pid_t child = region_fork(1, &options, sender_of_five, NULL);
+        vop_channel *c = region_connect(0, &options);
+
+        for (unsigned i = 0; quiet == EVENTS ? test_seconds() - begin < 1.7 : i < 5; i++)
+            be_quiet(c, quiet);
+        if (quiet == HOLD)
+            assert_int_equal(vop_channel_flush(c), 0);
+        else
+            assert_int_equal(vop_channel_send(c, "", 1, 0), 0);
+        assert_int_equal(link_join(child), 1);
+        vop_channel_close(c);
+    }
 }
 
 /* ---- A peer that was only paused ---- */
@@ -452,9 +532,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, region_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_killed), TEST(test_stopped),   TEST(test_paused_reader),     TEST(test_paused_writer),
-        TEST(test_kills),  TEST(test_pauses),    TEST(test_claimed_elsewhere), TEST(test_claimed_between_sessions),
-        TEST(test_ousted), TEST(test_both_anew), TEST(test_old_block),
+        TEST(test_killed),        TEST(test_stopped),           TEST(test_quiet),
+        TEST(test_paused_reader), TEST(test_paused_writer),     TEST(test_kills),
+        TEST(test_pauses),        TEST(test_claimed_elsewhere), TEST(test_claimed_between_sessions),
+        TEST(test_ousted),        TEST(test_both_anew),         TEST(test_old_block),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -453,6 +453,31 @@ static void test_event_loop_against_blocking(void **state)
     pthread_join(other, NULL);
 }
 
+/* ---- A peer that breaks the protocol, and rings for nobody ---- */
+
+static void *recv_breach(void *arg)
+{
+    uint8_t byte;
+
+    (void)arg;
+    check(vop_channel_recv(l.side[0], &byte, 1, -1) == -EPROTO);
+    return NULL;
+}
+
+static void test_breach_ends_other_waits(void **state)
+{
+    struct vop_announce *block = (void *)l.side[1]->wire->remote.base;
+    pthread_t receiver = start(recv_breach);
+
+    (void)state;
+    test_sleep_ms(20); /* with luck it sleeps */
+    vop_store_le32(&block->state, 77);
+    assert_int_equal(vop_channel_send(l.side[0], "", 1, 0), -EPROTO);
+    pthread_join(receiver, NULL);
+    assert_int_equal(poll(&(struct pollfd){.fd = vop_channel_fd(l.side[0]), .events = POLLIN}, 1, 10000), 1);
+    assert_int_equal(vop_channel_process(l.side[0]), -EPROTO);
+}
+
 /* ---- What does not survive fork and exec ---- */
 
 static void test_fork(void **state)
@@ -509,6 +534,7 @@ int main(void)
         TEST(test_interrupted),
         TEST(test_two_event_loops),
         TEST(test_event_loop_against_blocking),
+        TEST(test_breach_ends_other_waits),
         TEST(test_fork),
         TEST(test_exec),
     };
