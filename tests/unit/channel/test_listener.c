@@ -446,7 +446,7 @@ static void *connect_send_close(void *arg)
     vop_channel *channel;
 
     (void)arg;
-    check(vop_channel_connect(uri, &o, 5000, &channel) == 0);
+    check(vop_channel_connect(uri, &o, 30000, &channel) == 0);
     check(vop_channel_send(channel, "brief", 5, -1) == 0);
     vop_channel_close(channel);
     return NULL;
@@ -467,15 +467,15 @@ static void test_brief_peer(void **state)
         for (;;) { /* the answer goes out, and then nobody looks until the peer has gone */
             struct pollfd p = {.fd = vop_listener_fd(listener), .events = POLLIN};
 
-            check(poll(&p, 1, 5000) == 1);
+            check(poll(&p, 1, 30000) == 1);
             if (vop_listener_accept(listener, 0, &channel) == 0)
                 break;
             if (i % 2)
                 test_sleep_ms(3);
         }
-        assert_int_equal(vop_channel_recv(channel, data, sizeof(data), 5000), 5);
+        assert_int_equal(vop_channel_recv(channel, data, sizeof(data), 30000), 5);
         assert_memory_equal(data, "brief", 5);
-        assert_int_equal(vop_channel_recv(channel, data, sizeof(data), 5000), 0);
+        assert_int_equal(vop_channel_recv(channel, data, sizeof(data), 30000), 0);
         vop_channel_close(channel);
         pthread_join(thread, NULL);
     }
