@@ -108,6 +108,7 @@ def test_echo_after_kill(place, links, dice, victim):
             kill(client)
             assert run("echo_client", links[1], "again") == (0, "again\n", "")
             eventually(lambda: len(os.listdir(f"/proc/{server.pid}/task")) == 1, "server is done with its clients", 5)
+            time.sleep(0.1)  # until it waits for the next one, with a channel that is ready
             held.append(holdings(server.pid))
         else:
             kill(server)
