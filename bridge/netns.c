@@ -69,7 +69,7 @@ int netns_enter(int fd, int *ret_previous)
     }
     if (setns(fd, CLONE_NEWNET) < 0) {
         error = -errno;
-        log_line("--netns: entering it: %s; %s", strerror(-error), "run as root, or with CAP_SYS_ADMIN");
+        log_line("--netns: entering it: %s; run as root, or with CAP_SYS_ADMIN", strerror(-error));
         close(previous);
         return error;
     }

@@ -15,8 +15,7 @@ struct device;
 /** Lists devices: all, or only those that are known, ready or taken for us. */
 bool list_devices(const char *root, bool all, bool as_json, FILE *out);
 
-/** Gives a device, by its full address, to a driver, from another one only if `force`. Does nothing if the driver has
- * it. */
+/** Gives a device (full address) to a driver, from another one only if `force`. Does nothing if the driver has it. */
 bool bind_device(const char *root, const char *address, const char *driver, bool force, FILE *out);
 
 /** Takes a device back from our driver, and lets the one that had it before have it. */

@@ -47,7 +47,7 @@ static int name_missing(const char *path)
     char directory[sizeof(((struct sockaddr_un *)0)->sun_path)] = "";
     const char *slash = strrchr(path, '/');
 
-    if (slash > path)
+    if (slash)
         memcpy(directory, path, (size_t)(slash - path)); /* it fitted into an address */
     if (directory[0] && access(directory, F_OK) < 0 && errno == ENOENT)
         return directory_missing(path);

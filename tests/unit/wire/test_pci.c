@@ -67,9 +67,12 @@ static void test_who_has_it(void **state)
     (void)state;
     expect_error("00:04.0", ENODEV, IVSHMEM ": no such PCI device");
     tree_put_device(NULL);
-    expect_error("00:04.0", ENODEV, "run: vop bind " IVSHMEM);
+    expect_error("00:04.0", ENODEV,
+                 "no driver has it; if it is the device that you mean (vop pci --all), run: vop bind " IVSHMEM);
     tree_put_device("e1000");
-    expect_error("00:04.0", EBUSY, "run: vop bind --force " IVSHMEM);
+    expect_error(
+        "00:04.0", EBUSY,
+        "driver e1000 has it; if it is the device that you mean (vop pci --all), run: vop bind --force " IVSHMEM);
     tree_put_device("vop_pci_uio");
     expect_error("00:04.0", ENODEV, "no UIO device for it");
     tree_put_map(0, "bar0\n", "0x0\n", "0x100\n");
