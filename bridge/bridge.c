@@ -126,7 +126,7 @@ static int session_begin(void *context, vop_channel *channel)
     }
     netlink_wait_running(bridge->netlink);
     netlink_neighbours_retry(bridge->netlink);
-    vop_channel_info(channel, &info);
+    vop_channel_get_info(channel, &info);
     if (info.peer_pid > 0)
         log_line("link up: %s: peer is process %ld", bridge->options->link, (long)info.peer_pid);
     else

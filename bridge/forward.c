@@ -66,7 +66,7 @@ int forward_open(struct forward *forward, const struct forward_setup *setup, vop
     struct vop_channel_info info = {.struct_size = sizeof(info)};
     size_t message_max = vop_channel_message_max(channel);
     size_t needed = HEADER_SIZE + 14 + 4 + setup->mtu;
-    int error = vop_channel_info(channel, &info);
+    int error = vop_channel_get_info(channel, &info);
 
     if (error)
         return error;

@@ -11,7 +11,7 @@
 #   build/<preset>/rooms/ring/core -> lib/core
 #
 # so "wire/wire.h" does not exist for a file in lib/ring. The one way around that, "../wire/wire.h", is refused by
-# CheckIncludes.cmake, which runs before a room is compiled. tests/check_rooms proves both.
+# CheckIncludes.cmake, which runs before a room is compiled. tests/project/check_rooms proves both.
 
 # vop_check_includes(target file...): no file of the target may leave its room with "..", or by an absolute path.
 function(vop_check_includes target)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# The version is written once, in lib/include/vopipc/channel.h; this reads it from there.
+# The version is written once, in lib/include/vopipc/version.h; this reads it from there.
 
 function(vop_read_version header ret_version)
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${header}")

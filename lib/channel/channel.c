@@ -52,13 +52,13 @@ static void free_channel(struct vop_channel *c)
     free(c);
 }
 
-int vop__channel_new(struct vop_wire *wire, const struct vop_options *options, struct vop_channel **ret_channel)
+int vop__channel_new(struct vop__wire *wire, const struct vop_options *options, struct vop_channel **ret_channel)
 {
-    struct vop_hello mine = {
+    struct vop__hello mine = {
         .device_id = options->device_id,
         .geometry = vop__options_geometry(options),
         .config_size = options->config_size,
-        .incarnation = (uint64_t)wire->system << VOP_INCARNATION_SYSTEM,
+        .incarnation = (uint64_t)wire->system << VOP__INCARNATION_SYSTEM,
         .doorbell = wire->doorbell,
     };
     struct vop_channel *c = aligned_alloc(_Alignof(struct vop_channel), sizeof(*c));
@@ -70,14 +70,14 @@ int vop__channel_new(struct vop_wire *wire, const struct vop_options *options, s
     c->wire = wire;
     c->epoll_fd = -1;
     c->alarm.timer = -1;
-    c->heart.last_ms = (uint32_t)(vop_clock_ns() / VOP_NS_PER_MS);
+    c->heart.last_ms = (uint32_t)(vop__clock_ns() / VOP__NS_PER_MS);
     memcpy(mine.features, options->features, sizeof(mine.features));
     memcpy(mine.config, options->config, sizeof(mine.config));
     vop__spin_init(&c->tx.spin, options->spin_us);
     vop__spin_init(&c->rx.spin, options->spin_us);
     ret = watch(c);
     if (ret == 0)
-        ret = vop_session_open(&c->session, &wire->local, &wire->remote, &mine);
+        ret = vop__session_open(&c->session, &wire->local, &wire->remote, &mine);
     if (ret < 0) {
         free_channel(c);
         return ret;
@@ -86,19 +86,19 @@ int vop__channel_new(struct vop_wire *wire, const struct vop_options *options, s
     return 0;
 }
 
-static void place_queue(struct vop_channel *c, bool remote, struct vop_slot_place *ret_place)
+static void place_queue(struct vop_channel *c, bool remote, struct vop__slot_place *ret_place)
 {
-    const struct vop_geometry *g = &c->session.geometry;
-    const struct vop_window *w = remote ? &c->wire->remote : &c->wire->local;
-    size_t offset = vop_geometry_layout(g, 0).pool;
-    void *mirror = c->wire->ops->mirror(c->wire, remote, offset, vop_geometry_pool_size(g));
+    const struct vop__geometry *g = &c->session.geometry;
+    const struct vop__window *w = remote ? &c->wire->remote : &c->wire->local;
+    size_t offset = vop__geometry_areas(g, 0).pool;
+    void *mirror = c->wire->ops->mirror(c->wire, remote, offset, vop__geometry_pool_size(g));
 
-    *ret_place = (struct vop_slot_place){
+    *ret_place = (struct vop__slot_place){
         .local = &c->wire->local,
         .remote = &c->wire->remote,
         .geometry = *g,
         .queue = 0,
-        .pool = mirror ? mirror : vop_window_at(w, offset),
+        .pool = mirror ? mirror : vop__window_at(w, offset),
         .mirrored = mirror != NULL,
     };
 }
@@ -110,11 +110,11 @@ static int reset_queues(struct vop_channel *c)
     c->spans = calloc(c->session.geometry.queue_size, sizeof(*c->spans));
     if (!c->spans)
         return vop__error(ENOMEM, "no memory for a channel");
-    c->message_max = vop_geometry_pool_size(&c->session.geometry);
+    c->message_max = vop__geometry_pool_size(&c->session.geometry);
     place_queue(c, true, &c->place_tx);
     place_queue(c, false, &c->place_rx);
-    vop_slot_device_init(&c->tx.queue, &c->place_tx, c->spans);
-    vop_slot_driver_init(&c->rx.queue, &c->place_rx);
+    vop__slot_device_init(&c->tx.queue, &c->place_tx, c->spans);
+    vop__slot_driver_init(&c->rx.queue, &c->place_rx);
     return 0;
 }
 
@@ -124,17 +124,17 @@ int vop__channel_step(struct vop_channel *c)
         return 1;
     /* Two looks, READY and then UP: a peer that changes its incarnation all the time must not keep this here. */
     for (unsigned looks = 0; looks < 2; looks++) {
-        int ret = vop_session_step(&c->session);
+        int ret = vop__session_step(&c->session);
 
         switch (ret) {
-        case VOP_SESSION_READY:
+        case VOP__SESSION_READY:
             ret = reset_queues(c);
             if (ret < 0)
                 return ret;
-            vop_session_ready(&c->session);
+            vop__session_ready(&c->session);
             continue;
-        case VOP_SESSION_UP:
-            ret = vop_slot_device_attach(&c->tx.queue, &c->place_tx);
+        case VOP__SESSION_UP:
+            ret = vop__slot_device_attach(&c->tx.queue, &c->place_tx);
             if (ret < 0)
                 return ret;
             c->wire->peer_doorbell = c->session.peer.doorbell;
@@ -186,11 +186,11 @@ static void say_goodbye(struct vop_channel *c)
 {
     if (c->up && !vop__dead(c)) {
         vop__tx_publish(c);
-        vop_session_close(&c->session);
-        c->wire->ops->kick(c->wire, 0, VOP_BELL_MESSAGES);
-        c->wire->ops->kick(c->wire, 0, VOP_BELL_SLOTS);
+        vop__session_close(&c->session);
+        c->wire->ops->kick(c->wire, 0, VOP__BELL_MESSAGES);
+        c->wire->ops->kick(c->wire, 0, VOP__BELL_SLOTS);
     } else if (c->wire->watched && !vop__ousted(c)) {
-        vop_session_leave(&c->session); /* the memory stays, and a peer that is only late will look at it */
+        vop__session_leave(&c->session); /* the memory stays, and a peer that is only late will look at it */
     }
 }
 
@@ -213,7 +213,7 @@ size_t vop_channel_message_max(const vop_channel *c)
 
 uint64_t vop_channel_in_doubt(const vop_channel *c)
 {
-    return vop_slot_device_in_doubt(&c->tx.queue);
+    return vop__slot_device_in_doubt(&c->tx.queue);
 }
 
 /* Copies as much of a versioned struct as the caller's has room for. */
@@ -228,9 +228,9 @@ static int give_struct(void *to, const void *from, size_t to_size, size_t first_
     return 0;
 }
 
-int vop_channel_info(const vop_channel *c, struct vop_channel_info *ret_info)
+int vop_channel_get_info(const vop_channel *c, struct vop_channel_info *ret_info)
 {
-    const struct vop_session *s = &c->session;
+    const struct vop__session *s = &c->session;
     struct vop_channel_info info = {
         .side = c->wire->side,
         .queue_size = s->geometry.queue_size,
@@ -240,8 +240,8 @@ int vop_channel_info(const vop_channel *c, struct vop_channel_info *ret_info)
         .peer_uid = c->wire->peer_uid,
         .peer_gid = c->wire->peer_gid,
         .contiguous = c->place_tx.mirrored && c->place_rx.mirrored,
-        .direct_io_local = c->wire->local.flags & VOP_WINDOW_DIRECT_IO,
-        .direct_io_remote = c->wire->remote.flags & VOP_WINDOW_DIRECT_IO,
+        .direct_io_local = c->wire->local.flags & VOP__WINDOW_DIRECT_IO,
+        .direct_io_remote = c->wire->remote.flags & VOP__WINDOW_DIRECT_IO,
     };
 
     memcpy(info.peer_features, s->peer.features, sizeof(info.peer_features));
@@ -249,12 +249,12 @@ int vop_channel_info(const vop_channel *c, struct vop_channel_info *ret_info)
     return give_struct(ret_info, &info, ret_info->struct_size, sizeof(info), sizeof(info));
 }
 
-static uint64_t read_counter(const vop_counter *counter)
+static uint64_t read_counter(const vop__counter *counter)
 {
     return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
-int vop_channel_stats(const vop_channel *c, struct vop_channel_stats *ret_stats)
+int vop_channel_get_stats(const vop_channel *c, struct vop_channel_stats *ret_stats)
 {
     struct vop_channel_stats stats = {
         .tx_messages = read_counter(&c->tx.messages),

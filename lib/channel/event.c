@@ -13,11 +13,11 @@
 
 /* ---- Watched wires: a timer lets the loop look by itself ---- */
 
-#define ALARM_NS (100 * VOP_NS_PER_MS) /* the longest that the application is left alone */
+#define ALARM_NS (100 * VOP__NS_PER_MS) /* the longest that the application is left alone */
 
 static void set_alarm(struct vop_channel *c, int64_t ns)
 {
-    struct itimerspec at = {.it_value = vop_timespec(ns)};
+    struct itimerspec at = {.it_value = vop__timespec(ns)};
 
     (void)timerfd_settime(c->alarm.timer, 0, &at, NULL);
 }
@@ -29,7 +29,7 @@ void vop__alarm_start(struct vop_channel *c)
 
 static bool is_over(const struct vop_channel *c)
 {
-    return vop__dead(c) || vop__broken(c) || vop_session_peer_state(&c->session) != VOP_STATE_READY;
+    return vop__dead(c) || vop__broken(c) || vop__session_peer_state(&c->session) != VOP_STATE_READY;
 }
 
 /* The end stays to be seen: nobody reads this timer any more. */
@@ -43,7 +43,7 @@ static void set_last_alarm(struct vop_channel *c)
 /* The first nap after something happened is short, and each that follows in vain is longer. */
 static void begin_nap(struct vop_channel *c, unsigned what)
 {
-    struct vop_alarm *a = &c->alarm;
+    struct vop__alarm *a = &c->alarm;
     uint32_t positions = (uint32_t)c->rx.queue.next << 16 | c->tx.queue.next;
 
     a->nap_ns = vop__nap(c->wire, positions == a->positions ? a->nap_ns : 0);
@@ -54,8 +54,8 @@ static void begin_nap(struct vop_channel *c, unsigned what)
 
 static bool has_news(const struct vop_channel *c)
 {
-    return ((c->alarm.armed & VOP_ARM_RECV) && vop_slot_driver_has_news(&c->rx.queue)) ||
-           ((c->alarm.armed & VOP_ARM_SEND) && vop_slot_device_has_news(&c->tx.queue));
+    return ((c->alarm.armed & VOP_ARM_RECV) && vop__slot_driver_has_news(&c->rx.queue)) ||
+           ((c->alarm.armed & VOP_ARM_SEND) && vop__slot_device_has_news(&c->tx.queue));
 }
 
 /* `woken`: there was a kick. */

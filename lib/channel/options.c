@@ -45,7 +45,7 @@ void vop_options_init(struct vop_options *options, size_t struct_size)
 int vop__options_resolve(const struct vop_options *options, struct vop_options *ret_options)
 {
     struct vop_options o = {.struct_size = sizeof(o)};
-    struct vop_geometry geometry;
+    struct vop__geometry geometry;
     int ret;
 
     if (options) {
@@ -55,7 +55,7 @@ int vop__options_resolve(const struct vop_options *options, struct vop_options *
     }
     fill_defaults(&o);
     geometry = vop__options_geometry(&o);
-    ret = vop_geometry_check(&geometry);
+    ret = vop__geometry_check(&geometry);
     if (ret < 0)
         return ret;
     if (o.config_size > VOP_CONFIG_MAX)
@@ -68,9 +68,9 @@ int vop__options_resolve(const struct vop_options *options, struct vop_options *
     return 0;
 }
 
-struct vop_geometry vop__options_geometry(const struct vop_options *options)
+struct vop__geometry vop__options_geometry(const struct vop_options *options)
 {
-    return (struct vop_geometry){
+    return (struct vop__geometry){
         .queue_pairs = 1,
         .queue_size = options->queue_size,
         .slot_size = options->slot_size,

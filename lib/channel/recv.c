@@ -11,28 +11,28 @@
 
 void vop__rx_publish(struct vop_channel *c)
 {
-    struct vop_rx *rx = &c->rx;
+    struct vop__rx *rx = &c->rx;
 
     if (rx->queue.released == rx->queue.published)
         return;
     if (!vop__may_publish(c))
         return;
     vop__count(&rx->publishes, 1);
-    if (vop_slot_driver_publish(&rx->queue)) {
+    if (vop__slot_driver_publish(&rx->queue)) {
         vop__count(&rx->kicks, 1);
-        c->wire->ops->kick(c->wire, 0, VOP_BELL_SLOTS);
+        c->wire->ops->kick(c->wire, 0, VOP__BELL_SLOTS);
     }
     __atomic_store_n(&rx->holder, NULL, __ATOMIC_RELEASE);
 }
 
-int vop__rx_try(struct vop_channel *c, struct vop_slot_span *ret_span)
+int vop__rx_try(struct vop_channel *c, struct vop__slot_span *ret_span)
 {
-    struct vop_rx *rx = &c->rx;
+    struct vop__rx *rx = &c->rx;
     int end, ret;
 
     if (__builtin_expect(vop__broken(c), 0))
         return vop__error_static(EPROTO, "the peer broke the protocol");
-    ret = vop_slot_driver_peek(&rx->queue, ret_span);
+    ret = vop__slot_driver_peek(&rx->queue, ret_span);
     if (__builtin_expect(ret == 0, 0)) {
         /* An empty queue holds nothing back: the peer may need every slot for its next message. */
         vop__rx_publish(c);
@@ -44,7 +44,7 @@ int vop__rx_try(struct vop_channel *c, struct vop_slot_span *ret_span)
         if (end == -EPROTO)
             return end;
         /* What the peer published before it closed or died comes before the news of it. */
-        ret = vop_slot_driver_peek(&rx->queue, ret_span);
+        ret = vop__slot_driver_peek(&rx->queue, ret_span);
         if (ret == 0)
             return end == -EPIPE ? 0 : end;
     }
@@ -60,14 +60,14 @@ int vop__rx_try(struct vop_channel *c, struct vop_slot_span *ret_span)
 
 int vop__rx_arm(struct vop_channel *c)
 {
-    int ret = vop_slot_driver_arm(&c->rx.queue);
+    int ret = vop__slot_driver_arm(&c->rx.queue);
 
     return ret < 0 ? vop__breach(c) : ret; /* the next attempt would look at the index once more */
 }
 
 int vop_channel_peek(vop_channel *c, int timeout_ms, struct vop_buffer *ret_buffer)
 {
-    struct vop_slot_span span;
+    struct vop__slot_span span;
     int ret = vop__rx_try(c, &span);
 
     if (ret == -EAGAIN && timeout_ms != 0)
@@ -82,13 +82,13 @@ int vop_channel_peek(vop_channel *c, int timeout_ms, struct vop_buffer *ret_buff
 
 int vop_channel_release(vop_channel *c, const struct vop_buffer *buffer)
 {
-    struct vop_rx *rx = &c->rx;
+    struct vop__rx *rx = &c->rx;
 
-    if (buffer->position > UINT16_MAX || vop_slot_driver_release(&rx->queue, (uint16_t)buffer->position) < 0)
+    if (buffer->position > UINT16_MAX || vop__slot_driver_release(&rx->queue, (uint16_t)buffer->position) < 0)
         return vop__error_static(EINVAL, "release of a message that is not held: pass a buffer from peek, once");
     if (vop__broken(c))
         return vop__error_static(EPROTO, "the peer broke the protocol");
-    if (vop_slot_driver_should_publish(&rx->queue))
+    if (vop__slot_driver_should_publish(&rx->queue))
         vop__rx_publish(c);
     else if (rx->holder != vop__thread())
         __atomic_store_n(&rx->holder, vop__thread(), __ATOMIC_RELEASE);
@@ -104,7 +104,7 @@ ssize_t vop_channel_recv(vop_channel *c, void *data, size_t size, int timeout_ms
     if (ret <= 0)
         return ret;
     if (buffer.length > size) {
-        vop_slot_driver_unpeek(&c->rx.queue, before);
+        vop__slot_driver_unpeek(&c->rx.queue, before);
         vop__count(&c->rx.messages, -1UL); /* it will count when it is received */
         vop__count(&c->rx.bytes, -(unsigned long)buffer.length);
         return vop__error(EMSGSIZE, "a message of %zu bytes for a buffer of %zu: it stays to be received",

@@ -11,16 +11,16 @@
 
 void vop__tx_publish(struct vop_channel *c)
 {
-    struct vop_tx *tx = &c->tx;
+    struct vop__tx *tx = &c->tx;
 
     if (tx->queue.next == tx->queue.published)
         return;
     if (!vop__may_publish(c))
         return;
     vop__count(&tx->publishes, 1);
-    if (vop_slot_device_publish(&tx->queue)) {
+    if (vop__slot_device_publish(&tx->queue)) {
         vop__count(&tx->kicks, 1);
-        c->wire->ops->kick(c->wire, 0, VOP_BELL_MESSAGES);
+        c->wire->ops->kick(c->wire, 0, VOP__BELL_MESSAGES);
     }
     if (tx->holder)
         __atomic_store_n(&tx->holder, NULL, __ATOMIC_RELEASE);
@@ -34,19 +34,19 @@ static int ended(struct vop_channel *c)
     return vop__peer_gone(c);
 }
 
-int vop__tx_try(struct vop_channel *c, size_t length, struct vop_slot_span *ret_span)
+int vop__tx_try(struct vop_channel *c, size_t length, struct vop__slot_span *ret_span)
 {
-    struct vop_tx *tx = &c->tx;
+    struct vop__tx *tx = &c->tx;
     int ret = ended(c);
 
     if (ret < 0)
         return ret;
     if (!vop__may_publish(c))
         return ended(c);
-    ret = vop_slot_device_reserve(&tx->queue, length, ret_span);
+    ret = vop__slot_device_reserve(&tx->queue, length, ret_span);
     if (__builtin_expect(ret == -EAGAIN, 0)) {
         vop__tx_publish(c); /* the peer cannot free what it has not seen */
-        tx->wanted = vop_slot_count(&tx->queue, length);
+        tx->wanted = vop__slot_count(&tx->queue, length);
         vop__pulse(c, &tx->pulse);
         return vop__error_static(EAGAIN, "no room for the message");
     }
@@ -57,7 +57,7 @@ int vop__tx_try(struct vop_channel *c, size_t length, struct vop_slot_span *ret_
 
 int vop__tx_arm(struct vop_channel *c, uint32_t slots)
 {
-    int ret = vop_slot_device_arm(&c->tx.queue, slots);
+    int ret = vop__slot_device_arm(&c->tx.queue, slots);
 
     if (ret < 0)
         return vop__breach(c); /* a message for which there is room would not look at the index again */
@@ -66,8 +66,8 @@ int vop__tx_arm(struct vop_channel *c, uint32_t slots)
 
 int vop_channel_reserve(vop_channel *c, size_t length, int timeout_ms, struct vop_buffer *ret_buffer)
 {
-    struct vop_tx *tx = &c->tx;
-    struct vop_slot_span span;
+    struct vop__tx *tx = &c->tx;
+    struct vop__slot_span span;
     int ret;
 
     if (tx->reserved_length)
@@ -92,7 +92,7 @@ int vop_channel_reserve(vop_channel *c, size_t length, int timeout_ms, struct vo
 
 int vop_channel_commit(vop_channel *c, size_t length, unsigned flags)
 {
-    struct vop_tx *tx = &c->tx;
+    struct vop__tx *tx = &c->tx;
     int ret;
 
     if (length == 0 || length > tx->reserved_length)
@@ -104,7 +104,7 @@ int vop_channel_commit(vop_channel *c, size_t length, unsigned flags)
     ret = ended(c);
     if (ret < 0)
         return ret;
-    vop_slot_device_commit(&tx->queue, length);
+    vop__slot_device_commit(&tx->queue, length);
     vop__count(&tx->messages, 1);
     vop__count(&tx->bytes, length);
     if (flags & VOP_COMMIT_MORE) {
@@ -140,9 +140,9 @@ int vop_channel_send(vop_channel *c, const void *data, size_t length, int timeou
 
     if (ret < 0)
         return ret;
-    vop_window_copy(&c->wire->remote, buffer.segment[0].iov_base, data, buffer.segment[0].iov_len);
+    vop__window_copy(&c->wire->remote, buffer.segment[0].iov_base, data, buffer.segment[0].iov_len);
     if (buffer.segment[1].iov_len)
-        vop_window_copy(&c->wire->remote, buffer.segment[1].iov_base, (const uint8_t *)data + buffer.segment[0].iov_len,
-                        buffer.segment[1].iov_len);
+        vop__window_copy(&c->wire->remote, buffer.segment[1].iov_base,
+                         (const uint8_t *)data + buffer.segment[0].iov_len, buffer.segment[1].iov_len);
     return vop_channel_commit(c, length, 0);
 }

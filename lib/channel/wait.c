@@ -15,21 +15,21 @@
 
 #include <unistd.h>
 
-#define SPIN_STEP_NS (5 * VOP_NS_PER_US) /* first step up from 0, and the last before 0 */
-#define SPIN_BATCH 32                    /* looks at the index between two at the clock and everything else */
+#define SPIN_STEP_NS (5 * VOP__NS_PER_US) /* first step up from 0, and the last before 0 */
+#define SPIN_BATCH 32                     /* looks at the index between two at the clock and everything else */
 
-void vop__spin_init(struct vop_spin *spin, uint32_t spin_us)
+void vop__spin_init(struct vop__spin *spin, uint32_t spin_us)
 {
     if (spin_us == VOP_SPIN_FOREVER)
-        spin->max_ns = VOP_NEVER;
+        spin->max_ns = VOP__NEVER;
     else if (spin_us == VOP_SPIN_NEVER || sysconf(_SC_NPROCESSORS_ONLN) < 2)
         spin->max_ns = 0;
     else
-        spin->max_ns = spin_us * VOP_NS_PER_US;
+        spin->max_ns = spin_us * VOP__NS_PER_US;
     spin->now_ns = spin->max_ns;
 }
 
-static void learn(struct vop_spin *spin, int64_t waited_ns)
+static void learn(struct vop__spin *spin, int64_t waited_ns)
 {
     if (waited_ns <= spin->now_ns)
         return;
@@ -55,38 +55,38 @@ void vop__publish_own(struct vop_channel *c)
 /** One of the two directions, as the waiting code sees it. */
 struct direction {
     struct vop_channel *c;
-    struct vop_spin *spin;
-    enum vop_bell bell;
+    struct vop__spin *spin;
+    enum vop__bell bell;
     size_t length; /* sending: of the message */
-    struct vop_slot_span *span;
-    vop_counter *sleeps;
-    vop_counter *spins_hit;
-    vop_counter *rescues;
+    struct vop__slot_span *span;
+    vop__counter *sleeps;
+    vop__counter *spins_hit;
+    vop__counter *rescues;
 };
 
 static int try(const struct direction *d)
 {
-    return d->bell == VOP_BELL_MESSAGES ? vop__rx_try(d->c, d->span) : vop__tx_try(d->c, d->length, d->span);
+    return d->bell == VOP__BELL_MESSAGES ? vop__rx_try(d->c, d->span) : vop__tx_try(d->c, d->length, d->span);
 }
 
 static int arm(const struct direction *d)
 {
     if (vop__peer_restarted(d->c))
         return 1;
-    return d->bell == VOP_BELL_MESSAGES ? vop__rx_arm(d->c) : vop__tx_arm(d->c, d->c->tx.wanted);
+    return d->bell == VOP__BELL_MESSAGES ? vop__rx_arm(d->c) : vop__tx_arm(d->c, d->c->tx.wanted);
 }
 
 static bool has_news(const struct direction *d)
 {
-    return d->bell == VOP_BELL_MESSAGES ? vop_slot_driver_has_news(&d->c->rx.queue)
-                                        : vop_slot_device_has_news(&d->c->tx.queue);
+    return d->bell == VOP__BELL_MESSAGES ? vop__slot_driver_has_news(&d->c->rx.queue)
+                                         : vop__slot_device_has_news(&d->c->tx.queue);
 }
 
 /* Looks at the index alone, the shortest loop there is, then once at everything. */
 static int glance(const struct direction *d)
 {
     for (unsigned i = 0; i < SPIN_BATCH && !has_news(d); i++)
-        vop_cpu_relax();
+        vop__cpu_relax();
     return try(d);
 }
 
@@ -98,7 +98,7 @@ static int spin(const struct direction *d, int64_t until)
 
         if (ret != -EAGAIN)
             return ret;
-        if (until != VOP_NEVER && vop_clock_ns() >= until)
+        if (until != VOP__NEVER && vop__clock_ns() >= until)
             return -EAGAIN;
     }
 }
@@ -115,11 +115,11 @@ static int wait(const struct direction *d, int timeout_ms)
         vop__count(d->spins_hit, 1);
         return ret;
     }
-    start = vop_clock_ns();
-    deadline = timeout_ms < 0 ? VOP_NEVER : start + timeout_ms * VOP_NS_PER_MS;
+    start = vop__clock_ns();
+    deadline = timeout_ms < 0 ? VOP__NEVER : start + timeout_ms * VOP__NS_PER_MS;
     if (d->spin->now_ns > 0) {
         int64_t until =
-            d->spin->now_ns == VOP_NEVER || deadline - start < d->spin->now_ns ? deadline : start + d->spin->now_ns;
+            d->spin->now_ns == VOP__NEVER || deadline - start < d->spin->now_ns ? deadline : start + d->spin->now_ns;
 
         ret = spin(d, until);
         if (ret != -EAGAIN) {
@@ -128,10 +128,10 @@ static int wait(const struct direction *d, int timeout_ms)
         }
     }
     while (ret = try(d), ret == -EAGAIN) {
-        int64_t left = vop_time_left(deadline);
+        int64_t left = vop__time_left(deadline);
 
         if (left == 0) {
-            learn(d->spin, VOP_NEVER); /* nothing came: no spin would have been long enough */
+            learn(d->spin, VOP__NEVER); /* nothing came: no spin would have been long enough */
             return -EAGAIN;
         }
         ret = arm(d);
@@ -150,22 +150,22 @@ static int wait(const struct direction *d, int timeout_ms)
     }
     if (unasked && ret >= 0 && d->c->wire->watched && !d->c->wire->polled)
         vop__count(d->rescues, 1);
-    learn(d->spin, vop_clock_ns() - start);
+    learn(d->spin, vop__clock_ns() - start);
     return ret;
 }
 
-int vop__tx_wait(struct vop_channel *c, size_t length, int timeout_ms, struct vop_slot_span *ret_span)
+int vop__tx_wait(struct vop_channel *c, size_t length, int timeout_ms, struct vop__slot_span *ret_span)
 {
-    struct direction d = {c,        &c->tx.spin,   VOP_BELL_SLOTS,   length,
+    struct direction d = {c,        &c->tx.spin,   VOP__BELL_SLOTS,  length,
                           ret_span, &c->tx.sleeps, &c->tx.spins_hit, &c->tx.rescues};
 
     return wait(&d, timeout_ms);
 }
 
-int vop__rx_wait(struct vop_channel *c, int timeout_ms, struct vop_slot_span *ret_span)
+int vop__rx_wait(struct vop_channel *c, int timeout_ms, struct vop__slot_span *ret_span)
 {
-    struct direction d = {c,        &c->rx.spin,   VOP_BELL_MESSAGES, 0,
-                          ret_span, &c->rx.sleeps, &c->rx.spins_hit,  &c->rx.rescues};
+    struct direction d = {c,        &c->rx.spin,   VOP__BELL_MESSAGES, 0,
+                          ret_span, &c->rx.sleeps, &c->rx.spins_hit,   &c->rx.rescues};
 
     return wait(&d, timeout_ms);
 }

@@ -44,7 +44,7 @@
  * On a wire with posted writes (PCI) a processor fence does not order what is still in flight on the bus, and two
  * stores can cross. There the waiter's side of C and D ends with one read-back of the word just written, which
  * returns only after the word has arrived and after the peer's earlier stores have arrived here. Which of the two is
- * needed is a property of the window (struct vop_window), not of the ring.
+ * needed is a property of the window (struct vop__window), not of the ring.
  *
  * With VOP_ACCESS_HOOKS defined, every access and fence becomes a call of a function that the program brings. Tests
  * count loads and stores by address this way, and models explore interleavings of the code that ships.
@@ -52,31 +52,31 @@
 #ifndef VOP_CORE_BARRIER_H
 #define VOP_CORE_BARRIER_H
 
-#include "core/le.h"
+#include <vopipc/le.h>
 
 #ifdef VOP_ACCESS_HOOKS
 
 /** What a hook is told about an access: its C11 order (as __ATOMIC_*) and its letter ('-' where none is needed). */
-uint64_t vop_hook_load(const void *p, unsigned size, int order, char letter);
-void vop_hook_store(void *p, unsigned size, uint64_t value, int order, char letter);
-void vop_hook_fence(char letter);
+uint64_t vop__hook_load(const void *p, unsigned size, int order, char letter);
+void vop__hook_store(void *p, unsigned size, uint64_t value, int order, char letter);
+void vop__hook_fence(char letter);
 /** May be left out: what a platform's fence does beyond the processor's, of which the hook before is told. */
-void vop_hook_fence_platform(char letter) __attribute__((weak));
+void vop__hook_fence_platform(char letter) __attribute__((weak));
 
 #define vop__load(p, order, letter) \
-    ((__typeof__(*(p)))vop_hook_load((const void *)(p), (unsigned)sizeof(*(p)), (order), (letter)))
+    ((__typeof__(*(p)))vop__hook_load((const void *)(p), (unsigned)sizeof(*(p)), (order), (letter)))
 #define vop__store(p, v, order, letter) \
-    vop_hook_store((void *)(p), (unsigned)sizeof(*(p)), (uint64_t)(v), (order), (letter))
+    vop__hook_store((void *)(p), (unsigned)sizeof(*(p)), (uint64_t)(v), (order), (letter))
 
-static inline void vop_fence_storeload(char letter)
+static inline void vop__fence_storeload(char letter)
 {
-    vop_hook_fence(letter);
+    vop__hook_fence(letter);
 }
 
 static inline void vop__fence_platform_more(char letter)
 {
-    if (vop_hook_fence_platform)
-        vop_hook_fence_platform(letter);
+    if (vop__hook_fence_platform)
+        vop__hook_fence_platform(letter);
 }
 
 #else
@@ -85,7 +85,7 @@ static inline void vop__fence_platform_more(char letter)
 #define vop__store(p, v, order, letter) ((void)(letter), __atomic_store_n((p), (v), (order)))
 
 /** Orders every store before it against every load after it. `letter` names the pairing in the table above. */
-static inline void vop_fence_storeload(char letter)
+static inline void vop__fence_storeload(char letter)
 {
     (void)letter;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -109,81 +109,81 @@ static inline void vop__fence_platform_more(char letter)
  * What ORDER_PLATFORM adds (virtio 1.2, 6): orders all accesses before it against all after it, as a device on a bus
  * sees them; acquire, release and fences are made for processors only.
  */
-static inline void vop_fence_platform(char letter)
+static inline void vop__fence_platform(char letter)
 {
-    vop_fence_storeload(letter);
+    vop__fence_storeload(letter);
     vop__fence_platform_more(letter);
 }
 
 /* Plain accesses: one load or store of the natural width, in any order. Enough for words that are published by
  * another word (elements, descriptors, fields of the announce block). */
 
-static inline uint8_t vop_load_u8(const uint8_t *p)
+static inline uint8_t vop__load_u8(const uint8_t *p)
 {
     return (uint8_t)vop__load(p, __ATOMIC_RELAXED, '-');
 }
 
-static inline uint16_t vop_load_le16(const vop_le16 *p)
+static inline uint16_t vop__load_le16(const vop_le16 *p)
 {
     return vop__swap16(vop__load(&p->le, __ATOMIC_RELAXED, '-'));
 }
 
-static inline uint32_t vop_load_le32(const vop_le32 *p)
+static inline uint32_t vop__load_le32(const vop_le32 *p)
 {
     return vop__swap32(vop__load(&p->le, __ATOMIC_RELAXED, '-'));
 }
 
 /** Two 32-bit loads: half of the machines this runs on have no 64-bit bus access. The value may tear. */
-static inline uint64_t vop_load_le64(const vop_le64 *p)
+static inline uint64_t vop__load_le64(const vop_le64 *p)
 {
     const vop_le32 *w = (const vop_le32 *)p;
 
-    return (uint64_t)vop_load_le32(&w[0]) | ((uint64_t)vop_load_le32(&w[1]) << 32);
+    return (uint64_t)vop__load_le32(&w[0]) | ((uint64_t)vop__load_le32(&w[1]) << 32);
 }
 
-static inline void vop_store_le16(vop_le16 *p, uint16_t v)
+static inline void vop__store_le16(vop_le16 *p, uint16_t v)
 {
     vop__store(&p->le, vop__swap16(v), __ATOMIC_RELAXED, '-');
 }
 
-static inline void vop_store_le32(vop_le32 *p, uint32_t v)
+static inline void vop__store_le32(vop_le32 *p, uint32_t v)
 {
     vop__store(&p->le, vop__swap32(v), __ATOMIC_RELAXED, '-');
 }
 
 /** Two 32-bit stores, low word first. */
-static inline void vop_store_le64(vop_le64 *p, uint64_t v)
+static inline void vop__store_le64(vop_le64 *p, uint64_t v)
 {
     vop_le32 *w = (vop_le32 *)p;
 
-    vop_store_le32(&w[0], (uint32_t)v);
-    vop_store_le32(&w[1], (uint32_t)(v >> 32));
+    vop__store_le32(&w[0], (uint32_t)v);
+    vop__store_le32(&w[1], (uint32_t)(v >> 32));
 }
 
 /* Accesses that order others. */
 
-static inline uint16_t vop_load_acquire_le16(const vop_le16 *p, char letter)
+static inline uint16_t vop__load_acquire_le16(const vop_le16 *p, char letter)
 {
     return vop__swap16(vop__load(&p->le, __ATOMIC_ACQUIRE, letter));
 }
 
-static inline void vop_store_release_le16(vop_le16 *p, uint16_t v, char letter)
+static inline void vop__store_release_le16(vop_le16 *p, uint16_t v, char letter)
 {
     vop__store(&p->le, vop__swap16(v), __ATOMIC_RELEASE, letter);
 }
 
-static inline uint32_t vop_load_acquire_le32(const vop_le32 *p, char letter)
+static inline uint32_t vop__load_acquire_le32(const vop_le32 *p, char letter)
 {
     return vop__swap32(vop__load(&p->le, __ATOMIC_ACQUIRE, letter));
 }
 
-static inline void vop_store_release_le32(vop_le32 *p, uint32_t v, char letter)
+static inline void vop__store_release_le32(vop_le32 *p, uint32_t v, char letter)
 {
     vop__store(&p->le, vop__swap32(v), __ATOMIC_RELEASE, letter);
 }
 
 /** What a processor does between two looks at the same word while it spins. */
-static inline void vop_cpu_relax(void)
+static inline void vop__cpu_relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();

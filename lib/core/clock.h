@@ -10,40 +10,40 @@
 #include <stdint.h>
 #include <time.h>
 
-#define VOP_NS_PER_US INT64_C(1000)
-#define VOP_NS_PER_MS INT64_C(1000000)
-#define VOP_NS_PER_S INT64_C(1000000000)
-#define VOP_NEVER INT64_MAX
+#define VOP__NS_PER_US INT64_C(1000)
+#define VOP__NS_PER_MS INT64_C(1000000)
+#define VOP__NS_PER_S INT64_C(1000000000)
+#define VOP__NEVER INT64_MAX
 
-static inline int64_t vop_clock_ns(void)
+static inline int64_t vop__clock_ns(void)
 {
     struct timespec ts;
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * VOP_NS_PER_S + ts.tv_nsec;
+    return (int64_t)ts.tv_sec * VOP__NS_PER_S + ts.tv_nsec;
 }
 
-/** Point in time `timeout_ms` from now; VOP_NEVER for a negative one. */
-static inline int64_t vop_deadline(int timeout_ms)
+/** Point in time `timeout_ms` from now; VOP__NEVER for a negative one. */
+static inline int64_t vop__deadline(int timeout_ms)
 {
-    return timeout_ms < 0 ? VOP_NEVER : vop_clock_ns() + timeout_ms * VOP_NS_PER_MS;
+    return timeout_ms < 0 ? VOP__NEVER : vop__clock_ns() + timeout_ms * VOP__NS_PER_MS;
 }
 
-/** Time left until `deadline`, at least 0; VOP_NEVER stays VOP_NEVER. */
-static inline int64_t vop_time_left(int64_t deadline)
+/** Time left until `deadline`, at least 0; VOP__NEVER stays VOP__NEVER. */
+static inline int64_t vop__time_left(int64_t deadline)
 {
     int64_t left;
 
-    if (deadline == VOP_NEVER)
-        return VOP_NEVER;
-    left = deadline - vop_clock_ns();
+    if (deadline == VOP__NEVER)
+        return VOP__NEVER;
+    left = deadline - vop__clock_ns();
     return left > 0 ? left : 0;
 }
 
 /** The same for the system calls. Their fields are as wide as a machine's word. */
-static inline struct timespec vop_timespec(int64_t ns)
+static inline struct timespec vop__timespec(int64_t ns)
 {
-    return (struct timespec){.tv_sec = (time_t)(ns / VOP_NS_PER_S), .tv_nsec = (long)(ns % VOP_NS_PER_S)};
+    return (struct timespec){.tv_sec = (time_t)(ns / VOP__NS_PER_S), .tv_nsec = (long)(ns % VOP__NS_PER_S)};
 }
 
 #endif

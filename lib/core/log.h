@@ -7,7 +7,7 @@
 #ifndef VOP_CORE_LOG_H
 #define VOP_CORE_LOG_H
 
-#include <vopipc/channel.h>
+#include <vopipc/log.h>
 
 /** Hands a line to the callback, if there is one and it wants this level. */
 void vop__log(enum vop_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3), cold));

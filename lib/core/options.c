@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 #include <string.h>
-#include <vopipc/channel.h>
+#include <vopipc/version.h>
 
 #define SIZE_MAX_SANE 4096 /* no struct will be as long; what is there instead is not a size */
 

@@ -4,7 +4,7 @@
  *
  * Room: core.
  */
-#include <vopipc/channel.h>
+#include <vopipc/version.h>
 
 #define STRING(x) #x
 #define DOTTED(a, b, c) STRING(a) "." STRING(b) "." STRING(c)

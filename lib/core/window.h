@@ -12,22 +12,22 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum vop_window_flags {
-    VOP_WINDOW_POSTED = 1u << 0,    /* stores are posted: a fence is not enough, a read-back is */
-    VOP_WINDOW_DIRECT_IO = 1u << 1, /* the kernel may copy into and out of it (readv, writev) */
-    VOP_WINDOW_PLATFORM = 1u << 2,  /* processor barriers are too weak: vop_fence_platform() joins them */
-    VOP_WINDOW_UNCACHED = 1u << 3,  /* each load crosses the bus: aligned 32-bit accesses only, and no memcpy */
+enum vop__window_flags {
+    VOP__WINDOW_POSTED = 1u << 0,    /* stores are posted: a fence is not enough, a read-back is */
+    VOP__WINDOW_DIRECT_IO = 1u << 1, /* the kernel may copy into and out of it (readv, writev) */
+    VOP__WINDOW_PLATFORM = 1u << 2,  /* processor barriers are too weak: vop__fence_platform() joins them */
+    VOP__WINDOW_UNCACHED = 1u << 3,  /* each load crosses the bus: aligned 32-bit accesses only, and no memcpy */
 };
 
 /** Memory of one half as this process sees it. */
-struct vop_window {
+struct vop__window {
     uint8_t *base;  /* first byte */
     size_t size;    /* bytes */
-    unsigned flags; /* enum vop_window_flags */
+    unsigned flags; /* enum vop__window_flags */
 };
 
 /** The byte at `offset`; the caller knows that it is inside and what lies there. */
-static inline void *vop_window_at(const struct vop_window *w, size_t offset)
+static inline void *vop__window_at(const struct vop__window *w, size_t offset)
 {
     return w->base + offset;
 }
@@ -36,11 +36,11 @@ static inline void *vop_window_at(const struct vop_window *w, size_t offset)
  * Copies into a window, as its memory wants to be written; nothing is loaded from it. `to` is aligned to a word, and so
  * is the room: the rest of the last word is written, too.
  */
-static inline void vop_window_copy(const struct vop_window *w, void *to, const void *from, size_t length)
+static inline void vop__window_copy(const struct vop__window *w, void *to, const void *from, size_t length)
 {
     vop_le32 *word = to;
 
-    if (__builtin_expect(!(w->flags & VOP_WINDOW_UNCACHED), 1)) {
+    if (__builtin_expect(!(w->flags & VOP__WINDOW_UNCACHED), 1)) {
         memcpy(to, from, length);
         return;
     }
@@ -48,7 +48,7 @@ static inline void vop_window_copy(const struct vop_window *w, void *to, const v
         vop_le32 value = {0};
 
         memcpy(&value, (const uint8_t *)from + at, length - at < sizeof(value) ? length - at : sizeof(value));
-        vop_store_le32(word++, vop_from_le32(value));
+        vop__store_le32(word++, vop_from_le32(value));
     }
 }
 
@@ -57,12 +57,12 @@ static inline void vop_window_copy(const struct vop_window *w, void *to, const v
  * peer sees the word or the loads see what the peer stored before it looked. On a posted window this is the only load
  * that ever crosses the wire.
  */
-static inline void vop_window_flush(const struct vop_window *w, const vop_le32 *word, char letter)
+static inline void vop__window_flush(const struct vop__window *w, const vop_le32 *word, char letter)
 {
-    vop_fence_storeload(letter);
-    if (w->flags & VOP_WINDOW_POSTED) {
-        (void)vop_load_acquire_le32(word, letter);
-        vop_fence_storeload(letter);
+    vop__fence_storeload(letter);
+    if (w->flags & VOP__WINDOW_POSTED) {
+        (void)vop__load_acquire_le32(word, letter);
+        vop__fence_storeload(letter);
     }
 }
 

@@ -4,8 +4,8 @@
  *
  * Room: net.
  */
-#include "core/le.h"
 #include "net/sum.h"
+#include <vopipc/le.h>
 
 #include <vopipc/net.h>
 

@@ -4,7 +4,7 @@
  *
  * Room: net. Every `hdr` here is a private copy; the peer cannot change it between the check and the use.
  */
-#include "core/le.h"
+#include <vopipc/le.h>
 
 #include <vopipc/net.h>
 

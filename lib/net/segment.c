@@ -14,9 +14,9 @@
  *   field of a segment = pseudo + its L4 length              if the receiver finishes checksums, else
  *                      = ~(that + L4 header with 0 in the field + payload)
  */
-#include "core/le.h"
 #include "net/parse.h"
 #include "net/sum.h"
+#include <vopipc/le.h>
 
 #include <vopipc/net.h>
 

@@ -4,8 +4,8 @@
  *
  * Room: ring.
  *
- * The ring is the one area that both sides write: the driver makes a slot available, the device makes it used, and the
- * two flags in the slot say whose turn it is. A position is a slot and the wrap counter of the lap; it advances by
+ * The ring is the one area that both sides write: the driver makes a descriptor available, the device makes it used,
+ * and the two flags in it say whose turn it is. A position is an index and the wrap counter of the lap; it advances by
  * compare and subtract, since N need not be a power of two.
  */
 #ifndef VOP_RING_PACKED_H
@@ -14,8 +14,8 @@
 #include "ring/area.h"
 #include "ring/virtqueue.h"
 
-#define VOP_DESC_F_AVAIL (1u << 7)
-#define VOP_DESC_F_USED (1u << 15)
+#define VOP__DESC_F_AVAIL (1u << 7)
+#define VOP__DESC_F_USED (1u << 15)
 
 /** Descriptor (virtio 1.2, 2.8.13). id and flags are one aligned word: one load is a snapshot of both. */
 struct vop__packed_desc {
@@ -27,65 +27,65 @@ VOP_STATIC_ASSERT(sizeof(struct vop__packed_desc) == 16, "virtio 1.2, 2.8.13");
 VOP_STATIC_ASSERT(offsetof(struct vop__packed_desc, len) == 8, "virtio 1.2, 2.8.13");
 VOP_STATIC_ASSERT(offsetof(struct vop__packed_desc, id_flags) == 12, "virtio 1.2, 2.8.13");
 
-/** Driver or device event suppression (virtio 1.2, 2.8.14): slot, wrap << 15, mode << 16. */
+/** Driver or device event suppression (virtio 1.2, 2.8.14): offset, wrap << 15, mode << 16. */
 struct vop__packed_event {
     vop_le32 word;
 };
 VOP_STATIC_ASSERT(sizeof(struct vop__packed_event) == 4, "virtio 1.2, 2.8.14");
 
 struct vop__position {
-    uint32_t slot; /* 0 to N - 1 */
-    bool wrap;     /* starts true, toggles when the last slot was passed */
+    uint32_t index; /* 0 to N - 1 */
+    bool wrap;      /* starts true, toggles when the last descriptor was passed */
 };
 
-/** Moves on by `count` <= N slots. */
+/** Moves on by `count` <= N descriptors. */
 static inline void vop__position_advance(struct vop__position *p, uint32_t size, uint32_t count)
 {
-    p->slot += count;
-    if (p->slot >= size) {
-        p->slot -= size;
+    p->index += count;
+    if (p->index >= size) {
+        p->index -= size;
         p->wrap = !p->wrap;
     }
 }
 
-/** Moves back by `count` <= N slots. */
+/** Moves back by `count` <= N descriptors. */
 static inline void vop__position_retreat(struct vop__position *p, uint32_t size, uint32_t count)
 {
-    if (p->slot < count) {
-        p->slot += size;
+    if (p->index < count) {
+        p->index += size;
         p->wrap = !p->wrap;
     }
-    p->slot -= count;
+    p->index -= count;
 }
 
 /** As in struct vop_virtqueue_place, and in the low half of an event word. */
 static inline uint16_t vop__position_word(const struct vop__position *p)
 {
-    return (uint16_t)(p->slot | (uint32_t)p->wrap << 15);
+    return (uint16_t)(p->index | (uint32_t)p->wrap << 15);
 }
 
 static inline struct vop__position vop__position_start(const struct vop_virtqueue_place *place)
 {
     if (!place->resume)
         return (struct vop__position){.wrap = true};
-    return (struct vop__position){.slot = place->position & 0x7fffu, .wrap = place->position >> 15};
+    return (struct vop__position){.index = place->position & 0x7fffu, .wrap = place->position >> 15};
 }
 
 /** Flags that make a descriptor available in the lap of `wrap` (virtio 1.2, 2.8.1) ... */
 static inline uint32_t vop__packed_avail(bool wrap)
 {
-    return wrap ? VOP_DESC_F_AVAIL : VOP_DESC_F_USED;
+    return wrap ? VOP__DESC_F_AVAIL : VOP__DESC_F_USED;
 }
 
 /** ... or used. */
 static inline uint32_t vop__packed_used(bool wrap)
 {
-    return wrap ? VOP_DESC_F_AVAIL | VOP_DESC_F_USED : 0;
+    return wrap ? VOP__DESC_F_AVAIL | VOP__DESC_F_USED : 0;
 }
 
 static inline bool vop__packed_is(uint32_t id_flags, uint32_t turn)
 {
-    return (id_flags >> 16 & (VOP_DESC_F_AVAIL | VOP_DESC_F_USED)) == turn;
+    return (id_flags >> 16 & (VOP__DESC_F_AVAIL | VOP__DESC_F_USED)) == turn;
 }
 
 /** Id word of a descriptor. */

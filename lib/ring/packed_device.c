@@ -22,8 +22,8 @@ struct packed_device {
     struct vop__packed_desc *ring;
     const struct vop__packed_event *driver_event;
     struct vop__packed_event *device_event; /* written here */
-    struct vop__position next;              /* next slot to take */
-    struct vop__position used;              /* next slot to become used */
+    struct vop__position next;              /* next descriptor to take */
+    struct vop__position used;              /* next descriptor to become used */
     uint32_t in_ring;                       /* descriptors taken that the driver does not know to be used */
     uint32_t free_handle;
     vop_le32 *head; /* while unpublished > 0: the word that is held back */
@@ -38,31 +38,31 @@ static struct packed_device *of(struct vop_virtqueue *vq)
 
 static void arm_word(struct packed_device *p, uint32_t mode)
 {
-    vop_store_le32(&p->device_event->word, vop__packed_event_word(&p->next, mode));
+    vop__store_le32(&p->device_event->word, vop__packed_event_word(&p->next, mode));
 }
 
 static uint32_t armed_mode(const struct vop_virtqueue *vq)
 {
-    return vq->event_idx ? VOP_EVENT_DESC : VOP_EVENT_ENABLE;
+    return vq->event_idx ? VOP__EVENT_DESC : VOP__EVENT_ENABLE;
 }
 
 static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place)
 {
     struct packed_device *p = of(vq);
 
-    p->ring = vop_window_at(&vq->desc, 0);
-    p->driver_event = vop_window_at(&vq->driver, 0);
-    p->device_event = vop_window_at(&vq->device, 0);
+    p->ring = vop__window_at(&vq->desc, 0);
+    p->driver_event = vop__window_at(&vq->driver, 0);
+    p->device_event = vop__window_at(&vq->device, 0);
     p->next = p->used = vop__position_start(place);
     vq->position = vop__position_word(&p->next);
     for (uint32_t i = 0; i < vq->size; i++)
-        vq->slots[i].next = (uint16_t)(i + 1 < vq->size ? i + 1 : 0);
+        vq->records[i].next = (uint16_t)(i + 1 < vq->size ? i + 1 : 0);
     arm_word(p, armed_mode(vq));
 }
 
 static inline bool look(const struct packed_device *p, uint32_t *ret_word)
 {
-    *ret_word = vop__area_observe32(&p->device.vq.desc, &p->ring[p->next.slot].id_flags, 'G');
+    *ret_word = vop__area_observe32(&p->device.vq.desc, &p->ring[p->next.index].id_flags, 'G');
     return vop__packed_is(*ret_word, vop__packed_avail(p->next.wrap));
 }
 
@@ -91,10 +91,10 @@ static int walk_table(struct vop__chain *c, const struct vop__desc *refers)
     return ret;
 }
 
-static inline void load_slot(const struct packed_device *p, uint32_t slot, uint32_t word, struct vop__desc *ret_desc)
+static inline void load_desc(const struct packed_device *p, uint32_t index, uint32_t word, struct vop__desc *ret_desc)
 {
-    ret_desc->addr = vop_load_le64(&p->ring[slot].addr);
-    ret_desc->len = vop_load_le32(&p->ring[slot].len);
+    ret_desc->addr = vop__load_le64(&p->ring[index].addr);
+    ret_desc->len = vop__load_le32(&p->ring[index].len);
     ret_desc->flags = (uint16_t)(word >> 16);
     ret_desc->next = (uint16_t)word; /* its id */
 }
@@ -120,10 +120,10 @@ static __attribute__((noinline)) int walk(const struct packed_device *p, struct 
         if (i == room)
             break;
         vop__position_advance(&at, c->vq->size, 1);
-        word = vop_load_le32(&p->ring[at.slot].id_flags);
+        word = vop__load_le32(&p->ring[at.index].id_flags);
         if (!vop__packed_is(word, vop__packed_avail(at.wrap)))
-            return vop__vq_break(c->vq, "slot %u of a list is not available", at.slot);
-        load_slot(p, at.slot, word, desc);
+            return vop__vq_break(c->vq, "descriptor %u of a list is not available", at.index);
+        load_desc(p, at.index, word, desc);
     }
     return vop__vq_break(c->vq, "more descriptors than the %u of the queue", c->vq->size);
 }
@@ -134,7 +134,7 @@ static inline int took(struct packed_device *p, uint32_t descs, uint32_t id, uin
     struct vop_virtqueue *vq = &p->device.vq;
     uint32_t handle = p->free_handle;
 
-    p->free_handle = vq->slots[handle].next;
+    p->free_handle = vq->records[handle].next;
     p->in_ring += descs;
     vop__position_advance(&p->next, vq->size, descs);
     vop__device_hold(&p->device, handle, id, descs, writable);
@@ -164,7 +164,7 @@ static inline int take_one(struct vop_virtqueue *vq, struct iovec *iov, uint32_t
 
     if (!look(p, &word))
         return 0;
-    load_slot(p, p->next.slot, word, &desc);
+    load_desc(p, p->next.index, word, &desc);
     if (p->in_ring == vq->size || !vop__device_single(vq, &desc, iov, iov_count, ret_buf))
         return take_list(p, &(struct vop__desc){desc.addr, desc.len, desc.flags, desc.next}, iov, iov_count, ret_buf);
     return took(p, 1, desc.next, desc.flags & VOP_DESC_F_WRITE ? desc.len : 0, &ret_buf->handle);
@@ -183,14 +183,14 @@ static void free_handle(struct vop__device *d, uint32_t handle)
 {
     struct packed_device *p = of(&d->vq);
 
-    d->vq.slots[handle].next = (uint16_t)p->free_handle;
+    d->vq.records[handle].next = (uint16_t)p->free_handle;
     p->free_handle = handle;
 }
 
 static void untake(struct vop_virtqueue *vq, uint32_t handle)
 {
     struct packed_device *p = of(vq);
-    uint32_t descs = vq->slots[handle].descs;
+    uint32_t descs = vq->records[handle].descs;
 
     vop__device_unhold(&p->device, handle);
     free_handle(&p->device, handle);
@@ -199,19 +199,19 @@ static void untake(struct vop_virtqueue *vq, uint32_t handle)
     vq->position = vop__position_word(&p->next);
 }
 
-/* One used descriptor for `descs` slots; the word of the first of a batch is held back. */
+/* One used descriptor for `descs` records; the word of the first of a batch is held back. */
 static inline void store_used(struct packed_device *p, uint32_t id, uint32_t len, uint32_t descs)
 {
-    struct vop__packed_desc *desc = &p->ring[p->used.slot];
+    struct vop__packed_desc *desc = &p->ring[p->used.index];
     uint32_t flags = vop__packed_used(p->used.wrap) | (len > 0 ? VOP_DESC_F_WRITE : 0);
     uint32_t word = vop__packed_word(id, flags);
 
-    vop_store_le32(&desc->len, len);
+    vop__store_le32(&desc->len, len);
     if (p->unpublished == 0) {
         p->head = &desc->id_flags;
         p->head_word = word;
     } else {
-        vop_store_le32(&desc->id_flags, word);
+        vop__store_le32(&desc->id_flags, word);
     }
     p->unpublished += descs;
     vop__position_advance(&p->used, p->device.vq.size, descs);
@@ -225,7 +225,7 @@ static int complete(struct vop_virtqueue *vq, const struct vop_completed_buf *bu
         if (ret < 0)
             return ret;
         if (!vq->in_order) {
-            store_used(of(vq), vq->slots[bufs[i].handle].id, bufs[i].len, vq->slots[bufs[i].handle].descs);
+            store_used(of(vq), vq->records[bufs[i].handle].id, bufs[i].len, vq->records[bufs[i].handle].descs);
             free_handle(vop__device_of(vq), bufs[i].handle);
         }
     }
@@ -251,7 +251,7 @@ static bool publish(struct vop_virtqueue *vq)
         return true;
     }
     vop__area_fence(&vq->desc, 'J');
-    return vop__event_packed(vop_load_le32(&p->driver_event->word), vq->size, p->used.slot, p->used.wrap, count);
+    return vop__event_packed(vop__load_le32(&p->driver_event->word), vq->size, p->used.index, p->used.wrap, count);
 }
 
 static void arm(struct vop_virtqueue *vq, bool delay)
@@ -265,7 +265,7 @@ static void arm(struct vop_virtqueue *vq, bool delay)
 
 static void disarm(struct vop_virtqueue *vq)
 {
-    arm_word(of(vq), VOP_EVENT_DISABLE);
+    arm_word(of(vq), VOP__EVENT_DISABLE);
 }
 
 const struct vop__vq_ops vop__packed_device_ops = {

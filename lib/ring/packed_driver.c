@@ -5,15 +5,16 @@
  * Room: ring. Letters: core/barrier.h.
  *
  * Buffers added before a kick are one batch: all is stored but the head of the first, and since the device cannot pass
- * that, one release makes all of them available. Ids are not slots, because buffers may come back in another order
- * than they went while slots are used in ring order.
+ * that, one release makes all of them available. Ids are not records, because buffers may come back in another order
+ * than they went while descriptors are used in ring order.
  */
 #include "ring/event.h"
 #include "ring/packed.h"
 #include "ring/vq_driver.h"
 
-/* Where the next used slot is follows from the id in this one, so no processor looks ahead by itself: without asking
- * for lines to come, the driver of a full queue waits for each of them. Asking behind the end of the ring is harmless.
+/* Where the next used descriptor is follows from the id in this one, so no processor looks ahead by itself: without
+ * asking for lines to come, the driver of a full queue waits for each of them. Asking behind the end of the ring is
+ * harmless.
  */
 #define AHEAD 128 /* bytes */
 
@@ -22,8 +23,8 @@ struct packed_driver {
     struct vop__packed_desc *ring;
     struct vop__packed_event *driver_event; /* written here */
     const struct vop__packed_event *device_event;
-    struct vop__position next; /* next slot to make available */
-    struct vop__position used; /* next slot that will become used */
+    struct vop__position next; /* next descriptor to make available */
+    struct vop__position used; /* next descriptor that will become used */
     vop_le32 *head;            /* while unpublished > 0: the word that is held back */
     uint32_t head_word;
     uint32_t unpublished; /* descriptors */
@@ -34,35 +35,35 @@ static struct packed_driver *of(struct vop_virtqueue *vq)
     return (struct packed_driver *)vq;
 }
 
-/* All slots as if the laps before `next` were done: none is available, none is used in this lap. */
+/* All descriptors as if the laps before `next` were done: none is available, none is used in this lap. */
 static void reset_ring(struct packed_driver *p, uint32_t size)
 {
     for (uint32_t i = 0; i < size; i++) {
-        bool lap = i < p->next.slot ? p->next.wrap : !p->next.wrap;
+        bool lap = i < p->next.index ? p->next.wrap : !p->next.wrap;
 
-        vop_store_le64(&p->ring[i].addr, 0);
-        vop_store_le32(&p->ring[i].len, 0);
-        vop_store_le32(&p->ring[i].id_flags, vop__packed_word(0, vop__packed_used(lap)));
+        vop__store_le64(&p->ring[i].addr, 0);
+        vop__store_le32(&p->ring[i].len, 0);
+        vop__store_le32(&p->ring[i].id_flags, vop__packed_word(0, vop__packed_used(lap)));
     }
 }
 
 static void arm_word(struct packed_driver *p, const struct vop__position *at, uint32_t mode)
 {
-    vop_store_le32(&p->driver_event->word, vop__packed_event_word(at, mode));
+    vop__store_le32(&p->driver_event->word, vop__packed_event_word(at, mode));
 }
 
 static uint32_t armed_mode(const struct vop_virtqueue *vq)
 {
-    return vq->event_idx ? VOP_EVENT_DESC : VOP_EVENT_ENABLE;
+    return vq->event_idx ? VOP__EVENT_DESC : VOP__EVENT_ENABLE;
 }
 
 static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place)
 {
     struct packed_driver *p = of(vq);
 
-    p->ring = vop_window_at(&vq->desc, 0);
-    p->driver_event = vop_window_at(&vq->driver, 0);
-    p->device_event = vop_window_at(&vq->device, 0);
+    p->ring = vop__window_at(&vq->desc, 0);
+    p->driver_event = vop__window_at(&vq->driver, 0);
+    p->device_event = vop__window_at(&vq->device, 0);
     p->next = p->used = vop__position_start(place);
     vq->position = vop__position_word(&p->next);
     vop__driver_start(&p->driver);
@@ -73,16 +74,16 @@ static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *pl
 /* Stores a descriptor; the word that makes it available is held back for the first of a batch. */
 static inline void put(struct packed_driver *p, uint64_t addr, uint32_t len, uint32_t id, uint32_t flags)
 {
-    struct vop__packed_desc *desc = &p->ring[p->next.slot];
+    struct vop__packed_desc *desc = &p->ring[p->next.index];
     uint32_t word = vop__packed_word(id, flags | vop__packed_avail(p->next.wrap));
 
-    vop_store_le64(&desc->addr, addr);
-    vop_store_le32(&desc->len, len);
+    vop__store_le64(&desc->addr, addr);
+    vop__store_le32(&desc->len, len);
     if (p->unpublished++ == 0) {
         p->head = &desc->id_flags;
         p->head_word = word;
     } else {
-        vop_store_le32(&desc->id_flags, word);
+        vop__store_le32(&desc->id_flags, word);
     }
     vop__position_advance(&p->next, p->driver.vq.size, 1);
 }
@@ -95,9 +96,9 @@ static uint64_t fill_table(struct packed_driver *p, uint32_t id, const struct io
     struct vop__packed_desc *table = vop__driver_table(&p->driver, id, &address);
 
     for (uint32_t i = 0; i < total; i++) {
-        vop_store_le64(&table[i].addr, vop__driver_address(&p->driver, &segments[i], i >= out));
-        vop_store_le32(&table[i].len, (uint32_t)segments[i].iov_len);
-        vop_store_le32(&table[i].id_flags, vop__packed_word(0, i >= out ? VOP_DESC_F_WRITE : 0));
+        vop__store_le64(&table[i].addr, vop__driver_address(&p->driver, &segments[i], i >= out));
+        vop__store_le32(&table[i].len, (uint32_t)segments[i].iov_len);
+        vop__store_le32(&table[i].id_flags, vop__packed_word(0, i >= out ? VOP_DESC_F_WRITE : 0));
     }
     return address;
 }
@@ -124,7 +125,7 @@ static __attribute__((noinline)) int add_any(struct vop_virtqueue *vq, const str
             put(p, vop__driver_address(d, &segments[i], i >= out), (uint32_t)segments[i].iov_len, id,
                 (i >= out ? VOP_DESC_F_WRITE : 0) | (i + 1 < total ? VOP_DESC_F_NEXT : 0));
     }
-    d->free_head = vq->slots[id].next;
+    d->free_head = vq->records[id].next;
     vop__driver_hold(d, id, descs, writable, token);
     return 0;
 }
@@ -139,7 +140,7 @@ static int add(struct vop_virtqueue *vq, const struct iovec *segments, uint32_t 
         return add_any(vq, segments, out, in, token);
     len = (uint32_t)segments->iov_len;
     put(p, address, len, id, in ? VOP_DESC_F_WRITE : 0);
-    p->driver.free_head = vq->slots[id].next;
+    p->driver.free_head = vq->records[id].next;
     vop__driver_hold(&p->driver, id, 1, in ? len : 0, token);
     return 0;
 }
@@ -160,12 +161,12 @@ static bool publish(struct vop_virtqueue *vq)
         return true;
     }
     vop__area_fence(&vq->desc, 'I');
-    return vop__event_packed(vop_load_le32(&p->device_event->word), vq->size, p->next.slot, p->next.wrap, count);
+    return vop__event_packed(vop__load_le32(&p->device_event->word), vq->size, p->next.index, p->next.wrap, count);
 }
 
 static inline bool look(const struct packed_driver *p, uint32_t *ret_word)
 {
-    *ret_word = vop__area_observe32(&p->driver.vq.desc, &p->ring[p->used.slot].id_flags, 'H');
+    *ret_word = vop__area_observe32(&p->driver.vq.desc, &p->ring[p->used.index].id_flags, 'H');
     return vop__packed_is(*ret_word, vop__packed_used(p->used.wrap));
 }
 
@@ -190,21 +191,21 @@ static inline int get_one(struct vop_virtqueue *vq, struct vop_used_buf *ret_buf
 
         if (!look(p, &word))
             return 0;
-        __builtin_prefetch((const char *)&p->ring[p->used.slot] + AHEAD);
+        __builtin_prefetch((const char *)&p->ring[p->used.index] + AHEAD);
         /* virtio 1.2, 2.8.4: without WRITE nothing was written, and len means nothing */
-        len = word >> 16 & VOP_DESC_F_WRITE ? vop_load_le32(&p->ring[p->used.slot].len) : 0;
+        len = word >> 16 & VOP_DESC_F_WRITE ? vop__load_le32(&p->ring[p->used.index].len) : 0;
         id = word & 0xffff;
         ret = vop__driver_used(d, &id, &len, d->published - d->got);
         if (ret < 0)
             return ret;
     }
     vop__driver_return(d, id, len, ret_buf);
-    d->free_count += vq->slots[id].descs;
-    vop__position_advance(&p->used, vq->size, vq->slots[id].descs);
+    d->free_count += vq->records[id].descs;
+    vop__position_advance(&p->used, vq->size, vq->records[id].descs);
     if (vq->in_order) {
-        d->oldest = vq->slots[id].next;
+        d->oldest = vq->records[id].next;
     } else {
-        vq->slots[id].next = (uint16_t)d->free_head;
+        vq->records[id].next = (uint16_t)d->free_head;
         d->free_head = id;
     }
     return 1;
@@ -220,7 +221,7 @@ static void arm(struct vop_virtqueue *vq, bool delay)
     struct packed_driver *p = of(vq);
     struct vop__position at = p->used;
 
-    /* One store of the whole structure: no reader finds a new mode beside an old slot. */
+    /* One store of the whole structure: no reader finds a new mode beside an old offset. */
     if (delay && vq->event_idx)
         vop__position_advance(&at, vq->size, vop__driver_delay(vq->size - p->driver.free_count));
     arm_word(p, &at, armed_mode(vq));
@@ -229,7 +230,7 @@ static void arm(struct vop_virtqueue *vq, bool delay)
 
 static void disarm(struct vop_virtqueue *vq)
 {
-    arm_word(of(vq), &of(vq)->used, VOP_EVENT_DISABLE);
+    arm_word(of(vq), &of(vq)->used, VOP__EVENT_DISABLE);
 }
 
 const struct vop__vq_ops vop__packed_driver_ops = {

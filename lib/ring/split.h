@@ -43,9 +43,9 @@ static inline void vop__split_place(struct vop__split *s, const struct vop_virtq
 {
     bool old = vq->options.layout == VOP_RING_2009;
     size_t header = old ? 4 : 2;
-    uint8_t *driver = vop_window_at(&vq->driver, 0), *device = vop_window_at(&vq->device, 0);
+    uint8_t *driver = vop__window_at(&vq->driver, 0), *device = vop__window_at(&vq->device, 0);
 
-    s->desc = vop_window_at(&vq->desc, 0);
+    s->desc = vop__window_at(&vq->desc, 0);
     s->desc_size = old ? 12 : 16;
     s->mask = vq->size - 1;
     s->base = place->resume ? place->position : 0;
@@ -70,11 +70,11 @@ static inline void vop__split_store_desc(const struct vop__split *s, uint32_t in
 {
     vop_le32 *w = vop__split_words(s, index);
 
-    vop_store_le32(w++, (uint32_t)addr);
+    vop__store_le32(w++, (uint32_t)addr);
     if (s->desc_size == 16)
-        vop_store_le32(w++, (uint32_t)(addr >> 32));
-    vop_store_le32(w++, len);
-    vop_store_le32(w, flags | next << 16);
+        vop__store_le32(w++, (uint32_t)(addr >> 32));
+    vop__store_le32(w++, len);
+    vop__store_le32(w, flags | next << 16);
 }
 
 #endif

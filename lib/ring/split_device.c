@@ -33,10 +33,10 @@ static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *pl
     vop__split_place(r, vq, place);
     vq->position = r->base;
     for (vop_le16 *p = r->used_flags; (void *)p < (void *)r->used_ring; p++)
-        vop_store_le16(p, 0);
-    vop_store_le16(r->used_idx, r->base);
+        vop__store_le16(p, 0);
+    vop__store_le16(r->used_idx, r->base);
     if (r->avail_event)
-        vop_store_le16(r->avail_event, r->base);
+        vop__store_le16(r->avail_event, r->base);
 }
 
 /* Loads avail.idx. A driver owns at most the N buffers that were not returned: more than that it made up. */
@@ -71,11 +71,11 @@ static inline void load_desc(const struct vop__split *r, uint32_t index, struct 
     const vop_le32 *w = vop__split_words(r, index);
     uint32_t last;
 
-    ret_desc->addr = vop_load_le32(w++);
+    ret_desc->addr = vop__load_le32(w++);
     if (r->desc_size == 16)
-        ret_desc->addr |= (uint64_t)vop_load_le32(w++) << 32;
-    ret_desc->len = vop_load_le32(w++);
-    last = vop_load_le32(w);
+        ret_desc->addr |= (uint64_t)vop__load_le32(w++) << 32;
+    ret_desc->len = vop__load_le32(w++);
+    last = vop__load_le32(w);
     ret_desc->flags = (uint16_t)last;
     ret_desc->next = (uint16_t)(last >> 16);
 }
@@ -148,10 +148,10 @@ static inline int take_one(struct vop_virtqueue *vq, struct iovec *iov, uint32_t
 
     if (ret <= 0)
         return ret;
-    head = vop_load_le16(&s->ring.avail_ring[(s->ring.base + vq->buffers) & s->ring.mask]);
+    head = vop__load_le16(&s->ring.avail_ring[(s->ring.base + vq->buffers) & s->ring.mask]);
     if (head >= vq->size)
         return vop__vq_break(vq, "head %u in a queue of %u", head, vq->size);
-    if (vq->slots[head].state != VOP__SLOT_FREE)
+    if (vq->records[head].state != VOP__RECORD_FREE)
         return vop__vq_break(vq, "head %u is in flight already", head);
     load_desc(&s->ring, head, &desc);
     if (!vop__device_single(vq, &desc, iov, iov_count, ret_buf))
@@ -183,8 +183,8 @@ static inline void store_used(struct split_device *s, uint32_t id, uint32_t len,
 {
     struct vop_used_elem *elem = &s->ring.used_ring[(s->ring.base + s->completed) & s->ring.mask];
 
-    vop_store_le32(&elem->id, id);
-    vop_store_le32(&elem->len, len);
+    vop__store_le32(&elem->id, id);
+    vop__store_le32(&elem->len, len);
     s->completed += buffers;
 }
 
@@ -229,8 +229,8 @@ static bool publish(struct vop_virtqueue *vq)
         return true;
     vop__area_fence(&vq->device, 'J');
     if (vq->event_idx)
-        return vop_need_event(vop_load_le16(s->ring.used_event), idx, old);
-    return !(vop_load_le16(s->ring.avail_flags) & VOP_RING_F_QUIET);
+        return vop__need_event(vop__load_le16(s->ring.used_event), idx, old);
+    return !(vop__load_le16(s->ring.avail_flags) & VOP__RING_F_QUIET);
 }
 
 static void arm(struct vop_virtqueue *vq, bool delay)
@@ -239,7 +239,7 @@ static void arm(struct vop_virtqueue *vq, bool delay)
     vop_le16 *word = vq->event_idx ? s->ring.avail_event : s->ring.used_flags;
 
     (void)delay; /* nobody knows how much the driver will add */
-    vop_store_le16(word, vq->event_idx ? (uint16_t)(s->ring.base + vq->buffers) : 0);
+    vop__store_le16(word, vq->event_idx ? (uint16_t)(s->ring.base + vq->buffers) : 0);
     vop__area_flush16(&vq->device, word, 'I');
 }
 
@@ -249,9 +249,9 @@ static void disarm(struct vop_virtqueue *vq)
 
     /* virtio 1.2, 2.7.10.1: with EVENT_IDX flags stay 0. The index just passed is 65535 away. */
     if (vq->event_idx)
-        vop_store_le16(s->ring.avail_event, (uint16_t)(s->ring.base + vq->buffers - 1));
+        vop__store_le16(s->ring.avail_event, (uint16_t)(s->ring.base + vq->buffers - 1));
     else
-        vop_store_le16(s->ring.used_flags, VOP_RING_F_QUIET);
+        vop__store_le16(s->ring.used_flags, VOP__RING_F_QUIET);
 }
 
 const struct vop__vq_ops vop__split_device_ops = {

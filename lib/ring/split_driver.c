@@ -4,7 +4,7 @@
  *
  * Room: ring. Writes descriptors and driver area, loads the device area only. Letters: core/barrier.h.
  *
- * Free descriptors are a list in the private slots; the list that virtio draws inside the table is not in the table,
+ * Free descriptors are a list in the private records; the list that virtio draws inside the table is not in the table,
  * since the device could write there. The head of a chain is its id.
  */
 #include "ring/event.h"
@@ -32,13 +32,13 @@ static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *pl
     vq->position = r->base;
     for (uint32_t i = 0; i < vq->size; i++) {
         vop__split_store_desc(r, i, 0, 0, 0, 0);
-        vop_store_le16(&r->avail_ring[i], 0);
+        vop__store_le16(&r->avail_ring[i], 0);
     }
     for (vop_le16 *p = r->avail_flags; p < r->avail_ring; p++)
-        vop_store_le16(p, 0);
-    vop_store_le16(r->avail_idx, r->base);
+        vop__store_le16(p, 0);
+    vop__store_le16(r->avail_idx, r->base);
     if (r->used_event)
-        vop_store_le16(r->used_event, r->base);
+        vop__store_le16(r->used_event, r->base);
 }
 
 /* Fills the table of id `head` with the segments from `i` on. Tables are in order, for peers that do not look at next.
@@ -63,7 +63,7 @@ static uint64_t fill_table(struct split_driver *s, const struct iovec *segments,
 /* The next entry of the available ring. */
 static void offer(const struct split_driver *s, uint32_t head)
 {
-    vop_store_le16(&s->ring.avail_ring[(s->ring.base + s->driver.vq.buffers) & s->ring.mask], (uint16_t)head);
+    vop__store_le16(&s->ring.avail_ring[(s->ring.base + s->driver.vq.buffers) & s->ring.mask], (uint16_t)head);
 }
 
 static __attribute__((noinline)) int add_any(struct vop_virtqueue *vq, const struct iovec *segments, uint32_t out,
@@ -82,7 +82,7 @@ static __attribute__((noinline)) int add_any(struct vop_virtqueue *vq, const str
     if (descs > d->free_count)
         return vop__vq_full(vq, descs);
     for (uint32_t i = 0; i < direct; i++) {
-        uint32_t next = vq->slots[at].next;
+        uint32_t next = vq->records[at].next;
         uint32_t flags = i >= out ? VOP_DESC_F_WRITE : 0;
         bool more = i + 1 < descs;
 
@@ -94,7 +94,7 @@ static __attribute__((noinline)) int add_any(struct vop_virtqueue *vq, const str
         uint64_t table = fill_table(s, segments, direct, out, total);
 
         vop__split_store_desc(&s->ring, at, table, (total - direct) * 16, VOP_DESC_F_INDIRECT, 0);
-        at = vq->slots[at].next;
+        at = vq->records[at].next;
     }
     offer(s, head);
     vop__driver_hold(d, head, descs, writable, token);
@@ -113,7 +113,7 @@ static int add(struct vop_virtqueue *vq, const struct iovec *segments, uint32_t 
     len = (uint32_t)segments->iov_len;
     vop__split_store_desc(&s->ring, head, address, len, in ? VOP_DESC_F_WRITE : 0, 0);
     offer(s, head);
-    s->driver.free_head = vq->slots[head].next;
+    s->driver.free_head = vq->records[head].next;
     vop__driver_hold(&s->driver, head, 1, in ? len : 0, token);
     return 0;
 }
@@ -135,8 +135,8 @@ static bool publish(struct vop_virtqueue *vq)
     }
     vop__area_fence(&vq->driver, 'I');
     if (vq->event_idx)
-        return vop_need_event(vop_load_le16(s->ring.avail_event), idx, old);
-    return !(vop_load_le16(s->ring.used_flags) & VOP_RING_F_QUIET);
+        return vop__need_event(vop__load_le16(s->ring.avail_event), idx, old);
+    return !(vop__load_le16(s->ring.used_flags) & VOP__RING_F_QUIET);
 }
 
 /* Loads used.idx. All that is used was published and not used before: else the device made it up. */
@@ -168,12 +168,12 @@ static int pending(struct vop_virtqueue *vq)
 /* Puts the chain of a returned buffer at the front of the free list, along the private list only. */
 static void free_chain(struct split_driver *s, uint32_t head)
 {
-    struct vop__slot *slots = s->driver.vq.slots;
+    struct vop__record *records = s->driver.vq.records;
     uint32_t tail = head;
 
-    for (uint32_t i = 1; i < slots[head].descs; i++)
-        tail = slots[tail].next;
-    slots[tail].next = (uint16_t)s->driver.free_head;
+    for (uint32_t i = 1; i < records[head].descs; i++)
+        tail = records[tail].next;
+    records[tail].next = (uint16_t)s->driver.free_head;
     s->driver.free_head = head;
 }
 
@@ -191,16 +191,16 @@ static inline int get_one(struct vop_virtqueue *vq, struct vop_used_buf *ret_buf
 
         if (ret <= 0)
             return ret;
-        id = vop_load_le32(&elem->id);
-        len = vop_load_le32(&elem->len);
+        id = vop__load_le32(&elem->id);
+        len = vop__load_le32(&elem->len);
         ret = vop__driver_used(d, &id, &len, s->seen - d->got);
         if (ret < 0)
             return ret;
     }
     vop__driver_return(d, id, len, ret_buf);
-    d->free_count += vq->slots[id].descs;
+    d->free_count += vq->records[id].descs;
     if (vq->in_order)
-        d->oldest = (id + vq->slots[id].descs) & s->ring.mask;
+        d->oldest = (id + vq->records[id].descs) & s->ring.mask;
     else
         free_chain(s, id);
     return 1;
@@ -217,7 +217,7 @@ static void arm(struct vop_virtqueue *vq, bool delay)
     uint32_t more = delay ? vop__driver_delay(s->driver.published - s->driver.got) : 0;
     vop_le16 *word = vq->event_idx ? s->ring.used_event : s->ring.avail_flags;
 
-    vop_store_le16(word, vq->event_idx ? (uint16_t)(s->ring.base + s->driver.got + more) : 0);
+    vop__store_le16(word, vq->event_idx ? (uint16_t)(s->ring.base + s->driver.got + more) : 0);
     vop__area_flush16(&vq->driver, word, 'J');
 }
 
@@ -227,9 +227,9 @@ static void disarm(struct vop_virtqueue *vq)
 
     /* virtio 1.2, 2.7.7.1: with EVENT_IDX flags stay 0. The index just passed is 65535 away. */
     if (vq->event_idx)
-        vop_store_le16(s->ring.used_event, (uint16_t)(s->ring.base + s->driver.got - 1));
+        vop__store_le16(s->ring.used_event, (uint16_t)(s->ring.base + s->driver.got - 1));
     else
-        vop_store_le16(s->ring.avail_flags, VOP_RING_F_QUIET);
+        vop__store_le16(s->ring.avail_flags, VOP__RING_F_QUIET);
 }
 
 const struct vop__vq_ops vop__split_driver_ops = {

@@ -32,13 +32,13 @@ static bool is_platform(const struct vop_virtqueue_options *o)
            vop__vq_feature(o, VOP_F_ORDER_PLATFORM);
 }
 
-static struct vop_window window_of(const struct vop_virtqueue_options *o, const struct vop_area *area)
+static struct vop__window window_of(const struct vop_virtqueue_options *o, const struct vop_area *area)
 {
-    return (struct vop_window){
+    return (struct vop__window){
         .base = area->base,
         .size = area->size,
-        .flags = (area->flags & VOP_AREA_POSTED ? (unsigned)VOP_WINDOW_POSTED : 0) |
-                 (is_platform(o) ? (unsigned)VOP_WINDOW_PLATFORM : 0),
+        .flags = (area->flags & VOP_AREA_POSTED ? (unsigned)VOP__WINDOW_POSTED : 0) |
+                 (is_platform(o) ? (unsigned)VOP__WINDOW_PLATFORM : 0),
     };
 }
 
@@ -56,8 +56,8 @@ static void place_tables(struct vop_virtqueue *vq, const struct vop_virtqueue_pl
     vq->tables_count = (uint32_t)(count < place->size ? count : place->size);
 }
 
-/* Begins anew in a checked place, with `slots` of its size. */
-static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place, struct vop__slot *slots)
+/* Begins anew in a checked place, with `records` of its size. */
+static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place, struct vop__record *records)
 {
     const struct vop__vq_ops *ops = vq->ops;
     struct vop_virtqueue_options o = vq->options;
@@ -67,7 +67,7 @@ static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *pl
     memset(vq, 0, ops->state_size);
     *vq = (struct vop_virtqueue){
         .ops = ops,
-        .slots = slots,
+        .records = records,
         .size = place->size,
         .segments_max = o.segments_max != 0 ? o.segments_max : place->size,
         .bytes_max = o.bytes_max,
@@ -92,7 +92,7 @@ int vop_virtqueue_new(const struct vop_virtqueue_options *options, vop_virtqueue
 {
     struct vop_virtqueue_options o;
     struct vop_virtqueue *vq;
-    struct vop__slot *slots;
+    struct vop__record *records;
     int ret = vop__vq_options_resolve(options, &o);
 
     if (ret == 0)
@@ -100,9 +100,9 @@ int vop_virtqueue_new(const struct vop_virtqueue_options *options, vop_virtqueue
     if (ret < 0)
         return ret;
     ret = -ENOMEM;
-    slots = calloc(o.place.size, sizeof(*slots));
-    if (!slots)
-        goto err_slots;
+    records = calloc(o.place.size, sizeof(*records));
+    if (!records)
+        goto err_records;
     vq = calloc(1, operations[o.layout][o.role - 1]->state_size);
     if (!vq)
         goto err_vq;
@@ -112,15 +112,15 @@ int vop_virtqueue_new(const struct vop_virtqueue_options *options, vop_virtqueue
     vq->ops = operations[o.layout][o.role - 1];
     vq->options = o;
     vq->options.regions = NULL; /* the caller's; ours is the copy */
-    start(vq, &o.place, slots);
+    start(vq, &o.place, records);
     *ret_vq = vq;
     return 0;
 
 err_regions:
     free(vq);
 err_vq:
-    free(slots);
-err_slots:
+    free(records);
+err_records:
     return ret == -ENOMEM ? vop__error_static(ENOMEM, "no memory for the state of a queue") : ret;
 }
 
@@ -129,7 +129,7 @@ void vop_virtqueue_free(vop_virtqueue *vq)
     if (!vq)
         return;
     vop__regions_free(&vq->regions);
-    free(vq->slots);
+    free(vq->records);
     free(vq);
 }
 
@@ -145,12 +145,12 @@ int vop_virtqueue_detach_buf(vop_virtqueue *vq, void **ret_token)
     if (!vq->stopped)
         return vop__error_static(EBUSY, "the device may still use the buffers: shut the queue down first");
     for (; vq->detach_at < vq->size; vq->detach_at++) {
-        struct vop__slot *slot = &vq->slots[vq->detach_at];
+        struct vop__record *record = &vq->records[vq->detach_at];
 
-        if (slot->state == VOP__SLOT_HELD) {
-            slot->state = VOP__SLOT_FREE;
+        if (record->state == VOP__RECORD_HELD) {
+            record->state = VOP__RECORD_FREE;
             vq->in_flight--;
-            *ret_token = slot->token;
+            *ret_token = record->token;
             return 1;
         }
     }
@@ -160,7 +160,7 @@ int vop_virtqueue_detach_buf(vop_virtqueue *vq, void **ret_token)
 int vop_virtqueue_reset(vop_virtqueue *vq, const struct vop_virtqueue_place *place)
 {
     struct vop_virtqueue_place p = *place;
-    struct vop__slot *slots;
+    struct vop__record *records;
     int ret;
 
     if (vq->options.role == VOP_VIRTQUEUE_DRIVER && vq->in_flight != 0)
@@ -169,11 +169,11 @@ int vop_virtqueue_reset(vop_virtqueue *vq, const struct vop_virtqueue_place *pla
     ret = vop__vq_place_check(&vq->options, &p);
     if (ret < 0)
         return ret;
-    slots = calloc(p.size, sizeof(*slots));
-    if (!slots)
+    records = calloc(p.size, sizeof(*records));
+    if (!records)
         return vop__error_static(ENOMEM, "no memory for the state of a queue");
-    free(vq->slots);
-    start(vq, &p, slots);
+    free(vq->records);
+    start(vq, &p, records);
     return 0;
 }
 
@@ -231,7 +231,7 @@ void vop_virtqueue_fail(vop_virtqueue *vq, const char *reason)
     (void)health(vq);
 }
 
-void vop_virtqueue_info(const vop_virtqueue *vq, struct vop_virtqueue_info *ret_info, size_t info_size)
+void vop_virtqueue_get_info(const vop_virtqueue *vq, struct vop_virtqueue_info *ret_info, size_t info_size)
 {
     bool driver = vq->options.role == VOP_VIRTQUEUE_DRIVER;
     struct vop_virtqueue_info info = {
@@ -341,7 +341,8 @@ int vop_virtqueue_untake(vop_virtqueue *vq, uint32_t handle)
 {
     if (!usable(vq, take))
         return why_not(vq);
-    if (handle >= vq->size || vq->slots[handle].state != VOP__SLOT_HELD || vq->slots[handle].seq + 1 != vq->buffers)
+    if (handle >= vq->size || vq->records[handle].state != VOP__RECORD_HELD ||
+        vq->records[handle].seq + 1 != vq->buffers)
         return vop__error(EINVAL, "buffer %u is not the last one taken", handle);
     vq->ops->untake(vq, handle);
     return 0;

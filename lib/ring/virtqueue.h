@@ -11,9 +11,8 @@
  *         +- split_device.c  packed_device.c      over  vq_device.{h,c}   (handles, in-order batches, chains)
  *
  * Ring state lies apart from ring memory. A side decides from private state only: what it wrote it never loads again,
- * and what the peer wrote it loads once for each decision, checks, and uses from the private copy. An entry of the slot
- * array is the private record of one buffer in flight; it is all that a returned id is checked against and all that
- * freeing walks.
+ * and what the peer wrote it loads once for each decision, checks, and uses from the private copy. Each buffer
+ * in flight has a private record; it is all that a returned id is checked against and all that freeing walks.
  *
  * All counters of buffers are 64 bits wide and never wrap; the 16-bit indexes on the wire are made from them.
  *
@@ -28,14 +27,14 @@
 
 #include <vopipc/virtqueue.h>
 
-enum vop__slot_state {
-    VOP__SLOT_FREE = 0,
-    VOP__SLOT_HELD = 1, /* driver: added, not returned. device: taken, not completed */
-    VOP__SLOT_DONE = 2, /* device with IN_ORDER: completed, but not yet its turn */
+enum vop__record_state {
+    VOP__RECORD_FREE = 0,
+    VOP__RECORD_HELD = 1, /* driver: added, not returned. device: taken, not completed */
+    VOP__RECORD_DONE = 2, /* device with IN_ORDER: completed, but not yet its turn */
 };
 
 /** Private record of a buffer. Driver: indexed by the id it used. Device: by the handle it gave to the application. */
-struct vop__slot {
+struct vop__record {
     union {
         void *token; /* driver */
         struct {
@@ -48,7 +47,7 @@ struct vop__slot {
     uint32_t writable; /* bytes that the device may write */
     uint16_t descs;    /* descriptors it takes in the ring */
     uint16_t next;     /* the free list: of descriptors (split driver), of ids or handles (packed) */
-    uint8_t state;     /* enum vop__slot_state */
+    uint8_t state;     /* enum vop__record_state */
 };
 
 /**
@@ -88,8 +87,8 @@ extern const struct vop__vq_ops vop__packed_device_ops;
 /** The part of a queue that no format and no role changes. Each engine's state begins with it. */
 struct vop_virtqueue {
     const struct vop__vq_ops *ops;
-    struct vop__slot *slots; /* N */
-    uint32_t size;           /* N */
+    struct vop__record *records; /* N */
+    uint32_t size;               /* N */
     uint32_t segments_max;
     uint32_t bytes_max;
     uint32_t single_max;  /* bytes of a buffer that may take the short way; 2009: none, for its addresses are judged */
@@ -104,13 +103,13 @@ struct vop_virtqueue {
     bool broken;
     uint16_t position; /* next to make available or to take, as in struct vop_virtqueue_place */
 
-    struct vop_window desc;   /* areas */
-    struct vop_window driver; /* ... */
-    struct vop_window device; /* ... */
+    struct vop__window desc;   /* areas */
+    struct vop__window driver; /* ... */
+    struct vop__window device; /* ... */
 
     struct vop__regions regions;
 
-    struct vop_window tables; /* driver: memory for indirect tables */
+    struct vop__window tables; /* driver: memory for indirect tables */
     uint64_t tables_address;
     uint32_t tables_entries; /* in each; 0: no tables */
     uint32_t tables_count;   /* ids below this have one */

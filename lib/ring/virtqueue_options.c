@@ -195,6 +195,6 @@ int vop__vq_place_check(const struct vop_virtqueue_options *options, const struc
     if (options->layout == VOP_RING_PACKED && p->desc.flags & VOP_AREA_POSTED)
         return vop__error(EINVAL, "packed descriptors are written by both sides and need coherent memory");
     if (options->layout == VOP_RING_PACKED && p->resume && (p->position & 0x7fff) >= p->size)
-        return vop__error(EINVAL, "there is no slot %u to resume at", p->position & 0x7fffu);
+        return vop__error(EINVAL, "there is no descriptor %u to resume at", p->position & 0x7fffu);
     return 0;
 }

@@ -80,7 +80,7 @@ static bool copy_bytes(struct vop_virtqueue *vq, uint64_t addr, uint8_t bytes[16
 
         if (!r)
             return false;
-        bytes[i] = vop_load_u8(vop__region_at(r, addr + i));
+        bytes[i] = vop__load_u8(vop__region_at(r, addr + i));
     }
     return true;
 }
@@ -100,7 +100,7 @@ int vop__chain_entry(struct vop__chain *c, uint64_t table, uint32_t index, struc
         const vop_le32 *p = vop__region_at(r, addr);
 
         for (unsigned i = 0; i < 4; i++)
-            word[i] = vop_load_le32(&p[i]);
+            word[i] = vop__load_le32(&p[i]);
     } else {
         uint8_t bytes[16];
 

@@ -7,8 +7,8 @@
  * Chains. Each descriptor is copied once and judged as a copy; what comes out is an array of iovecs in this process.
  * The number of descriptors walked is bounded by segments_max, whatever `next` says.
  *
- * IN_ORDER. Completed buffers wait in the order column of the slots until all before them are complete; then as many as
- * possible go out with one used element: it may stand for buffers before it only if those are wholly filled, because
+ * IN_ORDER. Completed buffers wait in the order column of the records until all before them are complete; then as many
+ * as possible go out with one used element: it may stand for buffers before it only if those are wholly filled, because
  * the driver learns no other length for them.
  */
 #ifndef VOP_RING_VQ_DEVICE_H
@@ -88,29 +88,29 @@ static inline uint32_t vop__device_order(const struct vop__device *d, uint32_t i
 static inline void vop__device_hold(struct vop__device *d, uint32_t handle, uint32_t id, uint32_t descs,
                                     uint32_t writable)
 {
-    struct vop__slot *slot = &d->vq.slots[handle];
+    struct vop__record *record = &d->vq.records[handle];
 
-    slot->seq = d->vq.buffers++;
-    slot->writable = writable;
-    slot->descs = (uint16_t)descs;
-    slot->id = (uint16_t)id;
-    slot->state = VOP__SLOT_HELD;
+    record->seq = d->vq.buffers++;
+    record->writable = writable;
+    record->descs = (uint16_t)descs;
+    record->id = (uint16_t)id;
+    record->state = VOP__RECORD_HELD;
     d->vq.in_flight++;
     if (d->vq.in_order)
-        d->vq.slots[vop__device_order(d, d->order_count++)].order = (uint16_t)handle;
+        d->vq.records[vop__device_order(d, d->order_count++)].order = (uint16_t)handle;
 }
 
 /** Completes a held buffer: 0, or -EINVAL. With IN_ORDER its turn comes when all before it are done. */
 static inline int vop__device_finish(struct vop__device *d, const struct vop_completed_buf *buf)
 {
-    struct vop__slot *slot = &d->vq.slots[buf->handle < d->vq.size ? buf->handle : 0];
+    struct vop__record *record = &d->vq.records[buf->handle < d->vq.size ? buf->handle : 0];
 
-    if (buf->handle >= d->vq.size || slot->state != VOP__SLOT_HELD)
+    if (buf->handle >= d->vq.size || record->state != VOP__RECORD_HELD)
         return vop__error(EINVAL, "there is no buffer %u to complete", buf->handle);
-    if (buf->len > slot->writable)
-        return vop__error(EINVAL, "%u bytes do not fit into the %u writable ones", buf->len, slot->writable);
-    slot->len = buf->len;
-    slot->state = d->vq.in_order ? VOP__SLOT_DONE : VOP__SLOT_FREE;
+    if (buf->len > record->writable)
+        return vop__error(EINVAL, "%u bytes do not fit into the %u writable ones", buf->len, record->writable);
+    record->len = buf->len;
+    record->state = d->vq.in_order ? VOP__RECORD_DONE : VOP__RECORD_FREE;
     d->vq.in_flight--;
     return 0;
 }
@@ -118,7 +118,7 @@ static inline int vop__device_finish(struct vop__device *d, const struct vop_com
 /** Forgets the buffer taken last. */
 static inline void vop__device_unhold(struct vop__device *d, uint32_t handle)
 {
-    d->vq.slots[handle].state = VOP__SLOT_FREE;
+    d->vq.records[handle].state = VOP__RECORD_FREE;
     d->vq.buffers--;
     d->vq.in_flight--;
     if (d->vq.in_order)
@@ -140,20 +140,20 @@ static inline bool vop__device_batch(struct vop__device *d, struct vop__batch *r
     struct vop__batch b = {0};
 
     while (d->order_count > 0) {
-        uint32_t handle = d->vq.slots[d->order_at].order;
-        struct vop__slot *slot = &d->vq.slots[handle];
+        uint32_t handle = d->vq.records[d->order_at].order;
+        struct vop__record *record = &d->vq.records[handle];
 
-        if (slot->state != VOP__SLOT_DONE)
+        if (record->state != VOP__RECORD_DONE)
             break;
-        slot->state = VOP__SLOT_FREE;
+        record->state = VOP__RECORD_FREE;
         d->order_at = vop__device_order(d, 1);
         d->order_count--;
-        b.id = slot->id;
-        b.len = slot->len;
+        b.id = record->id;
+        b.len = record->len;
         b.buffers++;
-        b.descs += slot->descs;
+        b.descs += record->descs;
         free_handle(d, handle);
-        if (slot->len != slot->writable)
+        if (record->len != record->writable)
             break; /* virtio 1.2, 2.7.9: what is skipped is completely used */
     }
     *ret_batch = b;

@@ -9,7 +9,7 @@
 void vop__driver_start(struct vop__driver *d)
 {
     for (uint32_t i = 0; i < d->vq.size; i++)
-        d->vq.slots[i].next = (uint16_t)(i + 1 < d->vq.size ? i + 1 : 0);
+        d->vq.records[i].next = (uint16_t)(i + 1 < d->vq.size ? i + 1 : 0);
     d->free_count = d->vq.size;
 }
 

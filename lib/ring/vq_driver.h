@@ -7,8 +7,8 @@
  *   got <= published <= added,   added - got = in flight
  *
  * An id names a buffer while it is in flight. Ids (packed) or descriptors (split, where the id is the head) come from a
- * free list inside the slots. At the start it runs through all of them in ring order, in a circle. With IN_ORDER it is
- * never relinked: buffers come back in the order they went, so the circle itself is the order that virtio wants.
+ * free list inside the records. At the start it runs through all of them in ring order, in a circle. With IN_ORDER it
+ * is never relinked: buffers come back in the order they went, so the circle itself is the order that virtio wants.
  */
 #ifndef VOP_RING_VQ_DRIVER_H
 #define VOP_RING_VQ_DRIVER_H
@@ -72,19 +72,19 @@ static inline void *vop__driver_table(const struct vop__driver *d, uint32_t id, 
     size_t offset = (size_t)id * d->vq.tables_entries * 16;
 
     *ret_address = d->vq.tables_address + offset;
-    return vop_window_at(&d->vq.tables, offset);
+    return vop__window_at(&d->vq.tables, offset);
 }
 
 /** Records the buffer `id` as in flight. */
 static inline void vop__driver_hold(struct vop__driver *d, uint32_t id, uint32_t descs, uint32_t writable, void *token)
 {
-    struct vop__slot *slot = &d->vq.slots[id];
+    struct vop__record *record = &d->vq.records[id];
 
-    slot->token = token;
-    slot->seq = d->vq.buffers++;
-    slot->writable = writable;
-    slot->descs = (uint16_t)descs;
-    slot->state = VOP__SLOT_HELD;
+    record->token = token;
+    record->seq = d->vq.buffers++;
+    record->writable = writable;
+    record->descs = (uint16_t)descs;
+    record->state = VOP__RECORD_HELD;
     d->free_count -= descs;
     d->vq.in_flight++;
 }
@@ -95,7 +95,8 @@ static inline void vop__driver_rest(struct vop__driver *d, uint32_t *ret_id, uin
     bool last = --d->batch == 0;
 
     *ret_id = last ? d->batch_id : d->oldest;
-    *ret_len = last ? d->batch_len : d->vq.slots[d->oldest].writable; /* skipped: completely used (virtio 1.2, 2.7.9) */
+    *ret_len =
+        last ? d->batch_len : d->vq.records[d->oldest].writable; /* skipped: completely used (virtio 1.2, 2.7.9) */
 }
 
 /**
@@ -105,16 +106,16 @@ static inline void vop__driver_rest(struct vop__driver *d, uint32_t *ret_id, uin
  */
 static inline int vop__driver_used(struct vop__driver *d, uint32_t *id, uint32_t *len, uint64_t limit)
 {
-    const struct vop__slot *slot = &d->vq.slots[*id < d->vq.size ? *id : 0];
+    const struct vop__record *record = &d->vq.records[*id < d->vq.size ? *id : 0];
     uint64_t batch;
 
     if (*id >= d->vq.size)
         return vop__vq_break(&d->vq, "used id %u in a queue of %u", *id, d->vq.size);
-    if (slot->state != VOP__SLOT_HELD || slot->seq >= d->published)
+    if (record->state != VOP__RECORD_HELD || record->seq >= d->published)
         return vop__vq_break(&d->vq, "used id %u is not in flight", *id);
     if (!d->vq.in_order)
         return 0;
-    batch = slot->seq - d->got + 1;
+    batch = record->seq - d->got + 1;
     if (batch > limit)
         return vop__vq_break(&d->vq, "used id %u stands for %llu buffers, and %llu were used", *id,
                              (unsigned long long)batch, (unsigned long long)limit);
@@ -128,18 +129,18 @@ static inline int vop__driver_used(struct vop__driver *d, uint32_t *id, uint32_t
 /** Returns the buffer `id`, used with `len` bytes. The caller frees its descriptors. */
 static inline void vop__driver_return(struct vop__driver *d, uint32_t id, uint32_t len, struct vop_used_buf *ret_buf)
 {
-    struct vop__slot *slot = &d->vq.slots[id];
+    struct vop__record *record = &d->vq.records[id];
 
-    ret_buf->token = slot->token;
+    ret_buf->token = record->token;
     ret_buf->len = len;
     ret_buf->flags = 0;
-    if (__builtin_expect(len > slot->writable, 0)) {
-        ret_buf->len = slot->writable;
+    if (__builtin_expect(len > record->writable, 0)) {
+        ret_buf->len = record->writable;
         ret_buf->flags = VOP_USED_CLAMPED;
         d->vq.clamped++;
     }
-    slot->token = NULL;
-    slot->state = VOP__SLOT_FREE;
+    record->token = NULL;
+    record->state = VOP__RECORD_FREE;
     d->vq.in_flight--;
     d->got++;
 }

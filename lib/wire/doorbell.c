@@ -30,7 +30,7 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-void vop_socket_refuse_fds(int socket)
+void vop__socket_refuse_fds(int socket)
 {
 #ifdef SO_PASSRIGHTS
     int no = 0;
@@ -41,7 +41,7 @@ void vop_socket_refuse_fds(int socket)
 #endif
 }
 
-int vop_doorbells_open(struct vop_doorbells *d, int socket, unsigned queue_pairs)
+int vop__doorbells_open(struct vop__doorbells *d, int socket, unsigned queue_pairs)
 {
     const int yes = 1;
 
@@ -49,36 +49,36 @@ int vop_doorbells_open(struct vop_doorbells *d, int socket, unsigned queue_pairs
     d->queue_pairs = queue_pairs;
     memset(d->bell, -1, sizeof(d->bell));
 
-    for (unsigned i = 0; i < queue_pairs * VOP_BELLS; i++) {
+    for (unsigned i = 0; i < queue_pairs * VOP__BELLS; i++) {
         int ends[2];
 
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
             int err = errno;
 
-            vop_doorbells_close(d);
+            vop__doorbells_close(d);
             return vop__error(err, "cannot make a doorbell: socketpair: %s; raise the limit of open files (ulimit -n)",
                               strerror(err));
         }
-        vop_socket_refuse_fds(ends[0]);
+        vop__socket_refuse_fds(ends[0]);
         (void)setsockopt(ends[0], SOL_SOCKET, SO_OOBINLINE, &yes, sizeof(yes)); /* see drain() */
-        d->bell[i / VOP_BELLS][i % VOP_BELLS].wait = ends[0];
-        d->bell[i / VOP_BELLS][i % VOP_BELLS].give = ends[1];
+        d->bell[i / VOP__BELLS][i % VOP__BELLS].wait = ends[0];
+        d->bell[i / VOP__BELLS][i % VOP__BELLS].give = ends[1];
     }
     d->socket = socket;
     return 0;
 }
 
-unsigned vop_doorbells_give(const struct vop_doorbells *d, unsigned queue_pairs, int *ret_fds)
+unsigned vop__doorbells_give(const struct vop__doorbells *d, unsigned queue_pairs, int *ret_fds)
 {
-    for (unsigned i = 0; i < queue_pairs * VOP_BELLS; i++)
-        ret_fds[i] = d->bell[i / VOP_BELLS][i % VOP_BELLS].give;
-    return queue_pairs * VOP_BELLS;
+    for (unsigned i = 0; i < queue_pairs * VOP__BELLS; i++)
+        ret_fds[i] = d->bell[i / VOP__BELLS][i % VOP__BELLS].give;
+    return queue_pairs * VOP__BELLS;
 }
 
-void vop_doorbells_given(struct vop_doorbells *d)
+void vop__doorbells_given(struct vop__doorbells *d)
 {
-    for (unsigned i = 0; i < d->queue_pairs * VOP_BELLS; i++)
-        close_fd(&d->bell[i / VOP_BELLS][i % VOP_BELLS].give);
+    for (unsigned i = 0; i < d->queue_pairs * VOP__BELLS; i++)
+        close_fd(&d->bell[i / VOP__BELLS][i % VOP__BELLS].give);
 }
 
 static int option_of(int fd, int option)
@@ -103,33 +103,33 @@ static bool is_doorbell(int fd)
            getpeername(fd, (struct sockaddr *)&other, &other_size) == 0 && other_size == sizeof(other.sun_family);
 }
 
-int vop_doorbells_take(struct vop_doorbells *d, const int *fds, unsigned queue_pairs)
+int vop__doorbells_take(struct vop__doorbells *d, const int *fds, unsigned queue_pairs)
 {
-    for (unsigned i = 0; i < queue_pairs * VOP_BELLS; i++) {
+    for (unsigned i = 0; i < queue_pairs * VOP__BELLS; i++) {
         if (!is_doorbell(fds[i]))
             return vop__error(EPROTO, "doorbell %u from the peer is not one of a pair of Unix stream sockets", i);
     }
-    for (unsigned i = 0; i < queue_pairs * VOP_BELLS; i++)
-        d->bell[i / VOP_BELLS][i % VOP_BELLS].kick = fds[i];
-    for (unsigned i = queue_pairs * VOP_BELLS; i < d->queue_pairs * VOP_BELLS; i++) {
-        close_fd(&d->bell[i / VOP_BELLS][i % VOP_BELLS].wait);
-        close_fd(&d->bell[i / VOP_BELLS][i % VOP_BELLS].give);
+    for (unsigned i = 0; i < queue_pairs * VOP__BELLS; i++)
+        d->bell[i / VOP__BELLS][i % VOP__BELLS].kick = fds[i];
+    for (unsigned i = queue_pairs * VOP__BELLS; i < d->queue_pairs * VOP__BELLS; i++) {
+        close_fd(&d->bell[i / VOP__BELLS][i % VOP__BELLS].wait);
+        close_fd(&d->bell[i / VOP__BELLS][i % VOP__BELLS].give);
     }
     d->queue_pairs = queue_pairs;
     return 0;
 }
 
-void vop_doorbells_close(struct vop_doorbells *d)
+void vop__doorbells_close(struct vop__doorbells *d)
 {
-    for (unsigned i = 0; i < VOP_QUEUE_PAIRS_MAX * VOP_BELLS; i++) {
-        close_fd(&d->bell[i / VOP_BELLS][i % VOP_BELLS].wait);
-        close_fd(&d->bell[i / VOP_BELLS][i % VOP_BELLS].give);
-        close_fd(&d->bell[i / VOP_BELLS][i % VOP_BELLS].kick);
+    for (unsigned i = 0; i < VOP_QUEUE_PAIRS_MAX * VOP__BELLS; i++) {
+        close_fd(&d->bell[i / VOP__BELLS][i % VOP__BELLS].wait);
+        close_fd(&d->bell[i / VOP__BELLS][i % VOP__BELLS].give);
+        close_fd(&d->bell[i / VOP__BELLS][i % VOP__BELLS].kick);
     }
     close_fd(&d->socket);
 }
 
-void vop_doorbells_kick(struct vop_doorbells *d, unsigned queue, enum vop_bell bell)
+void vop__doorbells_kick(struct vop__doorbells *d, unsigned queue, enum vop__bell bell)
 {
     /* EAGAIN: the queue is full of tokens, the peer will wake. Other errors are the peer's loss. */
     while (send(d->bell[queue][bell].kick, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EINTR)
@@ -153,12 +153,12 @@ static bool drain(int fd)
     return n < 0 || !(msg.msg_flags & MSG_CTRUNC);
 }
 
-int vop_doorbells_wait(struct vop_doorbells *d, unsigned queue, enum vop_bell bell, int64_t timeout_ns)
+int vop__doorbells_wait(struct vop__doorbells *d, unsigned queue, enum vop__bell bell, int64_t timeout_ns)
 {
     struct pollfd fds[2] = {{.fd = d->bell[queue][bell].wait, .events = POLLIN | POLLRDHUP},
                             {.fd = d->socket, .events = POLLRDHUP}};
-    struct timespec ts = vop_timespec(timeout_ns);
-    int n = ppoll(fds, 2, timeout_ns == VOP_NEVER ? NULL : &ts, NULL);
+    struct timespec ts = vop__timespec(timeout_ns);
+    int n = ppoll(fds, 2, timeout_ns == VOP__NEVER ? NULL : &ts, NULL);
 
     if (n < 0)
         return errno == EINTR ? -EINTR : -ECONNRESET;
@@ -170,29 +170,29 @@ int vop_doorbells_wait(struct vop_doorbells *d, unsigned queue, enum vop_bell be
     return n > 0;
 }
 
-int vop_doorbells_alive(struct vop_doorbells *d)
+int vop__doorbells_alive(struct vop__doorbells *d)
 {
     struct pollfd fd = {.fd = d->socket, .events = POLLRDHUP};
 
     return poll(&fd, 1, 0) > 0 && fd.revents ? -ECONNRESET : 0;
 }
 
-int vop_doorbells_watch(struct vop_doorbells *d, int epoll_fd)
+int vop__doorbells_watch(struct vop__doorbells *d, int epoll_fd)
 {
     struct epoll_event event = {.events = EPOLLRDHUP, .data.fd = d->socket};
 
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, d->socket, &event) < 0)
         return -errno;
-    for (unsigned i = 0; i < d->queue_pairs * VOP_BELLS; i++) {
+    for (unsigned i = 0; i < d->queue_pairs * VOP__BELLS; i++) {
         event.events = EPOLLIN | EPOLLRDHUP;
-        event.data.fd = d->bell[i / VOP_BELLS][i % VOP_BELLS].wait;
+        event.data.fd = d->bell[i / VOP__BELLS][i % VOP__BELLS].wait;
         if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, event.data.fd, &event) < 0)
             return -errno;
     }
     return 0;
 }
 
-int vop_doorbells_process(struct vop_doorbells *d, int epoll_fd)
+int vop__doorbells_process(struct vop__doorbells *d, int epoll_fd)
 {
     struct epoll_event events[8];
     int n = epoll_wait(epoll_fd, events, sizeof(events) / sizeof(events[0]), 0);
@@ -207,8 +207,8 @@ int vop_doorbells_process(struct vop_doorbells *d, int epoll_fd)
 }
 
 /* No more can come in, so each end is readable for good. The peer's kicks go nowhere. */
-void vop_doorbells_interrupt(struct vop_doorbells *d)
+void vop__doorbells_interrupt(struct vop__doorbells *d)
 {
-    for (unsigned i = 0; i < d->queue_pairs * VOP_BELLS; i++)
-        (void)shutdown(d->bell[i / VOP_BELLS][i % VOP_BELLS].wait, SHUT_RD);
+    for (unsigned i = 0; i < d->queue_pairs * VOP__BELLS; i++)
+        (void)shutdown(d->bell[i / VOP__BELLS][i % VOP__BELLS].wait, SHUT_RD);
 }

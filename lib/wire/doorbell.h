@@ -10,48 +10,48 @@
 
 #include "wire/wire.h"
 
-#define VOP_BELLS 2u /* for each queue pair: enum vop_bell */
+#define VOP__BELLS 2u /* for each queue pair: enum vop__bell */
 
-struct vop_doorbells {
+struct vop__doorbells {
     int socket; /* to the peer; hangs up when it dies */
     unsigned queue_pairs;
     struct {
         int wait; /* sleeping end of an own pair; no other process has it */
         int give; /* its kicking end, for the peer; -1 once it was sent */
         int kick; /* kicking end of the peer's pair; -1 until it came */
-    } bell[VOP_QUEUE_PAIRS_MAX][VOP_BELLS];
+    } bell[VOP_QUEUE_PAIRS_MAX][VOP__BELLS];
 };
 
 /** Makes the own pairs for `queue_pairs` queue pairs. Takes `socket` (on success only). 0 or -errno with a text. */
-int vop_doorbells_open(struct vop_doorbells *d, int socket, unsigned queue_pairs);
+int vop__doorbells_open(struct vop__doorbells *d, int socket, unsigned queue_pairs);
 
 /** Copies the ends to give away, in wire order: messages and slots of pair 0, of pair 1, ... Returns how many. */
-unsigned vop_doorbells_give(const struct vop_doorbells *d, unsigned queue_pairs, int *ret_fds);
+unsigned vop__doorbells_give(const struct vop__doorbells *d, unsigned queue_pairs, int *ret_fds);
 
 /** They are on their way: closes the own descriptors of them, so that the peer's death is heard here. */
-void vop_doorbells_given(struct vop_doorbells *d);
+void vop__doorbells_given(struct vop__doorbells *d);
 
 /**
  * Takes the ends that the peer gave, in the same order, after checking that each is one of a pair of Unix stream
  * sockets; `queue_pairs` becomes the number of doorbells. 0, or -EPROTO with a text, and then none was taken.
  */
-int vop_doorbells_take(struct vop_doorbells *d, const int *fds, unsigned queue_pairs);
+int vop__doorbells_take(struct vop__doorbells *d, const int *fds, unsigned queue_pairs);
 
 /**
  * From now on nobody can send descriptors to this Unix socket, where the system can do that (Linux 6.16). Elsewhere
  * they arrive and are closed unseen.
  */
-void vop_socket_refuse_fds(int socket);
+void vop__socket_refuse_fds(int socket);
 
 /** Closes everything, the socket included. */
-void vop_doorbells_close(struct vop_doorbells *d);
+void vop__doorbells_close(struct vop__doorbells *d);
 
 /* The wire operations that need nothing but doorbells. */
-void vop_doorbells_kick(struct vop_doorbells *d, unsigned queue, enum vop_bell bell);
-int vop_doorbells_wait(struct vop_doorbells *d, unsigned queue, enum vop_bell bell, int64_t timeout_ns);
-int vop_doorbells_alive(struct vop_doorbells *d);
-int vop_doorbells_watch(struct vop_doorbells *d, int epoll_fd);
-int vop_doorbells_process(struct vop_doorbells *d, int epoll_fd);
-void vop_doorbells_interrupt(struct vop_doorbells *d);
+void vop__doorbells_kick(struct vop__doorbells *d, unsigned queue, enum vop__bell bell);
+int vop__doorbells_wait(struct vop__doorbells *d, unsigned queue, enum vop__bell bell, int64_t timeout_ns);
+int vop__doorbells_alive(struct vop__doorbells *d);
+int vop__doorbells_watch(struct vop__doorbells *d, int epoll_fd);
+int vop__doorbells_process(struct vop__doorbells *d, int epoll_fd);
+void vop__doorbells_interrupt(struct vop__doorbells *d);
 
 #endif

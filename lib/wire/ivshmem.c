@@ -12,7 +12,7 @@
 
 #include "core/clock.h"
 #include "core/error.h"
-#include "core/map.h"
+#include "sys/map.h"
 
 #include <ctype.h>
 #include <fcntl.h>
@@ -23,16 +23,16 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define BELLS 2u                               /* enum vop_bell */
+#define BELLS 2u                               /* enum vop__bell */
 #define MIRRORS_MAX (2u * VOP_QUEUE_PAIRS_MAX) /* each pool of both halves once */
 #define PCI_ADDRESS "0000:00:04.0"             /* what one looks like */
 #define PCI_ADDRESS_LENGTH (sizeof(PCI_ADDRESS) - 1)
 
-struct vop_ivshmem {
+struct vop__ivshmem {
     int users; /* atomic: whoever opened it, and its wire */
     int busy;  /* atomic: there is a wire */
-    struct vop_ivshmem_memory memory;
-    struct vop_window remote;
+    struct vop__ivshmem_memory memory;
+    struct vop__window remote;
     unsigned side;
     uint16_t system;
     int relay[BELLS]; /* -1 without a doorbell */
@@ -40,8 +40,8 @@ struct vop_ivshmem {
 };
 
 struct ivshmem_wire {
-    struct vop_wire wire;
-    struct vop_ivshmem *owner;
+    struct vop__wire wire;
+    struct vop__ivshmem *owner;
     int saw_peer; /* atomic: a process of this system was seen to have the other side */
     unsigned mirrors;
     struct {
@@ -50,16 +50,16 @@ struct ivshmem_wire {
     } mirror[MIRRORS_MAX];
 };
 
-static struct ivshmem_wire *ivshmem_of(struct vop_wire *wire)
+static struct ivshmem_wire *ivshmem_of(struct vop__wire *wire)
 {
     return (struct ivshmem_wire *)(void *)((char *)wire - offsetof(struct ivshmem_wire, wire));
 }
 
 /* ---- Doorbell ---- */
 
-static void ivshmem_kick(struct vop_wire *wire, unsigned queue, enum vop_bell bell)
+static void ivshmem_kick(struct vop__wire *wire, unsigned queue, enum vop__bell bell)
 {
-    const struct vop_ivshmem_memory *m = &ivshmem_of(wire)->owner->memory;
+    const struct vop__ivshmem_memory *m = &ivshmem_of(wire)->owner->memory;
 
     (void)queue;
     (void)bell;
@@ -87,12 +87,12 @@ static void relay_take(int fd)
  * 0, or -ECONNRESET once the memory is gone, or a process that was seen to have the other side has it no more: no need
  * to listen for it.
  */
-static int ivshmem_alive(struct vop_wire *wire)
+static int ivshmem_alive(struct vop__wire *wire)
 {
     struct ivshmem_wire *w = ivshmem_of(wire);
-    const struct vop_ivshmem_memory *m = &w->owner->memory;
+    const struct vop__ivshmem_memory *m = &w->owner->memory;
 
-    if (vop_ivshmem_check(w->owner) < 0)
+    if (vop__ivshmem_check(w->owner) < 0)
         return -ECONNRESET;
     if (!m->ops->sees_peer)
         return 0;
@@ -103,13 +103,13 @@ static int ivshmem_alive(struct vop_wire *wire)
     return __atomic_load_n(&w->saw_peer, __ATOMIC_RELAXED) ? -ECONNRESET : 0;
 }
 
-static int ivshmem_wait(struct vop_wire *wire, unsigned queue, enum vop_bell bell, int64_t timeout_ns)
+static int ivshmem_wait(struct vop__wire *wire, unsigned queue, enum vop__bell bell, int64_t timeout_ns)
 {
-    struct vop_ivshmem *s = ivshmem_of(wire)->owner;
+    struct vop__ivshmem *s = ivshmem_of(wire)->owner;
     struct pollfd fds[2] = {{.fd = s->memory.doorbell_fd, .events = POLLIN}, {.fd = s->relay[bell], .events = POLLIN}};
-    struct timespec ts = vop_timespec(timeout_ns);
+    struct timespec ts = vop__timespec(timeout_ns);
     int taken = 0;
-    int ready = ppoll(fds, wire->polled ? 0 : 2, timeout_ns == VOP_NEVER ? NULL : &ts, NULL);
+    int ready = ppoll(fds, wire->polled ? 0 : 2, timeout_ns == VOP__NEVER ? NULL : &ts, NULL);
 
     (void)queue;
     if (ready < 0)
@@ -123,7 +123,7 @@ static int ivshmem_wait(struct vop_wire *wire, unsigned queue, enum vop_bell bel
     return taken < 0 || ivshmem_alive(wire) < 0 ? -ECONNRESET : ready > 0;
 }
 
-static int ivshmem_watch(struct vop_wire *wire, int epoll_fd)
+static int ivshmem_watch(struct vop__wire *wire, int epoll_fd)
 {
     struct epoll_event event = {.events = EPOLLIN};
 
@@ -133,9 +133,9 @@ static int ivshmem_watch(struct vop_wire *wire, int epoll_fd)
     return 0;
 }
 
-static int ivshmem_process(struct vop_wire *wire, int epoll_fd)
+static int ivshmem_process(struct vop__wire *wire, int epoll_fd)
 {
-    struct vop_ivshmem *s = ivshmem_of(wire)->owner;
+    struct vop__ivshmem *s = ivshmem_of(wire)->owner;
 
     int taken = wire->polled ? 0 : s->memory.ops->take(s->memory.context);
 
@@ -145,10 +145,10 @@ static int ivshmem_process(struct vop_wire *wire, int epoll_fd)
 
 /* ---- Memory ---- */
 
-static void *ivshmem_mirror(struct vop_wire *wire, bool remote, size_t offset, size_t size)
+static void *ivshmem_mirror(struct vop__wire *wire, bool remote, size_t offset, size_t size)
 {
     struct ivshmem_wire *w = ivshmem_of(wire);
-    const struct vop_ivshmem_memory *m = &w->owner->memory;
+    const struct vop__ivshmem_memory *m = &w->owner->memory;
     void *base;
 
     if (!m->ops->mirror || w->mirrors == MIRRORS_MAX)
@@ -162,20 +162,20 @@ static void *ivshmem_mirror(struct vop_wire *wire, bool remote, size_t offset, s
     return base;
 }
 
-static void ivshmem_close(struct vop_wire *wire)
+static void ivshmem_close(struct vop__wire *wire)
 {
     struct ivshmem_wire *w = ivshmem_of(wire);
 
     while (w->mirrors > 0) {
         w->mirrors--;
-        vop_unmap(w->mirror[w->mirrors].base, w->mirror[w->mirrors].size);
+        vop__unmap(w->mirror[w->mirrors].base, w->mirror[w->mirrors].size);
     }
     __atomic_store_n(&w->owner->busy, 0, __ATOMIC_RELEASE);
-    vop_ivshmem_close(w->owner);
+    vop__ivshmem_close(w->owner);
     free(w);
 }
 
-static const struct vop_wire_ops ivshmem_ops = {
+static const struct vop__wire_ops ivshmem_ops = {
     .name = "ivshmem",
     .kick = ivshmem_kick,
     .wait = ivshmem_wait,
@@ -186,9 +186,9 @@ static const struct vop_wire_ops ivshmem_ops = {
     .close = ivshmem_close,
 };
 
-struct vop_wire *vop_ivshmem_wire(struct vop_ivshmem *s)
+struct vop__wire *vop__ivshmem_wire(struct vop__ivshmem *s)
 {
-    const struct vop_ivshmem_memory *m = &s->memory;
+    const struct vop__ivshmem_memory *m = &s->memory;
     struct ivshmem_wire *w;
 
     if (__atomic_exchange_n(&s->busy, 1, __ATOMIC_ACQUIRE))
@@ -199,9 +199,9 @@ struct vop_wire *vop_ivshmem_wire(struct vop_ivshmem *s)
         vop__error(ENOMEM, "no memory for a link");
         return NULL;
     }
-    w->wire = (struct vop_wire){
+    w->wire = (struct vop__wire){
         .ops = &ivshmem_ops,
-        .local = {.base = m->half[s->side], .size = m->half_size, .flags = m->flags & VOP_WINDOW_DIRECT_IO},
+        .local = {.base = m->half[s->side], .size = m->half_size, .flags = m->flags & VOP__WINDOW_DIRECT_IO},
         .remote = s->remote,
         .side = s->side,
         .queue_pairs = 1,
@@ -248,7 +248,7 @@ static uint16_t name_lock(const char *name)
     return (uint16_t)(hash ^ hash >> 16);
 }
 
-static int make_relays(struct vop_ivshmem *s)
+static int make_relays(struct vop__ivshmem *s)
 {
     for (unsigned bell = 0; bell < BELLS; bell++) {
         s->relay[bell] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -258,7 +258,7 @@ static int make_relays(struct vop_ivshmem *s)
     return 0;
 }
 
-static void free_side(struct vop_ivshmem *s)
+static void free_side(struct vop__ivshmem *s)
 {
     for (unsigned bell = 0; bell < BELLS; bell++) {
         if (s->relay[bell] >= 0)
@@ -268,15 +268,15 @@ static void free_side(struct vop_ivshmem *s)
     free(s);
 }
 
-int vop_ivshmem_adopt(const struct vop_ivshmem_memory *memory, unsigned side, const char *name,
-                      struct vop_ivshmem **ret_side)
+int vop__ivshmem_adopt(const struct vop__ivshmem_memory *memory, unsigned side, const char *name,
+                       struct vop__ivshmem **ret_side)
 {
-    struct vop_ivshmem *s = calloc(1, sizeof(*s));
+    struct vop__ivshmem *s = calloc(1, sizeof(*s));
     int ret = 0;
 
     if (!s)
         return vop__error(ENOMEM, "no memory for a link");
-    *s = (struct vop_ivshmem){
+    *s = (struct vop__ivshmem){
         .users = 1,
         .memory = *memory,
         .remote = {.base = memory->half[1 - side], .size = memory->half_size, .flags = memory->flags},
@@ -325,29 +325,29 @@ static int parse_side(char *name, unsigned *ret_side)
     return 0;
 }
 
-static int open_named(char *name, const char *rest, struct vop_ivshmem **ret_side)
+static int open_named(char *name, const char *rest, struct vop__ivshmem **ret_side)
 {
-    struct vop_ivshmem_memory memory;
+    struct vop__ivshmem_memory memory;
     unsigned side = name[0] == '/' ? 0 : 1; /* the host, and the guest */
     int ret = parse_side(name, &side);
 
     if (ret < 0)
         return ret;
     if (name[0] == '/')
-        ret = vop_ivshmem_file_open(name, side, &memory);
+        ret = vop__ivshmem_file_open(name, side, &memory);
     else if (is_pci_address(name))
-        ret = vop_ivshmem_pci_open(name, &memory);
+        ret = vop__ivshmem_pci_open(name, &memory);
     else
         ret = vop__error(EINVAL, "'ivshmem:%.80s': name a file by its whole path, or a device as " PCI_ADDRESS, rest);
     if (ret < 0)
         return ret;
-    ret = vop_ivshmem_adopt(&memory, side, name, ret_side);
+    ret = vop__ivshmem_adopt(&memory, side, name, ret_side);
     if (ret < 0)
         memory.ops->close(memory.context);
     return ret;
 }
 
-int vop_ivshmem_open(const char *rest, struct vop_ivshmem **ret_side)
+int vop__ivshmem_open(const char *rest, struct vop__ivshmem **ret_side)
 {
     char *name = strdup(rest);
     int ret;
@@ -359,7 +359,7 @@ int vop_ivshmem_open(const char *rest, struct vop_ivshmem **ret_side)
     return ret;
 }
 
-void vop_ivshmem_close(struct vop_ivshmem *s)
+void vop__ivshmem_close(struct vop__ivshmem *s)
 {
     if (__atomic_sub_fetch(&s->users, 1, __ATOMIC_ACQ_REL) > 0)
         return;
@@ -367,32 +367,32 @@ void vop_ivshmem_close(struct vop_ivshmem *s)
     free_side(s);
 }
 
-bool vop_ivshmem_is_busy(const struct vop_ivshmem *s)
+bool vop__ivshmem_is_busy(const struct vop__ivshmem *s)
 {
     return __atomic_load_n(&s->busy, __ATOMIC_ACQUIRE);
 }
 
-int vop_ivshmem_check(const struct vop_ivshmem *s)
+int vop__ivshmem_check(const struct vop__ivshmem *s)
 {
     return s->memory.ops->check ? s->memory.ops->check(s->memory.context) : 0;
 }
 
-const struct vop_window *vop_ivshmem_remote(const struct vop_ivshmem *s)
+const struct vop__window *vop__ivshmem_remote(const struct vop__ivshmem *s)
 {
     return &s->remote;
 }
 
-uint16_t vop_ivshmem_system(const struct vop_ivshmem *s)
+uint16_t vop__ivshmem_system(const struct vop__ivshmem *s)
 {
     return s->system;
 }
 
-const char *vop_ivshmem_name(const struct vop_ivshmem *s)
+const char *vop__ivshmem_name(const struct vop__ivshmem *s)
 {
     return s->name;
 }
 
-unsigned vop_ivshmem_number(const struct vop_ivshmem *s)
+unsigned vop__ivshmem_number(const struct vop__ivshmem *s)
 {
     return s->side;
 }

@@ -3,10 +3,10 @@
  * ivshmem.h - the ivshmem wire: one memory that two sides find in place, a virtual machine's device or its file on the
  * host (PROTOCOL.md, The ivshmem wire).
  *
- * Room: wire. A side is open (struct vop_ivshmem) for as long as a program may want a link there; meanwhile no other
+ * Room: wire. A side is open (struct vop__ivshmem) for as long as a program may want a link there; meanwhile no other
  * process of this system has it. On it there is one wire at a time, for one session each.
  *
- * Where the memory comes from is behind struct vop_ivshmem_memory: ivshmem_file.c maps a file, ivshmem_pci.c a device.
+ * Where the memory comes from is behind struct vop__ivshmem_memory: ivshmem_file.c maps a file, ivshmem_pci.c a device.
  */
 #ifndef VOP_WIRE_IVSHMEM_H
 #define VOP_WIRE_IVSHMEM_H
@@ -16,11 +16,11 @@
 /* ---- Memory, and what came with it ---- */
 
 /** What a memory can do besides being there. All but `close` may be NULL. None may block. Any thread. */
-struct vop_ivshmem_ops {
+struct vop__ivshmem_ops {
     /** Does a process of this system have the other side open? */
     bool (*sees_peer)(void *context);
 
-    /** Maps a stretch of a half twice, back to back; undone with vop_unmap() of twice `size`. NULL if it cannot. */
+    /** Maps a stretch of a half twice, back to back; undone with vop__unmap() of twice `size`. NULL if it cannot. */
     void *(*mirror)(void *context, unsigned half, bool writable, size_t offset, size_t size);
 
     /** Rings the doorbell that the peer announced as `address`. All stores before it arrive before it. */
@@ -39,11 +39,11 @@ struct vop_ivshmem_ops {
     void (*close)(void *context);
 };
 
-struct vop_ivshmem_memory {
+struct vop__ivshmem_memory {
     uint8_t *half[2];
     size_t half_size;
-    unsigned flags; /* of the remote window: enum vop_window_flags */
-    const struct vop_ivshmem_ops *ops;
+    unsigned flags; /* of the remote window: enum vop__window_flags */
+    const struct vop__ivshmem_ops *ops;
     void *context;
     int doorbell_fd;           /* polls readable when the doorbell rang; -1: there is no doorbell */
     uint32_t doorbell_address; /* to be announced, not 0, so that the peer can ring it; 0: none */
@@ -54,48 +54,48 @@ struct vop_ivshmem_memory {
  * Opens and maps a file for `side`: it is neither made nor resized. 0 or -errno with a text: what open(2) says, -EINVAL
  * (no such memory), -EADDRINUSE (another process has the side).
  */
-int vop_ivshmem_file_open(const char *path, unsigned side, struct vop_ivshmem_memory *ret_memory);
+int vop__ivshmem_file_open(const char *path, unsigned side, struct vop__ivshmem_memory *ret_memory);
 
 /**
  * Opens and maps the memory of a device, by its PCI address; it is for either side. 0 or -errno with a text: what
- * vop_pci_open() says, -EINVAL (no such memory).
+ * vop__pci_open() says, -EINVAL (no such memory).
  */
-int vop_ivshmem_pci_open(const char *address, struct vop_ivshmem_memory *ret_memory);
+int vop__ivshmem_pci_open(const char *address, struct vop__ivshmem_memory *ret_memory);
 
 /** The same in a file system below `root` ("" is the real one): for tests. */
-int vop_ivshmem_pci_open_at(const char *root, const char *address, struct vop_ivshmem_memory *ret_memory);
+int vop__ivshmem_pci_open_at(const char *root, const char *address, struct vop__ivshmem_memory *ret_memory);
 
 /* ---- A side ---- */
 
-struct vop_ivshmem;
+struct vop__ivshmem;
 
 /** Opens what a URI names behind its colon: PATH[?side=N] or PCI-ADDRESS[?side=N]. 0 or -errno with a text. */
-int vop_ivshmem_open(const char *rest, struct vop_ivshmem **ret_side);
+int vop__ivshmem_open(const char *rest, struct vop__ivshmem **ret_side);
 
 /** The same with memory that is open already. Takes it on success only. */
-int vop_ivshmem_adopt(const struct vop_ivshmem_memory *memory, unsigned side, const char *name,
-                      struct vop_ivshmem **ret_side);
+int vop__ivshmem_adopt(const struct vop__ivshmem_memory *memory, unsigned side, const char *name,
+                       struct vop__ivshmem **ret_side);
 
 /** A wire for a session: NULL while there is one still, or no memory (then with a text). */
-struct vop_wire *vop_ivshmem_wire(struct vop_ivshmem *s);
+struct vop__wire *vop__ivshmem_wire(struct vop__ivshmem *s);
 
 /** Is there a wire? */
-bool vop_ivshmem_is_busy(const struct vop_ivshmem *s);
+bool vop__ivshmem_is_busy(const struct vop__ivshmem *s);
 
 /** 0, or -ENODEV with a text: its memory was taken away, and it is only good for closing. */
-int vop_ivshmem_check(const struct vop_ivshmem *s);
+int vop__ivshmem_check(const struct vop__ivshmem *s);
 
 /** Gives the side back; a wire on it lives on. */
-void vop_ivshmem_close(struct vop_ivshmem *s);
+void vop__ivshmem_close(struct vop__ivshmem *s);
 
 /** The half that this side writes. */
-const struct vop_window *vop_ivshmem_remote(const struct vop_ivshmem *s);
+const struct vop__window *vop__ivshmem_remote(const struct vop__ivshmem *s);
 
 /** Names the lock with which no other process can have this side now (system and device); 0: there is none. */
-uint16_t vop_ivshmem_system(const struct vop_ivshmem *s);
+uint16_t vop__ivshmem_system(const struct vop__ivshmem *s);
 
 /** What the URI says, for texts; and the number of this side. */
-const char *vop_ivshmem_name(const struct vop_ivshmem *s);
-unsigned vop_ivshmem_number(const struct vop_ivshmem *s);
+const char *vop__ivshmem_name(const struct vop__ivshmem *s);
+unsigned vop__ivshmem_number(const struct vop__ivshmem *s);
 
 #endif

@@ -10,7 +10,7 @@
  * other sides of the world only processes of this host are seen here.
  */
 #include "core/error.h"
-#include "core/map.h"
+#include "sys/map.h"
 #include "wire/ivshmem.h"
 
 #include <fcntl.h>
@@ -46,7 +46,7 @@ static void *file_mirror(void *context, unsigned half, bool writable, size_t off
     const struct file *f = context;
     void *base;
 
-    if (vop_map_mirrored(f->fd, (off_t)(half * f->half_size + offset), size, writable, &base) < 0)
+    if (vop__map_mirrored(f->fd, (off_t)(half * f->half_size + offset), size, writable, &base) < 0)
         return NULL;
     return base;
 }
@@ -56,13 +56,13 @@ static void file_close(void *context)
     struct file *f = context;
 
     for (unsigned h = 0; h < 2; h++)
-        vop_unmap(f->half[h], f->half_size);
+        vop__unmap(f->half[h], f->half_size);
     if (f->fd >= 0)
         close(f->fd);
     free(f);
 }
 
-static const struct vop_ivshmem_ops file_ops = {
+static const struct vop__ivshmem_ops file_ops = {
     .sees_peer = file_sees_peer,
     .mirror = file_mirror,
     .close = file_close,
@@ -124,7 +124,7 @@ static int map_file(struct file *f, const char *path)
         return vop__error(ENOSPC, "%.150s: no room for its %zu bytes; free some memory, or use a smaller file", path,
                           f->half_size * 2);
     for (unsigned h = 0; h < 2; h++) {
-        int ret = vop_map(f->fd, (off_t)(h * f->half_size), f->half_size, h != f->side, &f->half[h]);
+        int ret = vop__map(f->fd, (off_t)(h * f->half_size), f->half_size, h != f->side, &f->half[h]);
 
         if (ret < 0)
             return vop__error(-ret, "%.150s: cannot map %zu bytes: %s", path, f->half_size, strerror(-ret));
@@ -132,7 +132,7 @@ static int map_file(struct file *f, const char *path)
     return 0;
 }
 
-int vop_ivshmem_file_open(const char *path, unsigned side, struct vop_ivshmem_memory *ret_memory)
+int vop__ivshmem_file_open(const char *path, unsigned side, struct vop__ivshmem_memory *ret_memory)
 {
     struct file *f = calloc(1, sizeof(*f));
     int ret;
@@ -152,10 +152,10 @@ int vop_ivshmem_file_open(const char *path, unsigned side, struct vop_ivshmem_me
         file_close(f);
         return ret;
     }
-    *ret_memory = (struct vop_ivshmem_memory){
+    *ret_memory = (struct vop__ivshmem_memory){
         .half = {f->half[0], f->half[1]},
         .half_size = f->half_size,
-        .flags = VOP_WINDOW_DIRECT_IO,
+        .flags = VOP__WINDOW_DIRECT_IO,
         .ops = &file_ops,
         .context = f,
         .doorbell_fd = -1,

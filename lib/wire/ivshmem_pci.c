@@ -7,8 +7,8 @@
  * rings the doorbell of a peer that has one.
  */
 #include "core/error.h"
+#include "pci/pci.h"
 #include "wire/ivshmem.h"
-#include "wire/pci.h"
 
 #include <stdlib.h>
 
@@ -17,43 +17,43 @@
 #define IV_DOORBELL 0x0cu /* register: peer << 16 | vector */
 
 struct device {
-    struct vop_pci *pci;
-    struct vop_window registers;
-    struct vop_window memory;
+    struct vop__pci *pci;
+    struct vop__window registers;
+    struct vop__window memory;
 };
 
 static void device_kick(void *context, uint32_t address)
 {
     const struct device *d = context;
 
-    vop_fence_platform('-');
-    vop_store_le32(vop_window_at(&d->registers, IV_DOORBELL), (address - 1) << 16);
+    vop__fence_platform('-');
+    vop__store_le32(vop__window_at(&d->registers, IV_DOORBELL), (address - 1) << 16);
 }
 
 static int device_take(void *context)
 {
     const struct device *d = context;
 
-    return vop_pci_irq_take(d->pci);
+    return vop__pci_irq_take(d->pci);
 }
 
 static int device_check(void *context)
 {
     const struct device *d = context;
 
-    return vop_pci_check(d->pci);
+    return vop__pci_check(d->pci);
 }
 
 static void device_close(void *context)
 {
     struct device *d = context;
 
-    vop_pci_close(d->pci);
+    vop__pci_close(d->pci);
     free(d);
 }
 
 /* A BAR is mapped as a whole and once, so there is no mirror. */
-static const struct vop_ivshmem_ops device_ops = {
+static const struct vop__ivshmem_ops device_ops = {
     .kick = device_kick,
     .take = device_take,
     .check = device_check,
@@ -62,16 +62,16 @@ static const struct vop_ivshmem_ops device_ops = {
 
 static int open_device(struct device *d, const char *root, const char *address)
 {
-    int ret = vop_pci_open_at(root, address, &d->pci);
+    int ret = vop__pci_open_at(root, address, &d->pci);
 
     if (ret < 0)
         return ret;
-    if (!vop_pci_is_ivshmem(d->pci))
+    if (!vop__pci_is_ivshmem(d->pci))
         return vop__error(EINVAL, "%s is no ivshmem device (%04x:%04x); vop pci lists those", address, d->pci->vendor,
                           d->pci->device);
-    ret = vop_pci_map(d->pci, 0, &d->registers);
+    ret = vop__pci_map(d->pci, 0, &d->registers);
     if (ret == 0)
-        ret = vop_pci_map(d->pci, 2, &d->memory);
+        ret = vop__pci_map(d->pci, 2, &d->memory);
     if (ret == 0 && d->memory.size < SIZE_MIN)
         return vop__error(EINVAL, "%s has %zu bytes of memory, too few; start the virtual machine with size=16M",
                           address, d->memory.size);
@@ -80,10 +80,10 @@ static int open_device(struct device *d, const char *root, const char *address)
 
 static uint32_t doorbell_of(const struct device *d)
 {
-    return d->pci->irq_fd < 0 ? 0 : vop_load_le32(vop_window_at(&d->registers, IV_POSITION)) + 1;
+    return d->pci->irq_fd < 0 ? 0 : vop__load_le32(vop__window_at(&d->registers, IV_POSITION)) + 1;
 }
 
-int vop_ivshmem_pci_open_at(const char *root, const char *address, struct vop_ivshmem_memory *ret_memory)
+int vop__ivshmem_pci_open_at(const char *root, const char *address, struct vop__ivshmem_memory *ret_memory)
 {
     struct device *d = calloc(1, sizeof(*d));
     int ret;
@@ -95,7 +95,7 @@ int vop_ivshmem_pci_open_at(const char *root, const char *address, struct vop_iv
         device_close(d);
         return ret;
     }
-    *ret_memory = (struct vop_ivshmem_memory){
+    *ret_memory = (struct vop__ivshmem_memory){
         .half = {d->memory.base, d->memory.base + d->memory.size / 2},
         .half_size = d->memory.size / 2,
         .flags = d->memory.flags,
@@ -108,7 +108,7 @@ int vop_ivshmem_pci_open_at(const char *root, const char *address, struct vop_iv
     return 0;
 }
 
-int vop_ivshmem_pci_open(const char *address, struct vop_ivshmem_memory *ret_memory)
+int vop__ivshmem_pci_open(const char *address, struct vop__ivshmem_memory *ret_memory)
 {
-    return vop_ivshmem_pci_open_at("", address, ret_memory);
+    return vop__ivshmem_pci_open_at("", address, ret_memory);
 }

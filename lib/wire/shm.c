@@ -7,7 +7,7 @@
  */
 #include "core/clock.h"
 #include "core/error.h"
-#include "core/map.h"
+#include "sys/map.h"
 #include "wire/shm_wire.h"
 
 #include <fcntl.h>
@@ -23,45 +23,45 @@
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-static void shm_kick(struct vop_wire *wire, unsigned queue, enum vop_bell bell)
+static void shm_kick(struct vop__wire *wire, unsigned queue, enum vop__bell bell)
 {
-    vop_doorbells_kick(&vop_shm_of(wire)->bells, queue, bell);
+    vop__doorbells_kick(&vop__shm_of(wire)->bells, queue, bell);
 }
 
-static int shm_wait(struct vop_wire *wire, unsigned queue, enum vop_bell bell, int64_t timeout_ns)
+static int shm_wait(struct vop__wire *wire, unsigned queue, enum vop__bell bell, int64_t timeout_ns)
 {
-    return vop_doorbells_wait(&vop_shm_of(wire)->bells, queue, bell, timeout_ns);
+    return vop__doorbells_wait(&vop__shm_of(wire)->bells, queue, bell, timeout_ns);
 }
 
-static int shm_alive(struct vop_wire *wire)
+static int shm_alive(struct vop__wire *wire)
 {
-    return vop_doorbells_alive(&vop_shm_of(wire)->bells);
+    return vop__doorbells_alive(&vop__shm_of(wire)->bells);
 }
 
-static int shm_watch(struct vop_wire *wire, int epoll_fd)
+static int shm_watch(struct vop__wire *wire, int epoll_fd)
 {
-    return vop_doorbells_watch(&vop_shm_of(wire)->bells, epoll_fd);
+    return vop__doorbells_watch(&vop__shm_of(wire)->bells, epoll_fd);
 }
 
-static int shm_process(struct vop_wire *wire, int epoll_fd)
+static int shm_process(struct vop__wire *wire, int epoll_fd)
 {
-    return vop_doorbells_process(&vop_shm_of(wire)->bells, epoll_fd);
+    return vop__doorbells_process(&vop__shm_of(wire)->bells, epoll_fd);
 }
 
-static void shm_interrupt(struct vop_wire *wire)
+static void shm_interrupt(struct vop__wire *wire)
 {
-    vop_doorbells_interrupt(&vop_shm_of(wire)->bells);
+    vop__doorbells_interrupt(&vop__shm_of(wire)->bells);
 }
 
-static void *shm_mirror(struct vop_wire *wire, bool remote, size_t offset, size_t size)
+static void *shm_mirror(struct vop__wire *wire, bool remote, size_t offset, size_t size)
 {
-    struct vop_shm_wire *w = vop_shm_of(wire);
-    struct vop_shm_mirror *m;
+    struct vop__shm_wire *w = vop__shm_of(wire);
+    struct vop__shm_mirror *m;
     void *base;
 
-    if (w->mirrors == VOP_SHM_MIRRORS_MAX)
+    if (w->mirrors == VOP__SHM_MIRRORS_MAX)
         return NULL;
-    if (vop_map_mirrored(w->half_fd[remote ? 1 - wire->side : wire->side], (off_t)offset, size, remote, &base) < 0)
+    if (vop__map_mirrored(w->half_fd[remote ? 1 - wire->side : wire->side], (off_t)offset, size, remote, &base) < 0)
         return NULL;
     m = &w->mirror[w->mirrors++];
     m->base = base;
@@ -69,26 +69,26 @@ static void *shm_mirror(struct vop_wire *wire, bool remote, size_t offset, size_
     return base;
 }
 
-static void shm_close(struct vop_wire *wire)
+static void shm_close(struct vop__wire *wire)
 {
-    struct vop_shm_wire *w = vop_shm_of(wire);
+    struct vop__shm_wire *w = vop__shm_of(wire);
 
     /* Memory first: when the socket hangs up, nothing here writes any more. */
     while (w->mirrors > 0) {
         w->mirrors--;
-        vop_unmap(w->mirror[w->mirrors].base, w->mirror[w->mirrors].size);
+        vop__unmap(w->mirror[w->mirrors].base, w->mirror[w->mirrors].size);
     }
-    vop_unmap(wire->local.base, w->mapped);
-    vop_unmap(wire->remote.base, w->mapped);
+    vop__unmap(wire->local.base, w->mapped);
+    vop__unmap(wire->remote.base, w->mapped);
     for (unsigned h = 0; h < 2; h++) {
         if (w->half_fd[h] >= 0)
             close(w->half_fd[h]);
     }
-    vop_doorbells_close(&w->bells);
+    vop__doorbells_close(&w->bells);
     free(w);
 }
 
-static const struct vop_wire_ops shm_ops = {
+static const struct vop__wire_ops shm_ops = {
     .name = "shm",
     .kick = shm_kick,
     .wait = shm_wait,
@@ -100,7 +100,7 @@ static const struct vop_wire_ops shm_ops = {
     .close = shm_close,
 };
 
-static void learn_peer(struct vop_wire *wire, int socket)
+static void learn_peer(struct vop__wire *wire, int socket)
 {
     struct ucred cred;
     socklen_t length = sizeof(cred);
@@ -112,14 +112,14 @@ static void learn_peer(struct vop_wire *wire, int socket)
     }
 }
 
-int vop_shm_wire_open(int socket, unsigned side, unsigned queue_pairs, struct vop_shm_wire **ret_wire)
+int vop__shm_wire_open(int socket, unsigned side, unsigned queue_pairs, struct vop__shm_wire **ret_wire)
 {
-    struct vop_shm_wire *w = calloc(1, sizeof(*w));
+    struct vop__shm_wire *w = calloc(1, sizeof(*w));
     int ret;
 
     if (!w)
         return vop__error(ENOMEM, "no memory for a link");
-    w->wire = (struct vop_wire){
+    w->wire = (struct vop__wire){
         .ops = &shm_ops,
         .side = side,
         .queue_pairs = queue_pairs,
@@ -128,7 +128,7 @@ int vop_shm_wire_open(int socket, unsigned side, unsigned queue_pairs, struct vo
         .peer_gid = (gid_t)-1,
     };
     w->half_fd[0] = w->half_fd[1] = -1;
-    ret = vop_doorbells_open(&w->bells, socket, queue_pairs);
+    ret = vop__doorbells_open(&w->bells, socket, queue_pairs);
     if (ret < 0) {
         free(w);
         return ret;
@@ -186,7 +186,7 @@ err_close:
     return -err;
 }
 
-int vop_shm_wire_make_memory(struct vop_shm_wire *w, size_t half_size)
+int vop__shm_wire_make_memory(struct vop__shm_wire *w, size_t half_size)
 {
     int ret = check_file_limit(half_size);
 
@@ -194,22 +194,22 @@ int vop_shm_wire_make_memory(struct vop_shm_wire *w, size_t half_size)
         ret = make_half(h, half_size, &w->half_fd[h]);
     if (ret < 0)
         return ret;
-    return vop_shm_wire_map(w, half_size, half_size);
+    return vop__shm_wire_map(w, half_size, half_size);
 }
 
-int vop_shm_wire_map(struct vop_shm_wire *w, size_t half_size, size_t need)
+int vop__shm_wire_map(struct vop__shm_wire *w, size_t half_size, size_t need)
 {
-    struct vop_window *window[2] = {&w->wire.local, &w->wire.remote};
+    struct vop__window *window[2] = {&w->wire.local, &w->wire.remote};
 
     w->mapped = need < half_size ? need : half_size;
     for (unsigned remote = 0; remote < 2; remote++) {
         unsigned half = remote ? 1 - w->wire.side : w->wire.side;
         void *base;
-        int ret = vop_map(w->half_fd[half], 0, w->mapped, remote, &base);
+        int ret = vop__map(w->half_fd[half], 0, w->mapped, remote, &base);
 
         if (ret < 0)
             return vop__error(-ret, "cannot map %zu bytes of shared memory: %s", w->mapped, strerror(-ret));
-        *window[remote] = (struct vop_window){.base = base, .size = half_size, .flags = VOP_WINDOW_DIRECT_IO};
+        *window[remote] = (struct vop__window){.base = base, .size = half_size, .flags = VOP__WINDOW_DIRECT_IO};
     }
     return 0;
 }
@@ -237,7 +237,7 @@ static int check_half(int fd, uint64_t half_size, struct stat *ret_stat)
     return 0;
 }
 
-int vop_shm_check_halves(const int fds[2], uint64_t half_size)
+int vop__shm_check_halves(const int fds[2], uint64_t half_size)
 {
     struct stat st[2];
 

@@ -6,63 +6,63 @@
  * between them the two sides talk through the halves.
  *
  *   connector                                     acceptor
- *   vop_shm_connect   socket, bells, memory        vop_shm_listen, vop_shm_accept
+ *   vop__shm_connect   socket, bells, memory        vop__shm_listen, vop__shm_accept
  *   (announce HELLO)
- *   vop_shm_offer     ------ CONNECT, fds ----->   vop_shm_take     checks everything, maps
+ *   vop__shm_offer     ------ CONNECT, fds ----->   vop__shm_take     checks everything, maps
  *                                                  (announce READY)
- *   vop_shm_accepted  <----- ACCEPT, fds -------   vop_shm_answer   or vop_shm_refuse
+ *   vop__shm_accepted  <----- ACCEPT, fds -------   vop__shm_answer   or vop__shm_refuse
  *   (announce READY)
- *   vop_shm_confirm   ------ UP -------------->    vop_shm_confirmed
+ *   vop__shm_confirm   ------ UP -------------->    vop__shm_confirmed
  */
 #ifndef VOP_WIRE_SHM_H
 #define VOP_WIRE_SHM_H
 
 #include "wire/wire.h"
 
-#define VOP_SHM_HALF_MAX ((size_t)1 << 31)
+#define VOP__SHM_HALF_MAX ((size_t)1 << 31)
 
 /**
  * Makes a listening socket at `path` with file mode `mode`; replaces a socket that no process listens on any more.
  * 0 or -errno with a text (-EADDRINUSE, -ENAMETOOLONG, what bind(2) says).
  */
-int vop_shm_listen(const char *path, mode_t mode, int *ret_socket);
+int vop__shm_listen(const char *path, mode_t mode, int *ret_socket);
 
 /** Takes a connection off the backlog: -EAGAIN if there is none. */
-int vop_shm_accept(int listener, int *ret_socket);
+int vop__shm_accept(int listener, int *ret_socket);
 
 /** Connects, makes both halves of `half_size` bytes and the doorbells. `deadline` bounds a full backlog. */
-int vop_shm_connect(const char *path, size_t half_size, unsigned queue_pairs, int64_t deadline,
-                    struct vop_wire **ret_wire);
+int vop__shm_connect(const char *path, size_t half_size, unsigned queue_pairs, int64_t deadline,
+                     struct vop__wire **ret_wire);
 
 /** Sends CONNECT. */
-int vop_shm_offer(struct vop_wire *wire);
+int vop__shm_offer(struct vop__wire *wire);
 
 /**
  * Receives CONNECT from an accepted socket, checks every fd, maps: -EAGAIN it has not come yet. Takes the socket on
  * success only. Of each half the first `need` bytes are mapped, or all if it is smaller; the windows have the size of
  * the halves, so `need` must be what the largest geometry of the own offer needs. *ret_pairs is what the peer offers.
  */
-int vop_shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_pairs, struct vop_wire **ret_wire);
+int vop__shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_pairs, struct vop__wire **ret_wire);
 
 /** Sends ACCEPT. */
-int vop_shm_answer(struct vop_wire *wire);
+int vop__shm_answer(struct vop__wire *wire);
 
 /** Sends REFUSE with an errno value and the text of this thread's last error, best effort. */
-void vop_shm_refuse(int socket, int err);
+void vop__shm_refuse(int socket, int err);
 
 /**
  * Waits for ACCEPT or REFUSE until `deadline`. A refusal is returned as its error, with the peer's words; `path` is for
  * the text.
  */
-int vop_shm_accepted(struct vop_wire *wire, const char *path, int64_t deadline);
+int vop__shm_accepted(struct vop__wire *wire, const char *path, int64_t deadline);
 
 /** Sends UP. */
-int vop_shm_confirm(struct vop_wire *wire);
+int vop__shm_confirm(struct vop__wire *wire);
 
 /** Receives UP: -EAGAIN it has not come yet. */
-int vop_shm_confirmed(struct vop_wire *wire);
+int vop__shm_confirmed(struct vop__wire *wire);
 
 /** The socket, to poll during the handshake. Owned by the wire. */
-int vop_shm_socket(struct vop_wire *wire);
+int vop__shm_socket(struct vop__wire *wire);
 
 #endif

@@ -84,7 +84,7 @@ static int path_error(int err, const char *path, const char *verb)
 static int lock_directory(const char *path)
 {
     char copy[sizeof(((struct sockaddr_un *)0)->sun_path)];
-    struct timespec pause = {.tv_nsec = 10 * VOP_NS_PER_MS};
+    struct timespec pause = {.tv_nsec = 10 * VOP__NS_PER_MS};
     int fd;
 
     memcpy(copy, path, strlen(path) + 1); /* length checked by address_of() */
@@ -144,7 +144,7 @@ static int undo_umask(const char *path, mode_t mode)
     return ret;
 }
 
-int vop_shm_listen(const char *path, mode_t mode, int *ret_socket)
+int vop__shm_listen(const char *path, mode_t mode, int *ret_socket)
 {
     struct sockaddr_un address;
     int fd, directory;
@@ -178,7 +178,7 @@ out:
     return ret;
 }
 
-int vop_shm_accept(int listener, int *ret_socket)
+int vop__shm_accept(int listener, int *ret_socket)
 {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
@@ -195,10 +195,10 @@ int vop_shm_accept(int listener, int *ret_socket)
     return 0;
 }
 
-int vop_shm_dial(const char *path, int64_t deadline, int *ret_socket)
+int vop__shm_dial(const char *path, int64_t deadline, int *ret_socket)
 {
     struct sockaddr_un address;
-    struct timespec pause = {.tv_nsec = VOP_NS_PER_MS};
+    struct timespec pause = {.tv_nsec = VOP__NS_PER_MS};
     int ret = address_of(path, &address);
     int fd, err;
 
@@ -211,7 +211,7 @@ int vop_shm_dial(const char *path, int64_t deadline, int *ret_socket)
         err = errno;
         if (err == EINTR)
             continue;
-        if (err == EAGAIN && vop_time_left(deadline) > 0) { /* the backlog is full */
+        if (err == EAGAIN && vop__time_left(deadline) > 0) { /* the backlog is full */
             nanosleep(&pause, NULL);
             continue;
         }

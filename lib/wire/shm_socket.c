@@ -54,11 +54,12 @@ static int send_message(int socket, const struct vop_shm_message *message, const
 }
 
 /* CONNECT or ACCEPT: the doorbells among the descriptors are the peer's from here on. */
-static int send_doorbells(struct vop_shm_wire *w, const struct vop_shm_message *message, const int *fds, unsigned count)
+static int send_doorbells(struct vop__shm_wire *w, const struct vop_shm_message *message, const int *fds,
+                          unsigned count)
 {
     int ret = send_message(w->bells.socket, message, fds, count);
 
-    vop_doorbells_given(&w->bells);
+    vop__doorbells_given(&w->bells);
     return ret;
 }
 
@@ -162,21 +163,21 @@ static int receive_message(int socket, struct vop_shm_message *ret_message, int 
 
 /* ---- Connecting ---- */
 
-int vop_shm_connect(const char *path, size_t half_size, unsigned queue_pairs, int64_t deadline,
-                    struct vop_wire **ret_wire)
+int vop__shm_connect(const char *path, size_t half_size, unsigned queue_pairs, int64_t deadline,
+                     struct vop__wire **ret_wire)
 {
-    struct vop_shm_wire *w;
+    struct vop__shm_wire *w;
     int fd = -1;
-    int ret = vop_shm_dial(path, deadline, &fd);
+    int ret = vop__shm_dial(path, deadline, &fd);
 
     if (ret < 0)
         return ret;
-    ret = vop_shm_wire_open(fd, 1, queue_pairs, &w);
+    ret = vop__shm_wire_open(fd, 1, queue_pairs, &w);
     if (ret < 0) {
         close(fd);
         return ret;
     }
-    ret = vop_shm_wire_make_memory(w, half_size);
+    ret = vop__shm_wire_make_memory(w, half_size);
     if (ret < 0) {
         w->wire.ops->close(&w->wire);
         return ret;
@@ -185,11 +186,11 @@ int vop_shm_connect(const char *path, size_t half_size, unsigned queue_pairs, in
     return 0;
 }
 
-int vop_shm_offer(struct vop_wire *wire)
+int vop__shm_offer(struct vop__wire *wire)
 {
-    struct vop_shm_wire *w = vop_shm_of(wire);
+    struct vop__shm_wire *w = vop__shm_of(wire);
     int fds[HANDSHAKE_FDS_MAX] = {w->half_fd[0], w->half_fd[1]};
-    unsigned count = 2 + vop_doorbells_give(&w->bells, wire->queue_pairs, fds + 2);
+    unsigned count = 2 + vop__doorbells_give(&w->bells, wire->queue_pairs, fds + 2);
     struct vop_shm_message m = message_of(VOP_SHM_CONNECT, count);
 
     m.queue_pairs = vop_to_le16((uint16_t)wire->queue_pairs);
@@ -197,9 +198,9 @@ int vop_shm_offer(struct vop_wire *wire)
     return send_doorbells(w, &m, fds, count);
 }
 
-int vop_shm_accepted(struct vop_wire *wire, const char *path, int64_t deadline)
+int vop__shm_accepted(struct vop__wire *wire, const char *path, int64_t deadline)
 {
-    struct vop_shm_wire *w = vop_shm_of(wire);
+    struct vop__shm_wire *w = vop__shm_of(wire);
     struct pollfd poll_fd = {.fd = w->bells.socket, .events = POLLIN};
     struct vop_shm_message m;
     int fds[HANDSHAKE_FDS_MAX];
@@ -207,13 +208,13 @@ int vop_shm_accepted(struct vop_wire *wire, const char *path, int64_t deadline)
     int ret;
 
     while ((ret = receive_message(w->bells.socket, &m, fds, &count)) == -EAGAIN) {
-        int64_t left = vop_time_left(deadline);
+        int64_t left = vop__time_left(deadline);
 
         if (left == 0)
             return vop__error(ETIMEDOUT,
                               "%s: the server did not answer in time; does it serve another peer, or is it stopped?",
                               path);
-        if (poll(&poll_fd, 1, left / VOP_NS_PER_MS >= INT_MAX ? -1 : (int)(left / VOP_NS_PER_MS + 1)) < 0 &&
+        if (poll(&poll_fd, 1, left / VOP__NS_PER_MS >= INT_MAX ? -1 : (int)(left / VOP__NS_PER_MS + 1)) < 0 &&
             errno == EINTR)
             return vop__error_static(EINTR, "interrupted by a signal");
     }
@@ -232,25 +233,26 @@ int vop_shm_accepted(struct vop_wire *wire, const char *path, int64_t deadline)
         return vop__error((int)err, "%s: the server refused: %s", path, m.text);
     }
     pairs = vop_from_le16(m.queue_pairs);
-    if (vop_from_le16(m.type) != VOP_SHM_ACCEPT || pairs < 1 || pairs > wire->queue_pairs || count != VOP_BELLS * pairs)
+    if (vop_from_le16(m.type) != VOP_SHM_ACCEPT || pairs < 1 || pairs > wire->queue_pairs ||
+        count != VOP__BELLS * pairs)
         ret = vop__error(EPROTO, "the server broke the handshake: message %u with %u file descriptors",
                          vop_from_le16(m.type), count);
     else
-        ret = vop_doorbells_take(&w->bells, fds, pairs);
+        ret = vop__doorbells_take(&w->bells, fds, pairs);
     if (ret < 0) {
         close_fds(fds, count);
         return ret;
     }
     wire->queue_pairs = pairs;
-    vop_socket_refuse_fds(w->bells.socket); /* nothing that follows brings any */
+    vop__socket_refuse_fds(w->bells.socket); /* nothing that follows brings any */
     return 0;
 }
 
-int vop_shm_confirm(struct vop_wire *wire)
+int vop__shm_confirm(struct vop__wire *wire)
 {
     struct vop_shm_message m = message_of(VOP_SHM_UP, 0);
 
-    return send_message(vop_shm_of(wire)->bells.socket, &m, NULL, 0);
+    return send_message(vop__shm_of(wire)->bells.socket, &m, NULL, 0);
 }
 
 /* ---- Accepting ---- */
@@ -262,19 +264,19 @@ static int check_offer(const struct vop_shm_message *m, const int *fds, unsigned
 
     if (vop_from_le16(m->type) != VOP_SHM_CONNECT)
         return vop__error(EPROTO, "the peer began with message %u instead of CONNECT", vop_from_le16(m->type));
-    if (pairs < 1 || pairs > VOP_QUEUE_PAIRS_MAX || count != 2 + VOP_BELLS * pairs)
+    if (pairs < 1 || pairs > VOP_QUEUE_PAIRS_MAX || count != 2 + VOP__BELLS * pairs)
         return vop__error(EPROTO, "%u file descriptors for %u queue pairs: must be %u", count, pairs,
-                          2 + VOP_BELLS * pairs);
-    if (half_size < VOP_AREA_OFFSET || half_size % VOP_POOL_ALIGN || half_size > VOP_SHM_HALF_MAX)
+                          2 + VOP__BELLS * pairs);
+    if (half_size < VOP_AREA_OFFSET || half_size % VOP_POOL_ALIGN || half_size > VOP__SHM_HALF_MAX)
         return vop__error(EPROTO, "half of %llu bytes: must be a multiple of %u, at most %zu",
-                          (unsigned long long)half_size, VOP_POOL_ALIGN, VOP_SHM_HALF_MAX);
-    return vop_shm_check_halves(fds, half_size);
+                          (unsigned long long)half_size, VOP_POOL_ALIGN, VOP__SHM_HALF_MAX);
+    return vop__shm_check_halves(fds, half_size);
 }
 
-int vop_shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_pairs, struct vop_wire **ret_wire)
+int vop__shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_pairs, struct vop__wire **ret_wire)
 {
     struct vop_shm_message m;
-    struct vop_shm_wire *w;
+    struct vop__shm_wire *w;
     int fds[HANDSHAKE_FDS_MAX];
     unsigned count, offered;
     int ret = receive_message(socket, &m, fds, &count);
@@ -287,23 +289,23 @@ int vop_shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_pa
     offered = vop_from_le16(m.queue_pairs);
     if (queue_pairs > offered)
         queue_pairs = offered;
-    ret = vop_shm_wire_open(socket, 0, queue_pairs, &w);
+    ret = vop__shm_wire_open(socket, 0, queue_pairs, &w);
     if (ret < 0)
         goto err_fds;
-    ret = vop_doorbells_take(&w->bells, fds + 2, queue_pairs);
+    ret = vop__doorbells_take(&w->bells, fds + 2, queue_pairs);
     if (ret < 0)
         goto err_wire;
     /* From here the wire owns the fds; those for queue pairs that will not be are not needed. */
     w->half_fd[0] = fds[0];
     w->half_fd[1] = fds[1];
-    close_fds(fds + 2 + VOP_BELLS * queue_pairs, count - 2 - VOP_BELLS * queue_pairs);
-    ret = vop_shm_wire_map(w, (size_t)vop_from_le64(m.half_size), need);
+    close_fds(fds + 2 + VOP__BELLS * queue_pairs, count - 2 - VOP__BELLS * queue_pairs);
+    ret = vop__shm_wire_map(w, (size_t)vop_from_le64(m.half_size), need);
     if (ret < 0) {
         w->bells.socket = -1; /* taken on success only */
         w->wire.ops->close(&w->wire);
         return ret;
     }
-    vop_socket_refuse_fds(socket); /* nothing that follows brings any */
+    vop__socket_refuse_fds(socket); /* nothing that follows brings any */
     *ret_pairs = offered;
     *ret_wire = &w->wire;
     return 0;
@@ -316,18 +318,18 @@ err_fds:
     return ret;
 }
 
-int vop_shm_answer(struct vop_wire *wire)
+int vop__shm_answer(struct vop__wire *wire)
 {
-    struct vop_shm_wire *w = vop_shm_of(wire);
+    struct vop__shm_wire *w = vop__shm_of(wire);
     int fds[HANDSHAKE_FDS_MAX];
-    unsigned count = vop_doorbells_give(&w->bells, wire->queue_pairs, fds);
+    unsigned count = vop__doorbells_give(&w->bells, wire->queue_pairs, fds);
     struct vop_shm_message m = message_of(VOP_SHM_ACCEPT, count);
 
     m.queue_pairs = vop_to_le16((uint16_t)wire->queue_pairs);
     return send_doorbells(w, &m, fds, count);
 }
 
-void vop_shm_refuse(int socket, int err)
+void vop__shm_refuse(int socket, int err)
 {
     struct vop_shm_message m = message_of(VOP_SHM_REFUSE, 0);
 
@@ -336,12 +338,12 @@ void vop_shm_refuse(int socket, int err)
     (void)send_message(socket, &m, NULL, 0);
 }
 
-int vop_shm_confirmed(struct vop_wire *wire)
+int vop__shm_confirmed(struct vop__wire *wire)
 {
     struct vop_shm_message m;
     int fds[HANDSHAKE_FDS_MAX];
     unsigned count;
-    int ret = receive_message(vop_shm_of(wire)->bells.socket, &m, fds, &count);
+    int ret = receive_message(vop__shm_of(wire)->bells.socket, &m, fds, &count);
 
     if (ret < 0)
         return ret;
@@ -351,7 +353,7 @@ int vop_shm_confirmed(struct vop_wire *wire)
     return 0;
 }
 
-int vop_shm_socket(struct vop_wire *wire)
+int vop__shm_socket(struct vop__wire *wire)
 {
-    return vop_shm_of(wire)->bells.socket;
+    return vop__shm_of(wire)->bells.socket;
 }

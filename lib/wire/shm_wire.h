@@ -11,41 +11,41 @@
 #include "wire/doorbell.h"
 #include "wire/shm.h"
 
-#define VOP_SHM_MIRRORS_MAX (2u * VOP_QUEUE_PAIRS_MAX) /* each pool of both halves once */
+#define VOP__SHM_MIRRORS_MAX (2u * VOP_QUEUE_PAIRS_MAX) /* each pool of both halves once */
 
-struct vop_shm_mirror {
+struct vop__shm_mirror {
     void *base;
     size_t size;
 };
 
-struct vop_shm_wire {
-    struct vop_wire wire;
-    struct vop_doorbells bells;
+struct vop__shm_wire {
+    struct vop__wire wire;
+    struct vop__doorbells bells;
     int half_fd[2]; /* memory of half 0 and half 1 */
     size_t mapped;  /* bytes of each that are mapped, from its beginning */
     unsigned mirrors;
-    struct vop_shm_mirror mirror[VOP_SHM_MIRRORS_MAX];
+    struct vop__shm_mirror mirror[VOP__SHM_MIRRORS_MAX];
 };
 
-static inline struct vop_shm_wire *vop_shm_of(struct vop_wire *wire)
+static inline struct vop__shm_wire *vop__shm_of(struct vop__wire *wire)
 {
-    return (struct vop_shm_wire *)(void *)((char *)wire - offsetof(struct vop_shm_wire, wire));
+    return (struct vop__shm_wire *)(void *)((char *)wire - offsetof(struct vop__shm_wire, wire));
 }
 
 /** A wire with doorbells and no memory yet. Takes the socket on success only. Undone by ops->close. */
-int vop_shm_wire_open(int socket, unsigned side, unsigned queue_pairs, struct vop_shm_wire **ret_wire);
+int vop__shm_wire_open(int socket, unsigned side, unsigned queue_pairs, struct vop__shm_wire **ret_wire);
 
 /** A socket that is connected to the listener at `path`; until `deadline` while its backlog is full. 0 or -errno with a
  * text. */
-int vop_shm_dial(const char *path, int64_t deadline, int *ret_socket);
+int vop__shm_dial(const char *path, int64_t deadline, int *ret_socket);
 
 /** Makes, allocates, seals and maps both halves. */
-int vop_shm_wire_make_memory(struct vop_shm_wire *w, size_t half_size);
+int vop__shm_wire_make_memory(struct vop__shm_wire *w, size_t half_size);
 
 /** Maps the first `need` bytes of both halves from half_fd, or all of smaller ones: the own one read-only. */
-int vop_shm_wire_map(struct vop_shm_wire *w, size_t half_size, size_t need);
+int vop__shm_wire_map(struct vop__shm_wire *w, size_t half_size, size_t need);
 
 /** Checks the halves that came from the peer: type, seals, size. 0 or -EPROTO with a text. */
-int vop_shm_check_halves(const int fds[2], uint64_t half_size);
+int vop__shm_check_halves(const int fds[2], uint64_t half_size);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * wire.h - what a wire is: two halves of memory, a doorbell each way, and news of the peer's death.
  *
- * Room: wire. A wire knows nothing of rings or messages. Each wire embeds struct vop_wire in a struct of its own.
+ * Room: wire. A wire knows nothing of rings or messages. Each wire embeds struct vop__wire in a struct of its own.
  */
 #ifndef VOP_WIRE_WIRE_H
 #define VOP_WIRE_WIRE_H
@@ -12,69 +12,69 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-struct vop_wire;
+struct vop__wire;
 
 /** Which of its two events a queue pair kicks for. A sending and a receiving thread can sleep side by side. */
-enum vop_bell {
-    VOP_BELL_MESSAGES = 0, /* used.idx moved */
-    VOP_BELL_SLOTS = 1,    /* avail.idx moved */
+enum vop__bell {
+    VOP__BELL_MESSAGES = 0, /* used.idx moved */
+    VOP__BELL_SLOTS = 1,    /* avail.idx moved */
 };
 
 /**
  * Operations of a wire, a const table for each kind of wire. Calls for different queues or bells may run in different
  * threads at once; mirror and close only while nothing else runs.
  */
-struct vop_wire_ops {
+struct vop__wire_ops {
     const char *name;
 
     /** Leaves a token in the peer's doorbell. Never blocks and never fails: a token that is there already is enough. */
-    void (*kick)(struct vop_wire *wire, unsigned queue, enum vop_bell bell);
+    void (*kick)(struct vop__wire *wire, unsigned queue, enum vop__bell bell);
 
     /**
      * Sleeps until there is a token in the own doorbell, which it takes, or until the peer is dead.
-     * May block, for timeout_ns (VOP_NEVER: no limit). Returns 1 a token, 0 time is up, -ECONNRESET dead, -EINTR.
+     * May block, for timeout_ns (VOP__NEVER: no limit). Returns 1 a token, 0 time is up, -ECONNRESET dead, -EINTR.
      */
-    int (*wait)(struct vop_wire *wire, unsigned queue, enum vop_bell bell, int64_t timeout_ns);
+    int (*wait)(struct vop__wire *wire, unsigned queue, enum vop__bell bell, int64_t timeout_ns);
 
     /** 0, or -ECONNRESET once the peer is dead. Never blocks; costs a system call. */
-    int (*alive)(struct vop_wire *wire);
+    int (*alive)(struct vop__wire *wire);
 
     /** Adds to an epoll instance all that makes wait() return: doorbells of all queues, death. 0 or -errno. */
-    int (*watch)(struct vop_wire *wire, int epoll_fd);
+    int (*watch)(struct vop__wire *wire, int epoll_fd);
 
     /**
      * Takes what an epoll instance set up by watch() announces: tokens of doorbells. Never blocks, whatever the peer
      * does to what is shared. 0 or, where the wire is watched, 1 if there were tokens; -ECONNRESET once the peer is
      * dead.
      */
-    int (*process)(struct vop_wire *wire, int epoll_fd);
+    int (*process)(struct vop__wire *wire, int epoll_fd);
 
     /** Ends every wait of this side, now and from now on, as a death would. NULL where a wait is never long. */
-    void (*interrupt)(struct vop_wire *wire);
+    void (*interrupt)(struct vop__wire *wire);
 
     /**
      * Maps a stretch of a half twice, back to back. NULL if this memory cannot: the caller uses the window.
      * The wire unmaps it at close.
      */
-    void *(*mirror)(struct vop_wire *wire, bool remote, size_t offset, size_t size);
+    void *(*mirror)(struct vop__wire *wire, bool remote, size_t offset, size_t size);
 
     /** Unmaps, closes, frees. The peer hears it as a death. */
-    void (*close)(struct vop_wire *wire);
+    void (*close)(struct vop__wire *wire);
 };
 
 /** The part that all wires share. Constant once the wire is open. */
-struct vop_wire {
-    const struct vop_wire_ops *ops;
-    struct vop_window local;  /* the half this side reads */
-    struct vop_window remote; /* the half this side writes */
-    unsigned side;            /* 0 or 1 */
-    unsigned queue_pairs;     /* doorbells there are */
-    bool watched;             /* hears no death, may lose a kick: the channel keeps a heartbeat and looks by itself */
-    bool polled;              /* watched, and has no doorbell at all: kicks go nowhere */
-    uint16_t system;          /* watched: names the system in which no other process has this side; 0: unknown */
-    uint32_t doorbell;        /* address of the own doorbell, to be announced; 0: none that has one */
-    uint32_t peer_doorbell;   /* as the peer announced it; set once, by the channel, before the first kick */
-    pid_t peer_pid;           /* who the peer is, where the wire knows; else -1 */
+struct vop__wire {
+    const struct vop__wire_ops *ops;
+    struct vop__window local;  /* the half this side reads */
+    struct vop__window remote; /* the half this side writes */
+    unsigned side;             /* 0 or 1 */
+    unsigned queue_pairs;      /* doorbells there are */
+    bool watched;              /* hears no death, may lose a kick: the channel keeps a heartbeat and looks by itself */
+    bool polled;               /* watched, and has no doorbell at all: kicks go nowhere */
+    uint16_t system;           /* watched: names the system in which no other process has this side; 0: unknown */
+    uint32_t doorbell;         /* address of the own doorbell, to be announced; 0: none that has one */
+    uint32_t peer_doorbell;    /* as the peer announced it; set once, by the channel, before the first kick */
+    pid_t peer_pid;            /* who the peer is, where the wire knows; else -1 */
     uid_t peer_uid;
     gid_t peer_gid;
 };

@@ -224,7 +224,7 @@ static void open_channel(struct bench_link *link, enum link_kind kind, int side,
         channel_accept(uri, &options, &link->channel);
     else
         channel_connect(uri, &options, &link->channel);
-    if (vop_channel_info(link->channel, &info) < 0 || !info.contiguous)
+    if (vop_channel_get_info(link->channel, &info) < 0 || !info.contiguous)
         die(0, "%s: messages are not contiguous here", uri);
 }
 

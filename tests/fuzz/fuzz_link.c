@@ -11,8 +11,8 @@
  *   then       operations: a byte that picks one, and its operands
  */
 #include "channel/channel.h"
+#include "support/loop.h"
 #include "util_input.h"
-#include "wire/loop.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -27,9 +27,9 @@ struct poke {
 
 /** All that one input works on. */
 struct world {
-    struct vop_wire *end[2];
+    struct vop__wire *end[2];
     vop_channel *c, *peer; /* the one under test; the one whose words are poked */
-    struct vop_layout layout;
+    struct vop__areas layout;
     struct poke poke[POKES_MAX];
     unsigned pokes;
     bool stop; /* atomic */
@@ -41,7 +41,7 @@ struct world {
 
 static void store(const struct world *w, const struct poke *p)
 {
-    const struct vop_window *half = &w->end[0]->local;
+    const struct vop__window *half = &w->end[0]->local;
 
     __atomic_store_n((uint32_t *)(void *)(half->base + p->offset), p->value, __ATOMIC_RELEASE);
 }
@@ -83,10 +83,10 @@ static void *repeat(void *argument)
     return NULL;
 }
 
-static void check_span(const struct world *w, const struct vop_buffer *b, const struct vop_slot_place *place)
+static void check_span(const struct world *w, const struct vop_buffer *b, const struct vop__slot_place *place)
 {
     const uint8_t *first = place->pool;
-    const uint8_t *last = first + vop_geometry_pool_size(&place->geometry);
+    const uint8_t *last = first + vop__geometry_pool_size(&place->geometry);
 
     PROMISE(b->length >= 1 && b->length <= vop_channel_message_max(w->c));
     PROMISE(b->segment[0].iov_len + b->segment[1].iov_len == b->length);
@@ -256,7 +256,7 @@ static bool build(struct world *w, uint8_t shape)
     static const uint32_t sizes[] = {2, 4, 8, 16};
     static const uint32_t slots[] = {64, 128, 192, 256};
     struct vop_options o, offer = {.queue_size = sizes[shape % 4], .slot_size = slots[shape / 4 % 4]};
-    struct vop_geometry g;
+    struct vop__geometry g;
 
     if (vop__options_resolve(NULL, &o) < 0)
         return false;
@@ -264,8 +264,8 @@ static bool build(struct world *w, uint8_t shape)
     o.slot_size = offer.slot_size;
     o.spin_us = VOP_SPIN_NEVER;
     g = vop__options_geometry(&o);
-    w->layout = vop_geometry_layout(&g, 0);
-    if (vop_loop_pair((size_t)vop_geometry_half_size(&g), shape & 0x40 ? VOP_WINDOW_POSTED : 0, w->end) < 0)
+    w->layout = vop__geometry_areas(&g, 0);
+    if (vop__loop_pair((size_t)vop__geometry_half_size(&g), shape & 0x40 ? VOP__WINDOW_POSTED : 0, w->end) < 0)
         return false;
     if (vop__channel_new(w->end[0], &o, &w->c) < 0 || vop__channel_new(w->end[1], &o, &w->peer) < 0)
         abort();

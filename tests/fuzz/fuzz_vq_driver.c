@@ -106,7 +106,7 @@ static uint32_t free_descs(const struct world *w)
 {
     struct vop_virtqueue_info info;
 
-    vop_virtqueue_info(w->ring.vq, &info, sizeof(info));
+    vop_virtqueue_get_info(w->ring.vq, &info, sizeof(info));
     return info.free_descs;
 }
 

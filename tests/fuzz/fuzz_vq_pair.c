@@ -57,7 +57,7 @@ static int ring_device(void *context, uint32_t value)
     struct world *w = context;
     struct vop_virtqueue_info info;
 
-    vop_virtqueue_info(w->driver.vq, &info, sizeof(info));
+    vop_virtqueue_get_info(w->driver.vq, &info, sizeof(info));
     PROMISE((value & 0xffff) == w->ring.options.index);
     PROMISE(value >> 16 == (w->ring.options.features[1] >> (VOP_F_NOTIFICATION_DATA - 32) & 1 ? info.position : 0));
     w->device.rung++;
@@ -125,7 +125,7 @@ static bool add(struct world *w)
         which++;
     if (which == BUFFERS || !prepare(w, which, take_byte(w->in)))
         return false;
-    vop_virtqueue_info(w->driver.vq, &info, sizeof(info));
+    vop_virtqueue_get_info(w->driver.vq, &info, sizeof(info));
     ret = vop_virtqueue_add_buf(w->driver.vq, w->buffer[which].iov, w->buffer[which].out,
                                 w->buffer[which].total - w->buffer[which].out, &w->buffer[which]);
     PROMISE(ret == 0 || (ret == -ENOSPC && info.free_descs < w->buffer[which].total) ||
@@ -452,7 +452,7 @@ static void drain(struct world *w)
         while (get(w))
             continue;
     }
-    vop_virtqueue_info(w->driver.vq, &info, sizeof(info));
+    vop_virtqueue_get_info(w->driver.vq, &info, sizeof(info));
     PROMISE(info.in_flight == 0 && info.free_descs == info.size && info.clamped == 0 && !info.broken);
 }
 

@@ -120,11 +120,11 @@ static bool allowed(const struct ring *r, const void *p, unsigned size, bool sto
 }
 
 /* The hooked library calls these; with the plain one they are of no use. */
-uint64_t vop_hook_load(const void *p, unsigned size, int order, char letter);
-void vop_hook_store(void *p, unsigned size, uint64_t value, int order, char letter);
-void vop_hook_fence(char letter);
+uint64_t vop__hook_load(const void *p, unsigned size, int order, char letter);
+void vop__hook_store(void *p, unsigned size, uint64_t value, int order, char letter);
+void vop__hook_fence(char letter);
 
-uint64_t vop_hook_load(const void *p, unsigned size, int order, char letter)
+uint64_t vop__hook_load(const void *p, unsigned size, int order, char letter)
 {
     (void)order;
     (void)letter;
@@ -145,7 +145,7 @@ uint64_t vop_hook_load(const void *p, unsigned size, int order, char letter)
     }
 }
 
-void vop_hook_store(void *p, unsigned size, uint64_t value, int order, char letter)
+void vop__hook_store(void *p, unsigned size, uint64_t value, int order, char letter)
 {
     (void)order;
     (void)letter;
@@ -161,7 +161,7 @@ void vop_hook_store(void *p, unsigned size, uint64_t value, int order, char lett
     }
 }
 
-void vop_hook_fence(char letter)
+void vop__hook_fence(char letter)
 {
     (void)letter;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);

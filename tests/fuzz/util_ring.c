@@ -275,7 +275,7 @@ void ring_check_info(const struct ring *r, uint32_t in_flight, uint64_t buffers)
 {
     struct vop_virtqueue_info info;
 
-    vop_virtqueue_info(r->vq, &info, sizeof(info));
+    vop_virtqueue_get_info(r->vq, &info, sizeof(info));
     PROMISE(info.size == r->place.size);
     PROMISE(info.in_flight == in_flight);
     PROMISE(info.buffers == buffers);

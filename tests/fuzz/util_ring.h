@@ -24,7 +24,7 @@
 
 #include "fuzz/util_input.h"
 
-#include "core/le.h"
+#include <vopipc/le.h>
 
 #include <vopipc/vopipc.h>
 

@@ -94,7 +94,7 @@ static void *scribble(void *argument)
     return NULL;
 }
 
-static void check_span(const vop_channel *c, const struct vop_buffer *b, const struct vop_slot_place *place)
+static void check_span(const vop_channel *c, const struct vop_buffer *b, const struct vop__slot_place *place)
 {
     const uint8_t *first = place->pool;
     const uint8_t *last = first + (place->mirrored ? 2 : 1) * (size_t)SLOTS * SLOT_SIZE;

@@ -73,7 +73,7 @@ static void test_shut_down_doorbells(void **state)
         assert_int_equal(stage_soon((int)vop_channel_recv(c, &byte, 1, dead ? -1 : 50), start),
                          dead ? -ECONNRESET : -EAGAIN);
         assert_int_equal(vop_channel_process(c), dead ? -ECONNRESET : 0);
-        assert_int_equal(vop_channel_stats(c, &stats), 0);
+        assert_int_equal(vop_channel_get_stats(c, &stats), 0);
         assert_true(stats.sleeps <= 3); /* it did not run in circles */
         stage_end(&s, &p, c);
     }

@@ -75,7 +75,7 @@ static void test_half_closed_socket(void **state)
         ret = (int)vop_channel_recv(c, bytes, sizeof(bytes), how[i] == SHUT_RD ? 50 : -1);
         assert_int_equal(stage_soon(ret, start), how[i] == SHUT_RD ? -EAGAIN : -ECONNRESET);
         assert_int_equal(vop_channel_process(c), how[i] == SHUT_RD ? 0 : -ECONNRESET);
-        assert_int_equal(vop_channel_stats(c, &stats), 0);
+        assert_int_equal(vop_channel_get_stats(c, &stats), 0);
         assert_true(stats.sleeps <= 3); /* it slept until it heard it, and did not run in circles */
         stage_end(&s, &p, c);
     }

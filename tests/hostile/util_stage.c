@@ -301,13 +301,13 @@ void stage_expect_traffic(struct peer *p, vop_channel *c)
     struct vop_channel_stats before = {.struct_size = sizeof(before)}, after = {.struct_size = sizeof(after)};
     char byte = 0;
 
-    assert_int_equal(vop_channel_stats(c, &before), 0);
+    assert_int_equal(vop_channel_get_stats(c, &before), 0);
     peer_put32(p, p->areas.used_event, p->taken); /* the very next message kicks */
     assert_int_equal(peer_push(p, "a", 1), 0);
     assert_int_equal(vop_channel_recv(c, &byte, 1, 1000), 1);
     assert_int_equal(byte, 'a');
     assert_int_equal(vop_channel_send(c, "b", 1, 1000), 0);
-    assert_int_equal(vop_channel_stats(c, &after), 0);
+    assert_int_equal(vop_channel_get_stats(c, &after), 0);
     assert_int_equal(after.tx_kicks, before.tx_kicks + 1);
     assert_int_equal(peer_pull(p, &byte, 1), 1);
     assert_int_equal(byte, 'b');

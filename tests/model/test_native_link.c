@@ -40,24 +40,24 @@ ssize_t getrandom(void *buffer, size_t size, unsigned flags)
 static struct {
     size_t half_size;
     uint8_t *half[2];
-    struct vop_wire wires[4];
+    struct vop__wire wires[4];
     unsigned wire_count;
     struct vop_channel *channel[2];
-    struct vop_geometry geometry;
+    struct vop__geometry geometry;
 } m;
 
-static unsigned bell_of(unsigned side, enum vop_bell bell)
+static unsigned bell_of(unsigned side, enum vop__bell bell)
 {
     return side * 2 + (unsigned)bell;
 }
 
-static void model_kick(struct vop_wire *wire, unsigned queue, enum vop_bell bell)
+static void model_kick(struct vop__wire *wire, unsigned queue, enum vop__bell bell)
 {
     (void)queue;
     explore_ring(bell_of(1 - wire->side, bell));
 }
 
-static int model_wait(struct vop_wire *wire, unsigned queue, enum vop_bell bell, int64_t timeout_ns)
+static int model_wait(struct vop__wire *wire, unsigned queue, enum vop__bell bell, int64_t timeout_ns)
 {
     (void)queue;
     (void)timeout_ns;
@@ -65,20 +65,20 @@ static int model_wait(struct vop_wire *wire, unsigned queue, enum vop_bell bell,
     return 1;
 }
 
-static int model_alive(struct vop_wire *wire)
+static int model_alive(struct vop__wire *wire)
 {
     (void)wire;
     return 0;
 }
 
-static int model_epoll(struct vop_wire *wire, int epoll_fd)
+static int model_epoll(struct vop__wire *wire, int epoll_fd)
 {
     (void)wire;
     (void)epoll_fd;
     return 0;
 }
 
-static void *model_mirror(struct vop_wire *wire, bool remote, size_t offset, size_t size)
+static void *model_mirror(struct vop__wire *wire, bool remote, size_t offset, size_t size)
 {
     (void)wire;
     (void)remote;
@@ -87,12 +87,12 @@ static void *model_mirror(struct vop_wire *wire, bool remote, size_t offset, siz
     return NULL;
 }
 
-static void model_close(struct vop_wire *wire)
+static void model_close(struct vop__wire *wire)
 {
     (void)wire;
 }
 
-static const struct vop_wire_ops model_ops = {
+static const struct vop__wire_ops model_ops = {
     .name = "model",
     .kick = model_kick,
     .wait = model_wait,
@@ -106,12 +106,12 @@ static const struct vop_wire_ops model_ops = {
 static const struct explore_scenario *current;
 static uint32_t message_count = 1; /* 2 in the long form */
 
-static struct vop_wire *new_wire(unsigned side)
+static struct vop__wire *new_wire(unsigned side)
 {
-    struct vop_wire *w = &m.wires[m.wire_count++];
-    unsigned posted = current->memory == EXPLORE_POSTED ? VOP_WINDOW_POSTED : 0;
+    struct vop__wire *w = &m.wires[m.wire_count++];
+    unsigned posted = current->memory == EXPLORE_POSTED ? VOP__WINDOW_POSTED : 0;
 
-    *w = (struct vop_wire){
+    *w = (struct vop__wire){
         .ops = &model_ops,
         .local = {.base = m.half[side], .size = m.half_size},
         .remote = {.base = m.half[1 - side], .size = m.half_size, .flags = posted},
@@ -138,8 +138,8 @@ static struct vop_channel *new_channel(unsigned side)
 
 static void make_memory(void)
 {
-    m.geometry = (struct vop_geometry){1, SLOTS, SLOT_SIZE};
-    m.half_size = (size_t)vop_geometry_half_size(&m.geometry);
+    m.geometry = (struct vop__geometry){1, SLOTS, SLOT_SIZE};
+    m.half_size = (size_t)vop__geometry_half_size(&m.geometry);
     m.wire_count = 0;
     last_incarnation = 0;
     for (unsigned h = 0; h < 2; h++) {
@@ -160,7 +160,7 @@ static void sync_states(void)
 /* Words that carry messages of side 0 to side 1 and slots back. */
 static void sync_queue(void)
 {
-    struct vop_layout l = vop_geometry_layout(&m.geometry, 0);
+    struct vop__areas l = vop__geometry_areas(&m.geometry, 0);
 
     explore_sync(m.half[1] + l.used, sizeof(uint32_t));
     explore_sync(m.half[1] + l.avail_event, sizeof(uint32_t));
@@ -326,18 +326,18 @@ static void setup_handshake(void)
 
 static void tell(unsigned side)
 {
-    explore_ring(bell_of(1 - side, VOP_BELL_MESSAGES));
+    explore_ring(bell_of(1 - side, VOP__BELL_MESSAGES));
 }
 
 /* What must be true of the own half once up: nothing of an older life counts. */
 static void check_fresh(unsigned side)
 {
-    struct vop_slot_span span;
+    struct vop__slot_span span;
     struct vop_channel *c = m.channel[side];
 
-    if (vop_slot_driver_peek(&c->rx.queue, &span) != 0)
+    if (vop__slot_driver_peek(&c->rx.queue, &span) != 0)
         explore_fail("side %u is up and sees a message of an older session", side);
-    if (vop_slot_device_reserve(&c->tx.queue, (size_t)SLOTS * SLOT_SIZE, &span) != 0)
+    if (vop__slot_device_reserve(&c->tx.queue, (size_t)SLOTS * SLOT_SIZE, &span) != 0)
         explore_fail("side %u is up and sees an older state of its slots", side);
 }
 
@@ -352,7 +352,7 @@ static void go_up(unsigned side)
             before = m.channel[side]->session.mine.state;
             tell(side);
         }
-        explore_sleep(bell_of(side, VOP_BELL_MESSAGES));
+        explore_sleep(bell_of(side, VOP__BELL_MESSAGES));
     }
     tell(side);
     if (ret < 0)
@@ -408,7 +408,7 @@ static void zombie(void)
 {
     explore_payload_store(paused.segment[0].iov_base, 31);
     (void)vop_channel_commit(old[0], sizeof(uint32_t), 0);
-    if (!vop_session_peer_restarted(&old[0]->session))
+    if (!vop__session_peer_restarted(&old[0]->session))
         explore_fail("the restarted peer looks the same");
     m.channel[0] = new_channel(0);
     go_up(0);
@@ -449,26 +449,26 @@ static void setup_rewrite(void)
 /* Side 1 comes back as somebody else, with another configuration. */
 static void rewrite(void)
 {
-    struct vop_hello mine = {.device_id = 7, .geometry = m.geometry, .config_size = 4, .config = {1, 1, 1, 1}};
-    struct vop_session s;
+    struct vop__hello mine = {.device_id = 7, .geometry = m.geometry, .config_size = 4, .config = {1, 1, 1, 1}};
+    struct vop__session s;
 
-    if (vop_session_open(&s, &old[1]->wire->local, &old[1]->wire->remote, &mine) < 0)
+    if (vop__session_open(&s, &old[1]->wire->local, &old[1]->wire->remote, &mine) < 0)
         explore_fail("open: %s", vop_error_text());
 }
 
 /* Side 0 must see all of the old block or all of the new one. */
 static void read_block(void)
 {
-    struct vop_session s = {.local = &old[0]->wire->local, .remote = &old[0]->wire->remote};
+    struct vop__session s = {.local = &old[0]->wire->local, .remote = &old[0]->wire->remote};
     bool is_old, is_new;
     int ret;
 
     s.mine = old[0]->session.mine;
     s.mine.state = VOP_STATE_HELLO; /* as one that has not chosen its peer yet */
-    ret = vop_session_step(&s);
+    ret = vop__session_step(&s);
     if (ret < 0)
         explore_fail("step: %s", vop_error_text());
-    if (ret != VOP_SESSION_READY)
+    if (ret != VOP__SESSION_READY)
         return;
     is_old = s.peer.incarnation == old[1]->session.mine.incarnation;
     is_new = s.peer.config_size == 4 && s.peer.config[3] == 1;

@@ -270,7 +270,7 @@ static bool is_switching(const void *p, int order)
     return in_ranges(x.watch, x.watch_count, p) || (order != __ATOMIC_RELAXED && in_ranges(x.sync, x.sync_count, p));
 }
 
-uint64_t vop_hook_load(const void *p, unsigned size, int order, char letter)
+uint64_t vop__hook_load(const void *p, unsigned size, int order, char letter)
 {
     unsigned word, floor = 0;
 
@@ -291,7 +291,7 @@ uint64_t vop_hook_load(const void *p, unsigned size, int order, char letter)
     return pick_value(&x.actors[x.running], word, floor, is_ordered(order, letter, EXPLORE_ACQUIRE));
 }
 
-void vop_hook_store(void *p, unsigned size, uint64_t number, int order, char letter)
+void vop__hook_store(void *p, unsigned size, uint64_t number, int order, char letter)
 {
     bool release = is_ordered(order, letter, EXPLORE_RELEASE);
     struct actor *me;
@@ -354,19 +354,19 @@ static void fence(char letter, enum explore_kind kind)
         full_fence(letter);
 }
 
-void vop_hook_fence(char letter)
+void vop__hook_fence(char letter)
 {
     fence(letter, EXPLORE_FENCE);
 }
 
-void vop_hook_fence_platform(char letter)
+void vop__hook_fence_platform(char letter)
 {
     fence(letter, EXPLORE_PLATFORM_FENCE);
 }
 
 void explore_payload_store(uint32_t *word, uint32_t value)
 {
-    vop_hook_store(word, sizeof(*word), value, __ATOMIC_RELAXED, '-');
+    vop__hook_store(word, sizeof(*word), value, __ATOMIC_RELAXED, '-');
 }
 
 void explore_payload_expect(const uint32_t *word, uint32_t value)

@@ -214,7 +214,7 @@ void vq_setup_replaced(void)
     vq_check(vq_take() ? 0 : -ENOENT, "nothing to take");
     vq_complete(0);
     (void)m.queue[DEVICE]->ops->publish(m.queue[DEVICE]); /* and there it crashes */
-    vop_virtqueue_info(m.queue[DEVICE], &info, sizeof(info));
+    vop_virtqueue_get_info(m.queue[DEVICE], &info, sizeof(info));
     vop_virtqueue_free(m.queue[DEVICE]);
     m.options.place.resume = true;
     m.options.place.position = info.position;
@@ -233,7 +233,7 @@ static void finish(uint32_t counted, const char *what)
     struct vop_virtqueue_info info[2];
 
     for (unsigned role = 0; role < 2; role++)
-        vop_virtqueue_info(m.queue[role], &info[role], sizeof(info[role]));
+        vop_virtqueue_get_info(m.queue[role], &info[role], sizeof(info[role]));
     if (counted != vq_case.count)
         explore_fail("%u buffers were %s, not %u", counted, what, vq_case.count);
     else if (info[DRIVER].position != info[DEVICE].position)

@@ -173,7 +173,7 @@ static void open_channel(struct peer *p, const char *how, const char *uri, const
         if (err < 0)
             die("connect", vop_error_text());
     }
-    if (vop_channel_info(p->channel, &info) < 0 || !info.contiguous)
+    if (vop_channel_get_info(p->channel, &info) < 0 || !info.contiguous)
         die("memory", "messages are not contiguous");
 }
 

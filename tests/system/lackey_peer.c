@@ -69,7 +69,7 @@ static void print_mappings(const vop_channel *channel)
     FILE *maps = fopen("/proc/self/maps", "re");
     char line[512];
 
-    if (!maps || vop_channel_info(channel, &info) < 0)
+    if (!maps || vop_channel_get_info(channel, &info) < 0)
         die("maps");
     while (fgets(line, sizeof(line), maps)) {
         const char *name = strstr(line, "memfd:vop-half");

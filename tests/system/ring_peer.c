@@ -13,7 +13,7 @@
  *
  * Nothing here is shared between the two ends but the rings, the buffers and the pipes.
  */
-#include "core/le.h"
+#include <vopipc/le.h>
 
 #include <errno.h>
 #include <poll.h>
@@ -159,7 +159,7 @@ static void judge_drained(const struct peer *p)
 
     if (!has(p, VOP_F_NOTIFICATION_DATA) || p->layout == VOP_RING_PACKED)
         return;
-    vop_virtqueue_info(p->vq, &info, sizeof(info));
+    vop_virtqueue_get_info(p->vq, &info, sizeof(info));
     if ((uint16_t)(info.position - (p->heard >> 16)) > p->count)
         die(p, "is at %#x when the driver said %#x", info.position, p->heard >> 16);
 }
@@ -397,7 +397,7 @@ int main(int argc, char **argv)
         drive(&p);
     else
         serve(&p);
-    vop_virtqueue_info(p.vq, &info, sizeof(info));
+    vop_virtqueue_get_info(p.vq, &info, sizeof(info));
     printf("%s: %u bits, %s-endian, buffers=%llu notified=%llu slept=%llu\n", p.role, (unsigned)sizeof(void *) * 8,
            __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? "big" : "little", (unsigned long long)info.buffers,
            (unsigned long long)info.notified, (unsigned long long)p.sleeps);

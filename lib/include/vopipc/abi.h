@@ -32,7 +32,7 @@ extern "C" {
 #define VOP_STATIC_ASSERT(cond, text) _Static_assert(cond, text)
 #endif
 
-/** Little-endian integers in shared memory. Convert with the functions of lib/core/le.h, never by hand. */
+/** Little-endian integers in shared memory. Convert with the functions of le.h, never by hand. */
 typedef struct {
     uint16_t le;
 } vop_le16;

@@ -47,6 +47,8 @@
 #define VOPIPC_CHANNEL_H
 
 #include <vopipc/error.h>
+#include <vopipc/log.h>
+#include <vopipc/version.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -57,34 +59,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-#define VOP_VERSION_MAJOR 0
-#define VOP_VERSION_MINOR 1
-#define VOP_VERSION_PATCH 0
-
-/** Version of the library at run time, as "0.1.0". Never fails; any thread. */
-const char *vop_version(void);
-
-/* ---- Logging ---- */
-
-/** Severity of a log line. */
-enum vop_log_level {
-    VOP_LOG_ERROR = 0, /* a link was refused or broke */
-    VOP_LOG_INFO = 1,  /* a link came up or went down */
-    VOP_LOG_DEBUG = 2, /* steps on the way there */
-};
-
-/**
- * Called for each log line, from the thread that is inside the library. `line` has no newline and is valid during the
- * call only. It must not call the library.
- */
-typedef void (*vop_log_fn)(void *context, enum vop_log_level level, const char *line);
-
-/**
- * Sets where log lines go, for the whole process; NULL (the default) is silence. Call it before any other thread uses
- * the library. Lines above `level` are not made. What a hostile peer can cause is limited to a few lines for each link.
- */
-void vop_log_set(vop_log_fn fn, void *context, enum vop_log_level level);
 
 /* ---- Options ---- */
 
@@ -354,7 +328,7 @@ struct vop_channel_info {
 };
 
 /** Fills `ret_info` up to its struct_size. -EINVAL if struct_size is smaller than the first version of the struct. */
-int vop_channel_info(const vop_channel *channel, struct vop_channel_info *ret_info);
+int vop_channel_get_info(const vop_channel *channel, struct vop_channel_info *ret_info);
 
 /** Counters of a channel since it came up. On a machine of 32 bits they start over after 2^32 - 1. */
 struct vop_channel_stats {
@@ -374,7 +348,7 @@ struct vop_channel_stats {
 };
 
 /** Fills `ret_stats` up to its struct_size. May be called while other threads send and receive: figures may lag. */
-int vop_channel_stats(const vop_channel *channel, struct vop_channel_stats *ret_stats);
+int vop_channel_get_stats(const vop_channel *channel, struct vop_channel_stats *ret_stats);
 
 #ifdef __cplusplus
 }

@@ -144,7 +144,7 @@ enum vop_virtqueue_role {
 
 /** What a queue calls. Constant, shared by any number of queues; an entry may be NULL. None may call the queue's
  * vop_virtqueue_free() or vop_virtqueue_reset(); of the queue's calls, `notify` may make none, and `broken` only
- * vop_virtqueue_info() and vop_virtqueue_error(). */
+ * vop_virtqueue_get_info() and vop_virtqueue_error(). */
 struct vop_virtqueue_events {
     /**
      * Notifies the peer. Must not block. What was published must be visible to whoever takes the notification: a system
@@ -371,7 +371,7 @@ struct vop_virtqueue_info {
 };
 
 /** Fills `ret_info` (of `info_size` bytes: pass sizeof). Never fails. */
-void vop_virtqueue_info(const vop_virtqueue *vq, struct vop_virtqueue_info *ret_info, size_t info_size);
+void vop_virtqueue_get_info(const vop_virtqueue *vq, struct vop_virtqueue_info *ret_info, size_t info_size);
 
 /** 0, or -EPROTO once the queue is broken; vop_error_text() then says what broke it, as after every later call. */
 int vop_virtqueue_error(const vop_virtqueue *vq);

@@ -10,7 +10,10 @@
 #include <vopipc/abi.h>
 #include <vopipc/channel.h>
 #include <vopipc/error.h>
+#include <vopipc/le.h>
+#include <vopipc/log.h>
 #include <vopipc/net.h>
+#include <vopipc/version.h>
 #include <vopipc/virtqueue.h>
 
 #endif

@@ -7,8 +7,8 @@
  * Prints a line for each, and the library's text where something failed. Room: tests.
  */
 #include "core/clock.h"
+#include "pci/pci.h"
 #include "util_actions.h"
-#include "wire/pci.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,8 +16,8 @@
 #include <unistd.h>
 #include <vopipc/channel.h>
 
-static struct vop_pci *device;
-static struct vop_window window[VOP_PCI_BARS];
+static struct vop__pci *device;
+static struct vop__window window[VOP__PCI_BARS];
 
 static void say(const char *what, int result)
 {
@@ -29,46 +29,46 @@ static void say(const char *what, int result)
 
 static vop_le32 *word_at(char **words)
 {
-    unsigned long bar = action_number(words, 0) % VOP_PCI_BARS;
+    unsigned long bar = action_number(words, 0) % VOP__PCI_BARS;
 
-    return vop_window_at(&window[bar], action_number(words, 0));
+    return vop__window_at(&window[bar], action_number(words, 0));
 }
 
 static void do_open(char *name)
 {
-    say("open", vop_pci_open(name, &device));
+    say("open", vop__pci_open(name, &device));
 }
 
 static void do_close(char *words)
 {
     (void)words;
-    vop_pci_close(device);
+    vop__pci_close(device);
     printf("close\n");
 }
 
 static void do_map(char *words)
 {
     unsigned bar = (unsigned)action_number(&words, 0);
-    int ret = vop_pci_map(device, bar, &window[bar % VOP_PCI_BARS]);
+    int ret = vop__pci_map(device, bar, &window[bar % VOP__PCI_BARS]);
 
     if (ret < 0)
         say("map", ret);
     else
-        printf("map %zu%s%s%s\n", window[bar].size, window[bar].flags & VOP_WINDOW_POSTED ? " posted" : "",
-               window[bar].flags & VOP_WINDOW_UNCACHED ? " uncached" : "",
-               window[bar].flags & VOP_WINDOW_DIRECT_IO ? " direct" : "");
+        printf("map %zu%s%s%s\n", window[bar].size, window[bar].flags & VOP__WINDOW_POSTED ? " posted" : "",
+               window[bar].flags & VOP__WINDOW_UNCACHED ? " uncached" : "",
+               window[bar].flags & VOP__WINDOW_DIRECT_IO ? " direct" : "");
 }
 
 static void do_peek(char *words)
 {
-    printf("peek 0x%x\n", vop_load_le32(word_at(&words)));
+    printf("peek 0x%x\n", vop__load_le32(word_at(&words)));
 }
 
 static void do_poke(char *words)
 {
     vop_le32 *word = word_at(&words);
 
-    vop_store_le32(word, (uint32_t)action_number(&words, 0));
+    vop__store_le32(word, (uint32_t)action_number(&words, 0));
     printf("poke\n");
 }
 
@@ -77,23 +77,23 @@ static void do_wait(char *words)
 {
     unsigned long ms = action_number(&words, 0);
 
-    say("wait", vop_pci_irq_wait(device, ms ? (int64_t)ms * VOP_NS_PER_MS : VOP_NEVER));
+    say("wait", vop__pci_irq_wait(device, ms ? (int64_t)ms * VOP__NS_PER_MS : VOP__NEVER));
 }
 
 static void do_enable(char *words)
 {
     (void)words;
-    say("enable", vop_pci_irq_enable(device));
+    say("enable", vop__pci_irq_enable(device));
 }
 
 /* Waits until the device is gone. */
 static void do_gone(char *words)
 {
-    struct timespec tick = {.tv_nsec = 10 * VOP_NS_PER_MS};
+    struct timespec tick = {.tv_nsec = 10 * VOP__NS_PER_MS};
     int ret;
 
     (void)words;
-    while ((ret = vop_pci_check(device)) == 0)
+    while ((ret = vop__pci_check(device)) == 0)
         (void)nanosleep(&tick, NULL);
     say("gone", ret);
 }

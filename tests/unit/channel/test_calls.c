@@ -4,7 +4,7 @@
  *
  * Room: tests. All of it over the loop wire, where messages come in two segments, and over shm.
  */
-#include "unit/channel/util_link.h"
+#include "support/link.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -206,7 +206,7 @@ static void test_more(void **state)
     assert_int_equal(vop_channel_send(a, bytes, 1, 0), -EAGAIN); /* and running out of room */
     for (unsigned i = 0; i < 8; i++)
         recv_number(i, 512);
-    assert_int_equal(vop_channel_stats(a, &stats), 0);
+    assert_int_equal(vop_channel_get_stats(a, &stats), 0);
     assert_int_equal(stats.tx_messages, 16);
     assert_int_equal(stats.tx_publishes, 6);
     assert_int_equal(stats.tx_full, 1);
@@ -401,7 +401,7 @@ static void test_info(void **state)
 
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
-        assert_int_equal(vop_channel_info(l.side[i], &info), 0);
+        assert_int_equal(vop_channel_get_info(l.side[i], &info), 0);
         assert_int_equal(info.struct_size, sizeof(info));
         assert_int_equal(info.side, i);
         assert_int_equal(info.queue_size, 8);
@@ -416,11 +416,11 @@ static void test_info(void **state)
     }
     memset(&longer, 0xff, sizeof(longer));
     longer.info.struct_size = sizeof(longer);
-    assert_int_equal(vop_channel_info(a, &longer.info), 0);
+    assert_int_equal(vop_channel_get_info(a, &longer.info), 0);
     assert_int_equal(longer.info.struct_size, sizeof(longer));
     assert_memory_equal(longer.more, "\0\0\0\0\0\0\0\0", 8);
     info.struct_size = 8;
-    assert_int_equal(vop_channel_info(a, &info), -EINVAL);
+    assert_int_equal(vop_channel_get_info(a, &info), -EINVAL);
 }
 
 static void test_stats(void **state)
@@ -435,8 +435,8 @@ static void test_stats(void **state)
         recv_number(i, 100);
     assert_int_equal(vop_channel_process(b), 0); /* takes the token of the first kick */
     assert_int_equal(vop_channel_recv(b, got, 1, 1), -EAGAIN);
-    assert_int_equal(vop_channel_stats(a, &tx), 0);
-    assert_int_equal(vop_channel_stats(b, &rx), 0);
+    assert_int_equal(vop_channel_get_stats(a, &tx), 0);
+    assert_int_equal(vop_channel_get_stats(b, &rx), 0);
     assert_int_equal(tx.tx_messages, 8);
     assert_int_equal(tx.tx_bytes, 800);
     assert_int_equal(tx.tx_publishes, 8);
@@ -449,7 +449,7 @@ static void test_stats(void **state)
     assert_int_equal(rx.rx_kicks, 1);
     assert_int_equal(rx.sleeps, 1);
     rx.struct_size = 8;
-    assert_int_equal(vop_channel_stats(b, &rx), -EINVAL);
+    assert_int_equal(vop_channel_get_stats(b, &rx), -EINVAL);
 }
 
 /* A message that is looked at and put back counts once. */
@@ -462,7 +462,7 @@ static void test_stats_of_a_message_put_back(void **state)
     assert_int_equal(vop_channel_recv(b, got, 1, 0), -EMSGSIZE);
     assert_int_equal(vop_channel_recv(b, got, 1, 0), -EMSGSIZE);
     recv_number(1, 100);
-    assert_int_equal(vop_channel_stats(b, &rx), 0);
+    assert_int_equal(vop_channel_get_stats(b, &rx), 0);
     assert_int_equal(rx.rx_messages, 1);
     assert_int_equal(rx.rx_bytes, 100);
 }
@@ -505,7 +505,7 @@ static void test_random_calls(void **state)
                     assert_int_equal(vop_channel_release(b, &buffer), 0);
             } else {
                 assert_empty();
-                vop_slot_driver_release(&b->rx.queue, b->rx.queue.next); /* as one release of the last would */
+                vop__slot_driver_release(&b->rx.queue, b->rx.queue.next); /* as one release of the last would */
             }
         }
     }

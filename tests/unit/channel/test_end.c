@@ -6,7 +6,7 @@
  * Room: tests. Both ends in this process, over the loop wire and over shm; a dead side is one that closed its wire
  * without a word in the announce block.
  */
-#include "unit/channel/util_link.h"
+#include "support/link.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -172,7 +172,7 @@ static void test_death_after_draining(void **state)
     link_die(&l, 1);
     recv_all(b, 0, 5);
     assert_int_equal(vop_channel_recv(b, bytes, sizeof(bytes), -1), -ECONNRESET);
-    assert_int_equal(vop_channel_stats(b, &stats), 0);
+    assert_int_equal(vop_channel_get_stats(b, &stats), 0);
     assert_true(stats.sleeps <= 2); /* it heard of the death, and did not find out by trying again and again */
     assert_ended(b, -ECONNRESET, -ECONNRESET);
     assert_int_equal(vop_channel_in_doubt(b), 0);
@@ -353,7 +353,7 @@ static void test_no_sigpipe(void **state)
     link_die(&l, 0);
     assert_int_equal(vop_channel_reserve(a, 10, 0, &buffer), 0); /* it has not heard yet */
     assert_int_equal(vop_channel_commit(a, 10, 0), 0);
-    a->wire->ops->kick(a->wire, 0, VOP_BELL_MESSAGES);
+    a->wire->ops->kick(a->wire, 0, VOP__BELL_MESSAGES);
     assert_int_equal(vop_channel_process(a), -ECONNRESET);
     assert_int_equal(vop_channel_in_doubt(a), 2);
 }

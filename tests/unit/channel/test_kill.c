@@ -5,7 +5,7 @@
  *
  * Room: tests. The second is asserted as five, for a machine that is busy.
  */
-#include "unit/channel/util_stream.h"
+#include "support/stream.h"
 
 #include <poll.h>
 #include <signal.h>

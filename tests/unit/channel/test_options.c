@@ -4,7 +4,7 @@
  *
  * Room: tests.
  */
-#include "unit/channel/util_link.h"
+#include "support/link.h"
 
 static void test_defaults(void **state)
 {
@@ -134,7 +134,7 @@ static void test_limits(void **state)
 
 static void test_spinning(void **state)
 {
-    struct vop_spin spin;
+    struct vop__spin spin;
 
     (void)state;
     vop__spin_init(&spin, VOP_SPIN_FOREVER);

@@ -5,7 +5,7 @@
  *
  * Room: tests.
  */
-#include "unit/channel/util_stream.h"
+#include "support/stream.h"
 
 #define ADAPTIVE 50
 #define NEVER VOP_SPIN_NEVER

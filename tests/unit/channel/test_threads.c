@@ -5,7 +5,7 @@
  *
  * Room: tests.
  */
-#include "unit/channel/util_stream.h"
+#include "support/stream.h"
 
 #include <pthread.h>
 
@@ -74,7 +74,7 @@ static void test_loop(void **state)
         struct vop_options o = link_options(plans[i].queue_size, plans[i].slot_size, plans[i].spin);
         double start = test_seconds();
 
-        link_open_loop(&l, &o, i % 2 ? VOP_WINDOW_POSTED : 0);
+        link_open_loop(&l, &o, i % 2 ? VOP__WINDOW_POSTED : 0);
         both_ways(&l, plans[i].count * factor, 65536);
         total += 2 * plans[i].count;
         print_message("%u x %u, 2 x %u messages: %.2f s\n", o.queue_size, o.slot_size, plans[i].count * factor,

@@ -4,7 +4,7 @@
  *
  * Room: tests. Limits of five seconds stand for "for ever".
  */
-#include "unit/channel/util_stream.h"
+#include "support/stream.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -191,7 +191,7 @@ static void test_woken_once(void **state)
     pthread_join(other, NULL);
     busy_ns = (after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec - before.tv_nsec;
     assert_true(busy_ns < 15000000); /* of 40 ms: it slept, and did not look again and again */
-    assert_int_equal(vop_channel_stats(l.side[1], &stats), 0);
+    assert_int_equal(vop_channel_get_stats(l.side[1], &stats), 0);
     assert_in_range(stats.sleeps, 1, 2); /* the first return of slots kicks unasked */
 }
 
@@ -208,7 +208,7 @@ static void *send_slowly(void *arg)
 
 static void test_spinning_is_learned(void **state)
 {
-    struct vop_spin *mine = &l.side[1]->rx.spin;
+    struct vop__spin *mine = &l.side[1]->rx.spin;
     struct vop_channel_stats stats = {.struct_size = sizeof(stats)};
     pthread_t other;
 
@@ -232,7 +232,7 @@ static void test_spinning_is_learned(void **state)
     pthread_join(other, NULL);
     assert_true(mine->now_ns > 50000); /* doubled each time from 5 us on */
     mine->now_ns = mine->max_ns;
-    assert_int_equal(vop_channel_stats(l.side[1], &stats), 0);
+    assert_int_equal(vop_channel_get_stats(l.side[1], &stats), 0);
     assert_true(stats.sleeps > 8);
     other = start(send_slowly);
     for (unsigned i = 0; i < 8; i++)
@@ -240,7 +240,7 @@ static void test_spinning_is_learned(void **state)
     pthread_join(other, NULL);
     assert_int_equal(mine->now_ns, mine->max_ns);
     stats.spins_hit = 0;
-    assert_int_equal(vop_channel_stats(l.side[1], &stats), 0);
+    assert_int_equal(vop_channel_get_stats(l.side[1], &stats), 0);
     assert_true(stats.spins_hit > 0);
 }
 
@@ -471,7 +471,7 @@ static void test_breach_ends_other_waits(void **state)
 
     (void)state;
     test_sleep_ms(20); /* with luck it sleeps */
-    vop_store_le32(&block->state, 77);
+    vop__store_le32(&block->state, 77);
     assert_int_equal(vop_channel_send(l.side[0], "", 1, 0), -EPROTO);
     pthread_join(receiver, NULL);
     assert_int_equal(poll(&(struct pollfd){.fd = vop_channel_fd(l.side[0]), .events = POLLIN}, 1, 10000), 1);

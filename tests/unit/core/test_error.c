@@ -4,7 +4,10 @@
  *
  * Room: tests.
  */
-#include "unit/core/util_test.h"
+#include "support/test.h"
+
+#include <vopipc/error.h>
+#include <vopipc/version.h>
 
 #include "core/clock.h"
 #include "core/error.h"
@@ -93,17 +96,17 @@ static void test_log(void **state)
 
 static void test_deadlines(void **state)
 {
-    int64_t now = vop_clock_ns();
+    int64_t now = vop__clock_ns();
     int64_t deadline;
 
     (void)state;
-    assert_true(vop_deadline(-1) == VOP_NEVER);
-    assert_true(vop_time_left(VOP_NEVER) == VOP_NEVER);
-    assert_true(vop_time_left(now) == 0);
-    assert_true(vop_time_left(0) == 0);
-    deadline = vop_deadline(INT32_MAX); /* 24 days: more than fits into 32 bits of nanoseconds */
-    assert_true(deadline >= now + INT32_MAX * VOP_NS_PER_MS);
-    assert_true(vop_time_left(deadline) > INT32_MAX * VOP_NS_PER_MS - 100 * VOP_NS_PER_S);
+    assert_true(vop__deadline(-1) == VOP__NEVER);
+    assert_true(vop__time_left(VOP__NEVER) == VOP__NEVER);
+    assert_true(vop__time_left(now) == 0);
+    assert_true(vop__time_left(0) == 0);
+    deadline = vop__deadline(INT32_MAX); /* 24 days: more than fits into 32 bits of nanoseconds */
+    assert_true(deadline >= now + INT32_MAX * VOP__NS_PER_MS);
+    assert_true(vop__time_left(deadline) > INT32_MAX * VOP__NS_PER_MS - 100 * VOP__NS_PER_S);
 }
 
 static void test_version(void **state)

@@ -4,10 +4,10 @@
  *
  * Room: tests.
  */
-#include "unit/core/util_test.h"
+#include "support/test.h"
 
 #include "core/barrier.h"
-#include "core/le.h"
+#include <vopipc/le.h>
 
 static void test_bytes(void **state)
 {
@@ -35,20 +35,20 @@ static void test_shared_accesses(void **state)
     } memory = {.guard16 = vop_to_le16(0xa5a5), .guard32 = vop_to_le32(0xa5a5a5a5)};
 
     (void)state;
-    vop_store_le16(&memory.v16, 0xfedc);
-    vop_store_le32(&memory.v32, 0xfedcba98);
-    vop_store_le64(&memory.v64, 0xfedcba9876543210);
+    vop__store_le16(&memory.v16, 0xfedc);
+    vop__store_le32(&memory.v32, 0xfedcba98);
+    vop__store_le64(&memory.v64, 0xfedcba9876543210);
     assert_memory_equal(&memory.v16, "\xdc\xfe", 2);
     assert_memory_equal(&memory.v32, "\x98\xba\xdc\xfe", 4);
     assert_memory_equal(&memory.v64, "\x10\x32\x54\x76\x98\xba\xdc\xfe", 8);
-    assert_int_equal(vop_load_le16(&memory.v16), 0xfedc);
-    assert_int_equal(vop_load_le32(&memory.v32), 0xfedcba98);
-    assert_int_equal(vop_load_le64(&memory.v64), 0xfedcba9876543210);
-    assert_int_equal(vop_load_acquire_le32(&memory.v32, 'A'), 0xfedcba98);
-    vop_store_release_le32(&memory.v32, 0x01020304, 'A');
+    assert_int_equal(vop__load_le16(&memory.v16), 0xfedc);
+    assert_int_equal(vop__load_le32(&memory.v32), 0xfedcba98);
+    assert_int_equal(vop__load_le64(&memory.v64), 0xfedcba9876543210);
+    assert_int_equal(vop__load_acquire_le32(&memory.v32, 'A'), 0xfedcba98);
+    vop__store_release_le32(&memory.v32, 0x01020304, 'A');
     assert_memory_equal(&memory.v32, "\x04\x03\x02\x01", 4);
-    assert_int_equal(vop_load_le16(&memory.guard16), 0xa5a5);
-    assert_int_equal(vop_load_le32(&memory.guard32), 0xa5a5a5a5);
+    assert_int_equal(vop__load_le16(&memory.guard16), 0xa5a5);
+    assert_int_equal(vop__load_le32(&memory.guard32), 0xa5a5a5a5);
 }
 
 int main(void)

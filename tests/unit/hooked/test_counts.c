@@ -155,7 +155,7 @@ static void test_batches_in_a_full_queue(void **state)
 static void test_ping_pong(void **state)
 {
     (void)state;
-    for (unsigned flags = 0; flags <= VOP_WINDOW_POSTED; flags += VOP_WINDOW_POSTED) {
+    for (unsigned flags = 0; flags <= VOP__WINDOW_POSTED; flags += VOP__WINDOW_POSTED) {
         open_warm(8, 64, flags);
         for (unsigned i = 0; i < MESSAGES; i++) {
             unsigned side = i % 2;
@@ -177,7 +177,7 @@ static void test_ping_pong(void **state)
 /* Each waits in its turn: arms, is kicked, wakes. */
 static void sleepy_ping_pong(unsigned flags)
 {
-    bool posted = flags & VOP_WINDOW_POSTED;
+    bool posted = flags & VOP__WINDOW_POSTED;
 
     open_warm(8, 64, flags);
     for (unsigned i = 0; i < MESSAGES; i++) {
@@ -211,7 +211,7 @@ static void test_sleeping(void **state)
 static void test_sleeping_on_posted_writes(void **state)
 {
     (void)state;
-    sleepy_ping_pong(VOP_WINDOW_POSTED);
+    sleepy_ping_pong(VOP__WINDOW_POSTED);
 }
 
 /* For room, and for both at once: one load for each event word that is armed. */
@@ -220,7 +220,7 @@ static void test_arming_on_posted_writes(void **state)
     const struct hook_counts *c = &hook.counts[0];
 
     (void)state;
-    open_warm(8, 64, VOP_WINDOW_POSTED);
+    open_warm(8, 64, VOP__WINDOW_POSTED);
     send_many(0, 8, 10, 1);
     hook_reset();
     assert_int_equal(vop_channel_arm(hook_as(0), VOP_ARM_SEND), 0);
@@ -245,7 +245,7 @@ static void test_arming_on_posted_writes(void **state)
 static void test_whole_life(void **state)
 {
     (void)state;
-    for (unsigned flags = 0; flags <= VOP_WINDOW_POSTED; flags += VOP_WINDOW_POSTED) {
+    for (unsigned flags = 0; flags <= VOP__WINDOW_POSTED; flags += VOP__WINDOW_POSTED) {
         hook_open(16, 64, flags);
         for (unsigned side = 0; side < 2; side++) {
             send_many(side, 5, 100, 3);

@@ -82,7 +82,7 @@ static void test_traces(void **state)
 static void test_traces_on_posted_writes(void **state)
 {
     (void)state;
-    setup(VOP_WINDOW_POSTED);
+    setup(VOP__WINDOW_POSTED);
     check(vop_channel_arm(hook_as(1), VOP_ARM_RECV) == 0);
     assert_trace("ln-- ln-- lnaE Su-- FC LuaC FC lUaA");
     for (unsigned i = 0; i < 8; i++)
@@ -113,13 +113,13 @@ static void test_trace_of_close(void **state)
 /* How a block is written and read: fences between incarnation and fields, state last (first) with release (acquire). */
 static void test_trace_of_announce(void **state)
 {
-    static const struct vop_hello hello = {.geometry = {1, 8, 64}};
-    struct vop_session s;
+    static const struct vop__hello hello = {.geometry = {1, 8, 64}};
+    struct vop__session s;
     unsigned last;
 
     (void)state;
     setup(0);
-    assert_int_equal(vop_session_open(&s, &hook_as(0)->wire->local, &hook.link.side[0]->wire->remote, &hello), 0);
+    assert_int_equal(vop__session_open(&s, &hook_as(0)->wire->local, &hook.link.side[0]->wire->remote, &hello), 0);
     assert_true(hook.traced > 20 && hook.traced < HOOK_TRACE_MAX);
     for (unsigned i = 0; i < 3; i++)
         assert_true(hook.trace[i].kind == HOOK_STORE && hook.trace[i].remote);
@@ -128,7 +128,7 @@ static void test_trace_of_announce(void **state)
     assert_true(hook.trace[last].order == __ATOMIC_RELEASE && hook.trace[last].letter == 'E');
     assert_int_equal(hook.counts[0].fences, 1);
     hook_reset();
-    vop_session_step(&s);
+    vop__session_step(&s);
     assert_true(hook.trace[0].kind == HOOK_LOAD && hook.trace[0].order == __ATOMIC_ACQUIRE);
     assert_int_equal(hook.trace[0].letter, 'E');
     assert_int_equal(hook.counts[0].fences, 1);
@@ -142,7 +142,7 @@ static void peer_sends(void)
     check(vop_channel_send(hook.link.side[hook.acting], "y", 1, 0) == 0);
 }
 
-static bool token_for(unsigned side, enum vop_bell bell)
+static bool token_for(unsigned side, enum vop__bell bell)
 {
     vop_channel *c = hook.link.side[side];
 
@@ -156,7 +156,7 @@ static void test_no_message_is_slept_over(void **state)
     unsigned at;
 
     (void)state;
-    for (unsigned flags = 0; flags <= VOP_WINDOW_POSTED; flags += VOP_WINDOW_POSTED) {
+    for (unsigned flags = 0; flags <= VOP__WINDOW_POSTED; flags += VOP__WINDOW_POSTED) {
         for (at = 0, reached = true; reached; at++) {
             int armed;
 
@@ -169,7 +169,7 @@ static void test_no_message_is_slept_over(void **state)
                 hook.acting = 0;
                 peer_sends();
             }
-            assert_true(armed == 1 || token_for(1, VOP_BELL_MESSAGES));
+            assert_true(armed == 1 || token_for(1, VOP__BELL_MESSAGES));
             assert_int_equal(vop_channel_recv(hook_as(1), bytes, 1, 0), 1);
             hook_close();
         }
@@ -193,7 +193,7 @@ static void test_no_slot_is_slept_over(void **state)
     unsigned at;
 
     (void)state;
-    for (unsigned flags = 0; flags <= VOP_WINDOW_POSTED; flags += VOP_WINDOW_POSTED) {
+    for (unsigned flags = 0; flags <= VOP__WINDOW_POSTED; flags += VOP__WINDOW_POSTED) {
         for (at = 0, reached = true; reached; at++) {
             int armed;
 
@@ -208,7 +208,7 @@ static void test_no_slot_is_slept_over(void **state)
                 hook.acting = 1;
                 peer_returns_a_slot();
             }
-            assert_true(armed == 1 || token_for(0, VOP_BELL_SLOTS));
+            assert_true(armed == 1 || token_for(0, VOP__BELL_SLOTS));
             assert_int_equal(vop_channel_send(hook_as(0), bytes, 1, 0), 0);
             hook_close();
         }
@@ -238,7 +238,7 @@ static void test_no_arming_is_overlooked(void **state)
             hook.acting = 1;
             peer_arms();
         }
-        assert_true(peer_armed == 1 || token_for(1, VOP_BELL_MESSAGES));
+        assert_true(peer_armed == 1 || token_for(1, VOP__BELL_MESSAGES));
         hook_close();
     }
 }
@@ -358,20 +358,20 @@ static void test_closed_is_not_taken_for_dead(void **state)
 }
 
 /* A block that is rewritten while it is read is not taken, in whatever place. */
-static struct vop_session reader, writer;
-static struct vop_hello other_hello = {.geometry = {1, 4, 128}, .config_size = 64};
+static struct vop__session reader, writer;
+static struct vop__hello other_hello = {.geometry = {1, 4, 128}, .config_size = 64};
 
 static void peer_announces_anew(void)
 {
     uint64_t incarnation = writer.mine.incarnation;
 
-    check(vop_session_open(&writer, writer.local, writer.remote, &other_hello) == 0);
+    check(vop__session_open(&writer, writer.local, writer.remote, &other_hello) == 0);
     check(writer.mine.incarnation != incarnation);
 }
 
 static void test_torn_block(void **state)
 {
-    static const struct vop_hello hello = {.geometry = {1, 8, 64}, .config_size = 64};
+    static const struct vop__hello hello = {.geometry = {1, 8, 64}, .config_size = 64};
     bool reached = true;
     unsigned at, torn = 0;
 
@@ -379,24 +379,24 @@ static void test_torn_block(void **state)
     memset(other_hello.config, 0xee, sizeof(other_hello.config));
     setup(0);
     for (at = 0; reached; at++) {
-        const struct vop_wire *mine = hook.link.side[1]->wire, *its = hook.link.side[0]->wire;
+        const struct vop__wire *mine = hook.link.side[1]->wire, *its = hook.link.side[0]->wire;
         int ret;
 
         hook.acting = 1;
-        check(vop_session_open(&reader, &mine->local, &mine->remote, &hello) == 0);
+        check(vop__session_open(&reader, &mine->local, &mine->remote, &hello) == 0);
         hook.acting = 0;
-        check(vop_session_open(&writer, &its->local, &its->remote, &hello) == 0);
+        check(vop__session_open(&writer, &its->local, &its->remote, &hello) == 0);
         hook.acting = 1;
         hook_intrude(peer_announces_anew, at);
-        ret = vop_session_step(&reader);
+        ret = vop__session_step(&reader);
         reached = hook.intruded;
         hook.intrude = NULL;
-        if (ret == VOP_SESSION_WAIT) {
+        if (ret == VOP__SESSION_WAIT) {
             torn++;
             continue;
         }
         /* All of the one, or all of the other. */
-        assert_int_equal(ret, VOP_SESSION_READY);
+        assert_int_equal(ret, VOP__SESSION_READY);
         if (reader.peer.incarnation == writer.mine.incarnation && reached) {
             assert_int_equal(reader.peer.geometry.slot_size, 128);
             assert_int_equal(reader.peer.config[0], 0xee);

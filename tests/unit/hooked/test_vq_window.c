@@ -3,9 +3,9 @@
  * test_vq_window.c - every access of the ring engines to shared memory, counted: which area it goes to, that each word
  * is fetched once, and which letter orders it.
  *
- * Room: tests. Linked with the library that calls vop_hook_*() for each access (core/barrier.h).
+ * Room: tests. Linked with the library that calls vop__hook_*() for each access (core/barrier.h).
  */
-#include "unit/core/util_test.h"
+#include "support/test.h"
 
 #include "core/barrier.h"
 
@@ -60,7 +60,7 @@ static void note(char what, char letter)
     seen.letters[length + 2] = 0;
 }
 
-uint64_t vop_hook_load(const void *p, unsigned size, int order, char letter)
+uint64_t vop__hook_load(const void *p, unsigned size, int order, char letter)
 {
     check(letter == '-' ? order == __ATOMIC_RELAXED : order == __ATOMIC_ACQUIRE);
     check((uintptr_t)p % size == 0);
@@ -79,7 +79,7 @@ uint64_t vop_hook_load(const void *p, unsigned size, int order, char letter)
     }
 }
 
-void vop_hook_store(void *p, unsigned size, uint64_t value, int order, char letter)
+void vop__hook_store(void *p, unsigned size, uint64_t value, int order, char letter)
 {
     check(letter == '-' ? order == __ATOMIC_RELAXED : order == __ATOMIC_RELEASE);
     check((uintptr_t)p % size == 0);
@@ -93,7 +93,7 @@ void vop_hook_store(void *p, unsigned size, uint64_t value, int order, char lett
     }
 }
 
-void vop_hook_fence(char letter)
+void vop__hook_fence(char letter)
 {
     note('F', letter);
 }

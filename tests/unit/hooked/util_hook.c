@@ -10,9 +10,9 @@ struct hook hook;
 
 static uint8_t *half[2]; /* by its reader */
 static size_t half_size;
-static struct vop_layout layout;
-static const struct vop_wire_ops *loop_ops;
-static struct vop_wire_ops counting_ops;
+static struct vop__areas layout;
+static const struct vop__wire_ops *loop_ops;
+static struct vop__wire_ops counting_ops;
 
 static enum hook_area area_of(size_t offset)
 {
@@ -64,7 +64,7 @@ static void point(void)
     hook.acting = 1 - hook.acting;
 }
 
-uint64_t vop_hook_load(const void *p, unsigned size, int order, char letter)
+uint64_t vop__hook_load(const void *p, unsigned size, int order, char letter)
 {
     uint64_t value = 0;
 
@@ -77,7 +77,7 @@ uint64_t vop_hook_load(const void *p, unsigned size, int order, char letter)
     return value;
 }
 
-void vop_hook_store(void *p, unsigned size, uint64_t value, int order, char letter)
+void vop__hook_store(void *p, unsigned size, uint64_t value, int order, char letter)
 {
     point();
     note(HOOK_STORE, p, order, letter);
@@ -86,13 +86,13 @@ void vop_hook_store(void *p, unsigned size, uint64_t value, int order, char lett
     memcpy(p, &value, size);
 }
 
-void vop_hook_fence(char letter)
+void vop__hook_fence(char letter)
 {
     point();
     note(HOOK_FENCE, half[0], 0, letter);
 }
 
-static void count_kick(struct vop_wire *wire, unsigned queue, enum vop_bell bell)
+static void count_kick(struct vop__wire *wire, unsigned queue, enum vop__bell bell)
 {
     hook.counts[hook.acting].kicks++;
     loop_ops->kick(wire, queue, bell);
@@ -100,18 +100,18 @@ static void count_kick(struct vop_wire *wire, unsigned queue, enum vop_bell bell
 
 void hook_open(uint32_t queue_size, uint32_t slot_size, unsigned window_flags)
 {
-    struct vop_geometry g = {1, queue_size, slot_size};
-    struct vop_wire *wire[2];
+    struct vop__geometry g = {1, queue_size, slot_size};
+    struct vop__wire *wire[2];
     struct vop_options o;
 
     hook = (struct hook){0};
-    layout = vop_geometry_layout(&g, 0);
-    half_size = (size_t)vop_geometry_half_size(&g);
+    layout = vop__geometry_areas(&g, 0);
+    half_size = (size_t)vop__geometry_half_size(&g);
     vop_options_init(&o, sizeof(o));
     o.queue_size = queue_size;
     o.slot_size = slot_size;
     o.spin_us = VOP_SPIN_NEVER;
-    check(vop_loop_pair(half_size, window_flags, wire) == 0);
+    check(vop__loop_pair(half_size, window_flags, wire) == 0);
     loop_ops = wire[0]->ops;
     counting_ops = *loop_ops;
     counting_ops.kick = count_kick;

@@ -7,10 +7,10 @@
 #ifndef TESTS_UNIT_HOOKED_UTIL_HOOK_H
 #define TESTS_UNIT_HOOKED_UTIL_HOOK_H
 
-#include "unit/core/util_test.h"
+#include "support/test.h"
 
 #include "channel/channel.h"
-#include "wire/loop.h"
+#include "support/loop.h"
 
 #include <vopipc/vopipc.h>
 
@@ -64,7 +64,7 @@ struct hook {
 };
 extern struct hook hook;
 
-/** Two channels that are up; nothing counted yet. `window_flags` as for vop_loop_pair(). */
+/** Two channels that are up; nothing counted yet. `window_flags` as for vop__loop_pair(). */
 void hook_open(uint32_t queue_size, uint32_t slot_size, unsigned window_flags);
 void hook_close(void);
 

@@ -37,7 +37,7 @@ static void test_add_limits(void **state)
         assert_int_equal(vq_add(&q, 0, 0, 1, 101, &q), -EINVAL);
         assert_int_equal(vq_add(&q, DATA_SIZE - 1, 1, 0, 2, &q), -EINVAL);
         assert_int_equal(vop_virtqueue_add_buf(q.driver, &(struct iovec){elsewhere, 2}, 1, 0, &q), -EINVAL);
-        vop_virtqueue_info(q.driver, &info, sizeof(info));
+        vop_virtqueue_get_info(q.driver, &info, sizeof(info));
         assert_int_equal(info.free_descs, 4);
         assert_int_equal(vop_virtqueue_kick(q.driver), 0);
         iov[2] = (struct iovec){q.data + DATA_SIZE - 2, 2};
@@ -158,7 +158,7 @@ static void test_indirect(void **state)
 
         vq_open(&q, &config);
         assert_int_equal(vq_add(&q, 0, rows[i / 2].out, rows[i / 2].in, 8, &q), 0);
-        vop_virtqueue_info(q.driver, &info, sizeof(info));
+        vop_virtqueue_get_info(q.driver, &info, sizeof(info));
         assert_int_equal(8 - info.free_descs, expected);
         assert_int_equal(vop_virtqueue_kick(q.driver), 1);
         assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf), 1);

@@ -38,7 +38,7 @@ static struct vop_virtqueue_info info_of(const vop_virtqueue *vq)
 {
     struct vop_virtqueue_info info;
 
-    vop_virtqueue_info(vq, &info, sizeof(info));
+    vop_virtqueue_get_info(vq, &info, sizeof(info));
     return info;
 }
 

@@ -198,7 +198,7 @@ static void check_row(const struct row *row, const struct way *way, bool wraps, 
     if (ret != row->result)
         fail_msg("%s, layout %d, features %#llx: take returned %d, not %d", row->name, (int)way->layout,
                  (unsigned long long)way->features, ret, row->result);
-    vop_virtqueue_info(q.device, &info, sizeof(info));
+    vop_virtqueue_get_info(q.device, &info, sizeof(info));
     assert_int_equal(info.needs_reset, ret == -EPROTO);
     assert_int_equal(q.broken[DEVICE], ret == -EPROTO);
     if (ret == -EPROTO)

@@ -199,7 +199,7 @@ static void check_takes(const struct vq_row *row, const struct vq_config *config
         takes += ret;
     if (ret != row->last || takes != row->takes)
         fail_msg("%s: %d takes, then %d; not %d, then %d", row->name, takes, ret, row->takes, row->last);
-    vop_virtqueue_info(q.device, &info, sizeof(info));
+    vop_virtqueue_get_info(q.device, &info, sizeof(info));
     assert_int_equal(info.needs_reset, ret < 0);
     assert_int_equal(q.broken[DEVICE], ret < 0);
     if (ret < 0) {

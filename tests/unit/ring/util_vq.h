@@ -7,9 +7,9 @@
 #ifndef TESTS_UNIT_RING_UTIL_VQ_H
 #define TESTS_UNIT_RING_UTIL_VQ_H
 
-#include "unit/core/util_test.h"
+#include "support/test.h"
 
-#include "core/le.h"
+#include <vopipc/le.h>
 
 #include <vopipc/virtqueue.h>
 

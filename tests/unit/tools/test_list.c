@@ -6,7 +6,7 @@
  */
 #include "commands.h"
 #include "device.h"
-#include "unit/core/util_test.h"
+#include "support/test.h"
 
 #include <ftw.h>
 #include <limits.h>

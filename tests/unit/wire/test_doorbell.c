@@ -4,7 +4,7 @@
  *
  * Room: tests. ppoll and epoll_wait are wrapped, so that a peer can act between them and what the library does next.
  */
-#include "unit/core/util_test.h"
+#include "support/test.h"
 
 #include "core/clock.h"
 #include "wire/doorbell.h"
@@ -45,7 +45,7 @@ int epoll_wait(int epoll_fd, struct epoll_event *events, int max, int timeout)
     return n;
 }
 
-static struct vop_doorbells end[2];
+static struct vop__doorbells end[2];
 
 static void open_pair(unsigned pairs0, unsigned pairs1)
 {
@@ -53,33 +53,33 @@ static void open_pair(unsigned pairs0, unsigned pairs1)
     int sockets[2], fds[2 * VOP_QUEUE_PAIRS_MAX];
 
     check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets) == 0);
-    check(vop_doorbells_open(&end[0], sockets[0], pairs0) == 0);
-    check(vop_doorbells_open(&end[1], sockets[1], pairs1) == 0);
+    check(vop__doorbells_open(&end[0], sockets[0], pairs0) == 0);
+    check(vop__doorbells_open(&end[1], sockets[1], pairs1) == 0);
     for (unsigned i = 0; i < 2; i++) {
-        unsigned count = vop_doorbells_give(&end[i], pairs, fds);
+        unsigned count = vop__doorbells_give(&end[i], pairs, fds);
 
         check(count == 2 * pairs);
         for (unsigned j = 0; j < count; j++) {
             fds[j] = fcntl(fds[j], F_DUPFD_CLOEXEC, 0);
             check(fds[j] >= 0);
         }
-        check(vop_doorbells_take(&end[1 - i], fds, pairs) == 0);
+        check(vop__doorbells_take(&end[1 - i], fds, pairs) == 0);
     }
-    vop_doorbells_given(&end[0]);
-    vop_doorbells_given(&end[1]);
+    vop__doorbells_given(&end[0]);
+    vop__doorbells_given(&end[1]);
 }
 
 static void close_pair(void)
 {
-    vop_doorbells_close(&end[0]);
-    vop_doorbells_close(&end[1]);
+    vop__doorbells_close(&end[0]);
+    vop__doorbells_close(&end[1]);
 }
 
-static int open_epoll(struct vop_doorbells *d)
+static int open_epoll(struct vop__doorbells *d)
 {
     int fd = epoll_create1(EPOLL_CLOEXEC);
 
-    check(fd >= 0 && vop_doorbells_watch(d, fd) == 0);
+    check(fd >= 0 && vop__doorbells_watch(d, fd) == 0);
     return fd;
 }
 
@@ -96,17 +96,17 @@ static void test_tokens(void **state)
 
     (void)state;
     open_pair(1, 1);
-    assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, 0), 0);
-    vop_doorbells_kick(&end[0], 0, VOP_BELL_MESSAGES);
-    vop_doorbells_kick(&end[0], 0, VOP_BELL_MESSAGES);
-    assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_SLOTS, 0), 0);
-    assert_int_equal(vop_doorbells_wait(&end[0], 0, VOP_BELL_MESSAGES, 0), 0); /* not the own one */
-    assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, VOP_NEVER), 1);
-    assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, 0), 0); /* it took both */
-    vop_doorbells_kick(&end[1], 0, VOP_BELL_SLOTS);
-    assert_int_equal(vop_doorbells_wait(&end[0], 0, VOP_BELL_MESSAGES, 0), 0);
-    assert_int_equal(vop_doorbells_wait(&end[0], 0, VOP_BELL_SLOTS, 0), 1);
-    assert_int_equal(vop_doorbells_alive(&end[0]), 0);
+    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, 0), 0);
+    vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES);
+    vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES);
+    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_SLOTS, 0), 0);
+    assert_int_equal(vop__doorbells_wait(&end[0], 0, VOP__BELL_MESSAGES, 0), 0); /* not the own one */
+    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), 1);
+    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, 0), 0); /* it took both */
+    vop__doorbells_kick(&end[1], 0, VOP__BELL_SLOTS);
+    assert_int_equal(vop__doorbells_wait(&end[0], 0, VOP__BELL_MESSAGES, 0), 0);
+    assert_int_equal(vop__doorbells_wait(&end[0], 0, VOP__BELL_SLOTS, 0), 1);
+    assert_int_equal(vop__doorbells_alive(&end[0]), 0);
     close_pair();
     assert_int_equal(test_count_fds(), fds);
 }
@@ -117,7 +117,7 @@ static void test_timeout(void **state)
 
     (void)state;
     open_pair(1, 1);
-    assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, 20 * VOP_NS_PER_MS), 0);
+    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, 20 * VOP__NS_PER_MS), 0);
     assert_true(test_seconds() - start >= 0.02 && test_seconds() - start < 5);
     close_pair();
 }
@@ -131,9 +131,9 @@ static void test_queue_pairs(void **state)
     assert_int_equal(end[0].queue_pairs, 3);
     for (unsigned queue = 0; queue < 3; queue++) {
         for (unsigned bell = 0; bell < 2; bell++) {
-            vop_doorbells_kick(&end[0], queue, bell);
+            vop__doorbells_kick(&end[0], queue, bell);
             for (unsigned i = 0; i < 6; i++)
-                assert_int_equal(vop_doorbells_wait(&end[1], i / 2, i % 2, 0), i == 2 * queue + bell);
+                assert_int_equal(vop__doorbells_wait(&end[1], i / 2, i % 2, 0), i == 2 * queue + bell);
         }
     }
     assert_int_equal(test_count_fds(), fds + 2 * (1 + 3 * 4)); /* what is not in force is closed */
@@ -148,14 +148,14 @@ static void test_epoll(void **state)
     (void)state;
     open_pair(1, 1);
     fd = open_epoll(&end[1]);
-    assert_int_equal(vop_doorbells_process(&end[1], fd), 0);
+    assert_int_equal(vop__doorbells_process(&end[1], fd), 0);
     for (unsigned bell = 0; bell < 2; bell++) {
         assert_false(readable(fd));
-        vop_doorbells_kick(&end[0], 0, bell);
+        vop__doorbells_kick(&end[0], 0, bell);
         assert_true(readable(fd));
-        assert_int_equal(vop_doorbells_process(&end[1], fd), 0);
+        assert_int_equal(vop__doorbells_process(&end[1], fd), 0);
         assert_false(readable(fd));
-        assert_int_equal(vop_doorbells_wait(&end[1], 0, bell, 0), 0);
+        assert_int_equal(vop__doorbells_wait(&end[1], 0, bell, 0), 0);
     }
     close(fd);
     close_pair();
@@ -172,14 +172,14 @@ static void test_kick_never_blocks(void **state)
     assert_int_equal(fcntl(kick, F_SETFL, fcntl(kick, F_GETFL) & ~O_NONBLOCK), 0);
     assert_int_equal(setsockopt(kick, SOL_SOCKET, SO_SNDBUF, &smallest, sizeof(smallest)), 0);
     for (unsigned i = 0; i < 100000; i++)
-        vop_doorbells_kick(&end[0], 0, VOP_BELL_MESSAGES);
+        vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES);
     assert_int_equal(ioctl(end[1].bell[0][0].wait, FIONREAD, &bytes), 0);
     assert_in_range(bytes, 1, 4096);
-    assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, VOP_NEVER), 1);
-    assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, 0), 0);
+    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), 1);
+    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, 0), 0);
     for (int how = SHUT_RD; how <= SHUT_RDWR; how++) {
         shutdown(kick, how);
-        vop_doorbells_kick(&end[0], 0, VOP_BELL_MESSAGES); /* no SIGPIPE */
+        vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES); /* no SIGPIPE */
     }
     close_pair();
 }
@@ -203,10 +203,10 @@ static void test_drain_never_blocks(void **state)
     assert_false(fcntl(end[1].bell[0][0].wait, F_GETFL) & O_NONBLOCK);
     after_poll = take_all;
     for (unsigned i = 0; i < 10; i++) {
-        vop_doorbells_kick(&end[0], 0, VOP_BELL_MESSAGES);
-        assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, VOP_NEVER), 1);
-        vop_doorbells_kick(&end[0], 0, VOP_BELL_MESSAGES);
-        assert_int_equal(vop_doorbells_process(&end[1], fd), 0);
+        vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES);
+        assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), 1);
+        vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES);
+        assert_int_equal(vop__doorbells_process(&end[1], fd), 0);
         assert_false(readable(fd));
     }
     after_poll = NULL;
@@ -232,15 +232,15 @@ static void test_odd_tokens(void **state)
         check(send(kick, bytes, i * 100, MSG_DONTWAIT) == (ssize_t)i * 100);
         (void)send(kick, bytes, 1, MSG_OOB | MSG_DONTWAIT); /* not every kernel has it */
     }
-    while (vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, 0) == 1)
+    while (vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, 0) == 1)
         wakes++;
     assert_in_range(wakes, 1, 20 * (2000 / 256 + 3));
     assert_false(readable(fd));
     (void)send(kick, bytes, 1, MSG_OOB | MSG_DONTWAIT); /* alone, it must not stay */
-    assert_int_equal(vop_doorbells_process(&end[1], fd), 0);
+    assert_int_equal(vop__doorbells_process(&end[1], fd), 0);
     assert_false(readable(fd));
-    vop_doorbells_kick(&end[0], 0, VOP_BELL_MESSAGES); /* and it still rings */
-    assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, VOP_NEVER), 1);
+    vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES); /* and it still rings */
+    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), 1);
     close(fd);
     close_pair();
 }
@@ -318,9 +318,9 @@ static void test_descriptors_for_tokens(void **state)
         }
         close(trap);
         if (i / kinds == 0)
-            assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, VOP_NEVER), -ECONNRESET);
+            assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), -ECONNRESET);
         else
-            assert_int_equal(vop_doorbells_process(&end[1], fd), -ECONNRESET);
+            assert_int_equal(vop__doorbells_process(&end[1], fd), -ECONNRESET);
         assert_int_equal(test_count_fds(), fds - 1);
         close(other); /* nothing to linger for any more */
         close(fd);
@@ -337,19 +337,19 @@ static void test_death(void **state)
         open_pair(1, 1);
         fd = open_epoll(&end[1]);
         if (token)
-            vop_doorbells_kick(&end[0], 0, VOP_BELL_MESSAGES);
-        assert_int_equal(vop_doorbells_alive(&end[1]), 0);
-        vop_doorbells_close(&end[0]);
+            vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES);
+        assert_int_equal(vop__doorbells_alive(&end[1]), 0);
+        vop__doorbells_close(&end[0]);
         assert_true(readable(fd));
-        assert_int_equal(vop_doorbells_process(&end[1], fd), -ECONNRESET);
-        assert_int_equal(vop_doorbells_alive(&end[1]), -ECONNRESET);
-        assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, VOP_NEVER), -ECONNRESET);
-        assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_SLOTS, VOP_NEVER), -ECONNRESET);
-        assert_true(readable(fd));                         /* it stays so */
-        vop_doorbells_kick(&end[1], 0, VOP_BELL_MESSAGES); /* no SIGPIPE, no error */
-        vop_doorbells_kick(&end[1], 0, VOP_BELL_SLOTS);
+        assert_int_equal(vop__doorbells_process(&end[1], fd), -ECONNRESET);
+        assert_int_equal(vop__doorbells_alive(&end[1]), -ECONNRESET);
+        assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), -ECONNRESET);
+        assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_SLOTS, VOP__NEVER), -ECONNRESET);
+        assert_true(readable(fd));                           /* it stays so */
+        vop__doorbells_kick(&end[1], 0, VOP__BELL_MESSAGES); /* no SIGPIPE, no error */
+        vop__doorbells_kick(&end[1], 0, VOP__BELL_SLOTS);
         close(fd);
-        vop_doorbells_close(&end[1]);
+        vop__doorbells_close(&end[1]);
     }
 }
 
@@ -363,9 +363,9 @@ static void test_half_dead(void **state)
     fd = open_epoll(&end[1]);
     shutdown(end[0].socket, SHUT_WR);
     assert_true(readable(fd));
-    assert_int_equal(vop_doorbells_process(&end[1], fd), -ECONNRESET);
-    assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, VOP_NEVER), -ECONNRESET);
-    assert_int_equal(vop_doorbells_alive(&end[1]), -ECONNRESET);
+    assert_int_equal(vop__doorbells_process(&end[1], fd), -ECONNRESET);
+    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), -ECONNRESET);
+    assert_int_equal(vop__doorbells_alive(&end[1]), -ECONNRESET);
     close(fd);
     close_pair();
 
@@ -373,15 +373,15 @@ static void test_half_dead(void **state)
         open_pair(1, 1);
         fd = open_epoll(&end[1]);
         if (how == 0)
-            close(end[0].bell[0][VOP_BELL_SLOTS].kick);
+            close(end[0].bell[0][VOP__BELL_SLOTS].kick);
         else
-            shutdown(end[0].bell[0][VOP_BELL_SLOTS].kick, how == 1 ? SHUT_WR : SHUT_RDWR);
+            shutdown(end[0].bell[0][VOP__BELL_SLOTS].kick, how == 1 ? SHUT_WR : SHUT_RDWR);
         if (how == 0)
-            end[0].bell[0][VOP_BELL_SLOTS].kick = -1;
-        assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, 0), 0);
-        assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_SLOTS, VOP_NEVER), -ECONNRESET);
-        assert_int_equal(vop_doorbells_process(&end[1], fd), -ECONNRESET);
-        assert_int_equal(vop_doorbells_alive(&end[1]), 0);
+            end[0].bell[0][VOP__BELL_SLOTS].kick = -1;
+        assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, 0), 0);
+        assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_SLOTS, VOP__NEVER), -ECONNRESET);
+        assert_int_equal(vop__doorbells_process(&end[1], fd), -ECONNRESET);
+        assert_int_equal(vop__doorbells_alive(&end[1]), 0);
         close(fd);
         close_pair();
     }
@@ -398,9 +398,9 @@ static void test_noise_on_the_socket(void **state)
     fd = open_epoll(&end[1]);
     assert_int_equal(send(end[0].socket, "noise", 5, 0), 5);
     assert_false(readable(fd));
-    assert_int_equal(vop_doorbells_alive(&end[1]), 0);
+    assert_int_equal(vop__doorbells_alive(&end[1]), 0);
     start = test_seconds();
-    assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, 20 * VOP_NS_PER_MS), 0);
+    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, 20 * VOP__NS_PER_MS), 0);
     assert_true(test_seconds() - start >= 0.02);
     close(fd);
     close_pair();
@@ -415,18 +415,18 @@ static void test_killed_process(void **state)
     open_pair(1, 1);
     child = test_child();
     if (child == 0) {
-        vop_doorbells_close(&end[1]);
+        vop__doorbells_close(&end[1]);
         for (;;)
             pause();
     }
-    vop_doorbells_close(&end[0]);
-    assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, 10 * VOP_NS_PER_MS), 0);
+    vop__doorbells_close(&end[0]);
+    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, 10 * VOP__NS_PER_MS), 0);
     start = test_seconds();
     kill(child, SIGKILL);
-    assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, VOP_NEVER), -ECONNRESET);
+    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), -ECONNRESET);
     assert_true(test_seconds() - start < 5);
     waitpid(child, NULL, 0);
-    vop_doorbells_close(&end[1]);
+    vop__doorbells_close(&end[1]);
 }
 
 static void on_signal(int number)
@@ -450,7 +450,7 @@ static void test_interrupted(void **state)
     open_pair(1, 1);
     sigaction(SIGUSR1, &action, NULL);
     assert_int_equal(pthread_create(&thread, NULL, interrupt, &self), 0);
-    assert_int_equal(vop_doorbells_wait(&end[1], 0, VOP_BELL_MESSAGES, VOP_NEVER), -EINTR);
+    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), -EINTR);
     pthread_join(thread, NULL);
     close_pair();
 }
@@ -492,13 +492,13 @@ static int by_path(int fd)
 /* What a peer may pass instead of the kicking end of a doorbell. Nothing is taken then. */
 static void test_wrong_types(void **state)
 {
-    struct vop_doorbells d;
+    struct vop__doorbells d;
     int sockets[2], pipe_ends[2], good[2], given[2], wrong[12];
 
     (void)state;
     check(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets) == 0 && pipe2(pipe_ends, O_CLOEXEC) == 0);
     check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, good) == 0);
-    assert_int_equal(vop_doorbells_open(&d, sockets[0], 1), 0);
+    assert_int_equal(vop__doorbells_open(&d, sockets[0], 1), 0);
     wrong[0] = eventfd(0, EFD_CLOEXEC);
     wrong[1] = open("/dev/null", O_RDWR | O_CLOEXEC);
     wrong[2] = sockets[1];
@@ -517,14 +517,14 @@ static void test_wrong_types(void **state)
         for (unsigned place = 0; place < 2; place++) {
             given[place] = wrong[i];
             given[1 - place] = good[0];
-            assert_int_equal(vop_doorbells_take(&d, given, 1), -EPROTO);
+            assert_int_equal(vop__doorbells_take(&d, given, 1), -EPROTO);
             assert_int_equal(d.bell[0][0].kick, -1);
             assert_int_equal(d.bell[0][1].kick, -1);
         }
         assert_int_equal(test_count_fds(), fds);
     }
-    assert_int_equal(vop_doorbells_take(&d, good, 1), 0);
-    vop_doorbells_close(&d);
+    assert_int_equal(vop__doorbells_take(&d, good, 1), 0);
+    vop__doorbells_close(&d);
     for (size_t i = 0; i < 11; i++)
         close(wrong[i]);
 }
@@ -561,13 +561,13 @@ static void test_out_of_descriptors(void **state)
     check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == 0);
     for (int more = 0; more < 10 && got < 0; more++) {
         test_limit_fds(more);
-        got = vop_doorbells_open(&end[0], sockets[0], 1);
+        got = vop__doorbells_open(&end[0], sockets[0], 1);
         test_limit_fds(-1);
         assert_int_equal(got, more < 4 ? -EMFILE : 0); /* two pairs */
         if (got < 0)
             assert_int_equal(test_count_fds(), fds + 2);
     }
-    vop_doorbells_close(&end[0]);
+    vop__doorbells_close(&end[0]);
     close(sockets[1]);
     assert_int_equal(test_count_fds(), fds);
 }

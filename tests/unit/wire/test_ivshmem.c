@@ -4,7 +4,7 @@
  *
  * Room: tests.
  */
-#include "unit/core/util_test.h"
+#include "support/test.h"
 
 #include "core/clock.h"
 #include "wire/ivshmem.h"
@@ -37,20 +37,20 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct vop_ivshmem *open_side(const char *query)
+static struct vop__ivshmem *open_side(const char *query)
 {
-    struct vop_ivshmem *s;
+    struct vop__ivshmem *s;
     char rest[128];
 
     snprintf(rest, sizeof(rest), "%s%s", path, query);
-    check(vop_ivshmem_open(rest, &s) == 0);
+    check(vop__ivshmem_open(rest, &s) == 0);
     return s;
 }
 
 static void refused(const char *rest, int error, const char *words)
 {
-    struct vop_ivshmem *s;
-    int ret = vop_ivshmem_open(rest, &s);
+    struct vop__ivshmem *s;
+    int ret = vop__ivshmem_open(rest, &s);
 
     if (ret != error || !strstr(vop_error_text(), words))
         print_error("%s: %d %s\n", rest, ret, vop_error_text());
@@ -69,20 +69,20 @@ static void refused_query(const char *query, int error, const char *words)
 
 static void test_uris(void **state)
 {
-    struct vop_ivshmem *s[2];
+    struct vop__ivshmem *s[2];
 
     (void)state;
     s[0] = open_side("");
-    assert_int_equal(vop_ivshmem_number(s[0]), 0);
-    assert_string_equal(vop_ivshmem_name(s[0]), path);
-    vop_ivshmem_close(s[0]);
+    assert_int_equal(vop__ivshmem_number(s[0]), 0);
+    assert_string_equal(vop__ivshmem_name(s[0]), path);
+    vop__ivshmem_close(s[0]);
     s[0] = open_side("?side=0");
     s[1] = open_side("?side=1");
-    assert_int_equal(vop_ivshmem_number(s[0]), 0);
-    assert_int_equal(vop_ivshmem_number(s[1]), 1);
-    assert_string_equal(vop_ivshmem_name(s[1]), path);
+    assert_int_equal(vop__ivshmem_number(s[0]), 0);
+    assert_int_equal(vop__ivshmem_number(s[1]), 1);
+    assert_string_equal(vop__ivshmem_name(s[1]), path);
     for (unsigned i = 0; i < 2; i++)
-        vop_ivshmem_close(s[i]);
+        vop__ivshmem_close(s[i]);
 
     refused("", -EINVAL, "by its whole path");
     refused("dev/shm/x", -EINVAL, "by its whole path");
@@ -121,8 +121,8 @@ static void test_files(void **state)
 
 static void test_memory(void **state)
 {
-    struct vop_ivshmem *s[2] = {open_side(""), open_side("?side=1")};
-    struct vop_wire *w[2] = {vop_ivshmem_wire(s[0]), vop_ivshmem_wire(s[1])};
+    struct vop__ivshmem *s[2] = {open_side(""), open_side("?side=1")};
+    struct vop__wire *w[2] = {vop__ivshmem_wire(s[0]), vop__ivshmem_wire(s[1])};
     uint8_t *pool;
 
     (void)state;
@@ -130,7 +130,7 @@ static void test_memory(void **state)
         assert_int_equal(w[i]->side, i);
         assert_int_equal(w[i]->local.size, SIZE / 2);
         assert_int_equal(w[i]->remote.size, SIZE / 2);
-        assert_int_equal(w[i]->remote.flags, VOP_WINDOW_DIRECT_IO);
+        assert_int_equal(w[i]->remote.flags, VOP__WINDOW_DIRECT_IO);
         assert_true(w[i]->watched && w[i]->polled);
         /* what one writes, the other reads */
         w[i]->remote.base[0] = 11;
@@ -145,28 +145,28 @@ static void test_memory(void **state)
     assert_int_equal(w[1]->local.base[8192 + 5], 77);
     assert_null(w[0]->ops->mirror(w[0], true, 8192, 4000));
 
-    assert_true(vop_ivshmem_is_busy(s[0]));
-    assert_null(vop_ivshmem_wire(s[0])); /* one at a time */
+    assert_true(vop__ivshmem_is_busy(s[0]));
+    assert_null(vop__ivshmem_wire(s[0])); /* one at a time */
     w[0]->ops->close(w[0]);
-    assert_false(vop_ivshmem_is_busy(s[0]));
-    vop_ivshmem_close(s[1]); /* its wire lives on */
+    assert_false(vop__ivshmem_is_busy(s[0]));
+    vop__ivshmem_close(s[1]); /* its wire lives on */
     assert_int_equal(w[1]->local.base[0], 11);
     refused_query("?side=1", -EADDRINUSE, "side 1 is in use");
     w[1]->ops->close(w[1]);
-    vop_ivshmem_close(s[0]);
+    vop__ivshmem_close(s[0]);
     assert_int_equal(test_count_maps(path), 0);
 }
 
 static void test_one_claimant(void **state)
 {
-    struct vop_ivshmem *s = open_side("");
+    struct vop__ivshmem *s = open_side("");
 
     (void)state;
     refused_query("", -EADDRINUSE, "side 0 is in use");
     refused_query("?side=0", -EADDRINUSE, "?side=1");
-    vop_ivshmem_close(open_side("?side=1"));
-    vop_ivshmem_close(s);
-    vop_ivshmem_close(open_side(""));
+    vop__ivshmem_close(open_side("?side=1"));
+    vop__ivshmem_close(s);
+    vop__ivshmem_close(open_side(""));
 }
 
 static pid_t fork_holder(const char *query)
@@ -179,7 +179,7 @@ static pid_t fork_holder(const char *query)
     child = test_child();
     if (child == 0) {
         alarm(100);
-        check(vop_ivshmem_wire(open_side(query)) != NULL);
+        check(vop__ivshmem_wire(open_side(query)) != NULL);
         check(write(ready[1], "", 1) == 1);
         for (;;)
             pause();
@@ -194,8 +194,8 @@ static pid_t fork_holder(const char *query)
 static void test_killed_claimant(void **state)
 {
     pid_t child = fork_holder("?side=1");
-    struct vop_ivshmem *s = open_side("");
-    struct vop_wire *w = vop_ivshmem_wire(s);
+    struct vop__ivshmem *s = open_side("");
+    struct vop__wire *w = vop__ivshmem_wire(s);
 
     (void)state;
     assert_int_equal(w->ops->alive(w), 0);
@@ -206,29 +206,29 @@ static void test_killed_claimant(void **state)
     kill(child, SIGKILL);
     assert_int_equal(waitpid(child, NULL, 0), child);
     assert_int_equal(w->ops->alive(w), -ECONNRESET);
-    assert_int_equal(w->ops->wait(w, 0, VOP_BELL_MESSAGES, VOP_NS_PER_MS), -ECONNRESET);
+    assert_int_equal(w->ops->wait(w, 0, VOP__BELL_MESSAGES, VOP__NS_PER_MS), -ECONNRESET);
     assert_int_equal(w->ops->process(w, -1), -ECONNRESET);
     w->ops->close(w);
     /* For the next session a peer that was never seen is one that cannot be: it is elsewhere. */
-    w = vop_ivshmem_wire(s);
+    w = vop__ivshmem_wire(s);
     assert_int_equal(w->ops->alive(w), 0);
     w->ops->close(w);
-    vop_ivshmem_close(s);
-    vop_ivshmem_close(open_side("?side=1"));
+    vop__ivshmem_close(s);
+    vop__ivshmem_close(open_side("?side=1"));
 }
 
 /* A child inherits no memory: it would be a second writer without knowing it. */
 static void test_fork(void **state)
 {
-    struct vop_ivshmem *s = open_side("");
+    struct vop__ivshmem *s = open_side("");
     pid_t child = test_child();
 
     (void)state;
     if (child == 0)
         _exit(test_count_maps(path) != 0);
     assert_int_equal(waitpid(child, (int[]){0}, 0), child);
-    vop_ivshmem_close(s);
-    vop_ivshmem_close(open_side(""));
+    vop__ivshmem_close(s);
+    vop__ivshmem_close(open_side(""));
 }
 
 /* ---- A doorbell ---- */
@@ -271,20 +271,20 @@ static void nothing_to_close(void *context)
 /* Who may conclude from having a lock that the last owner is dead: whoever needed the same one. */
 static void test_names_of_locks(void **state)
 {
-    static const struct vop_ivshmem_ops ops = {.close = nothing_to_close};
+    static const struct vop__ivshmem_ops ops = {.close = nothing_to_close};
     static uint8_t half[2][4096];
     const char *name[] = {"0000:00:04.0", "0000:00:04.0", "0000:00:05.0", "/dev/shm/a", "/dev/shm/b"};
-    struct vop_ivshmem_memory m = {
+    struct vop__ivshmem_memory m = {
         .half = {half[0], half[1]}, .half_size = 4096, .ops = &ops, .doorbell_fd = -1, .is_exclusive = true};
     uint16_t lock[5];
 
     (void)state;
     for (unsigned i = 0; i < 5; i++) {
-        struct vop_ivshmem *s;
+        struct vop__ivshmem *s;
 
-        assert_int_equal(vop_ivshmem_adopt(&m, 1, name[i], &s), 0);
-        lock[i] = vop_ivshmem_system(s);
-        vop_ivshmem_close(s);
+        assert_int_equal(vop__ivshmem_adopt(&m, 1, name[i], &s), 0);
+        lock[i] = vop__ivshmem_system(s);
+        vop__ivshmem_close(s);
     }
     assert_int_equal(lock[0], lock[1]);
     assert_int_not_equal(lock[0], lock[2]);
@@ -294,33 +294,33 @@ static void test_names_of_locks(void **state)
 
 static void test_doorbell(void **state)
 {
-    static const struct vop_ivshmem_ops ops = {.kick = bell_kick, .take = bell_take, .close = bell_close};
+    static const struct vop__ivshmem_ops ops = {.kick = bell_kick, .take = bell_take, .close = bell_close};
     static uint8_t half[2][4096];
-    struct vop_ivshmem_memory m = {
+    struct vop__ivshmem_memory m = {
         .half = {half[0], half[1]}, .half_size = 4096, .ops = &ops, .doorbell_fd = -1, .doorbell_address = 3};
-    struct vop_ivshmem *s;
-    struct vop_wire *w;
+    struct vop__ivshmem *s;
+    struct vop__wire *w;
     uint64_t one = 1;
 
     (void)state;
     m.doorbell_fd = bell.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    assert_int_equal(vop_ivshmem_adopt(&m, 1, "a device", &s), 0);
-    w = vop_ivshmem_wire(s);
+    assert_int_equal(vop__ivshmem_adopt(&m, 1, "a device", &s), 0);
+    w = vop__ivshmem_wire(s);
     assert_true(w->watched && !w->polled);
     assert_int_equal(w->system, 0); /* it was not said to be exclusive */
     assert_int_equal(w->doorbell, 3);
-    w->ops->kick(w, 0, VOP_BELL_SLOTS);
+    w->ops->kick(w, 0, VOP__BELL_SLOTS);
     assert_int_equal(bell.kicks, 0); /* the peer has none */
     w->peer_doorbell = 9;
-    w->ops->kick(w, 0, VOP_BELL_SLOTS);
+    w->ops->kick(w, 0, VOP__BELL_SLOTS);
     assert_true(bell.kicks == 1 && bell.address == 9);
 
-    assert_int_equal(w->ops->wait(w, 0, VOP_BELL_MESSAGES, 0), 0);
+    assert_int_equal(w->ops->wait(w, 0, VOP__BELL_MESSAGES, 0), 0);
     assert_true(write(bell.fd, &one, sizeof(one)) > 0);
-    assert_int_equal(w->ops->wait(w, 0, VOP_BELL_MESSAGES, VOP_NEVER), 1);
-    assert_int_equal(w->ops->wait(w, 0, VOP_BELL_MESSAGES, 0), 0);
-    assert_int_equal(w->ops->wait(w, 0, VOP_BELL_SLOTS, 0), 1); /* the other thread's event, too */
-    assert_int_equal(w->ops->wait(w, 0, VOP_BELL_SLOTS, 0), 0);
+    assert_int_equal(w->ops->wait(w, 0, VOP__BELL_MESSAGES, VOP__NEVER), 1);
+    assert_int_equal(w->ops->wait(w, 0, VOP__BELL_MESSAGES, 0), 0);
+    assert_int_equal(w->ops->wait(w, 0, VOP__BELL_SLOTS, 0), 1); /* the other thread's event, too */
+    assert_int_equal(w->ops->wait(w, 0, VOP__BELL_SLOTS, 0), 0);
     assert_int_equal(w->ops->process(w, -1), 0);
     assert_true(write(bell.fd, &one, sizeof(one)) > 0);
     assert_int_equal(w->ops->process(w, -1), 1);
@@ -330,10 +330,10 @@ static void test_doorbell(void **state)
 
     bell.is_gone = true; /* unplugged */
     assert_true(write(bell.fd, &one, sizeof(one)) > 0);
-    assert_int_equal(w->ops->wait(w, 0, VOP_BELL_SLOTS, VOP_NEVER), -ECONNRESET);
+    assert_int_equal(w->ops->wait(w, 0, VOP__BELL_SLOTS, VOP__NEVER), -ECONNRESET);
     assert_int_equal(w->ops->process(w, -1), -ECONNRESET);
     w->ops->close(w);
-    vop_ivshmem_close(s);
+    vop__ivshmem_close(s);
 }
 
 /* ---- Memory that is not cached ---- */
@@ -342,8 +342,8 @@ static void test_words(void **state)
 {
     _Alignas(8) uint8_t memory[24];
     uint8_t from[16];
-    struct vop_window words = {.base = memory, .size = sizeof(memory), .flags = VOP_WINDOW_UNCACHED};
-    struct vop_window plain = {.base = memory, .size = sizeof(memory)};
+    struct vop__window words = {.base = memory, .size = sizeof(memory), .flags = VOP__WINDOW_UNCACHED};
+    struct vop__window plain = {.base = memory, .size = sizeof(memory)};
 
     (void)state;
     for (unsigned i = 0; i < sizeof(from); i++)
@@ -353,14 +353,14 @@ static void test_words(void **state)
             unsigned whole = (length + 3) / 4 * 4;
 
             memset(memory, 0xee, sizeof(memory));
-            vop_window_copy(&words, memory + 4, from + shift, length);
+            vop__window_copy(&words, memory + 4, from + shift, length);
             assert_memory_equal(memory + 4, from + shift, length);
             for (unsigned i = 4 + length; i < 4 + whole; i++)
                 assert_int_equal(memory[i], 0);
             assert_int_equal(memory[3], 0xee);
             assert_int_equal(memory[4 + whole], 0xee);
             memset(memory, 0xee, sizeof(memory));
-            vop_window_copy(&plain, memory + 4, from + shift, length);
+            vop__window_copy(&plain, memory + 4, from + shift, length);
             assert_memory_equal(memory + 4, from + shift, length);
             assert_int_equal(memory[4 + length], 0xee);
         }

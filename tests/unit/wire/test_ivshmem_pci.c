@@ -5,10 +5,10 @@
  *
  * Room: tests.
  */
-#include "util_tree.h"
+#include "support/tree.h"
 
 #include "core/window.h"
-#include "unit/core/util_test.h"
+#include "support/test.h"
 #include "wire/ivshmem.h"
 
 #include <vopipc/channel.h>
@@ -18,21 +18,21 @@
 #define DOORBELL (REGISTERS + 0xc)
 #define HALF 32768u
 
-static struct vop_ivshmem_memory open_memory(void)
+static struct vop__ivshmem_memory open_memory(void)
 {
-    struct vop_ivshmem_memory m = {0};
+    struct vop__ivshmem_memory m = {0};
 
-    if (vop_ivshmem_pci_open_at(tree_root, IVSHMEM, &m) < 0)
+    if (vop__ivshmem_pci_open_at(tree_root, IVSHMEM, &m) < 0)
         fail_msg("%s", vop_error_text());
     return m;
 }
 
 static void refused(int error, const char *words)
 {
-    struct vop_ivshmem_memory m;
+    struct vop__ivshmem_memory m;
     unsigned fds = test_count_fds();
 
-    assert_int_equal(vop_ivshmem_pci_open_at(tree_root, IVSHMEM, &m), error);
+    assert_int_equal(vop__ivshmem_pci_open_at(tree_root, IVSHMEM, &m), error);
     if (!strstr(vop_error_text(), words))
         fail_msg("\"%s\" does not say \"%s\"", vop_error_text(), words);
     assert_int_equal(test_count_fds(), fds);
@@ -41,13 +41,13 @@ static void refused(int error, const char *words)
 static void test_halves(void **state)
 {
     unsigned fds = test_count_fds();
-    struct vop_ivshmem_memory m;
+    struct vop__ivshmem_memory m;
 
     (void)state;
     tree_put_ours();
     m = open_memory();
     assert_int_equal(m.half_size, HALF);
-    assert_int_equal(m.flags, VOP_WINDOW_DIRECT_IO);
+    assert_int_equal(m.flags, VOP__WINDOW_DIRECT_IO);
     assert_true(m.is_exclusive);
     m.half[0][0] = 1;
     m.half[1][HALF - 1] = 2;
@@ -59,7 +59,7 @@ static void test_halves(void **state)
 
 static void test_doorbell(void **state)
 {
-    struct vop_ivshmem_memory m;
+    struct vop__ivshmem_memory m;
 
     (void)state;
     tree_put_ours();
@@ -82,7 +82,7 @@ static void test_doorbell(void **state)
 
 static void test_without_interrupt(void **state)
 {
-    struct vop_ivshmem_memory m;
+    struct vop__ivshmem_memory m;
 
     (void)state;
     tree_put_ours();
@@ -98,13 +98,13 @@ static void test_without_interrupt(void **state)
 
 static void test_through_sysfs(void **state)
 {
-    struct vop_ivshmem_memory m;
+    struct vop__ivshmem_memory m;
 
     (void)state;
     tree_put_generic();
     m = open_memory();
     assert_int_equal(m.half_size, HALF);
-    assert_int_equal(m.flags, VOP_WINDOW_UNCACHED);
+    assert_int_equal(m.flags, VOP__WINDOW_UNCACHED);
     assert_false(m.is_exclusive); /* whoever may, maps it */
     m.ops->close(m.context);
 }

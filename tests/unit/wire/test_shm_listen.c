@@ -4,7 +4,7 @@
  *
  * Room: tests. What needs another user is done in a child. bind is wrapped, so that somebody can act right behind it.
  */
-#include "unit/core/util_test.h"
+#include "support/test.h"
 
 #include "core/clock.h"
 #include "wire/shm.h"
@@ -47,8 +47,8 @@ static int teardown(void **state)
 
 static int connect_to(const char *to)
 {
-    struct vop_wire *wire = NULL;
-    int ret = vop_shm_connect(to, 8192, 1, vop_deadline(50), &wire);
+    struct vop__wire *wire = NULL;
+    int ret = vop__shm_connect(to, 8192, 1, vop__deadline(50), &wire);
 
     if (ret == 0)
         wire->ops->close(wire);
@@ -75,7 +75,7 @@ static void test_mode(void **state)
     for (size_t i = 0; i < 5; i++) {
         for (size_t j = 0; j < 3; j++) {
             mode_t before = umask(masks[j]);
-            int ret = vop_shm_listen(path, modes[i], &listener);
+            int ret = vop__shm_listen(path, modes[i], &listener);
 
             umask(before);
             assert_int_equal(ret, 0);
@@ -113,7 +113,7 @@ static void test_mode_of_another_file(void **state)
 
         check(fd >= 0);
         after_bind = i ? swap_for_file : swap_for_link;
-        assert_true(vop_shm_listen(path, 0666, &listener) < 0);
+        assert_true(vop__shm_listen(path, 0666, &listener) < 0);
         after_bind = NULL;
         umask(before);
         check(fstat(fd, &st) == 0);
@@ -131,7 +131,7 @@ static void test_stale_is_replaced(void **state)
 
     (void)state;
     for (unsigned i = 0; i < 3; i++) {
-        assert_int_equal(vop_shm_listen(path, 0600, &listener), 0);
+        assert_int_equal(vop__shm_listen(path, 0600, &listener), 0);
         assert_int_equal(connect_to(path), 0);
         close(listener); /* the file stays, as after a kill -9 */
         assert_int_equal(connect_to(path), -ECONNREFUSED);
@@ -147,8 +147,8 @@ static void test_live_is_refused(void **state)
     int listener, other = -77;
 
     (void)state;
-    assert_int_equal(vop_shm_listen(path, 0600, &listener), 0);
-    assert_int_equal(vop_shm_listen(path, 0600, &other), -EADDRINUSE);
+    assert_int_equal(vop__shm_listen(path, 0600, &listener), 0);
+    assert_int_equal(vop__shm_listen(path, 0600, &other), -EADDRINUSE);
     assert_int_equal(other, -77);
     assert_non_null(strstr(vop_error_text(), path));
     assert_int_equal(connect_to(path), 0); /* the server is unhurt */
@@ -175,12 +175,12 @@ static void test_other_types_of_socket(void **state)
     (void)state;
     other = open_raw(SOCK_STREAM);
     check(listen(other, 1) == 0);
-    assert_int_equal(vop_shm_listen(path, 0600, &listener), -EADDRINUSE);
+    assert_int_equal(vop__shm_listen(path, 0600, &listener), -EADDRINUSE);
     assert_int_equal(connect_to(path), -EPROTO);
     close(other);
     unlink(path);
     other = open_raw(SOCK_DGRAM);
-    assert_int_equal(vop_shm_listen(path, 0600, &listener), -EADDRINUSE);
+    assert_int_equal(vop__shm_listen(path, 0600, &listener), -EADDRINUSE);
     assert_int_equal(connect_to(path), -EPROTO);
     close(other);
     unlink(path);
@@ -194,14 +194,14 @@ static void test_other_files(void **state)
     (void)state;
     fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     check(fd >= 0 && write(fd, "mine", 4) == 4 && close(fd) == 0);
-    assert_int_equal(vop_shm_listen(path, 0600, &listener), -EADDRINUSE);
+    assert_int_equal(vop__shm_listen(path, 0600, &listener), -EADDRINUSE);
     assert_true(stat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 4);
     assert_int_equal(connect_to(path), -ECONNREFUSED);
     unlink(path);
     check(symlink("/dev/null", path) == 0);
-    assert_int_equal(vop_shm_listen(path, 0600, &listener), -EADDRINUSE);
+    assert_int_equal(vop__shm_listen(path, 0600, &listener), -EADDRINUSE);
     unlink(path);
-    assert_int_equal(vop_shm_listen(directory, 0600, &listener), -EADDRINUSE);
+    assert_int_equal(vop__shm_listen(directory, 0600, &listener), -EADDRINUSE);
 }
 
 static void test_paths(void **state)
@@ -210,19 +210,19 @@ static void test_paths(void **state)
     int listener;
 
     (void)state;
-    assert_int_equal(vop_shm_listen("", 0600, &listener), -EINVAL);
+    assert_int_equal(vop__shm_listen("", 0600, &listener), -EINVAL);
     assert_int_equal(connect_to(""), -EINVAL);
     snprintf(longer, sizeof(longer), "%s/none/a.sock", directory);
-    assert_int_equal(vop_shm_listen(longer, 0600, &listener), -ENOENT);
+    assert_int_equal(vop__shm_listen(longer, 0600, &listener), -ENOENT);
     assert_int_equal(connect_to(longer), -ENOENT);
-    assert_int_equal(vop_shm_listen("/dev/null/a.sock", 0600, &listener), -ENOTDIR);
+    assert_int_equal(vop__shm_listen("/dev/null/a.sock", 0600, &listener), -ENOTDIR);
     for (size_t length = 106; length < 112; length++) {
         int n = snprintf(longer, sizeof(longer), "%s/", directory);
 
         memset(longer + n, 'x', length - (size_t)n);
         longer[length] = 0;
         assert_int_equal(connect_to(longer), length < 108 ? -ENOENT : -ENAMETOOLONG);
-        assert_int_equal(vop_shm_listen(longer, 0600, &listener), length < 108 ? 0 : -ENAMETOOLONG);
+        assert_int_equal(vop__shm_listen(longer, 0600, &listener), length < 108 ? 0 : -ENAMETOOLONG);
         if (length < 108) {
             assert_int_equal(connect_to(longer), 0);
             close(listener);
@@ -230,7 +230,7 @@ static void test_paths(void **state)
         }
     }
     assert_true(chdir(directory) == 0); /* a name without a slash */
-    assert_int_equal(vop_shm_listen("a.sock", 0600, &listener), 0);
+    assert_int_equal(vop__shm_listen("a.sock", 0600, &listener), 0);
     assert_int_equal(connect_to("a.sock"), 0);
     assert_true(chdir("/") == 0);
     close(listener);
@@ -256,7 +256,7 @@ static int try_listen(void)
 {
     int listener;
 
-    return vop_shm_listen(path, 0600, &listener);
+    return vop__shm_listen(path, 0600, &listener);
 }
 
 static int try_connect(void)
@@ -272,12 +272,12 @@ static void test_permissions(void **state)
     chmod(directory, 0555);
     assert_int_equal(as_nobody(try_listen), -EACCES);
     chmod(directory, 0777);
-    assert_int_equal(vop_shm_listen(path, 0400, &listener), 0);
+    assert_int_equal(vop__shm_listen(path, 0400, &listener), 0);
     assert_int_equal(as_nobody(try_connect), -EACCES);
     assert_int_equal(as_nobody(try_listen), -EACCES); /* whether it is stale cannot be told */
     assert_int_equal(mode_of(path), 0400);
     close(listener);
-    assert_int_equal(vop_shm_listen(path, 0666, &listener), getuid() == 0 ? 0 : -EACCES);
+    assert_int_equal(vop__shm_listen(path, 0666, &listener), getuid() == 0 ? 0 : -EACCES);
     if (getuid() == 0) {
         assert_int_equal(as_nobody(try_connect), 0);
         assert_int_equal(as_nobody(try_listen), -EADDRINUSE);
@@ -293,7 +293,7 @@ static _Noreturn void serve_one(int start, int result, int stop)
     uint8_t byte;
 
     check(read(start, &byte, 1) == 0);
-    byte = (uint8_t)-vop_shm_listen(path, 0600, &listener);
+    byte = (uint8_t)-vop__shm_listen(path, 0600, &listener);
     check(write(result, &byte, 1) == 1);
     check(read(stop, &byte, 1) == 0);
     _exit(0);
@@ -312,7 +312,7 @@ static void test_one_of_many(void **state)
     (void)state;
     for (unsigned round = 0; round < 20; round++) {
         winners = 0;
-        assert_int_equal(vop_shm_listen(path, 0600, &listener), 0);
+        assert_int_equal(vop__shm_listen(path, 0600, &listener), 0);
         close(listener);
         check(pipe2(start, O_CLOEXEC) == 0 && pipe2(result, O_CLOEXEC) == 0 && pipe2(stop, O_CLOEXEC) == 0);
         for (unsigned i = 0; i < SERVERS; i++) {
@@ -352,7 +352,7 @@ static void test_full_backlog(void **state)
 
     (void)state;
     memcpy(address.sun_path, path, strlen(path));
-    assert_int_equal(vop_shm_listen(path, 0600, &listener), 0);
+    assert_int_equal(vop__shm_listen(path, 0600, &listener), 0);
     while (ret == 0 && count < 300) {
         sockets[count] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         ret = connect(sockets[count++], (struct sockaddr *)&address, sizeof(address));
@@ -372,11 +372,11 @@ static void test_accept(void **state)
     int listener, fd = -77;
 
     (void)state;
-    assert_int_equal(vop_shm_listen(path, 0600, &listener), 0);
-    assert_int_equal(vop_shm_accept(listener, &fd), -EAGAIN);
+    assert_int_equal(vop__shm_listen(path, 0600, &listener), 0);
+    assert_int_equal(vop__shm_accept(listener, &fd), -EAGAIN);
     assert_int_equal(fd, -77);
     assert_int_equal(connect_to(path), 0); /* and gone again */
-    assert_int_equal(vop_shm_accept(listener, &fd), 0);
+    assert_int_equal(vop__shm_accept(listener, &fd), 0);
     assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
     close(fd);
     close(listener);

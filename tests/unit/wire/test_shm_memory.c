@@ -4,7 +4,7 @@
  *
  * Room: tests.
  */
-#include "unit/core/util_test.h"
+#include "support/test.h"
 
 #include "core/clock.h"
 #include "wire/shm.h"
@@ -28,7 +28,7 @@ static int setup(void **state)
 {
     test_directory(directory);
     snprintf(path, sizeof(path), "%s/a.sock", directory);
-    check(vop_shm_listen(path, 0600, &listener) == 0);
+    check(vop__shm_listen(path, 0600, &listener) == 0);
     return test_guard(state);
 }
 
@@ -46,29 +46,29 @@ static int take_socket(void)
 {
     int fd;
 
-    check(vop_shm_accept(listener, &fd) == 0);
+    check(vop__shm_accept(listener, &fd) == 0);
     return fd;
 }
 
-static void open_pair(struct vop_wire *side[2], unsigned connector_pairs, unsigned acceptor_pairs)
+static void open_pair(struct vop__wire *side[2], unsigned connector_pairs, unsigned acceptor_pairs)
 {
     int fd;
 
-    check(vop_shm_connect(path, HALF, connector_pairs, VOP_NEVER, &side[1]) == 0);
+    check(vop__shm_connect(path, HALF, connector_pairs, VOP__NEVER, &side[1]) == 0);
     fd = take_socket();
-    check(vop_shm_take(fd, HALF, acceptor_pairs, &offered, &side[0]) == -EAGAIN);
-    check(vop_shm_offer(side[1]) == 0);
-    check(vop_shm_take(fd, HALF, acceptor_pairs, &offered, &side[0]) == 0);
+    check(vop__shm_take(fd, HALF, acceptor_pairs, &offered, &side[0]) == -EAGAIN);
+    check(vop__shm_offer(side[1]) == 0);
+    check(vop__shm_take(fd, HALF, acceptor_pairs, &offered, &side[0]) == 0);
     check(offered == connector_pairs);
-    check(vop_shm_confirmed(side[0]) == -EAGAIN);
-    check(vop_shm_answer(side[0]) == 0);
-    check(vop_shm_accepted(side[1], path, VOP_NEVER) == 0);
-    check(vop_shm_confirm(side[1]) == 0);
-    check(vop_shm_confirmed(side[0]) == 0);
-    check(vop_shm_socket(side[0]) == fd);
+    check(vop__shm_confirmed(side[0]) == -EAGAIN);
+    check(vop__shm_answer(side[0]) == 0);
+    check(vop__shm_accepted(side[1], path, VOP__NEVER) == 0);
+    check(vop__shm_confirm(side[1]) == 0);
+    check(vop__shm_confirmed(side[0]) == 0);
+    check(vop__shm_socket(side[0]) == fd);
 }
 
-static void close_pair(struct vop_wire *side[2])
+static void close_pair(struct vop__wire *side[2])
 {
     side[0]->ops->close(side[0]);
     side[1]->ops->close(side[1]);
@@ -77,7 +77,7 @@ static void close_pair(struct vop_wire *side[2])
 static void test_halves(void **state)
 {
     unsigned fds = test_count_fds();
-    struct vop_wire *side[2];
+    struct vop__wire *side[2];
 
     (void)state;
     open_pair(side, 1, 1);
@@ -85,8 +85,8 @@ static void test_halves(void **state)
         assert_int_equal(side[i]->side, i);
         assert_int_equal(side[i]->local.size, HALF);
         assert_int_equal(side[i]->remote.size, HALF);
-        assert_true(side[i]->local.flags & side[i]->remote.flags & VOP_WINDOW_DIRECT_IO);
-        assert_false((side[i]->local.flags | side[i]->remote.flags) & VOP_WINDOW_POSTED);
+        assert_true(side[i]->local.flags & side[i]->remote.flags & VOP__WINDOW_DIRECT_IO);
+        assert_false((side[i]->local.flags | side[i]->remote.flags) & VOP__WINDOW_POSTED);
         assert_int_equal(side[i]->peer_pid, getpid());
         assert_int_equal(side[i]->peer_uid, getuid());
         assert_int_equal(side[i]->peer_gid, getgid());
@@ -125,7 +125,7 @@ static void flags_of(const void *address, char flags[8])
 /* The own half cannot be written even by mistake; no mapping is private or executable. */
 static void test_own_half_is_read_only(void **state)
 {
-    struct vop_wire *side[2];
+    struct vop__wire *side[2];
     char flags[8];
 
     (void)state;
@@ -146,7 +146,7 @@ static void test_own_half_is_read_only(void **state)
 
 static void test_mirror(void **state)
 {
-    struct vop_wire *side[2];
+    struct vop__wire *side[2];
     uint8_t *tx, *rx;
 
     (void)state;
@@ -173,14 +173,14 @@ static void test_mirror(void **state)
 /* All pages are there, and neither side can take them away from the other by resizing. */
 static void test_memory_is_sealed(void **state)
 {
-    struct vop_wire *side[2];
+    struct vop__wire *side[2];
     struct stat st;
 
     (void)state;
     open_pair(side, 1, 1);
     for (unsigned i = 0; i < 2; i++) {
         for (unsigned h = 0; h < 2; h++) {
-            int fd = vop_shm_of(side[i])->half_fd[h];
+            int fd = vop__shm_of(side[i])->half_fd[h];
 
             assert_int_equal(fcntl(fd, F_GET_SEALS) & 7, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW);
             assert_true(ftruncate(fd, 0) < 0 && errno == EPERM);
@@ -189,7 +189,7 @@ static void test_memory_is_sealed(void **state)
             assert_int_equal(st.st_size, HALF);
             assert_true(st.st_blocks * 512 >= HALF);
         }
-        assert_int_equal(vop_shm_check_halves(vop_shm_of(side[i])->half_fd, HALF), 0);
+        assert_int_equal(vop__shm_check_halves(vop__shm_of(side[i])->half_fd, HALF), 0);
     }
     close_pair(side);
 }
@@ -202,21 +202,21 @@ static bool is_mapped(const uint8_t *at)
 /* Halves larger than the acceptor can need: it maps what it needs, and says the size that they have. */
 static void test_maps_what_is_needed(void **state)
 {
-    struct vop_wire *side[2];
+    struct vop__wire *side[2];
     int fd;
 
     (void)state;
-    check(vop_shm_connect(path, 4 * HALF, 1, VOP_NEVER, &side[1]) == 0);
+    check(vop__shm_connect(path, 4 * HALF, 1, VOP__NEVER, &side[1]) == 0);
     fd = take_socket();
-    check(vop_shm_offer(side[1]) == 0);
-    assert_int_equal(vop_shm_take(fd, HALF, 1, &offered, &side[0]), 0);
+    check(vop__shm_offer(side[1]) == 0);
+    assert_int_equal(vop__shm_take(fd, HALF, 1, &offered, &side[0]), 0);
     for (unsigned i = 0; i < 2; i++) {
-        const struct vop_window *w = i ? &side[0]->remote : &side[0]->local;
+        const struct vop__window *w = i ? &side[0]->remote : &side[0]->local;
 
         assert_int_equal(w->size, 4 * HALF);
         assert_true(is_mapped(w->base));
         assert_true(is_mapped(w->base + HALF - 4096));
-        assert_int_equal(vop_shm_of(side[0])->mapped, HALF);
+        assert_int_equal(vop__shm_of(side[0])->mapped, HALF);
     }
     assert_true(is_mapped(side[1]->local.base + 4 * HALF - 4096));
     close_pair(side);
@@ -227,7 +227,7 @@ static void test_queue_pairs(void **state)
 {
     static const unsigned offers[][2] = {{1, 64}, {64, 1}, {64, 64}, {3, 2}};
     unsigned fds = test_count_fds();
-    struct vop_wire *side[2];
+    struct vop__wire *side[2];
 
     (void)state;
     for (size_t i = 0; i < 4; i++) {
@@ -238,10 +238,10 @@ static void test_queue_pairs(void **state)
         assert_int_equal(side[1]->queue_pairs, pairs);
         assert_int_equal(test_count_fds(), fds + 2 * (1 + 2 + 4 * pairs));
         for (unsigned queue = 0; queue < pairs; queue++) {
-            side[0]->ops->kick(side[0], queue, VOP_BELL_SLOTS);
-            assert_int_equal(side[1]->ops->wait(side[1], queue, VOP_BELL_SLOTS, 0), 1);
-            side[1]->ops->kick(side[1], queue, VOP_BELL_MESSAGES);
-            assert_int_equal(side[0]->ops->wait(side[0], queue, VOP_BELL_MESSAGES, 0), 1);
+            side[0]->ops->kick(side[0], queue, VOP__BELL_SLOTS);
+            assert_int_equal(side[1]->ops->wait(side[1], queue, VOP__BELL_SLOTS, 0), 1);
+            side[1]->ops->kick(side[1], queue, VOP__BELL_MESSAGES);
+            assert_int_equal(side[0]->ops->wait(side[0], queue, VOP__BELL_MESSAGES, 0), 1);
         }
         close_pair(side);
         assert_int_equal(test_count_fds(), fds);
@@ -266,8 +266,8 @@ static void refuse_half(int fd, uint64_t size)
 {
     int good = memory(size, MFD_ALLOW_SEALING, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
 
-    assert_int_equal(vop_shm_check_halves((int[2]){fd, good}, size), -EPROTO);
-    assert_int_equal(vop_shm_check_halves((int[2]){good, fd}, size), -EPROTO);
+    assert_int_equal(vop__shm_check_halves((int[2]){fd, good}, size), -EPROTO);
+    assert_int_equal(vop__shm_check_halves((int[2]){good, fd}, size), -EPROTO);
     assert_true(strlen(vop_error_text()) > 10);
     close(good);
     if (fd >= 0)
@@ -302,9 +302,9 @@ static void test_check_halves(void **state)
     int sockets[2], pipe_ends[2], good[2] = {memory(HALF, sealing, all), memory(HALF, sealing, all)}, huge;
 
     (void)state;
-    assert_int_equal(vop_shm_check_halves(good, HALF), 0);
-    assert_int_equal(vop_shm_check_halves(good, HALF + 4096), -EPROTO);
-    assert_int_equal(vop_shm_check_halves(good, HALF - 4096), -EPROTO);
+    assert_int_equal(vop__shm_check_halves(good, HALF), 0);
+    assert_int_equal(vop__shm_check_halves(good, HALF + 4096), -EPROTO);
+    assert_int_equal(vop__shm_check_halves(good, HALF - 4096), -EPROTO);
     refuse_half(dup(good[0]), HALF + 4096);
     refuse_half(sparse(HALF), HALF);
     refuse_half(memory(HALF, 0, 0), HALF);
@@ -324,7 +324,7 @@ static void test_check_halves(void **state)
     close(pipe_ends[1]);
     close(good[1]);
     good[1] = dup(good[0]);
-    assert_int_equal(vop_shm_check_halves(good, HALF), -EPROTO);
+    assert_int_equal(vop__shm_check_halves(good, HALF), -EPROTO);
     assert_non_null(strstr(vop_error_text(), "the same memory"));
     close(good[0]);
     close(good[1]);
@@ -366,14 +366,14 @@ static void send_raw(int socket, const void *data, size_t size, const int *fds, 
 /* Whatever the first message is, take() returns this and keeps neither descriptors nor memory. */
 static void take_returns(int expected, const void *data, size_t size, const int *fds, unsigned count)
 {
-    struct vop_wire *wire = NULL;
+    struct vop__wire *wire = NULL;
     unsigned before, maps = test_count_maps("memfd:vop");
     int sockets[2];
 
     check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == 0);
     before = test_count_fds();
     send_raw(sockets[1], data, size, fds, count);
-    assert_int_equal(vop_shm_take(sockets[0], 1 << 20, 1, &offered, &wire), expected);
+    assert_int_equal(vop__shm_take(sockets[0], 1 << 20, 1, &offered, &wire), expected);
     if (expected == 0)
         wire->ops->close(wire);
     else
@@ -470,20 +470,20 @@ static void test_too_many_descriptors(void **state)
 /* What a server answers: a refusal with its words, or nonsense. */
 static void accepted_returns(int expected, const struct vop_shm_message *m, unsigned fds)
 {
-    struct vop_wire *wire;
+    struct vop__wire *wire;
     int ends[2], given[8], fd;
     unsigned before = test_count_fds();
 
     check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     for (unsigned i = 0; i < 8; i++)
         given[i] = ends[0];
-    check(vop_shm_connect(path, HALF, 1, VOP_NEVER, &wire) == 0);
+    check(vop__shm_connect(path, HALF, 1, VOP__NEVER, &wire) == 0);
     fd = take_socket();
     if (m)
         send_raw(fd, m, sizeof(*m), given, fds);
     else
         close(fd);
-    assert_int_equal(vop_shm_accepted(wire, path, vop_deadline(10)), expected);
+    assert_int_equal(vop__shm_accepted(wire, path, vop__deadline(10)), expected);
     wire->ops->close(wire);
     if (m)
         close(fd);
@@ -529,32 +529,32 @@ static void test_answers(void **state)
 
 static void test_server_is_silent(void **state)
 {
-    struct vop_wire *wire;
+    struct vop__wire *wire;
     double start = test_seconds();
     int fd;
 
     (void)state;
-    check(vop_shm_connect(path, HALF, 1, VOP_NEVER, &wire) == 0);
+    check(vop__shm_connect(path, HALF, 1, VOP__NEVER, &wire) == 0);
     fd = take_socket();
-    assert_int_equal(vop_shm_accepted(wire, path, vop_deadline(30)), -ETIMEDOUT);
+    assert_int_equal(vop__shm_accepted(wire, path, vop__deadline(30)), -ETIMEDOUT);
     assert_true(test_seconds() - start >= 0.03 && test_seconds() - start < 5);
     close(fd);
-    assert_int_equal(vop_shm_offer(wire), -ECONNRESET); /* and no SIGPIPE */
+    assert_int_equal(vop__shm_offer(wire), -ECONNRESET); /* and no SIGPIPE */
     wire->ops->close(wire);
 }
 
 static void test_refuse_reaches_the_peer(void **state)
 {
-    struct vop_wire *wire;
+    struct vop__wire *wire;
     int fd;
 
     (void)state;
-    check(vop_shm_connect(path, HALF, 1, VOP_NEVER, &wire) == 0);
+    check(vop__shm_connect(path, HALF, 1, VOP__NEVER, &wire) == 0);
     fd = take_socket();
-    check(vop_shm_check_halves((int[2]){-1, -1}, 0) < 0); /* any text */
-    vop_shm_refuse(fd, ENOSPC);
+    check(vop__shm_check_halves((int[2]){-1, -1}, 0) < 0); /* any text */
+    vop__shm_refuse(fd, ENOSPC);
     close(fd);
-    assert_int_equal(vop_shm_accepted(wire, path, vop_deadline(1000)), -ENOSPC);
+    assert_int_equal(vop__shm_accepted(wire, path, vop__deadline(1000)), -ENOSPC);
     assert_non_null(strstr(vop_error_text(), "is not a memfd"));
     wire->ops->close(wire);
 }
@@ -563,7 +563,7 @@ static void test_refuse_reaches_the_peer(void **state)
 static void test_limit_of_file_sizes(void **state)
 {
     struct rlimit before, low;
-    struct vop_wire *wire;
+    struct vop__wire *wire;
     int ret;
 
     (void)state;
@@ -571,7 +571,7 @@ static void test_limit_of_file_sizes(void **state)
     low = before;
     low.rlim_cur = HALF - 1;
     check(setrlimit(RLIMIT_FSIZE, &low) == 0);
-    ret = vop_shm_connect(path, HALF, 1, VOP_NEVER, &wire);
+    ret = vop__shm_connect(path, HALF, 1, VOP__NEVER, &wire);
     check(setrlimit(RLIMIT_FSIZE, &before) == 0);
     assert_int_equal(ret, -EFBIG);
     assert_non_null(strstr(vop_error_text(), "ulimit -f"));

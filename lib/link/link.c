@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * link.c - from a URI to a listener or a channel: the table of schemes.
+ *
+ * Room: link.
+ */
+#include "core/clock.h"
+#include "core/error.h"
+#include "link/scheme.h"
+
+#include <string.h>
+
+static const struct vop__scheme *const schemes[] = {
+    &vop__shm_link,
+    &vop__ivshmem_link,
+};
+
+static int find_scheme(const char *uri, const struct vop__scheme **ret_ops, const char **ret_rest)
+{
+    const char *colon = uri ? strchr(uri, ':') : NULL;
+
+    if (!colon)
+        return vop__error(EINVAL,
+                          "'%.80s' is not the name of a link: write shm:/path/of/socket or ivshmem:/dev/shm/NAME",
+                          uri ? uri : "");
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        size_t length = strlen(schemes[i]->scheme);
+
+        if ((size_t)(colon - uri) == length && memcmp(uri, schemes[i]->scheme, length) == 0) {
+            *ret_ops = schemes[i];
+            *ret_rest = colon + 1;
+            return 0;
+        }
+    }
+    return vop__error(EPROTONOSUPPORT, "'%.80s': unknown kind of link '%.*s'; known: shm, ivshmem", uri,
+                      colon - uri > 20 ? 20 : (int)(colon - uri), uri);
+}
+
+int vop_listener_open(const char *uri, const struct vop_options *options, vop_listener **ret_listener)
+{
+    const struct vop__scheme *ops = NULL;
+    struct vop_options resolved;
+    const char *rest = NULL;
+    int ret = find_scheme(uri, &ops, &rest);
+
+    if (ret < 0)
+        return ret;
+    ret = vop__options_resolve(options, &resolved);
+    return ret < 0 ? ret : ops->listen(rest, &resolved, ret_listener);
+}
+
+int vop_listener_accept(vop_listener *listener, int timeout_ms, vop_channel **ret_channel)
+{
+    return listener->ops->accept(listener, vop__deadline(timeout_ms), ret_channel);
+}
+
+int vop_listener_fd(const vop_listener *listener)
+{
+    return listener->ops->fd(listener);
+}
+
+void vop_listener_close(vop_listener *listener)
+{
+    if (listener)
+        listener->ops->close(listener);
+}
+
+int vop_channel_connect(const char *uri, const struct vop_options *options, int timeout_ms, vop_channel **ret_channel)
+{
+    const struct vop__scheme *ops = NULL;
+    struct vop_options resolved;
+    const char *rest = NULL;
+    int ret = find_scheme(uri, &ops, &rest);
+
+    if (ret < 0)
+        return ret;
+    ret = vop__options_resolve(options, &resolved);
+    if (ret < 0)
+        return ret;
+    if (timeout_ms < 0)
+        timeout_ms = (int)resolved.handshake_ms;
+    return ops->connect(rest, &resolved, vop__deadline(timeout_ms), ret_channel);
+}

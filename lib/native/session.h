@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * session.h - how two sides of a native link find each other: announce blocks and their echo.
+ *
+ * Room: native. The same on every wire; PROTOCOL.md, Announce block and Life cycle, is the contract.
+ *
+ *   state     what was done                                         what may happen
+ *   HELLO     own block is written, echo 0                          step: peer HELLO, or READY and echoes me -> READY
+ *   READY     peer echoed, own words for this session are reset     step: peer READY and echoes me -> UP
+ *             (the on_peer callback of the owner resets them)             peer has a new incarnation -> READY or HELLO
+ *   UP        both echo each other                                  peer_state; closing
+ *   CLOSING   nothing further is published                          the end
+ *
+ * A peer that is READY and echoes another incarnation than mine may still be in its session with that one, and reads
+ * words that I would reset. So it is waited for: once it has noticed, it says HELLO.
+ */
+#ifndef VOP_NATIVE_SESSION_H
+#define VOP_NATIVE_SESSION_H
+
+#include "core/window.h"
+#include "native/geometry.h"
+
+#include <stdbool.h>
+
+/** What one side says of itself, as numbers. */
+struct vop__hello {
+    uint64_t incarnation;
+    uint64_t echo;
+    uint32_t state;
+    uint32_t features[VOP_FEATURE_WORDS];
+    uint32_t device_id;
+    struct vop__geometry geometry;
+    uint32_t config_size;
+    uint64_t half_size;
+    uint32_t doorbell;
+    uint8_t config[VOP_CONFIG_MAX];
+};
+
+struct vop__session {
+    const struct vop__window *local;
+    const struct vop__window *remote;
+    struct vop__hello mine;        /* as announced; mine.echo and mine.state are the private truth */
+    struct vop__hello peer;        /* as last accepted */
+    struct vop__geometry geometry; /* in force once READY */
+};
+
+/** What a step of the handshake led to. */
+enum vop__session_event {
+    VOP__SESSION_WAIT = 0,  /* nothing new; wait for the peer */
+    VOP__SESSION_READY = 1, /* the peer is known and geometry in force: reset own words, then vop__session_ready() */
+    VOP__SESSION_UP = 2,    /* up */
+};
+
+#define VOP__INCARNATION_SYSTEM                                                            \
+    48 /* an incarnation's bits from here on name a system (PROTOCOL.md, The ivshmem wire) \
+        */
+
+/**
+ * Writes the own block into the remote half: state HELLO. `mine` is what to announce; echo, state, half_size and the
+ * ring features are filled in here, and the incarnation is: random, but for the bits that name a system if any of these
+ * is set. 0, or -errno if the system gives no random numbers.
+ */
+int vop__session_open(struct vop__session *s, const struct vop__window *local, const struct vop__window *remote,
+                      const struct vop__hello *mine);
+
+/**
+ * Looks at the peer's block. Returns an enum vop__session_event, or -EPROTO (or -EINVAL for what two honest sides
+ * cannot combine) with a text.
+ */
+int vop__session_step(struct vop__session *s);
+
+/** Announces READY: everything this side writes for the session is reset. */
+void vop__session_ready(struct vop__session *s);
+
+/** State word of the peer, once up: one load. */
+uint32_t vop__session_peer_state(const struct vop__session *s);
+
+/** True if the peer's block no longer carries the incarnation this session is with: it restarted. */
+bool vop__session_peer_restarted(const struct vop__session *s);
+
+/** Announces CLOSING. All that is to be read must be published before. */
+void vop__session_close(struct vop__session *s);
+
+/** Withdraws the own block: of a session that never came up, or whose peer counts as dead. */
+void vop__session_leave(struct vop__session *s);
+
+/* ---- On wires that cannot hear a death ---- */
+
+/** Who wrote a block last, and does he live? */
+struct vop__claim {
+    uint64_t incarnation;
+    uint32_t state;
+    uint32_t heartbeat;
+};
+
+/** Looks at the block in a half. If it is the remote one, each word is a load across the wire. */
+struct vop__claim vop__session_claim(const struct vop__window *half);
+
+/** Announces a heartbeat. */
+void vop__session_beat(const struct vop__session *s, uint32_t heartbeat);
+
+/** Heartbeat of the peer: one load. */
+uint32_t vop__session_peer_heartbeat(const struct vop__session *s);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * map.c - mappings of shared memory, plain and twice in a row.
+ *
+ * Room: sys.
+ */
+#include "sys/map.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static int protection(bool writable)
+{
+    return writable ? PROT_READ | PROT_WRITE : PROT_READ;
+}
+
+int vop__map(int fd, off_t offset, size_t size, bool writable, void **ret_base)
+{
+    void *base = mmap(NULL, size, protection(writable), MAP_SHARED | MAP_POPULATE, fd, offset);
+
+    if (base == MAP_FAILED)
+        return -errno;
+    /* A child that inherited the half would be a second writer without knowing it. */
+    if (madvise(base, size, MADV_DONTFORK) < 0) {
+        int err = errno;
+
+        munmap(base, size);
+        return -err;
+    }
+    *ret_base = base;
+    return 0;
+}
+
+int vop__map_mirrored(int fd, off_t offset, size_t size, bool writable, void **ret_base)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uint8_t *base;
+
+    if (size == 0 || size % page || (size_t)offset % page || size > SIZE_MAX / 2)
+        return -EINVAL;
+    base = mmap(NULL, 2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED)
+        return -errno;
+    for (int copy = 0; copy < 2; copy++) {
+        if (mmap(base + (copy ? size : 0), size, protection(writable), MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd,
+                 offset) == MAP_FAILED)
+            goto err_unmap;
+    }
+    if (madvise(base, 2 * size, MADV_DONTFORK) < 0)
+        goto err_unmap;
+    *ret_base = base;
+    return 0;
+
+err_unmap:;
+    int err = errno;
+
+    munmap(base, 2 * size);
+    return -err;
+}
+
+void vop__unmap(void *base, size_t size)
+{
+    if (base)
+        munmap(base, size);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * map.h - mappings of shared memory, plain and twice in a row.
+ *
+ * Room: sys. What every wire does with a file descriptor that stands for memory.
+ */
+#ifndef VOP_SYS_MAP_H
+#define VOP_SYS_MAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/**
+ * Maps `size` bytes of `fd` from `offset`, read-only unless `writable`, not inherited by fork().
+ * Returns 0, or -errno (no text: the caller knows what it was mapping).
+ */
+int vop__map(int fd, off_t offset, size_t size, bool writable, void **ret_base);
+
+/**
+ * Maps the same bytes twice, back to back, so that a stretch that passes the end goes on at the beginning:
+ * base[i] and base[size + i] are one byte. -EINVAL if offset or size are no multiples of the page size.
+ */
+int vop__map_mirrored(int fd, off_t offset, size_t size, bool writable, void **ret_base);
+
+/** Undoes either of them; `size` is that of the call, doubled for a mirrored one. NULL is allowed. */
+void vop__unmap(void *base, size_t size);
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * loop.c - a wire between two ends in one process, over ordinary memory: for tests.
+ *
+ * Room: tests.
+ */
+#include "support/loop.h"
+
+#include "core/error.h"
+#include "wire/doorbell.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/** Memory of both halves, freed with the second end. */
+struct loop_memory {
+    int ends; /* atomic */
+    uint8_t *half[2];
+};
+
+struct loop_wire {
+    struct vop__wire wire;
+    struct vop__doorbells bells;
+    struct loop_memory *memory;
+};
+
+static struct loop_wire *loop_of(struct vop__wire *wire)
+{
+    return (struct loop_wire *)(void *)((char *)wire - offsetof(struct loop_wire, wire));
+}
+
+static void loop_kick(struct vop__wire *wire, unsigned queue, enum vop__bell bell)
+{
+    vop__doorbells_kick(&loop_of(wire)->bells, queue, bell);
+}
+
+static int loop_wait(struct vop__wire *wire, unsigned queue, enum vop__bell bell, int64_t timeout_ns)
+{
+    return vop__doorbells_wait(&loop_of(wire)->bells, queue, bell, timeout_ns);
+}
+
+static int loop_alive(struct vop__wire *wire)
+{
+    return vop__doorbells_alive(&loop_of(wire)->bells);
+}
+
+static int loop_watch(struct vop__wire *wire, int epoll_fd)
+{
+    return vop__doorbells_watch(&loop_of(wire)->bells, epoll_fd);
+}
+
+static int loop_process(struct vop__wire *wire, int epoll_fd)
+{
+    return vop__doorbells_process(&loop_of(wire)->bells, epoll_fd);
+}
+
+static void loop_interrupt(struct vop__wire *wire)
+{
+    vop__doorbells_interrupt(&loop_of(wire)->bells);
+}
+
+static void *loop_mirror(struct vop__wire *wire, bool remote, size_t offset, size_t size)
+{
+    (void)wire;
+    (void)remote;
+    (void)offset;
+    (void)size;
+    return NULL;
+}
+
+static void release_memory(struct loop_memory *m)
+{
+    if (__atomic_sub_fetch(&m->ends, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    free(m->half[0]);
+    free(m->half[1]);
+    free(m);
+}
+
+static void loop_close(struct vop__wire *wire)
+{
+    struct loop_wire *w = loop_of(wire);
+
+    vop__doorbells_close(&w->bells);
+    release_memory(w->memory);
+    free(w);
+}
+
+static const struct vop__wire_ops loop_ops = {
+    .name = "loop",
+    .kick = loop_kick,
+    .wait = loop_wait,
+    .alive = loop_alive,
+    .watch = loop_watch,
+    .process = loop_process,
+    .interrupt = loop_interrupt,
+    .mirror = loop_mirror,
+    .close = loop_close,
+};
+
+static struct loop_memory *make_memory(size_t half_size)
+{
+    struct loop_memory *m = calloc(1, sizeof(*m));
+
+    if (!m)
+        return NULL;
+    m->ends = 2;
+    for (unsigned h = 0; h < 2; h++) {
+        m->half[h] = aligned_alloc(VOP_POOL_ALIGN, half_size);
+        if (!m->half[h]) {
+            free(m->half[0]);
+            free(m);
+            return NULL;
+        }
+        memset(m->half[h], 0, half_size);
+    }
+    return m;
+}
+
+static struct loop_wire *make_end(unsigned side, int socket, struct loop_memory *memory, size_t half_size,
+                                  unsigned window_flags)
+{
+    struct loop_wire *w = calloc(1, sizeof(*w));
+
+    if (!w || vop__doorbells_open(&w->bells, socket, 1) < 0) {
+        free(w);
+        return NULL;
+    }
+    w->memory = memory;
+    w->wire = (struct vop__wire){
+        .ops = &loop_ops,
+        .local = {.base = memory->half[side], .size = half_size, .flags = VOP__WINDOW_DIRECT_IO},
+        .remote = {.base = memory->half[1 - side], .size = half_size, .flags = window_flags},
+        .side = side,
+        .queue_pairs = 1,
+        .peer_pid = -1,
+        .peer_uid = (uid_t)-1,
+        .peer_gid = (gid_t)-1,
+    };
+    return w;
+}
+
+/* Gives each end duplicates of the other's doorbells. */
+static int join(struct loop_wire *a, struct loop_wire *b)
+{
+    int fds[VOP__BELLS];
+    unsigned count = vop__doorbells_give(&a->bells, 1, fds);
+
+    for (unsigned i = 0; i < count; i++) {
+        fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+        if (fds[i] < 0)
+            return -1;
+    }
+    return vop__doorbells_take(&b->bells, fds, 1);
+}
+
+int vop__loop_pair(size_t half_size, unsigned window_flags, struct vop__wire *ret_ends[2])
+{
+    struct loop_memory *memory = make_memory((half_size + VOP_POOL_ALIGN - 1) & ~(size_t)(VOP_POOL_ALIGN - 1));
+    struct loop_wire *end[2] = {NULL, NULL};
+    int sockets[2] = {-1, -1};
+
+    if (!memory)
+        return vop__error(ENOMEM, "no memory for a link");
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets) < 0)
+        goto err_memory;
+    for (unsigned side = 0; side < 2; side++) {
+        end[side] = make_end(side, sockets[side], memory, half_size, window_flags);
+        if (!end[side])
+            goto err_ends;
+        sockets[side] = -1; /* taken */
+    }
+    if (join(end[0], end[1]) < 0 || join(end[1], end[0]) < 0)
+        goto err_ends;
+    vop__doorbells_given(&end[0]->bells);
+    vop__doorbells_given(&end[1]->bells);
+    ret_ends[0] = &end[0]->wire;
+    ret_ends[1] = &end[1]->wire;
+    return 0;
+
+err_ends:
+    for (unsigned side = 0; side < 2; side++) {
+        if (end[side]) {
+            vop__doorbells_close(&end[side]->bells);
+            free(end[side]);
+        }
+        if (sockets[side] >= 0)
+            close(sockets[side]);
+    }
+err_memory:
+    memory->ends = 1;
+    release_memory(memory);
+    return vop__error(ENOMEM, "cannot make a loop wire: out of memory or file descriptors");
+}
