@@ -14,15 +14,10 @@
 #include "wire/wire.h"
 
 #include <vopipc/channel.h>
+#include <vopipc/spin.h>
 
 /** A count of one thread that others may read: as wide as a processor's word, since wider is not atomic everywhere. */
 typedef unsigned long vop__counter;
-
-/** How long to spin before sleeping: learned from how long the last waits took. */
-struct vop__spin {
-    int64_t max_ns; /* 0: never; VOP__NEVER: for ever */
-    int64_t now_ns;
-};
 
 /** One direction's share of looking whether the peer still lives, while nothing makes it sleep. */
 struct vop__pulse {
@@ -55,7 +50,7 @@ struct vop__tx {
     size_t reserved_length; /* of the open reservation, 0 for none */
     uint32_t wanted;        /* slots that the last refused reservation needed */
     const void *holder;     /* atomic: thread that holds messages back (VOP_COMMIT_MORE), NULL for none */
-    struct vop__spin spin;
+    struct vop_spin spin;
     struct vop__pulse pulse;
     vop__counter messages, bytes, publishes, kicks, full, sleeps, spins_hit, rescues; /* atomic, relaxed */
 };
@@ -64,7 +59,7 @@ struct vop__tx {
 struct vop__rx {
     _Alignas(128) struct vop__slot_driver queue;
     const void *holder; /* atomic: thread that holds released slots back */
-    struct vop__spin spin;
+    struct vop_spin spin;
     struct vop__pulse pulse;
     vop__counter messages, bytes, publishes, kicks, sleeps, spins_hit, rescues; /* atomic, relaxed */
 };
@@ -187,7 +182,7 @@ int vop__tx_wait(struct vop_channel *c, size_t length, int timeout_ms, struct vo
 int vop__rx_wait(struct vop_channel *c, int timeout_ms, struct vop__slot_span *ret_span);
 
 /** Sets up the spinning that an option asks for. */
-void vop__spin_init(struct vop__spin *spin, uint32_t spin_us);
+void vop__spin_init(struct vop_spin *spin, uint32_t spin_us);
 
 /** Now and then asks the wire whether the peer lives; called on every attempt that found nothing. */
 void vop__pulse(struct vop_channel *c, struct vop__pulse *pulse);

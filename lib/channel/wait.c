@@ -5,9 +5,7 @@
  * Room: channel. Both directions wait alike: try; arm, which looks once more; sleep on the doorbell and the peer's
  * death.
  *
- * A wake-up costs 10 to 20 us, a spin nothing but the processor. So each direction keeps a spinning time, between 0 and
- * the option's maximum: it doubles when the wait that just ended would have fitted into a longer spin, and halves when
- * it took longer than any spin allowed. A link that is idle stops spinning; one that is busy never sleeps.
+ * Each direction learns for itself how long to spin (<vopipc/spin.h>).
  */
 #include "channel/channel.h"
 #include "core/clock.h"
@@ -15,31 +13,16 @@
 
 #include <unistd.h>
 
-#define SPIN_STEP_NS (5 * VOP__NS_PER_US) /* first step up from 0, and the last before 0 */
-#define SPIN_BATCH 32                     /* looks at the index between two at the clock and everything else */
+#define SPIN_BATCH 32 /* looks at the index between two at the clock and everything else */
 
-void vop__spin_init(struct vop__spin *spin, uint32_t spin_us)
+void vop__spin_init(struct vop_spin *spin, uint32_t spin_us)
 {
     if (spin_us == VOP_SPIN_FOREVER)
-        spin->max_ns = VOP__NEVER;
+        vop_spin_init(spin, VOP__NEVER);
     else if (spin_us == VOP_SPIN_NEVER || sysconf(_SC_NPROCESSORS_ONLN) < 2)
-        spin->max_ns = 0;
+        vop_spin_init(spin, 0);
     else
-        spin->max_ns = spin_us * VOP__NS_PER_US;
-    spin->now_ns = spin->max_ns;
-}
-
-static void learn(struct vop__spin *spin, int64_t waited_ns)
-{
-    if (waited_ns <= spin->now_ns)
-        return;
-    if (waited_ns <= spin->max_ns) {
-        spin->now_ns = spin->now_ns < SPIN_STEP_NS ? SPIN_STEP_NS : 2 * spin->now_ns;
-        if (spin->now_ns > spin->max_ns)
-            spin->now_ns = spin->max_ns;
-    } else {
-        spin->now_ns = spin->now_ns <= SPIN_STEP_NS ? 0 : spin->now_ns / 2;
-    }
+        vop_spin_init(spin, spin_us * VOP__NS_PER_US);
 }
 
 _Thread_local char vop__thread_mark;
@@ -55,7 +38,7 @@ void vop__publish_own(struct vop_channel *c)
 /** One of the two directions, as the waiting code sees it. */
 struct direction {
     struct vop_channel *c;
-    struct vop__spin *spin;
+    struct vop_spin *spin;
     enum vop__bell bell;
     size_t length; /* sending: of the message */
     struct vop__slot_span *span;
@@ -110,16 +93,17 @@ static int wait(const struct direction *d, int timeout_ms)
     int ret;
 
     vop__publish_own(d->c);
-    ret = d->spin->now_ns > 0 ? glance(d) : -EAGAIN; /* an answer that comes at once need not know the time */
+    ret = d->spin->window_ns > 0 ? glance(d) : -EAGAIN; /* an answer that comes at once need not know the time */
     if (ret != -EAGAIN) {
         vop__count(d->spins_hit, 1);
         return ret;
     }
     start = vop__clock_ns();
     deadline = timeout_ms < 0 ? VOP__NEVER : start + timeout_ms * VOP__NS_PER_MS;
-    if (d->spin->now_ns > 0) {
-        int64_t until =
-            d->spin->now_ns == VOP__NEVER || deadline - start < d->spin->now_ns ? deadline : start + d->spin->now_ns;
+    if (d->spin->window_ns > 0) {
+        int64_t until = d->spin->window_ns == VOP__NEVER || deadline - start < d->spin->window_ns
+                            ? deadline
+                            : start + d->spin->window_ns;
 
         ret = spin(d, until);
         if (ret != -EAGAIN) {
@@ -131,7 +115,7 @@ static int wait(const struct direction *d, int timeout_ms)
         int64_t left = vop__time_left(deadline);
 
         if (left == 0) {
-            learn(d->spin, VOP__NEVER); /* nothing came: no spin would have been long enough */
+            vop_spin_learn(d->spin, VOP__NEVER); /* nothing came: no spin would have been long enough */
             return -EAGAIN;
         }
         ret = arm(d);
@@ -150,7 +134,7 @@ static int wait(const struct direction *d, int timeout_ms)
     }
     if (unasked && ret >= 0 && d->c->wire->watched && !d->c->wire->polled)
         vop__count(d->rescues, 1);
-    learn(d->spin, vop__clock_ns() - start);
+    vop_spin_learn(d->spin, vop__clock_ns() - start);
     return ret;
 }
 

@@ -13,6 +13,7 @@
 #include <vopipc/le.h>
 #include <vopipc/log.h>
 #include <vopipc/net.h>
+#include <vopipc/spin.h>
 #include <vopipc/version.h>
 #include <vopipc/virtqueue.h>
 

@@ -134,13 +134,13 @@ static void test_limits(void **state)
 
 static void test_spinning(void **state)
 {
-    struct vop__spin spin;
+    struct vop_spin spin;
 
     (void)state;
     vop__spin_init(&spin, VOP_SPIN_FOREVER);
-    assert_true(spin.max_ns == INT64_MAX && spin.now_ns == INT64_MAX);
+    assert_true(spin.max_ns == INT64_MAX && spin.window_ns == INT64_MAX);
     vop__spin_init(&spin, VOP_SPIN_NEVER);
-    assert_true(spin.max_ns == 0 && spin.now_ns == 0);
+    assert_true(spin.max_ns == 0 && spin.window_ns == 0);
     vop__spin_init(&spin, 70);
     assert_true(spin.max_ns == (sysconf(_SC_NPROCESSORS_ONLN) < 2 ? 0 : 70000));
 }

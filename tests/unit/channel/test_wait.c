@@ -208,37 +208,37 @@ static void *send_slowly(void *arg)
 
 static void test_spinning_is_learned(void **state)
 {
-    struct vop__spin *mine = &l.side[1]->rx.spin;
+    struct vop_spin *mine = &l.side[1]->rx.spin;
     struct vop_channel_stats stats = {.struct_size = sizeof(stats)};
     pthread_t other;
 
     (void)state;
     if (spin != 50 || mine->max_ns == 0)
         return; /* fixed, or a single processor */
-    assert_int_equal(mine->now_ns, 50000);
+    assert_int_equal(mine->window_ns, 50000);
     other = start(send_slowly);
     for (unsigned i = 0; i < 8; i++)
         expect(l.side[1], 10, i);
     pthread_join(other, NULL);
-    assert_int_equal(mine->now_ns, 0); /* each wait was longer than any spin */
-    mine->now_ns = mine->max_ns;
+    assert_int_equal(mine->window_ns, 0); /* each wait was longer than any spin */
+    mine->window_ns = mine->max_ns;
     for (unsigned i = 0; i < 8; i++)
         assert_int_equal(vop_channel_recv(l.side[1], &stats, sizeof(stats), 1), -EAGAIN);
-    assert_int_equal(mine->now_ns, 0); /* and so were these, in which nothing came at all */
+    assert_int_equal(mine->window_ns, 0); /* and so were these, in which nothing came at all */
     mine->max_ns = INT64_C(10000000000);
     other = start(send_slowly);
     for (unsigned i = 0; i < 8; i++)
         expect(l.side[1], 10, i);
     pthread_join(other, NULL);
-    assert_true(mine->now_ns > 50000); /* doubled each time from 5 us on */
-    mine->now_ns = mine->max_ns;
+    assert_true(mine->window_ns > 50000); /* doubled each time from 5 us on */
+    mine->window_ns = mine->max_ns;
     assert_int_equal(vop_channel_get_stats(l.side[1], &stats), 0);
     assert_true(stats.sleeps > 8);
     other = start(send_slowly);
     for (unsigned i = 0; i < 8; i++)
         expect(l.side[1], 10, i);
     pthread_join(other, NULL);
-    assert_int_equal(mine->now_ns, mine->max_ns);
+    assert_int_equal(mine->window_ns, mine->max_ns);
     stats.spins_hit = 0;
     assert_int_equal(vop_channel_get_stats(l.side[1], &stats), 0);
     assert_true(stats.spins_hit > 0);
