@@ -59,7 +59,8 @@ struct vop__slot_device {
     struct vop_used *used;              /* remote: written here */
     struct vop_used_elem *ring;         /* remote */
     struct vop_event *avail_event;      /* remote */
-    const struct vop__window *remote;
+    const struct vop__window *local;    /* the strength of what is loaded */
+    const struct vop__window *remote;   /* and of what is stored */
     uint8_t *pool;
     uint32_t size; /* N */
     uint32_t slot_size;
@@ -80,6 +81,7 @@ struct vop__slot_driver {
     const struct vop_event *avail_event;
     struct vop_avail *avail; /* remote: written here */
     struct vop_event *used_event;
+    const struct vop__window *local;
     const struct vop__window *remote;
     const uint8_t *pool;
     uint32_t size;

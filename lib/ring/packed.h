@@ -11,7 +11,7 @@
 #ifndef VOP_RING_PACKED_H
 #define VOP_RING_PACKED_H
 
-#include "ring/area.h"
+#include "core/window.h"
 #include "ring/virtqueue.h"
 
 #define VOP__DESC_F_AVAIL (1u << 7)

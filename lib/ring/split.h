@@ -17,7 +17,7 @@
 #ifndef VOP_RING_SPLIT_H
 #define VOP_RING_SPLIT_H
 
-#include "ring/area.h"
+#include "core/window.h"
 #include "ring/virtqueue.h"
 
 /** Where the words of a split ring lie in this process. */

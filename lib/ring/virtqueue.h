@@ -9,6 +9,8 @@
  *         |
  *         +- split_driver.c  packed_driver.c      over  vq_driver.{h,c}   (tokens, ids, lengths, in-order batches)
  *         +- split_device.c  packed_device.c      over  vq_device.{h,c}   (handles, in-order batches, chains)
+ *         |                                        |
+ *         +----------------------------------------+--- vq_state.c        (why a queue broke; notifying the peer)
  *
  * Ring state lies apart from ring memory. A side decides from private state only: what it wrote it never loads again,
  * and what the peer wrote it loads once for each decision, checks, and uses from the private copy. Each buffer
@@ -124,8 +126,20 @@ struct vop_virtqueue {
     struct vop_virtqueue_options options; /* resolved; its place is the present one */
 };
 
-/** Breaks the queue, if it is not broken yet, and says why. Returns -EPROTO. */
+/** 0, or -EPROTO with a text that says why the queue is broken. */
+int vop__vq_health(const struct vop_virtqueue *vq);
+
+/** Breaks the queue, if it is not broken yet: the first reason is the one that counts. */
+void vop__vq_break_for(struct vop_virtqueue *vq, const char *who, const char *what);
+
+/** Breaks the queue, if it is not broken yet, and says what the peer did. Returns -EPROTO. */
 int vop__vq_break(struct vop_virtqueue *vq, const char *format, ...) __attribute__((format(printf, 2, 3), cold));
+
+/**
+ * Publishes, and notifies if the peer wants that: 1 notified, 0 not, or what notify() said. A notification that failed
+ * is owed and tried again: what was published before is not announced again by itself.
+ */
+int vop__vq_publish(struct vop_virtqueue *vq);
 
 /** A buffer of `descs` descriptors did not fit: kicks and returns -ENOSPC; -EINVAL if it never will. */
 int vop__vq_full(struct vop_virtqueue *vq, uint32_t descs) __attribute__((cold));

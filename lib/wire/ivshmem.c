@@ -201,7 +201,7 @@ struct vop__wire *vop__ivshmem_wire(struct vop__ivshmem *s)
     }
     w->wire = (struct vop__wire){
         .ops = &ivshmem_ops,
-        .local = {.base = m->half[s->side], .size = m->half_size, .flags = m->flags & VOP__WINDOW_DIRECT_IO},
+        .local = {.base = m->half[s->side], .size = m->half_size, .flags = m->local_flags},
         .remote = s->remote,
         .side = s->side,
         .queue_pairs = 1,
@@ -279,7 +279,7 @@ int vop__ivshmem_adopt(const struct vop__ivshmem_memory *memory, unsigned side, 
     *s = (struct vop__ivshmem){
         .users = 1,
         .memory = *memory,
-        .remote = {.base = memory->half[1 - side], .size = memory->half_size, .flags = memory->flags},
+        .remote = {.base = memory->half[1 - side], .size = memory->half_size, .flags = memory->remote_flags},
         .side = side,
         .system = memory->is_exclusive ? name_lock(name) : 0,
         .relay = {-1, -1},

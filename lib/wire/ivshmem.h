@@ -42,7 +42,8 @@ struct vop__ivshmem_ops {
 struct vop__ivshmem_memory {
     uint8_t *half[2];
     size_t half_size;
-    unsigned flags; /* of the remote window: enum vop__window_flags */
+    unsigned local_flags;  /* of the half that this side reads: enum vop__window_flags */
+    unsigned remote_flags; /* of the half that it writes */
     const struct vop__ivshmem_ops *ops;
     void *context;
     int doorbell_fd;           /* polls readable when the doorbell rang; -1: there is no doorbell */

@@ -98,7 +98,8 @@ int vop__ivshmem_pci_open_at(const char *root, const char *address, struct vop__
     *ret_memory = (struct vop__ivshmem_memory){
         .half = {d->memory.base, d->memory.base + d->memory.size / 2},
         .half_size = d->memory.size / 2,
-        .flags = d->memory.flags,
+        .local_flags = d->memory.flags & (VOP__WINDOW_DIRECT_IO | VOP__WINDOW_PLATFORM), /* loads bear any width */
+        .remote_flags = d->memory.flags,
         .ops = &device_ops,
         .context = d,
         .doorbell_fd = d->pci->irq_fd,

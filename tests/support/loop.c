@@ -132,7 +132,9 @@ static struct loop_wire *make_end(unsigned side, int socket, struct loop_memory 
     w->memory = memory;
     w->wire = (struct vop__wire){
         .ops = &loop_ops,
-        .local = {.base = memory->half[side], .size = half_size, .flags = VOP__WINDOW_DIRECT_IO},
+        .local = {.base = memory->half[side],
+                  .size = half_size,
+                  .flags = VOP__WINDOW_DIRECT_IO | (window_flags & VOP__WINDOW_PLATFORM)},
         .remote = {.base = memory->half[1 - side], .size = half_size, .flags = window_flags},
         .side = side,
         .queue_pairs = 1,

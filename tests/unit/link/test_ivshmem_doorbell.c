@@ -75,7 +75,8 @@ static vop_channel *open_side(unsigned side, unsigned flags, unsigned lose)
     struct vop__ivshmem_memory memory = {
         .half = {half[0], half[1]},
         .half_size = HALF_SIZE,
-        .flags = flags,
+        .local_flags = flags & VOP__WINDOW_DIRECT_IO,
+        .remote_flags = flags,
         .ops = &bell_ops,
         .context = &bells[side],
         .doorbell_address = 5 + side,
