@@ -11,15 +11,12 @@
 
 int vop_channel_peek(vop_channel *c, int timeout_ms, struct vop_buffer *ret_buffer)
 {
-    struct vop__slot_span span;
-    int ret = vop__rx_try(&c->rx, &span);
+    int ret = vop__rx_try(&c->rx, ret_buffer);
 
     if (ret == -EAGAIN && timeout_ms != 0)
-        ret = vop__rx_wait(c, timeout_ms, &span);
+        ret = vop__rx_wait(c, timeout_ms, ret_buffer);
     if (ret <= 0)
         return ret;
-    memcpy(ret_buffer->segment, span.segment, sizeof(span.segment));
-    ret_buffer->length = span.length;
     ret_buffer->position = c->rx.queue.next;
     return 1;
 }

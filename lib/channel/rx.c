@@ -37,7 +37,7 @@ void vop__rx_publish(struct vop__rx *rx)
 }
 
 /* The queue was found empty. What the peer published before it closed or died comes before the news of it. */
-static int find_end(struct vop__rx *rx, struct vop__slot_span *ret_span)
+static int find_end(struct vop__rx *rx, struct vop_buffer *ret_buffer)
 {
     struct vop__link *l = rx->link;
     int ret, end = vop__fate(l);
@@ -48,29 +48,29 @@ static int find_end(struct vop__rx *rx, struct vop__slot_span *ret_span)
     }
     if (end == -EPROTO)
         return end;
-    ret = vop__slot_driver_peek(&rx->queue, ret_span);
+    ret = vop__slot_driver_peek(&rx->queue, ret_buffer);
     if (ret != 0)
         return ret;
     return end == -EPIPE ? 0 : end;
 }
 
-int vop__rx_try(struct vop__rx *rx, struct vop__slot_span *ret_span)
+int vop__rx_try(struct vop__rx *rx, struct vop_buffer *ret_buffer)
 {
     struct vop__link *l = rx->link;
     int ret;
 
     if (vop__fate_broke(l))
         return vop__fate(l);
-    ret = vop__slot_driver_peek(&rx->queue, ret_span);
+    ret = vop__slot_driver_peek(&rx->queue, ret_buffer);
     if (__builtin_expect(ret == 0, 0)) {
         /* An empty queue holds nothing back: the peer may need every slot for its next message. */
         vop__rx_publish(rx);
-        ret = find_end(rx, ret_span);
+        ret = find_end(rx, ret_buffer);
     }
     if (ret > 0) {
         vop__beat(l); /* there may be enough messages to be busy for long */
         vop__count(&rx->messages, 1);
-        vop__count(&rx->bytes, ret_span->length);
+        vop__count(&rx->bytes, ret_buffer->length);
     } else if (__builtin_expect(rx->queue.broken, 0)) {
         return vop__fate_breach(l);
     }

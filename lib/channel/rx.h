@@ -33,7 +33,7 @@ void vop__rx_start(struct vop__rx *rx);
 void vop__rx_publish(struct vop__rx *rx);
 
 /** One attempt without waiting: 1 with a message, 0 at the end of the stream, -EAGAIN, or the error. */
-int vop__rx_try(struct vop__rx *rx, struct vop__slot_span *ret_span);
+int vop__rx_try(struct vop__rx *rx, struct vop_buffer *ret_buffer);
 
 /** vop__slot_driver_arm(). A peer whose index is wrong has broken the link. */
 int vop__rx_arm(struct vop__rx *rx);

@@ -7,30 +7,25 @@
 #include "channel/wait.h"
 #include "core/error.h"
 
-#include <string.h>
-
 int vop_channel_reserve(vop_channel *c, size_t length, int timeout_ms, struct vop_buffer *ret_buffer)
 {
     struct vop__tx *tx = &c->tx;
-    struct vop__slot_span span;
     int ret;
 
     if (tx->reserved_length)
         return vop__error_static(EBUSY, "a reservation is open: commit or cancel it first");
     if (length == 0 || length > tx->message_max)
         return vop__error(EMSGSIZE, "a message of %zu bytes: must be 1 to %zu", length, tx->message_max);
-    ret = vop__tx_try(tx, length, &span);
+    ret = vop__tx_try(tx, length, ret_buffer);
     if (ret == -EAGAIN) {
         vop__count(&tx->full, 1);
         if (timeout_ms != 0)
-            ret = vop__tx_wait(c, length, timeout_ms, &span);
+            ret = vop__tx_wait(c, length, timeout_ms, ret_buffer);
     }
     if (ret < 0)
         return ret;
     tx->wanted = 0;
     tx->reserved_length = length;
-    memcpy(ret_buffer->segment, span.segment, sizeof(span.segment));
-    ret_buffer->length = length;
     ret_buffer->position = 0;
     return 0;
 }

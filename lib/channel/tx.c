@@ -54,7 +54,7 @@ void vop__tx_publish(struct vop__tx *tx)
         __atomic_store_n(&tx->holder, NULL, __ATOMIC_RELEASE);
 }
 
-int vop__tx_try(struct vop__tx *tx, size_t length, struct vop__slot_span *ret_span)
+int vop__tx_try(struct vop__tx *tx, size_t length, struct vop_buffer *ret_buffer)
 {
     struct vop__link *l = tx->link;
     int ret;
@@ -63,7 +63,7 @@ int vop__tx_try(struct vop__tx *tx, size_t length, struct vop__slot_span *ret_sp
     ret = vop__fate(l);
     if (ret < 0)
         return ret;
-    ret = vop__slot_device_reserve(&tx->queue, length, ret_span);
+    ret = vop__slot_device_reserve(&tx->queue, length, ret_buffer);
     if (__builtin_expect(ret == -EAGAIN, 0)) {
         vop__tx_publish(tx); /* the peer cannot free what it has not seen */
         tx->wanted = vop__slot_count(&tx->queue, length);

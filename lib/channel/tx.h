@@ -40,7 +40,7 @@ void vop__tx_free(struct vop__tx *tx);
 void vop__tx_publish(struct vop__tx *tx);
 
 /** One attempt without waiting: 0 with a reservation of `length`, -EAGAIN, or the error. */
-int vop__tx_try(struct vop__tx *tx, size_t length, struct vop__slot_span *ret_span);
+int vop__tx_try(struct vop__tx *tx, size_t length, struct vop_buffer *ret_buffer);
 
 /** vop__slot_device_arm() for `slots`. A peer whose index is wrong has broken the link. */
 int vop__tx_arm(struct vop__tx *tx, uint32_t slots);

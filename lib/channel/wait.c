@@ -44,7 +44,7 @@ struct direction {
     struct vop_spin *spin;
     enum vop__bell bell;
     size_t length; /* sending: of the message */
-    struct vop__slot_span *span;
+    struct vop_buffer *buffer;
     vop__counter *sleeps;
     vop__counter *spins_hit;
     vop__counter *rescues;
@@ -52,7 +52,8 @@ struct direction {
 
 static int try(const struct direction *d)
 {
-    return d->bell == VOP__BELL_MESSAGES ? vop__rx_try(&d->c->rx, d->span) : vop__tx_try(&d->c->tx, d->length, d->span);
+    return d->bell == VOP__BELL_MESSAGES ? vop__rx_try(&d->c->rx, d->buffer)
+                                         : vop__tx_try(&d->c->tx, d->length, d->buffer);
 }
 
 static int arm(const struct direction *d)
@@ -142,18 +143,18 @@ static int wait(const struct direction *d, int timeout_ms)
     return ret;
 }
 
-int vop__tx_wait(struct vop_channel *c, size_t length, int timeout_ms, struct vop__slot_span *ret_span)
+int vop__tx_wait(struct vop_channel *c, size_t length, int timeout_ms, struct vop_buffer *ret_buffer)
 {
-    struct direction d = {c,        &c->tx.spin,   VOP__BELL_SLOTS,  length,
-                          ret_span, &c->tx.sleeps, &c->tx.spins_hit, &c->tx.rescues};
+    struct direction d = {c,          &c->tx.spin,   VOP__BELL_SLOTS,  length,
+                          ret_buffer, &c->tx.sleeps, &c->tx.spins_hit, &c->tx.rescues};
 
     return wait(&d, timeout_ms);
 }
 
-int vop__rx_wait(struct vop_channel *c, int timeout_ms, struct vop__slot_span *ret_span)
+int vop__rx_wait(struct vop_channel *c, int timeout_ms, struct vop_buffer *ret_buffer)
 {
-    struct direction d = {c,        &c->rx.spin,   VOP__BELL_MESSAGES, 0,
-                          ret_span, &c->rx.sleeps, &c->rx.spins_hit,   &c->rx.rescues};
+    struct direction d = {c,          &c->rx.spin,   VOP__BELL_MESSAGES, 0,
+                          ret_buffer, &c->rx.sleeps, &c->rx.spins_hit,   &c->rx.rescues};
 
     return wait(&d, timeout_ms);
 }

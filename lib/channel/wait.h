@@ -16,7 +16,7 @@ void vop__spin_start(struct vop_spin *spin, uint32_t spin_us);
  * vop__tx_try() and vop__rx_try() until one does not say -EAGAIN, or until timeout_ms is over (then -EAGAIN). To be
  * called after a try that said so. -EINTR: a signal ended the sleep.
  */
-int vop__tx_wait(struct vop_channel *c, size_t length, int timeout_ms, struct vop__slot_span *ret_span);
-int vop__rx_wait(struct vop_channel *c, int timeout_ms, struct vop__slot_span *ret_span);
+int vop__tx_wait(struct vop_channel *c, size_t length, int timeout_ms, struct vop_buffer *ret_buffer);
+int vop__rx_wait(struct vop_channel *c, int timeout_ms, struct vop_buffer *ret_buffer);
 
 #endif

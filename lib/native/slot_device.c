@@ -92,7 +92,7 @@ static void prefetch_ring(const struct vop__slot_device *d)
     __builtin_prefetch(d->used, 1);
 }
 
-int vop__slot_device_reserve(struct vop__slot_device *d, size_t length, struct vop__slot_span *ret_span)
+int vop__slot_device_reserve(struct vop__slot_device *d, size_t length, struct vop_buffer *ret_buffer)
 {
     uint32_t slots = vop__slot_count(d, length);
 
@@ -106,7 +106,7 @@ int vop__slot_device_reserve(struct vop__slot_device *d, size_t length, struct v
     }
     d->reserved = (uint16_t)slots;
     prefetch_ring(d);
-    *ret_span = vop__slot_span_of(d->pool, d->size, d->slot_size, d->mirrored, d->next & (d->size - 1), length);
+    vop__slot_fill(ret_buffer, d->pool, d->size, d->slot_size, d->mirrored, d->next & (d->size - 1), length);
     return 0;
 }
 

@@ -64,7 +64,7 @@ static int load_used(struct vop__slot_driver *d)
     return 0;
 }
 
-int vop__slot_driver_peek(struct vop__slot_driver *d, struct vop__slot_span *ret_span)
+int vop__slot_driver_peek(struct vop__slot_driver *d, struct vop_buffer *ret_buffer)
 {
     uint32_t first = d->next & (d->size - 1);
     uint32_t id, len, slots;
@@ -86,8 +86,8 @@ int vop__slot_driver_peek(struct vop__slot_driver *d, struct vop__slot_span *ret
         d->used_seen = d->next; /* nothing behind it is read: the next peek finds the queue broken */
         return vop__error(EPROTO, "peer broke the protocol: used element %u has id %u, len %u", first, id, len);
     }
-    *ret_span =
-        vop__slot_span_of(d->pool, d->size, d->slot_size, d->mirrored, first, (size_t)(slots - 1) * d->slot_size + len);
+    vop__slot_fill(ret_buffer, d->pool, d->size, d->slot_size, d->mirrored, first,
+                   (size_t)(slots - 1) * d->slot_size + len);
     d->next = (uint16_t)(d->next + slots);
     return 1;
 }

@@ -334,7 +334,7 @@ static void tell(unsigned side)
 /* What must be true of the own half once up: nothing of an older life counts. */
 static void check_fresh(unsigned side)
 {
-    struct vop__slot_span span;
+    struct vop_buffer span;
     struct vop_channel *c = m.channel[side];
 
     if (vop__slot_driver_peek(&c->rx.queue, &span) != 0)
