@@ -3,8 +3,8 @@
  * ivshmem_pci.c - the memory of an ivshmem device, and its doorbell, seen from inside the virtual machine.
  *
  * Room: wire. BAR2 is the memory, BAR0 the registers. The device raises message interrupts only, so what is taken need
- * not be enabled again. One without (ivshmem-plain, or a driver that has none for it) makes a polled wire, which still
- * rings the doorbell of a peer that has one.
+ * not be enabled again. One without (ivshmem-plain, or a kernel driver that has none for it) makes a polled wire, which
+ * still rings the doorbell of a peer that has one.
  */
 #include "core/error.h"
 #include "pci/pci.h"
