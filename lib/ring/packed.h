@@ -12,7 +12,7 @@
 #define VOP_RING_PACKED_H
 
 #include "core/window.h"
-#include "ring/virtqueue.h"
+#include "ring/vq.h"
 
 #define VOP__DESC_F_AVAIL (1u << 7)
 #define VOP__DESC_F_USED (1u << 15)

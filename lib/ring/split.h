@@ -18,7 +18,7 @@
 #define VOP_RING_SPLIT_H
 
 #include "core/window.h"
-#include "ring/virtqueue.h"
+#include "ring/vq.h"
 
 /** Where the words of a split ring lie in this process. */
 struct vop__split {

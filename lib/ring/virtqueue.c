@@ -2,11 +2,12 @@
 /*
  * virtqueue.c - the calls of <vopipc/virtqueue.h>: what is the same for every format, before and behind its operations.
  *
- * Room: ring. Theory of operation: ring/virtqueue.h.
+ * Room: ring. Theory of operation: ring/vq.h.
  */
-#include "ring/virtqueue.h"
+#include "ring/vq.h"
 #include "ring/vq_device.h"
 #include "ring/vq_driver.h"
+#include "ring/vq_options.h"
 
 #include <stdlib.h>
 #include <string.h>

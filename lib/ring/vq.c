@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vq_state.c - what the engines and the public calls both need of a queue: why it broke, and telling the peer.
+ * vq.c - what the engines and the public calls both need of a queue: why it broke, and notifying the peer.
  *
- * Room: ring. Theory of operation: ring/virtqueue.h.
+ * Room: ring. Theory of operation: ring/vq.h.
  */
-#include "ring/virtqueue.h"
+#include "ring/vq.h"
 
 #include <stdarg.h>
 #include <stdio.h>
