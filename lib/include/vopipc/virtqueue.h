@@ -123,7 +123,7 @@ struct vop_virtqueue_place {
     uint32_t tables_entries; /* descriptors, of 16 bytes, in each table. 0: the memory is shared out over N tables */
 
     bool resume;       /* begin at `position` instead of at the start (vhost-user's SET_VRING_BASE) */
-    uint16_t position; /* split: both indexes. packed: next slot, wrap counter in bit 15 */
+    uint16_t position; /* split: both indexes. packed: next descriptor, wrap counter in bit 15 */
 };
 
 /** Buffer memory that both sides know: [address, address + size) on the wire is at `base` in this process. */
