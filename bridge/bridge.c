@@ -9,7 +9,7 @@
  *
  * - turn: a limited number of frames each way. If there is more, the loop turns without sleeping (an active idle handle
  *   makes it poll with timeout 0), so that signals are heard under any load
- * - spin: nothing is left, so look on for as long as spin.h thinks that it pays
+ * - spin: nothing is left, so look on for as long as that has paid off lately (<vopipc/spin.h>)
  * - arm: ask the peer for a kick, look once more, and let the loop sleep
  *
  * The carrier follows the peer:
@@ -26,7 +26,6 @@
 #include "log.h"
 #include "netlink.h"
 #include "setup.h"
-#include "spin.h"
 #include "tap.h"
 
 #include <errno.h>
@@ -36,6 +35,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <uv.h>
+#include <vopipc/spin.h>
 
 #define TURN_BUDGET 64
 
@@ -69,7 +69,8 @@ struct bridge {
     struct forward forward;
     struct forward_setup setup;
     struct forward_counters counters;
-    struct spin spin;
+    struct vop_spin spin;
+    uint64_t idle_since; /* when the work had run out, by uv_hrtime() */
     int result;
 };
 
@@ -203,9 +204,11 @@ static uint64_t frames_handled(const struct bridge *bridge)
 /* Looks for more until it is found or does not pay. */
 static int spin(struct bridge *bridge)
 {
-    uint64_t until = spin_begin(&bridge->spin, uv_hrtime());
     uint64_t before = frames_handled(bridge);
+    uint64_t until;
 
+    bridge->idle_since = uv_hrtime();
+    until = bridge->idle_since + (uint64_t)bridge->spin.window_ns;
     while (uv_hrtime() < until) {
         int result;
 
@@ -266,7 +269,7 @@ static void work(uv_prepare_t *prepare)
     if (!bridge->is_up)
         return;
     if (bridge->is_asleep)
-        spin_woken(&bridge->spin, uv_hrtime());
+        vop_spin_learn(&bridge->spin, (int64_t)(uv_hrtime() - bridge->idle_since));
     bridge->is_asleep = false;
     result = work_until_idle(bridge);
     if (result < 0)
@@ -328,6 +331,16 @@ static int signal_watch(struct bridge *bridge, uv_signal_t *handle, int number)
     return uv_signal_start(handle, on_signal, number);
 }
 
+/* Where only one processor may be used, whoever would make our work needs it. */
+static void spin_init(struct vop_spin *spin, uint32_t max_us)
+{
+    cpu_set_t processors;
+    bool has_others = sched_getaffinity(0, sizeof(processors), &processors) == 0 && CPU_COUNT(&processors) > 1;
+
+    vop_spin_init(spin, has_others ? (int64_t)max_us * 1000 : 0);
+    spin->window_ns = 0; /* nothing was learned yet, and the longest look may be a second */
+}
+
 /* Everything but the link, which may call back at once. */
 static int loop_open(struct bridge *bridge)
 {
@@ -356,16 +369,13 @@ static int loop_run(struct bridge *bridge)
 {
     static const struct link_callbacks callbacks = {.up = session_begin, .ready = session_ready};
     struct vop_options options;
-    cpu_set_t processors;
     int error = loop_open(bridge);
 
     if (error) {
         log_line("event loop: %s", strerror(-error));
         return error;
     }
-    if (sched_getaffinity(0, sizeof(processors), &processors) < 0)
-        CPU_ZERO(&processors);
-    spin_init(&bridge->spin, bridge->options->spin_us, (unsigned)CPU_COUNT(&processors));
+    spin_init(&bridge->spin, bridge->options->spin_us);
     setup_link_options(bridge->options, &bridge->interface, bridge->setup.offered, &options);
     error = link_open(&bridge->link, &bridge->loop, bridge->options->link, bridge->options->listen, &options,
                       &callbacks, bridge);

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <vopipc/le.h>
 
 #define HEADER_SIZE sizeof(struct vop_net_hdr)
 
@@ -27,12 +28,11 @@ static void mtu_compare(const struct vop_channel_info *info, uint32_t mtu)
 {
     struct vop_net_config config;
     uint32_t peer_mtu;
-    uint8_t bytes[2];
 
     if (!(info->peer_features[0] & UINT32_C(1) << VOP_NET_F_MTU) || info->peer_config_size < sizeof(config))
         return;
-    memcpy(bytes, info->peer_config + offsetof(struct vop_net_config, mtu), sizeof(bytes));
-    peer_mtu = (uint32_t)(bytes[0] | bytes[1] << 8);
+    memcpy(&config, info->peer_config, sizeof(config));
+    peer_mtu = vop_from_le16(config.mtu);
     if (peer_mtu != mtu)
         log_line("the MTU is %u here and %u at the peer: long frames will be lost; give both the same --mtu", mtu,
                  peer_mtu);

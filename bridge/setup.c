@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vopipc/le.h>
 #include <vopipc/net.h>
 
 /* FNV-1a: spread, not secrecy, is what an address needs. */
@@ -112,8 +113,12 @@ void setup_link_options(const struct options *options, const struct netlink_link
 {
     uint64_t features =
         offered | VOP_NET_FEATURE(VOP_NET_F_MTU) | VOP_NET_FEATURE(VOP_NET_F_MAC) | VOP_NET_FEATURE(VOP_NET_F_STATUS);
-    uint8_t *config = ret_options->config;
+    struct vop_net_config config = {
+        .status = vop_to_le16(VOP_NET_S_LINK_UP),
+        .mtu = vop_to_le16((uint16_t)interface->mtu),
+    };
 
+    memcpy(config.mac, interface->mac, sizeof(config.mac));
     vop_options_init(ret_options, sizeof(*ret_options));
     ret_options->queue_size = options->slots;
     ret_options->slot_size = options->slot_size;
@@ -122,9 +127,6 @@ void setup_link_options(const struct options *options, const struct netlink_link
     ret_options->device_id = 1;
     ret_options->features[0] = (uint32_t)features;
     ret_options->features[1] = (uint32_t)(features >> 32);
-    ret_options->config_size = sizeof(struct vop_net_config);
-    memcpy(config, interface->mac, sizeof(interface->mac));
-    config[offsetof(struct vop_net_config, status)] = VOP_NET_S_LINK_UP;
-    config[offsetof(struct vop_net_config, mtu)] = (uint8_t)interface->mtu;
-    config[offsetof(struct vop_net_config, mtu) + 1] = (uint8_t)(interface->mtu >> 8);
+    ret_options->config_size = sizeof(config);
+    memcpy(ret_options->config, &config, sizeof(config));
 }
