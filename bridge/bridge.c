@@ -21,10 +21,12 @@
  */
 #include "bridge.h"
 
+#include "counters.h"
 #include "forward.h"
 #include "link.h"
 #include "log.h"
 #include "netlink.h"
+#include "port_channel.h"
 #include "setup.h"
 #include "tap.h"
 
@@ -66,9 +68,10 @@ struct bridge {
     bool is_asleep; /* the last turn ended in an arm */
     bool tap_is_readable;
     int tap_events; /* TAP_WATCH_ */
+    struct port_channel port;
     struct forward forward;
     struct forward_setup setup;
-    struct forward_counters counters;
+    struct counters counters;
     struct vop_spin spin;
     uint64_t idle_since; /* when the work had run out, by uv_hrtime() */
     int result;
@@ -82,7 +85,7 @@ static void tap_ready(uv_poll_t *poll, int status, int events)
 {
     struct bridge *bridge = poll->data;
 
-    if (status < 0 || ((events & UV_PRIORITIZED) && !tap_is_there(&bridge->tap))) {
+    if (status < 0 || ((events & UV_PRIORITIZED) && !tap_is_there(bridge->tap.fd))) {
         log_line("TAP %s: it was deleted; start the bridge again to make a new one", bridge->tap.name);
         bridge_stop(bridge, -ENODEV);
     } else if (events & UV_READABLE) {
@@ -115,11 +118,14 @@ static int session_begin(void *context, vop_channel *channel)
 {
     struct bridge *bridge = context;
     struct vop_channel_info info = {.struct_size = sizeof(info)};
-    int error = forward_open(&bridge->forward, &bridge->setup, channel);
+    int error = port_channel_open(&bridge->port, channel, bridge->setup.mtu);
 
     if (error)
         return error;
-    bridge->counters.tx_stale += tap_drain(&bridge->tap);
+    error = forward_open(&bridge->forward, &bridge->setup, &bridge->port.port);
+    if (error)
+        return error;
+    bridge->counters.tx_stale += tap_drain(bridge->tap.fd);
     error = tap_carrier_set(&bridge->tap, true);
     if (error) {
         forward_close(&bridge->forward);
@@ -170,7 +176,7 @@ static void session_lose(struct bridge *bridge, int why)
 static void session_ready(void *context)
 {
     struct bridge *bridge = context;
-    int error = vop_channel_process(bridge->link.channel);
+    int error = bridge->port.port.ops->process(&bridge->port.port);
 
     /* After a death there may be frames to receive: the next turn finds them, and then the error. */
     if (error < 0 && error != -ECONNRESET)
@@ -226,12 +232,9 @@ static int spin(struct bridge *bridge)
 /* Returns FORWARD_MORE if there is something to do already. */
 static int arm(struct bridge *bridge)
 {
-    unsigned what = VOP_ARM_RECV;
-    int result;
+    struct port *port = &bridge->port.port;
+    int result = port->ops->arm(port, bridge->forward.is_full);
 
-    if (bridge->forward.is_full)
-        what |= VOP_ARM_SEND;
-    result = vop_channel_arm(bridge->link.channel, what);
     if (result > 0)
         return FORWARD_MORE;
     if (result == 0) {
@@ -282,23 +285,12 @@ static void work(uv_prepare_t *prepare)
 
 /* ---- Signals and the end ---- */
 
-static void counters_print(const struct forward_counters *c)
-{
-    log_line("tx_frames %" PRIu64 " tx_bytes %" PRIu64 " tx_segments %" PRIu64 " tx_checksums %" PRIu64
-             " tx_full %" PRIu64 " tx_stale %" PRIu64 " tx_illegal %" PRIu64 " tx_errors %" PRIu64,
-             c->tx_frames, c->tx_bytes, c->tx_segments, c->tx_checksums, c->tx_full, c->tx_stale, c->tx_illegal,
-             c->tx_errors);
-    log_line("rx_frames %" PRIu64 " rx_bytes %" PRIu64 " rx_malformed %" PRIu64 " rx_unsupported %" PRIu64
-             " rx_down %" PRIu64 " rx_errors %" PRIu64,
-             c->rx_frames, c->rx_bytes, c->rx_malformed, c->rx_unsupported, c->rx_down, c->rx_errors);
-}
-
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct bridge *bridge = handle->data;
 
     if (number == SIGUSR1)
-        counters_print(&bridge->counters);
+        counters_log(&bridge->counters);
     else
         bridge_stop(bridge, 0);
 }
@@ -376,7 +368,7 @@ static int loop_run(struct bridge *bridge)
         return error;
     }
     spin_init(&bridge->spin, bridge->options->spin_us);
-    setup_link_options(bridge->options, &bridge->interface, bridge->setup.offered, &options);
+    setup_link_options(bridge->options, &bridge->interface, bridge->setup.features, &options);
     error = link_open(&bridge->link, &bridge->loop, bridge->options->link, bridge->options->listen, &options,
                       &callbacks, bridge);
     if (!error && bridge->options->persist)
@@ -404,13 +396,14 @@ int bridge_run(const struct options *options)
     memset(&bridge, 0, sizeof(bridge));
     bridge.options = options;
     bridge.tap.fd = -1;
-    bridge.setup.tap = &bridge.tap;
     bridge.setup.counters = &bridge.counters;
     if (options->verbose)
         vop_log_set(library_log, NULL, VOP_LOG_DEBUG);
     error = setup_interface(options, &bridge.tap, &bridge.netlink, &bridge.interface);
     if (!error)
-        error = setup_offer(options, &bridge.tap, bridge.interface.mtu, &bridge.setup.offered);
+        error = setup_offer(options, &bridge.tap, bridge.interface.mtu, &bridge.setup.features);
+    bridge.setup.tap_fd = bridge.tap.fd;
+    bridge.setup.offload = bridge.tap.offload;
     bridge.setup.mtu = bridge.interface.mtu;
     if (!error)
         error = loop_run(&bridge);

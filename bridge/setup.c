@@ -6,6 +6,7 @@
  */
 #include "setup.h"
 
+#include "frame.h"
 #include "log.h"
 #include "netns.h"
 #include "offload.h"
@@ -86,11 +87,11 @@ int setup_interface(const struct options *options, struct tap *ret_tap, struct n
 /* What we can receive: what the kernel takes, as far as our slots hold it. */
 int setup_offer(const struct options *options, const struct tap *tap, uint32_t mtu, uint64_t *ret_features)
 {
-    uint64_t room = (uint64_t)options->slots * options->slot_size;
+    size_t room = (size_t)options->slots * options->slot_size; /* at most 1 GiB, see options.c */
     unsigned set = tap->offload;
     char text[64];
 
-    if (room < sizeof(struct vop_net_hdr) + 14 + 4 + mtu) {
+    if (room < frame_message_least(mtu)) {
         log_line("--slots %u --slot-size %u: too small for a frame of MTU %u; raise one of them", options->slots,
                  options->slot_size, mtu);
         return -EMSGSIZE;

@@ -191,21 +191,21 @@ int tap_carrier_set(const struct tap *tap, bool is_on)
     return property_set(tap->fd, tap->name, "the carrier", TUNSETCARRIER, &value);
 }
 
-unsigned tap_drain(const struct tap *tap)
+unsigned tap_drain(int fd)
 {
     char header[64]; /* the rest of the frame is thrown away by the kernel */
     unsigned count = 0;
 
-    while (count < 1000000 && read(tap->fd, header, sizeof(header)) > 0)
+    while (count < 1000000 && read(fd, header, sizeof(header)) > 0)
         count++;
     return count;
 }
 
-bool tap_is_there(const struct tap *tap)
+bool tap_is_there(int fd)
 {
     struct ifreq request;
 
-    return ioctl(tap->fd, TUNGETIFF, &request) == 0;
+    return ioctl(fd, TUNGETIFF, &request) == 0;
 }
 
 void tap_close(struct tap *tap)

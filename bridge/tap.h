@@ -41,10 +41,10 @@ int tap_carrier_set(const struct tap *tap, bool is_on);
  * Throws away what the kernel has queued for us: frames of a time without a peer. With the carrier off nothing follows.
  * Returns the number of frames.
  */
-unsigned tap_drain(const struct tap *tap);
+unsigned tap_drain(int fd);
 
 /** Has nobody deleted it? */
-bool tap_is_there(const struct tap *tap);
+bool tap_is_there(int fd);
 
 /** Closes the descriptor. Unless it is persistent, the interface goes with it. */
 void tap_close(struct tap *tap);
