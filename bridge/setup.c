@@ -20,7 +20,7 @@
 #include <vopipc/net.h>
 
 /* FNV-1a: spread, not secrecy, is what an address needs. */
-static uint64_t hash_add(uint64_t hash, const void *data, size_t length)
+static uint64_t add_to_hash(uint64_t hash, const void *data, size_t length)
 {
     const uint8_t *bytes = data;
 
@@ -29,7 +29,7 @@ static uint64_t hash_add(uint64_t hash, const void *data, size_t length)
     return hash;
 }
 
-static uint64_t file_add(uint64_t hash, const char *path)
+static uint64_t add_file_to_hash(uint64_t hash, const char *path)
 {
     char bytes[64];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -37,20 +37,20 @@ static uint64_t file_add(uint64_t hash, const char *path)
 
     if (fd >= 0)
         close(fd);
-    return length > 0 ? hash_add(hash, bytes, (size_t)length) : hash;
+    return length > 0 ? add_to_hash(hash, bytes, (size_t)length) : hash;
 }
 
-static void mac_make(const struct options *options, int netns_fd, uint8_t ret_mac[6])
+static void make_mac(const struct options *options, int netns_fd, uint8_t ret_mac[6])
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     struct stat netns;
 
-    hash = file_add(hash, "/etc/machine-id");
+    hash = add_file_to_hash(hash, "/etc/machine-id");
     if ((netns_fd < 0 ? stat("/proc/self/ns/net", &netns) : fstat(netns_fd, &netns)) == 0)
-        hash = hash_add(hash, &netns.st_ino, sizeof(netns.st_ino));
-    hash = hash_add(hash, options->link, strlen(options->link) + 1);
-    hash = hash_add(hash, options->tap, strlen(options->tap) + 1);
-    hash = hash_add(hash, &options->listen, sizeof(options->listen));
+        hash = add_to_hash(hash, &netns.st_ino, sizeof(netns.st_ino));
+    hash = add_to_hash(hash, options->link, strlen(options->link) + 1);
+    hash = add_to_hash(hash, options->tap, strlen(options->tap) + 1);
+    hash = add_to_hash(hash, &options->listen, sizeof(options->listen));
     hash ^= hash >> 29;
     memcpy(ret_mac, &hash, 6);
     ret_mac[0] = (uint8_t)((ret_mac[0] & 0xfc) | 0x02); /* unicast, locally administered */
@@ -74,7 +74,7 @@ int setup_interface(const struct options *options, struct tap *ret_tap, struct n
     if (!error)
         error = tap_open(options->tap, netns_fd, options->offload, options->offload_is_named, ret_tap);
     if (!error && !wanted.has_mac && !ret_tap->was_there) {
-        mac_make(options, netns_fd, wanted.mac);
+        make_mac(options, netns_fd, wanted.mac);
         wanted.has_mac = true;
     }
     if (!error)
@@ -109,25 +109,29 @@ int setup_offer(const struct options *options, const struct tap *tap, uint32_t m
     return 0;
 }
 
-void setup_link_options(const struct options *options, const struct netlink_link *interface, uint64_t offered,
-                        struct vop_options *ret_options)
+void setup_link(const struct options *options, const struct netlink_link *interface, uint64_t features,
+                struct link_setup *ret_setup)
 {
-    uint64_t features =
-        offered | VOP_NET_FEATURE(VOP_NET_F_MTU) | VOP_NET_FEATURE(VOP_NET_F_MAC) | VOP_NET_FEATURE(VOP_NET_F_STATUS);
+    uint64_t all =
+        features | VOP_NET_FEATURE(VOP_NET_F_MTU) | VOP_NET_FEATURE(VOP_NET_F_MAC) | VOP_NET_FEATURE(VOP_NET_F_STATUS);
+    struct vop_options *link = &ret_setup->options;
     struct vop_net_config config = {
         .status = vop_to_le16(VOP_NET_S_LINK_UP),
         .mtu = vop_to_le16((uint16_t)interface->mtu),
     };
 
     memcpy(config.mac, interface->mac, sizeof(config.mac));
-    vop_options_init(ret_options, sizeof(*ret_options));
-    ret_options->queue_size = options->slots;
-    ret_options->slot_size = options->slot_size;
-    ret_options->spin_us = VOP_SPIN_NEVER; /* the spinning is here, on both sources */
-    ret_options->socket_mode = options->socket_mode;
-    ret_options->device_id = 1;
-    ret_options->features[0] = (uint32_t)features;
-    ret_options->features[1] = (uint32_t)(features >> 32);
-    ret_options->config_size = sizeof(config);
-    memcpy(ret_options->config, &config, sizeof(config));
+    ret_setup->uri = options->link;
+    ret_setup->is_listening = options->listen;
+    ret_setup->mtu = interface->mtu;
+    vop_options_init(link, sizeof(*link));
+    link->queue_size = options->slots;
+    link->slot_size = options->slot_size;
+    link->spin_us = VOP_SPIN_NEVER; /* the workers spin, on both sources */
+    link->socket_mode = options->socket_mode;
+    link->device_id = 1;
+    link->features[0] = (uint32_t)all;
+    link->features[1] = (uint32_t)(all >> 32);
+    link->config_size = sizeof(config);
+    memcpy(link->config, &config, sizeof(config));
 }

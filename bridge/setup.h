@@ -7,12 +7,12 @@
 #ifndef VOP_BRIDGE_SETUP_H
 #define VOP_BRIDGE_SETUP_H
 
+#include "link.h"
 #include "netlink.h"
 #include "options.h"
 #include "tap.h"
 
 #include <stdint.h>
-#include <vopipc/channel.h>
 
 /**
  * Opens the TAP, in its namespace, and configures it. A new one gets a made-up Ethernet address, unless the options
@@ -29,8 +29,8 @@ int setup_interface(const struct options *options, struct tap *ret_tap, struct n
 /** Says what we can receive, as virtio-net features: what the kernel takes, as far as our slots hold it. */
 int setup_offer(const struct options *options, const struct tap *tap, uint32_t mtu, uint64_t *ret_features);
 
-/** Fills the options of the link: geometry, features and device configuration. */
-void setup_link_options(const struct options *options, const struct netlink_link *interface, uint64_t offered,
-                        struct vop_options *ret_options);
+/** Says what the link is to be, and what is announced there: geometry, features and device configuration. */
+void setup_link(const struct options *options, const struct netlink_link *interface, uint64_t features,
+                struct link_setup *ret_setup);
 
 #endif
