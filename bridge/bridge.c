@@ -34,8 +34,8 @@ struct bridge {
     const struct options *options;
     struct tap tap;
     struct netlink *netlink;
-    struct netlink_link interface; /* as it was at the start */
-    uint64_t features;             /* virtio-net features: what we offer to receive */
+    struct netlink_interface interface; /* as it was at the start */
+    uint64_t features;                  /* virtio-net features: what we offer to receive */
     uv_loop_t loop;
     uv_signal_t signals[SIGNAL_COUNT];
     struct link link;

@@ -14,7 +14,7 @@
 struct netlink;
 
 /** What is announced to the peer about the interface. */
-struct netlink_link {
+struct netlink_interface {
     uint32_t mtu;
     uint8_t mac[6];
 };
@@ -37,9 +37,9 @@ int netlink_tap_check(struct netlink *netlink, const char *name);
  * Gives the TAP what the options ask for, and sets it up. What is already as it should be is not touched, and so needs
  * no privilege.
  *
- * ret_link   how it is afterwards
+ * ret_interface   how it is afterwards
  */
-int netlink_configure(struct netlink *netlink, const struct options *options, struct netlink_link *ret_link);
+int netlink_configure(struct netlink *netlink, const struct options *options, struct netlink_interface *ret_interface);
 
 /**
  * After the carrier has come on: waits until the kernel has noticed, for that long it throws away what it should send,

@@ -55,7 +55,7 @@ int netns_open(const char *name)
 int netns_enter(int fd, int *ret_previous)
 {
     int previous;
-    int error;
+    int ret;
 
     if (fd < 0) {
         *ret_previous = -1;
@@ -63,15 +63,15 @@ int netns_enter(int fd, int *ret_previous)
     }
     previous = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
     if (previous < 0) {
-        error = -errno;
-        log_line("/proc/thread-self/ns/net: %s; mount /proc", strerror(-error));
-        return error;
+        ret = -errno;
+        log_line("/proc/thread-self/ns/net: %s; mount /proc", strerror(-ret));
+        return ret;
     }
     if (setns(fd, CLONE_NEWNET) < 0) {
-        error = -errno;
-        log_line("--netns: entering it: %s; run as root, or with CAP_SYS_ADMIN", strerror(-error));
+        ret = -errno;
+        log_line("--netns: entering it: %s; run as root, or with CAP_SYS_ADMIN", strerror(-ret));
         close(previous);
-        return error;
+        return ret;
     }
     *ret_previous = previous;
     return 0;

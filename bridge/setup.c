@@ -57,31 +57,31 @@ static void make_mac(const struct options *options, int netns_fd, uint8_t ret_ma
 }
 
 int setup_interface(const struct options *options, struct tap *ret_tap, struct netlink **ret_netlink,
-                    struct netlink_link *ret_interface)
+                    struct netlink_interface *ret_interface)
 {
     struct options wanted = *options;
     int netns_fd = -1;
-    int error = 0;
+    int ret = 0;
 
     if (options->netns) {
         netns_fd = netns_open(options->netns);
         if (netns_fd < 0)
             return netns_fd;
     }
-    error = netlink_open(netns_fd, ret_netlink);
-    if (!error)
-        error = netlink_tap_check(*ret_netlink, options->tap);
-    if (!error)
-        error = tap_open(options->tap, netns_fd, options->offload, options->offload_is_named, ret_tap);
-    if (!error && !wanted.has_mac && !ret_tap->was_there) {
+    ret = netlink_open(netns_fd, ret_netlink);
+    if (!ret)
+        ret = netlink_tap_check(*ret_netlink, options->tap);
+    if (!ret)
+        ret = tap_open(options->tap, netns_fd, options->offload, options->offload_is_named, ret_tap);
+    if (!ret && !wanted.has_mac && !ret_tap->was_there) {
         make_mac(options, netns_fd, wanted.mac);
         wanted.has_mac = true;
     }
-    if (!error)
-        error = netlink_configure(*ret_netlink, &wanted, ret_interface);
+    if (!ret)
+        ret = netlink_configure(*ret_netlink, &wanted, ret_interface);
     if (netns_fd >= 0)
         close(netns_fd);
-    return error;
+    return ret;
 }
 
 /* What we can receive: what the kernel takes, as far as our slots hold it. */
@@ -109,7 +109,7 @@ int setup_offer(const struct options *options, const struct tap *tap, uint32_t m
     return 0;
 }
 
-void setup_link(const struct options *options, const struct netlink_link *interface, uint64_t features,
+void setup_link(const struct options *options, const struct netlink_interface *interface, uint64_t features,
                 struct link_setup *ret_setup)
 {
     uint64_t all =

@@ -24,13 +24,13 @@
  * On failure both may be open, or else are as they were.
  */
 int setup_interface(const struct options *options, struct tap *ret_tap, struct netlink **ret_netlink,
-                    struct netlink_link *ret_interface);
+                    struct netlink_interface *ret_interface);
 
 /** Says what we can receive, as virtio-net features: what the kernel takes, as far as our slots hold it. */
 int setup_offer(const struct options *options, const struct tap *tap, uint32_t mtu, uint64_t *ret_features);
 
 /** Says what the link is to be, and what is announced there: geometry, features and device configuration. */
-void setup_link(const struct options *options, const struct netlink_link *interface, uint64_t features,
+void setup_link(const struct options *options, const struct netlink_interface *interface, uint64_t features,
                 struct link_setup *ret_setup);
 
 #endif

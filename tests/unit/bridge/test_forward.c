@@ -30,7 +30,7 @@
 struct world {
     char uri[64];
     struct vop_options peer_options;
-    int connect_error;
+    int connect_ret;
     vop_channel *near;
     vop_channel *far;
     struct port_channel port;
@@ -44,7 +44,7 @@ static void *peer_connect(void *argument)
 {
     struct world *world = argument;
 
-    world->connect_error = vop_channel_connect(world->uri, &world->peer_options, 5000, &world->far);
+    world->connect_ret = vop_channel_connect(world->uri, &world->peer_options, 5000, &world->far);
     return NULL;
 }
 
@@ -81,7 +81,7 @@ static void world_open(struct world *world, uint32_t slots, unsigned ours, unsig
     assert_int_equal(pthread_create(&thread, NULL, peer_connect, world), 0);
     assert_int_equal(vop_listener_accept(listener, 5000, &world->near), 0);
     pthread_join(thread, NULL);
-    assert_int_equal(world->connect_error, 0);
+    assert_int_equal(world->connect_ret, 0);
     vop_listener_close(listener);
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
@@ -225,18 +225,18 @@ static void test_full(void **state)
     struct world world;
     uint32_t sent = 0;
     uint32_t received = 0;
-    int result = FORWARD_IDLE;
+    int ret = FORWARD_IDLE;
 
     (void)state;
     world_open(&world, 128, OFFLOAD_ALL, OFFLOAD_ALL);
-    while (result == FORWARD_IDLE) {
+    while (ret == FORWARD_IDLE) {
         memcpy(frame + 14, &sent, sizeof(sent));
         kernel_sends(&world, &hdr, frame, sizeof(frame));
-        result = forward_from_tap(&world.forward, BUDGET);
+        ret = forward_from_tap(&world.forward, BUDGET);
         sent++;
         assert_true(sent <= 128);
     }
-    assert_int_equal(result, FORWARD_FULL);
+    assert_int_equal(ret, FORWARD_FULL);
     assert_int_equal(world.counters.tx_full, 1);
     assert_int_equal(forward_from_tap(&world.forward, BUDGET), FORWARD_FULL);
     assert_int_equal(world.counters.tx_full, 1); /* the same time */
@@ -289,10 +289,10 @@ static void test_segments_through_a_small_link(void **state)
     kernel_sends(&world, &hdr, frame, length);
     for (int i = 0; seen < payload && i < 1000; i++) {
         size_t got;
-        int result = forward_from_tap(&world.forward, BUDGET);
+        int ret = forward_from_tap(&world.forward, BUDGET);
 
-        assert_true(result == FORWARD_FULL || result == FORWARD_IDLE);
-        was_full = was_full || result == FORWARD_FULL;
+        assert_true(ret == FORWARD_FULL || ret == FORWARD_IDLE);
+        was_full = was_full || ret == FORWARD_FULL;
         while ((got = peer_receives(&world, bytes, sizeof(bytes))) != 0) {
             size_t part = got - FRAME_HEADER_SIZE - 54;
 
