@@ -68,7 +68,7 @@ static int judge_read(struct forward *forward, ssize_t count, size_t room)
 
 /* ---- Directly ---- */
 
-/* The frame lands where the peer will read it, the header with us: it is stored when it is right. */
+/* The frame lands where the peer will read it. Its header comes to us first, and is stored there once it is right. */
 static int send_direct(struct forward *forward)
 {
     struct port *port = forward->port;

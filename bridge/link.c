@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * link.c - a peer, again and again: listens or connects, and starts over when the session has ended.
+ * link.c - finds a peer, again and again: listens or connects, and starts over when a session has ended.
  *
  * Room: bridge.
  */
@@ -14,8 +14,8 @@
 
 #define RETRY_FIRST_MS 20
 #define RETRY_LAST_MS 250
-#define CONNECT_MS 500   /* a server that runs answers in a few; meanwhile this program hears nothing else */
-#define COMPLAIN_MS 1000 /* say that there is no server, but not while both sides are being started */
+#define CONNECT_MS 500   /* a live server answers within a few, and until then the loop stands still */
+#define COMPLAIN_MS 1000 /* before it is logged that there is no server: both sides may just be starting */
 
 static void begin_wait(struct link *link);
 
@@ -48,7 +48,7 @@ static void log_down(const struct link *link, int why)
         log_line("link down: %s: %s", link->setup.uri, vop_error_text());
 }
 
-/* Takes the channel. */
+/* Takes over the channel, and begins a session if nobody objects. */
 static void take_channel(struct link *link, vop_channel *channel)
 {
     struct port *const ports[LINK_PORTS] = {&link->port.port};
@@ -78,7 +78,7 @@ void link_drop(struct link *link, int why)
 
 /* ---- WAITING, listening ---- */
 
-/* Closing what is polled ends with this turn of the loop; the next listener comes by a timer, so later. */
+/* The handle is closed when this turn of the loop ends. The next listener comes by a timer, so after that. */
 static void close_listener(struct link *link)
 {
     uv_close((uv_handle_t *)&link->listener_poll, NULL);
@@ -98,7 +98,7 @@ static void on_listener_ready(uv_poll_t *poll, int status, int events)
         take_channel(link, channel);
     } else if (ret != -EAGAIN && ret != -EINTR) {
         log_line("%s: %s", link->setup.uri, vop_error_text());
-        if (ret == -ENODEV) { /* its device: another one may come in its place */
+        if (ret == -ENODEV) { /* the device is gone; another may come in its place */
             close_listener(link);
             link->has_complained = true;
         }
@@ -182,7 +182,8 @@ static void on_retry(uv_timer_t *timer)
         else if (open_listener(link) < 0)
             begin_wait(link);
     } else if (try_connect(link) < 0) {
-        /* The server was absent first and is not ours now: it may be replaced, so go on. It was said once. */
+        /* First there was no server, now there is one we cannot use. It may be replaced, so go on; it was logged once.
+         */
         link->was_up = true;
         link->has_complained = true;
         begin_wait(link);

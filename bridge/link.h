@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * link.h - a peer, again and again: listens or connects, and starts over when the session has ended.
+ * link.h - finds a peer, again and again: listens or connects, and starts over when a session has ended.
  *
  * Room: bridge. On a libuv loop. What carries frames sees nothing of it but the ports of a session.
  *

@@ -33,7 +33,7 @@ __attribute__((format(printf, 1, 0))) static void write_line(const char *format,
             end = sizeof(line) - 2;
         line[end] = '\n';
         if (write(STDERR_FILENO, line, end + 1) < 0) {
-            /* There is nowhere left to complain. */
+            /* Nobody is left to be told. */
         }
     }
     errno = saved_errno;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * netlink.c - what is set and learned about an interface by its name, through libnl.
+ * netlink.c - sets and reads what an interface has by its name, through libnl.
  *
- * Room: bridge. This file includes <linux/if.h> by way of libnl and therefore never <net/if.h>.
+ * Room: bridge. libnl includes <linux/if.h>, beside which <net/if.h> does not compile: so it is not used here.
  *
- * Each property is a request of its own, so that a refusal can be told by the option's name. libnl 3.7 knows nothing of
- * IFLA_TUN_*, and drops the kernel's extended error texts; the first is read here by hand.
+ * Each property is a request of its own, so that a refusal can be reported with the option's name. libnl 3.7 knows
+ * nothing of IFLA_TUN_*, which is read here by hand. It also drops the kernel's extended error texts.
  */
 #include "netlink.h"
 
@@ -136,7 +136,7 @@ int netlink_tap_check(struct netlink *netlink, const char *name)
     int ret = run_probe(netlink, name, &probe);
 
     if (ret < 0 || !probe.was_seen)
-        return 0; /* there is none, or nobody tells: then opening it will */
+        return 0; /* there is none; or the kernel does not answer, and then opening the TAP will tell */
     if (!probe.is_tun) {
         log_line("--tap %s: there is an interface of this name and it is not a TAP; choose another name", name);
         return -EINVAL;
@@ -262,7 +262,7 @@ static int set_address(struct netlink *netlink, const struct address *address)
         nl_addr_set_prefixlen(local, (int)address->prefix);
         rtnl_addr_set_ifindex(request, netlink->index);
         ret = rtnl_addr_set_local(request, local);
-        /* The carrier comes and goes with the peer; a second of duplicate detection each time would be an outage. */
+        /* The carrier comes and goes with the peer; detecting duplicates would take a second each time, an outage. */
         if (!ret && address->family == AF_INET6)
             rtnl_addr_set_flags(request, IFA_F_NODAD);
         if (!ret)
@@ -365,7 +365,7 @@ void netlink_neighbours_retry(struct netlink *netlink)
         struct rtnl_neigh *neighbour = (struct rtnl_neigh *)object;
         int state = rtnl_neigh_get_state(neighbour);
 
-        /* Without the privilege for it, that second passes. */
+        /* Without the privilege this fails, and the second has to be waited for. */
         if (rtnl_neigh_get_ifindex(neighbour) == netlink->index && state > 0 && (state & (NUD_INCOMPLETE | NUD_FAILED)))
             (void)rtnl_neigh_delete(netlink->sock, neighbour, 0);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * netns.c - doing something inside another network namespace.
+ * netns.c - does something inside another network namespace.
  *
  * Room: bridge.
  */
@@ -81,7 +81,7 @@ void netns_leave(int previous)
 {
     if (previous < 0)
         return;
-    /* We came from there and hold the rights that took us away, so this fails only if they were taken from us. */
+    /* The rights that let us enter let us return, too: this fails only if we lost them in between. */
     if (setns(previous, CLONE_NEWNET) < 0)
         log_line("returning from --netns: %s", strerror(errno));
     close(previous);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * offload.c - the offloads of a bridge, and their names for the user, the TAP and the peer.
+ * offload.c - the offloads of a bridge, and what the user, the TAP and the peer call them.
  *
  * Room: bridge.
  */

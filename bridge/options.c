@@ -39,14 +39,14 @@ enum key {
 
 static const struct argp_option option_table[] = {
     {NULL, 0, NULL, 0, "Link:", 1},
-    {"link", KEY_LINK, "URI", 0, "Name of the link, as shm:/run/vop/a.sock", 0},
-    {"listen", KEY_LISTEN, NULL, 0, "Create the link and wait for the peer; else connect to it, again and again", 0},
+    {"link", KEY_LINK, "URI", 0, "Name of the link, as in shm:/run/vop/a.sock", 0},
+    {"listen", KEY_LISTEN, NULL, 0, "Create the link and wait for the peer. Without it: connect, again and again", 0},
     {"socket-mode", KEY_SOCKET_MODE, "OCTAL", 0, "File mode of the socket when listening (0600)", 0},
     {"slots", KEY_SLOTS, "N", 0, "Slots of the receive queue, a power of two (1024)", 0},
     {"slot-size", KEY_SLOT_SIZE, "BYTES", 0, "Bytes of a slot, a multiple of 64 (2048)", 0},
     {NULL, 0, NULL, 0, "Interface:", 2},
     {"tap", KEY_TAP, "NAME", 0, "TAP interface, created if there is none", 0},
-    {"address", KEY_ADDRESS, "CIDR", 0, "Address with prefix, as 10.99.0.1/24 or fd00::1/64; repeat for more", 0},
+    {"address", KEY_ADDRESS, "CIDR", 0, "Address with prefix, as in 10.99.0.1/24 or fd00::1/64; repeat it for more", 0},
     {"mtu", KEY_MTU, "BYTES", 0, "MTU of the interface", 0},
     {"mac", KEY_MAC, "LLADDR", 0, "Ethernet address of the interface", 0},
     {"master", KEY_MASTER, "NAME", 0, "Bridge or bond that the interface joins", 0},
@@ -55,10 +55,10 @@ static const struct argp_option option_table[] = {
     {"persist", KEY_PERSIST, NULL, 0, "Leave the interface behind at the end", 0},
     {NULL, 0, NULL, 0, "Work:", 3},
     {"offload", KEY_OFFLOAD, "LIST", 0,
-     "Offloads of the interface, taken and offered: all (the default), none, or some of "
+     "Offloads of the interface, used and offered: all (the default), none, or some of "
      "csum,tso4,tso6,ecn,uso4,uso6",
      0},
-    {"spin-us", KEY_SPIN_US, "N", 0, "Longest spinning before sleep, in microseconds; 0 never spins (50)", 0},
+    {"spin-us", KEY_SPIN_US, "N", 0, "Longest spinning before it sleeps, in microseconds; 0: never spin (50)", 0},
     {"verbose", KEY_VERBOSE, NULL, 0, "Say what is done", 0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
@@ -120,7 +120,7 @@ static error_t check_slots(const char *option, char *value, bool is_right, const
     return is_right ? 0 : refuse(option, value, why);
 }
 
-/* What says how the link and the work on it are. */
+/* Reads the options of the link and of the work on it. */
 static error_t read_link_option(int key, char *value, struct options *options)
 {
     error_t ret;
@@ -156,7 +156,7 @@ static error_t read_link_option(int key, char *value, struct options *options)
     }
 }
 
-/* What says how the interface is; else it belongs to the link. */
+/* Reads the options of the interface, and leaves the others to the above. */
 static error_t read_interface_option(int key, char *value, struct options *options)
 {
     const char *why;
@@ -188,7 +188,7 @@ static error_t read_interface_option(int key, char *value, struct options *optio
     }
 }
 
-/* The first address that an MTU too short for IPv6 (RFC 8200, section 5) would keep out, NULL if there is none. */
+/* Returns the first address of IPv6 if the MTU is too small for that (RFC 8200, section 5), else NULL. */
 static const struct address *find_address_kept_out(const struct options *options)
 {
     for (unsigned i = 0; options->mtu && options->mtu < IPV6_MTU_LEAST && i < options->address_count; i++) {
@@ -198,7 +198,7 @@ static const struct address *find_address_kept_out(const struct options *options
     return NULL;
 }
 
-/* What can be judged only when all is read. */
+/* Checks what can be judged only when all options are read. */
 static error_t check_options(const struct options *options)
 {
     if (!options->link)

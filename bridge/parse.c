@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * parse.c - reading of numbers, addresses and names from the command line.
+ * parse.c - reads numbers, addresses and names of the command line.
  *
  * Room: bridge.
  */

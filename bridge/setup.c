@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * setup.c - from the options to an interface, and to what is announced about it.
+ * setup.c - makes the interface that the options ask for, and what the peer is told of it.
  *
  * Room: bridge.
  */
@@ -19,7 +19,7 @@
 #include <vopipc/le.h>
 #include <vopipc/net.h>
 
-/* FNV-1a: spread, not secrecy, is what an address needs. */
+/* FNV-1a: an address must differ from others, not be hard to guess. */
 static uint64_t add_to_hash(uint64_t hash, const void *data, size_t length)
 {
     const uint8_t *bytes = data;
@@ -84,7 +84,6 @@ int setup_interface(const struct options *options, struct tap *ret_tap, struct n
     return ret;
 }
 
-/* What we can receive: what the kernel takes, as far as our slots hold it. */
 int setup_offer(const struct options *options, const struct tap *tap, uint32_t mtu, uint64_t *ret_features)
 {
     size_t room = (size_t)options->slots * options->slot_size; /* at most 1 GiB, see options.c */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tap.c - one TAP interface with virtio headers, seen through its file descriptor.
+ * tap.c - opens a TAP interface with virtio headers, and does what needs its file descriptor.
  *
  * Room: bridge.
  */
@@ -40,7 +40,7 @@ static int open_device(void)
     return ret;
 }
 
-/* Takes hold of the interface. netlink_tap_check() has found the mismatches that the kernel calls EINVAL. */
+/* Attaches to the interface. netlink_tap_check() has found what the kernel would only call EINVAL. */
 static int attach_interface(int fd, const char *name, bool *ret_was_there)
 {
     struct ifreq request;
@@ -53,7 +53,7 @@ static int attach_interface(int fd, const char *name, bool *ret_was_there)
         log_line(TAP_DEVICE ": this kernel's TAP has no virtio header; Linux 2.6.32 or later is needed");
         return -EOPNOTSUPP;
     }
-    /* The kernel ignores flags that it does not know, so ask before. */
+    /* The kernel ignores flags that it does not know, so only those that it knows are asked for. */
     request.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (int)(known & IFF_NO_CARRIER));
     if (ioctl(fd, TUNSETIFF, &request) < 0) {
         ret = -errno;
@@ -73,7 +73,7 @@ static int attach_interface(int fd, const char *name, bool *ret_was_there)
     return 0;
 }
 
-/* A step that no kernel of ours refuses: if it does, say which. */
+/* No kernel that we know refuses such a step: if one does, the line says which. */
 static int set_property(int fd, const char *name, const char *what, unsigned long request, const void *argument)
 {
     if (ioctl(fd, request, argument) < 0) {
@@ -85,7 +85,7 @@ static int set_property(int fd, const char *name, const char *what, unsigned lon
     return 0;
 }
 
-/* A persistent TAP keeps all of these from its last user [facts: tap-and-steering 0.6]. */
+/* A persistent TAP keeps all of these from its last user. */
 static int set_properties(int fd, const char *name)
 {
     int header_size = sizeof(struct vop_net_hdr);
@@ -111,7 +111,7 @@ static int set_properties(int fd, const char *name)
     return 0;
 }
 
-/* The kernel tells what it can only by refusing. */
+/* The kernel does not tell which offloads it has: it refuses a set that has one too many. */
 static int probe_offload(int fd, unsigned wanted, bool must_have_all, unsigned *ret_offload)
 {
     static const unsigned less[] = {
@@ -154,7 +154,7 @@ int tap_open(const char *name, int netns_fd, unsigned offload, bool must_have_al
     int ret;
 
     snprintf(tap.name, sizeof(tap.name), "%s", name);
-    /* The namespace in which the device is opened is that of the interface. */
+    /* The interface belongs to the namespace in which the device was opened. */
     ret = netns_enter(netns_fd, &previous);
     if (ret)
         return ret;
