@@ -2,7 +2,7 @@
 /*
  * uio.c - a PCI device through UIO: vop_pci_uio, which has all that is needed, or uio_pci_generic.
  *
- * Room: pci. drivers/pci-uio/README.md says what the first offers. The second numbers its maps otherwise and leaves
+ * Room: pci. drivers/pci-uio/README.md says what the first offers. The second numbers its maps differently and leaves
  * out prefetchable BARs, so they are mapped through sysfs; and it has no irqcontrol, so INTx is let through again in
  * the configuration space.
  */

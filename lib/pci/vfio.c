@@ -128,7 +128,7 @@ static int open_group(struct vfio *v, const char *root)
     const struct vop__pci_info *info = &v->pci.info;
 
     if (!info->node[0])
-        return vop__error(ENODEV, "%s: vfio-pci has it, but here is no IOMMU; run: vop bind %s", info->address,
+        return vop__error(ENODEV, "%s: vfio-pci has it, but there is no IOMMU here; run: vop bind %s", info->address,
                           info->address);
     v->container = vop__sysfs_open(O_RDWR, "%s/dev/vfio/vfio", root);
     if (v->container < 0)
@@ -212,7 +212,7 @@ static int watch_fd(const struct vfio *v, int fd)
     return epoll_ctl(v->pci.irq_fd, EPOLL_CTL_ADD, fd, &event);
 }
 
-/* Also of a device without interrupts: who waits for it to be let go asks for that in this way only. */
+/* For a device without interrupts, too: this is the only way in which the kernel asks to have it back. */
 static int open_request(struct vfio *v)
 {
     v->request = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

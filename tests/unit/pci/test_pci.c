@@ -90,7 +90,7 @@ static void test_vfio_says_which_step(void **state)
 {
     (void)state;
     tree_put_device("vfio-pci");
-    expect_error(ENODEV, "here is no IOMMU; run: vop bind " IVSHMEM);
+    expect_error(ENODEV, "there is no IOMMU here; run: vop bind " IVSHMEM);
     tree_put_link(DEVICES IVSHMEM "/iommu_group", "../../../kernel/iommu_groups/12");
     expect_error(ENOENT, "cannot open /dev/vfio/vfio");
     tree_put("dev/vfio/vfio", "");
