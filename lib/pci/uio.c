@@ -6,6 +6,7 @@
  * out prefetchable BARs, so they are mapped through sysfs; and it has no irqcontrol, so INTx is let through again in
  * the configuration space.
  */
+#include "core/container.h"
 #include "core/error.h"
 #include "pci/backend.h"
 #include "pci/error.h"
@@ -30,9 +31,9 @@ struct uio {
     const char *name; /* uioN */
 };
 
-static struct uio *uio_of(struct vop__pci *p)
+static struct uio *uio_of(const struct vop__pci *p)
 {
-    return (struct uio *)(void *)((char *)p - offsetof(struct uio, pci));
+    return vop__container_of(p, struct uio, pci);
 }
 
 static void close_fd(int fd)
@@ -54,10 +55,9 @@ static void uio_close(struct vop__pci *p)
 /* Even when another device has its place and its number by now, this open file is of the old one. */
 static bool uio_is_gone(const struct vop__pci *p)
 {
-    const struct uio *u = (const struct uio *)(const void *)((const char *)p - offsetof(struct uio, pci));
     char byte;
 
-    return pread(u->proof_fd, &byte, 1, 0) < 0 && errno == ENODEV;
+    return pread(uio_of(p)->proof_fd, &byte, 1, 0) < 0 && errno == ENODEV;
 }
 
 /* Files of a device that is gone are gone, too. */

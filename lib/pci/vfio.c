@@ -6,6 +6,7 @@
  * ring one eventfd, as all interrupts are one event with UIO; a second one rings when the kernel wants the device back.
  * Both are in one epoll instance, which is the descriptor that users of pci.h see.
  */
+#include "core/container.h"
 #include "core/error.h"
 #include "pci/backend.h"
 #include "pci/error.h"
@@ -35,9 +36,9 @@ struct vfio {
     uint32_t irq; /* VFIO_PCI_*_IRQ_INDEX */
 };
 
-static struct vfio *vfio_of(struct vop__pci *p)
+static struct vfio *vfio_of(const struct vop__pci *p)
 {
-    return (struct vfio *)(void *)((char *)p - offsetof(struct vfio, pci));
+    return vop__container_of(p, struct vfio, pci);
 }
 
 static void vfio_close(struct vop__pci *p)
@@ -75,7 +76,7 @@ static int vfio_map(struct vop__pci *p, unsigned bar, void **ret_base, size_t *r
 /* The kernel waits until it is closed, so it is as good as gone. The event stays, for who asks next. */
 static bool vfio_is_gone(const struct vop__pci *p)
 {
-    struct pollfd fd = {.fd = vfio_of((struct vop__pci *)(uintptr_t)p)->request, .events = POLLIN};
+    struct pollfd fd = {.fd = vfio_of(p)->request, .events = POLLIN};
 
     return poll(&fd, 1, 0) > 0;
 }
