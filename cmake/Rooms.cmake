@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Rooms and the direction of their dependencies: a wrong #include does not compile.
 #
-#   programs  ->  include/vopipc  ->  channel  ->  ring, wire  ->  core
-#                                     net      ->                  core
+#   programs -> include/vopipc -> link -> channel -> native -> ring      all -> core
+#                                                 -> wire -> pci -> sys
+#
+# One program sees more than the public headers: vop looks at PCI devices through the room pci.
 #
 # Each room is an object library. Its include path is not lib/ but a directory of its own in the build tree, which
 # holds a symbolic link for each room that it may see:
@@ -36,16 +38,21 @@ function(vop_listed)
     endif()
 endfunction()
 
-# vop_room(name SEES room... SOURCES file...): the room lib/<name>, compiled once for the shared and the static library.
-function(vop_room name)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SEES;SOURCES")
+# vop_view(name ret_directory room...): a directory to include from that holds these rooms of lib/ and nothing else.
+function(vop_view name ret_directory)
     set(view "${PROJECT_BINARY_DIR}/rooms/${name}")
     file(REMOVE_RECURSE "${view}")
     file(MAKE_DIRECTORY "${view}")
-    foreach(room IN LISTS name arg_SEES)
+    foreach(room IN LISTS ARGN)
         file(CREATE_LINK "${PROJECT_SOURCE_DIR}/lib/${room}" "${view}/${room}" SYMBOLIC)
     endforeach()
+    set(${ret_directory} "${view}" PARENT_SCOPE)
+endfunction()
 
+# vop_room(name SEES room... SOURCES file...): the room lib/<name>, compiled once for the shared and the static library.
+function(vop_room name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SEES;SOURCES")
+    vop_view(${name} view ${name} ${arg_SEES})
     list(TRANSFORM arg_SOURCES PREPEND "${name}/")
     vop_listed(${arg_SOURCES})
     file(GLOB headers CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}" "${name}/*.h")

@@ -1,158 +1,134 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bind.c - vop bind and vop unbind: a PCI device changes its driver.
+ * bind.c - vop bind: gives PCI devices to a kernel driver through which programs reach them.
  *
  * Room: tools. A driver takes a device that is in its own table; any other only if the device's driver_override names
  * it. So bind first tries without, unless another driver had the device: then an override is to say that it goes back.
  */
+#include "addresses.h"
 #include "commands.h"
-#include "device.h"
+#include "driver.h"
 #include "sysfs.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define DEVICE "%s/sys/bus/pci/devices/%s"
-#define DRIVER "%s/sys/bus/pci/drivers/%s"
-
-static bool complain(const char *address, const char *what, int err)
-{
-    fprintf(stderr, "vop: %s: %s: %s%s\n", address, what, strerror(-err), err == -EACCES ? "; run this as root" : "");
-    return false;
-}
-
-static bool look_up(const char *root, const char *address, struct device *ret_device)
-{
-    if (device_read(root, address, ret_device) < 0) {
-        fprintf(stderr, "vop: %s: no such PCI device; see vop pci --all\n", address);
-        return false;
-    }
-    return true;
-}
-
-static bool is_of_another(const struct device *d)
-{
-    return d->driver[0] && !device_driver_is_usable(d->driver);
-}
-
 static bool can_be_bound(const char *root, const struct device *d, const char *driver, bool force)
 {
+    const char *address = d->pci.address;
+
     if (d->is_bridge)
-        fprintf(stderr, "vop: %s: a bridge, which no program can use\n", d->address);
-    else if (!sysfs_exists(DRIVER, root, driver))
-        fprintf(stderr, "vop: %s: driver %s is not loaded: modprobe %s%s\n", d->address, driver, driver,
-                strcmp(driver, OUR_DRIVER) == 0 ? " (drivers/pci-uio builds it)" : "");
-    else if (is_of_another(d) && !force)
+        fprintf(stderr, "vop: %s: a bridge, which no program can use\n", address);
+    else if (!sysfs_exists("%s/sys/bus/pci/drivers/%s", root, driver))
+        fprintf(stderr, "vop: %s: driver %s is not loaded: modprobe %s%s\n", address, driver, driver,
+                strcmp(driver, VOP__PCI_OURS) == 0 ? " (drivers/pci-uio builds it)" : "");
+    else if (driver_is_foreign(d) && !force)
         fprintf(stderr, "vop: %s: driver %s has it, and something may depend on that; vop bind --force %s takes it\n",
-                d->address, d->driver, d->address);
+                address, d->pci.driver, address);
     else
         return true;
     return false;
 }
 
-static int detach(const char *root, const struct device *d)
-{
-    return d->driver[0] ? sysfs_write(d->address, DRIVER "/unbind", root, d->driver) : 0;
-}
-
-static int override(const char *root, const struct device *d, const char *driver)
-{
-    return sysfs_write(driver, DEVICE "/driver_override", root, d->address);
-}
-
 /* In this order, so that no other driver can come between. What was another's gets an override in any case. */
 static int attach(const char *root, const struct device *d, const char *driver)
 {
-    int err = override(root, d, is_of_another(d) ? driver : "\n");
+    int ret = driver_override(root, d, driver_is_foreign(d) ? driver : "");
 
-    if (err < 0)
-        return err;
-    err = sysfs_write(d->address, DRIVER "/bind", root, driver);
-    if (err != -ENODEV || is_of_another(d))
-        return err;
-    err = override(root, d, driver);
-    return err < 0 ? err : sysfs_write(d->address, DRIVER "/bind", root, driver);
-}
-
-/* To whoever is entitled to it. Nobody is no error. */
-static void give_back(const char *root, const struct device *d)
-{
-    (void) override(root, d, "\n");
-    (void)sysfs_write(d->address, "%s/sys/bus/pci/drivers_probe", root);
+    if (ret < 0)
+        return ret;
+    ret = driver_attach(root, d, driver);
+    if (ret != -ENODEV || driver_is_foreign(d))
+        return ret;
+    ret = driver_override(root, d, driver);
+    return ret < 0 ? ret : driver_attach(root, d, driver);
 }
 
 /* As if nothing had been. */
-static void restore(const char *root, const struct device *d, const char *overridden)
+static void restore(const char *root, const struct device *d, const char *override)
 {
-    (void) override(root, d, overridden[0] ? overridden : "\n");
-    if (d->driver[0] && sysfs_write(d->address, DRIVER "/bind", root, d->driver) < 0)
-        (void)sysfs_write(d->address, "%s/sys/bus/pci/drivers_probe", root);
-}
-
-/* The driver_override, "" if there is none. */
-static void read_override(const char *root, const struct device *d, char ret_driver[64])
-{
-    if (sysfs_read(ret_driver, 64, DEVICE "/driver_override", root, d->address) < 0 ||
-        strcmp(ret_driver, "(null)") == 0)
-        ret_driver[0] = '\0';
-}
-
-static bool report(const char *root, const char *address, FILE *out)
-{
-    struct device d;
-
-    if (device_read(root, address, &d) < 0) {
-        fprintf(stderr, "vop: %s: it is not there any more; see vop pci --all\n", address);
-        return false;
-    }
-    fprintf(out, "%s: %s%s%s\n", address, d.driver[0] ? d.driver : "no driver", d.node[0] ? ", " : "", d.node);
-    return true;
+    (void)driver_override(root, d, override);
+    if (d->pci.driver[0] && driver_attach(root, d, d->pci.driver) < 0)
+        driver_probe(root, d);
 }
 
 bool bind_device(const char *root, const char *address, const char *driver, bool force, FILE *out)
 {
-    char overridden[64];
+    char override[DRIVER_SIZE];
     struct device d;
-    int err;
+    int ret;
 
-    if (!look_up(root, address, &d))
+    if (!driver_find_device(root, address, &d))
         return false;
-    if (strcmp(d.driver, driver) == 0)
-        return report(root, d.address, out);
+    if (strcmp(d.pci.driver, driver) == 0)
+        return driver_report(root, &d, out);
     if (!can_be_bound(root, &d, driver, force))
         return false;
-    read_override(root, &d, overridden);
-    err = detach(root, &d);
-    if (err < 0)
-        return complain(d.address, "its driver does not let go of it", err);
-    err = attach(root, &d, driver);
-    if (err < 0) {
-        restore(root, &d, overridden);
-        complain(d.address, "the driver does not take it (dmesg may say why)", err);
-        return false;
+    driver_read_override(root, &d, override);
+    ret = driver_detach(root, &d);
+    if (ret < 0)
+        return driver_complain(&d, "its driver does not let go of it", ret);
+    ret = attach(root, &d, driver);
+    if (ret < 0) {
+        restore(root, &d, override);
+        return driver_complain(&d, "the driver does not take it (dmesg may say why)", ret);
     }
-    return report(root, d.address, out);
+    return driver_report(root, &d, out);
 }
 
-bool unbind_device(const char *root, const char *address, FILE *out)
-{
-    char overridden[64];
-    struct device d;
-    int err;
+/* ---- Its arguments ---- */
 
-    if (!look_up(root, address, &d))
-        return false;
-    if (is_of_another(&d)) {
-        fprintf(stderr, "vop: %s: driver %s has it, and vop takes devices back from its own drivers only\n", d.address,
-                d.driver);
-        return false;
+#define DRIVERS VOP__PCI_OURS ", " VOP__PCI_VFIO " or " VOP__PCI_GENERIC
+
+struct arguments {
+    const char *driver;
+    bool force;
+    struct addresses addresses;
+};
+
+enum key {
+    KEY_DRIVER = 256,
+    KEY_FORCE
+};
+
+static error_t read_argument(int key, char *value, struct argp_state *state)
+{
+    struct arguments *a = state->input;
+
+    switch (key) {
+    case KEY_DRIVER:
+        if (!vop__pci_is_usable(value))
+            argp_error(state, "--driver=%s: choose " DRIVERS, value);
+        a->driver = value;
+        return 0;
+    case KEY_FORCE:
+        a->force = true;
+        return 0;
+    default:
+        return addresses_read(&a->addresses, key, value, state);
     }
-    read_override(root, &d, overridden);
-    err = detach(root, &d);
-    if (err < 0)
-        return complain(d.address, "its driver does not let go of it", err);
-    /* An override that vop did not make keeps others away on purpose. */
-    if (d.driver[0] ? strcmp(overridden, d.driver) == 0 : device_driver_is_usable(overridden))
-        give_back(root, &d);
-    return report(root, d.address, out);
+}
+
+int command_bind(int argc, char **argv)
+{
+    static const struct argp_option options[] = {
+        {"driver", KEY_DRIVER, "NAME", 0, "Driver: " DRIVERS " (default: " VOP__PCI_OURS ")", 0},
+        {"force", KEY_FORCE, NULL, 0, "Take the device away from the driver that has it", 0},
+        {0},
+    };
+    static const struct argp argp = {
+        .options = options,
+        .parser = read_argument,
+        .args_doc = ADDRESSES_DOC,
+        .doc =
+            "Gives PCI devices to a driver through which programs reach them, and prints the file that programs open.",
+    };
+    struct arguments a = {.driver = VOP__PCI_OURS};
+    bool ok = true;
+
+    if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0)
+        return 2;
+    for (int i = 0; i < a.addresses.count; i++)
+        ok &= bind_device("", a.addresses.address[i], a.driver, a.force, stdout);
+    return ok ? 0 : 1;
 }

@@ -13,9 +13,9 @@
 #include "core/clock.h"
 #include "core/container.h"
 #include "core/error.h"
+#include "pci/address.h"
 #include "wire/mirrors.h"
 
-#include <ctype.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -23,9 +23,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-#define PCI_ADDRESS "0000:00:04.0" /* what one looks like */
-#define PCI_ADDRESS_LENGTH (sizeof(PCI_ADDRESS) - 1)
 
 struct ivshmem_side {
     struct vop__side side;
@@ -316,20 +313,6 @@ int vop__ivshmem_adopt(const struct vop__ivshmem_memory *memory, unsigned side, 
     return 0;
 }
 
-/* As 0000:00:04.0. */
-static bool is_pci_address(const char *text)
-{
-    static const char form[] = "xxxx:xx:xx.o";
-
-    for (size_t i = 0; i < PCI_ADDRESS_LENGTH; i++) {
-        if (form[i] == 'x'   ? !isxdigit((unsigned char)text[i])
-            : form[i] == 'o' ? text[i] < '0' || text[i] > '7'
-                             : text[i] != form[i])
-            return false;
-    }
-    return text[PCI_ADDRESS_LENGTH] == 0;
-}
-
 /* Takes "?side=N" off the end. */
 static int parse_side(char *name, unsigned *ret_side)
 {
@@ -344,9 +327,11 @@ static int parse_side(char *name, unsigned *ret_side)
     return 0;
 }
 
+/* A side is known by one name, however the URI writes the address of its device: the lock depends on it. */
 static int open_named(char *name, const char *rest, struct vop__side **ret_side)
 {
     struct vop__ivshmem_memory memory;
+    char address[VOP__PCI_ADDRESS_SIZE];
     unsigned side = name[0] == '/' ? 0 : 1; /* the host, and the guest */
     int ret = parse_side(name, &side);
 
@@ -354,13 +339,13 @@ static int open_named(char *name, const char *rest, struct vop__side **ret_side)
         return ret;
     if (name[0] == '/')
         ret = vop__ivshmem_file_open(name, side, &memory);
-    else if (is_pci_address(name))
-        ret = vop__ivshmem_pci_open(name, &memory);
+    else if (vop__pci_address(name, address) == 0)
+        ret = vop__ivshmem_pci_open(address, &memory);
     else
-        ret = vop__error(EINVAL, "'ivshmem:%.80s': name a file by its whole path, or a device as " PCI_ADDRESS, rest);
+        ret = vop__error(EINVAL, "'ivshmem:%.80s': name a file by its whole path, or a device as 0000:00:04.0", rest);
     if (ret < 0)
         return ret;
-    ret = vop__ivshmem_adopt(&memory, side, name, ret_side);
+    ret = vop__ivshmem_adopt(&memory, side, name[0] == '/' ? name : address, ret_side);
     if (ret < 0)
         memory.ops->close(memory.context);
     return ret;

@@ -62,13 +62,13 @@ static const struct vop__ivshmem_ops device_ops = {
 
 static int open_device(struct device *d, const char *root, const char *address)
 {
-    int ret = vop__pci_open_at(root, address, &d->pci);
+    int ret = vop__pci_open(root, address, &d->pci);
 
     if (ret < 0)
         return ret;
-    if (!vop__pci_is_ivshmem(d->pci))
-        return vop__error(EINVAL, "%s is no ivshmem device (%04x:%04x); vop pci lists those", address, d->pci->vendor,
-                          d->pci->device);
+    if (!vop__pci_is_ivshmem(&d->pci->info))
+        return vop__error(EINVAL, "%s is no ivshmem device (%04x:%04x); vop pci lists those", address,
+                          d->pci->info.vendor, d->pci->info.device);
     ret = vop__pci_map(d->pci, 0, &d->registers);
     if (ret == 0)
         ret = vop__pci_map(d->pci, 2, &d->memory);

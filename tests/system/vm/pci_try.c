@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pci_try.c - does what its arguments say with one PCI device, through the library's own way to them (wire/pci.h).
+ * pci_try.c - does what its arguments say with one PCI device, through the library's own way to them (lib/pci).
  *
- *   pci-try open=00:05.0 map=0 peek=0:8 enable wait=5000
+ *   pci-try open=0000:00:05.0 map=0 peek=0:8 enable wait=5000
  *
  * Prints a line for each, and the library's text where something failed. Room: tests.
  */
 #include "core/clock.h"
+#include "pci/backend.h"
 #include "pci/pci.h"
 #include "util_actions.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -34,9 +36,9 @@ static vop_le32 *word_at(char **words)
     return vop__window_at(&window[bar], action_number(words, 0));
 }
 
-static void do_open(char *name)
+static void do_open(char *address)
 {
-    say("open", vop__pci_open(name, &device));
+    say("open", vop__pci_open("", address, &device));
 }
 
 static void do_close(char *words)
@@ -76,14 +78,18 @@ static void do_poke(char *words)
 static void do_wait(char *words)
 {
     unsigned long ms = action_number(&words, 0);
+    struct pollfd fd = {.fd = device->irq_fd, .events = POLLIN};
 
-    say("wait", vop__pci_irq_wait(device, ms ? (int64_t)ms * VOP__NS_PER_MS : VOP__NEVER));
+    if (poll(&fd, 1, ms ? (int)ms : -1) > 0)
+        say("wait", vop__pci_irq_take(device));
+    else
+        printf("wait 0\n");
 }
 
 static void do_enable(char *words)
 {
     (void)words;
-    say("enable", vop__pci_irq_enable(device));
+    say("enable", device->ops->irq_enable(device));
 }
 
 /* Waits until the device is gone. */

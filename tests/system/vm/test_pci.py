@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The library's way to PCI devices (lib/wire/pci.c, uio.c, vfio.c), through each kernel driver it knows."""
+"""The library's way to PCI devices (lib/pci), through each kernel driver it knows."""
 import pytest
 
 from ivshmem_server import IvshmemServer

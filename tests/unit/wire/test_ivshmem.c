@@ -89,6 +89,9 @@ static void test_uris(void **state)
     refused("0000:00:04", -EINVAL, "0000:00:04.0");
     refused("0000:00:04.8", -EINVAL, "0000:00:04.0");
     refused("0000:00:04.00", -EINVAL, "0000:00:04.0");
+    /* Either form of an address is one, even if there is no such device. */
+    refused("fffe:fe:1f.7?side=0", -ENODEV, "fffe:fe:1f.7: no such PCI device");
+    refused("fe:1f.7", -ENODEV, "0000:fe:1f.7: no such PCI device");
     refused_query("?side=2", -EINVAL, "?side=0 or ?side=1");
     refused_query("?side=", -EINVAL, "?side=");
     refused_query("?side=01", -EINVAL, "?side=01");
