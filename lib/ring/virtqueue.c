@@ -346,8 +346,7 @@ int vop_virtqueue_notified(vop_virtqueue *vq)
         if (ret < 0 || !vq->armed)
             return ret;
         if (ret == 0) {
-            /* A program that polled in the meantime has passed the event: without a new one nothing would ever notify.
-             */
+            /* A program that polled in the meantime has passed the event: only a new one can bring a notification. */
             ret = arm(vq, false);
             if (ret != 0)
                 return ret < 0 ? ret : 0;

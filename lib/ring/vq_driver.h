@@ -150,8 +150,7 @@ static inline uint32_t vop__driver_delay(uint64_t count)
     return (uint32_t)(count * 3 / 4);
 }
 
-/** Gets up to `max` used buffers: how many, or the result of get_one() if there is none. Inlined as vop__device_take().
- */
+/** Gets up to `max` used buffers: how many, or the result of get_one() if none. Inlined as vop__device_take(). */
 static inline __attribute__((always_inline)) int
 vop__driver_get(struct vop_virtqueue *vq, struct vop_used_buf *ret_bufs, uint32_t max,
                 int (*get_one)(struct vop_virtqueue *vq, struct vop_used_buf *ret_buf))
