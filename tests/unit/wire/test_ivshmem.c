@@ -105,7 +105,7 @@ static void test_files(void **state)
     refused("/dev/shm", -EISDIR, "/dev/shm");
     refused("/dev/null", -EINVAL, "not a file of shared memory");
     assert_int_equal(truncate(path, SIZE - 4096), 0);
-    refused(path, -EINVAL, "no power of two");
+    refused(path, -EINVAL, "not a power of two");
     assert_int_equal(truncate(path, 32768), 0);
     refused(path, -EINVAL, "too few");
     assert_int_equal(truncate(path, 0), 0);

@@ -121,7 +121,7 @@ static void test_refused(void **state)
     tree_put_map(2, "bar2\n", "0x0\n", "0x8000\n");
     refused(-EINVAL, IVSHMEM " has 32768 bytes of memory, too few");
     tree_put(DEVICES IVSHMEM "/device", "0x1041\n");
-    refused(-EINVAL, IVSHMEM " is no ivshmem device (1af4:1041)");
+    refused(-EINVAL, IVSHMEM " is not an ivshmem device (1af4:1041)");
 }
 
 int main(void)
