@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Rooms and the direction of their dependencies: a wrong #include does not compile.
 #
-#   programs  ->  include/vopipc  ->  channel  ->  ring, wire  ->  core
-#                                     net      ->                  core
+#   programs -> include/vopipc -> link -> channel -> native, wire
+#   native -> ring      wire -> pci -> sys      tools -> pci      all -> core
 #
 # Each room is an object library. Its include path is not lib/ but a directory of its own in the build tree, which
 # holds a symbolic link for each room that it may see:
@@ -10,7 +10,7 @@
 #   build/<preset>/rooms/ring/ring -> lib/ring
 #   build/<preset>/rooms/ring/core -> lib/core
 #
-# so "wire/wire.h" does not exist for a file in lib/ring. The one way around that, "../wire/wire.h", is refused by
+# so "wire/wire.h" does not exist for a file in lib/ring. The only way around that, "../wire/wire.h", is refused by
 # CheckIncludes.cmake, which runs before a room is compiled. tests/project/check_rooms proves both.
 
 # vop_check_includes(target file...): no file of the target may leave its room with "..", or by an absolute path.
