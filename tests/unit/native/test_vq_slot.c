@@ -97,8 +97,7 @@ static void test_driver(void **state)
     for (uint32_t i = 0; i < N; i++)
         add_slot(&b, i);
     assert_int_equal(vop_virtqueue_kick(b.vq), 1);
-    assert_int_equal(vop__slot_device_attach(&b.queue.device, &b.queue.place_device),
-                     0); /* as PROTOCOL.md prescribes */
+    assert_int_equal(vop__slot_device_attach(&b.queue.device, &b.queue.place_device), 0); /* as PROTOCOL.md says */
 
     for (unsigned round = 0; round < 40000; round++) {
         uint32_t sent = 0, slots = 0;
