@@ -107,7 +107,7 @@ static void test_through_sysfs(void **state)
     assert_int_equal(m.half_size, HALF);
     assert_int_equal(m.local_flags, 0);
     assert_int_equal(m.remote_flags, VOP__WINDOW_UNCACHED);
-    assert_false(m.is_exclusive); /* whoever may, maps it */
+    assert_false(m.is_exclusive); /* whoever has the right maps it */
     m.ops->close(m.context);
 }
 
