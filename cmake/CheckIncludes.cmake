@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # cmake -DSTAMP=file -P CheckIncludes.cmake file...
-# Fails when a file includes another by "..", or by an absolute path; else touches STAMP. See Rooms.cmake.
+# Fails if a file includes another by "..", or by an absolute path; otherwise touches STAMP. See Rooms.cmake.
 
 math(EXPR last "${CMAKE_ARGC} - 1")
 set(after_script FALSE)
@@ -18,6 +18,6 @@ foreach(i RANGE ${last})
     endif()
 endforeach()
 if(wrong)
-    message(FATAL_ERROR "Name the file from the root of lib/, as in \"core/le.h\", if the room may see it at all.")
+    message(FATAL_ERROR "Name the file from the root of lib/, as in \"core/clock.h\", if its room may see it.")
 endif()
 file(TOUCH "${STAMP}")

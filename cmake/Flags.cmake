@@ -14,14 +14,14 @@ target_compile_options(vop_flags INTERFACE
     -Wwrite-strings -Wpointer-arith -Wformat=2 -fno-common)
 
 if(CMAKE_C_COMPILER_ID MATCHES "Clang")
-    # clang has no strict form of this warning: it knows the alignment of the types only.
+    # clang has no strict form of this warning: it goes by the alignment of the types only.
     target_compile_options(vop_flags INTERFACE -Wno-unknown-warning-option -Wcast-align)
 endif()
 if(VOP_WERROR)
     target_compile_options(vop_flags INTERFACE -Werror)
 endif()
 
-# VOP_SANITIZE is a comma-separated list as -fsanitize= takes it. A finding ends the program: a test must notice.
+# VOP_SANITIZE is a comma-separated list, as for -fsanitize=. A finding ends the program, so that the test fails.
 if(VOP_SANITIZE)
     target_compile_options(vop_flags INTERFACE
         -fsanitize=${VOP_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)

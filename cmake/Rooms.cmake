@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Rooms and the direction of their dependencies: a wrong #include does not compile.
 #
-#   programs -> include/vopipc -> link -> channel -> native -> ring      all -> core
-#                                                 -> wire -> pci -> sys
+#   programs -> include/vopipc -> link -> channel -> native, wire
+#   native -> ring      wire -> pci -> sys      all -> core
 #
 # One program sees more than the public headers: vop looks at PCI devices through the room pci.
 #
@@ -12,7 +12,7 @@
 #   build/<preset>/rooms/ring/ring -> lib/ring
 #   build/<preset>/rooms/ring/core -> lib/core
 #
-# so "wire/wire.h" does not exist for a file in lib/ring. The one way around that, "../wire/wire.h", is refused by
+# so "wire/wire.h" does not exist for a file in lib/ring. The only way around that, "../wire/wire.h", is refused by
 # CheckIncludes.cmake, which runs before a room is compiled. tests/project/check_rooms proves both.
 
 # vop_check_includes(target file...): no file of the target may leave its room with "..", or by an absolute path.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Toolchain of the preset powerpc: big-endian, 32 bits, for the e300 core of an MPC8349. It proves that the library is
-# portable, and is the other peer of tests/system/test_powerpc.py. Its programs run here under qemu-user.
+# portable, and builds the other peer of tests/system/test_powerpc.py. Its programs run under qemu-user.
 
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR ppc)

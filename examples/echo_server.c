@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * echo_server.c - sends every message back to whom it came from; serves many clients and outlives each of them.
+ * echo_server.c - sends every message back to where it came from; serves many clients and outlives each of them.
  *
  * Room: examples. The first thing to read; <vopipc/channel.h> is the second. Run it: echo_server shm:/tmp/echo.sock
  *
- * Each client has a channel, and a thread that waits on it. A program with an event loop would rather watch
- * vop_channel_fd().
+ * Each client has a channel, and a thread that waits on it. A program with an event loop would watch vop_channel_fd()
+ * instead.
  */
 #include <pthread.h>
 #include <semaphore.h>
@@ -24,7 +24,7 @@ static void *client_serve(void *argument)
     char message[MESSAGE_MAX];
     ssize_t length;
 
-    /* Both calls wait as long as it takes. They fail once the client is gone, however it went. */
+    /* Both calls wait as long as it takes. They fail once the client is gone, for whatever reason. */
     do
         length = vop_channel_recv(channel, message, sizeof(message), -1);
     while (length > 0 && vop_channel_send(channel, message, (size_t)length, -1) == 0);
@@ -51,10 +51,10 @@ int main(int argc, char **argv)
         sem_wait(&places);
         while (vop_listener_accept(listener, -1, &channel) < 0) {
             fprintf(stderr, "%s: %s\n", argv[0], vop_error_text());
-            sleep(1); /* out of descriptors or memory: until a client leaves */
+            sleep(1); /* out of descriptors or memory, until a client leaves */
         }
         if (pthread_create(&thread, NULL, client_serve, channel) != 0) {
-            fprintf(stderr, "%s: no thread for another client\n", argv[0]);
+            fprintf(stderr, "%s: cannot start a thread for another client\n", argv[0]);
             vop_channel_close(channel);
             sem_post(&places);
             continue;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * ring.c - a virtqueue and nothing else: a driver hands words to a device in another process, which writes them big.
+ * ring.c - a virtqueue and nothing else: a driver hands words to a device in another process, which upper-cases them.
  *
- * Room: examples. For those who bring memory, notifications and a way to hear of a peer's death of their own; others
- * read echo_server.c. Then read <vopipc/virtqueue.h>. Run it: ring these few words
+ * Room: examples. For programs that bring their own memory, notifications and way to notice a peer's death; for all
+ * others there is echo_server.c. Then read <vopipc/virtqueue.h>. Run it: ring these few words
  */
 #include <ctype.h>
 #include <errno.h>
@@ -18,12 +18,12 @@
 #include <unistd.h>
 #include <vopipc/vopipc.h>
 
-#define SIZE 8 /* entries of the queue: as many descriptors are in it at once */
+#define SIZE 8 /* entries of the queue: at most so many descriptors are in it at once */
 #define WORD_MAX 64
 
-static uint8_t *memory; /* shared. First the ring, then for each word its bytes and room for the answer */
+static uint8_t *memory; /* shared: first the ring, then for each word its bytes and space for the answer */
 static size_t memory_size;
-static int bells[3]; /* an eventfd of each role, indexed by it: read by its owner, written by the other */
+static int bells[3]; /* an eventfd for each role, indexed by it: read by its owner, written by the other */
 
 static void fail(const char *what)
 {
@@ -31,7 +31,7 @@ static void fail(const char *what)
     exit(1);
 }
 
-/* The two roles sleep by eventfds here. It could as well be a register of a device, or another CPU's interrupt. */
+/* Here the two roles wake each other by eventfds. A device's register or another CPU's interrupt would do as well. */
 static int notify(void *context, uint32_t value)
 {
     int bell = *(const int *)context;
@@ -44,7 +44,7 @@ static const struct vop_virtqueue_events events = {.notify = notify};
 
 static vop_virtqueue *queue_new(enum vop_virtqueue_role role)
 {
-    /* Buffers are named by their offset, for nobody knows at which address the peer has the memory. */
+    /* Buffers are named by their offset, since neither side knows at which address the peer has the memory. */
     const struct vop_region region = {.address = 0, .size = memory_size, .base = memory};
     struct vop_virtqueue_options options;
     struct vop_ring_offsets at;
@@ -68,7 +68,7 @@ static vop_virtqueue *queue_new(enum vop_virtqueue_role role)
     return vq;
 }
 
-/* Nothing is left to do: asks to be notified, and sleeps unless something came meanwhile. */
+/* Nothing is left to do: asks to be notified, and sleeps unless something came in the meantime. */
 static void queue_wait(vop_virtqueue *vq, enum vop_virtqueue_role role)
 {
     eventfd_t count;
@@ -87,7 +87,7 @@ static void buffer_serve(vop_virtqueue *vq, const struct vop_taken_buf *buf, con
     char *to = iov[1].iov_base;
 
     if (buf->readable != 1 || buf->writable != 1 || buf->writable_bytes < buf->readable_bytes) {
-        vop_virtqueue_fail(vq, "a buffer without a word, or without room for the answer");
+        vop_virtqueue_fail(vq, "a buffer without a word, or without space for the answer");
         fail("the driver");
     }
     for (uint32_t i = 0; i < buf->readable_bytes; i++)
@@ -140,7 +140,7 @@ static void driver_run(char **words, int count)
             memcpy(at, words[sent], iov[0].iov_len);
             ret = vop_virtqueue_add_buf(vq, iov, 1, 1, at + WORD_MAX);
             if (ret == -ENOSPC)
-                break; /* full, and kicked: first some must come back */
+                break; /* full, and kicked: some must come back first */
             if (ret < 0)
                 fail("cannot add a word");
             sent++;
@@ -161,7 +161,7 @@ int main(int argc, char **argv)
     if (argc < 2)
         return fprintf(stderr, "usage: %s WORD...     which it writes in capitals\n", argv[0]), 2;
     memory_size = 4096 + (size_t)argc * 2 * WORD_MAX;
-    /* All of it is zero, so both may start in any order. */
+    /* All of it is zero, so the two may start in any order. */
     memory = mmap(NULL, memory_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     bells[VOP_VIRTQUEUE_DRIVER] = eventfd(0, EFD_CLOEXEC);
     bells[VOP_VIRTQUEUE_DEVICE] = eventfd(0, EFD_CLOEXEC);
@@ -172,7 +172,7 @@ int main(int argc, char **argv)
         return perror(argv[0]), 1;
     if (device == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() == driver) /* else it has ended already, and no signal comes */
+        if (getppid() == driver) /* otherwise it has already ended, and no signal will come */
             device_run();
         return 0;
     }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ghost.c - what mappings show once their device is gone: a page of ordinary memory all over each half.
+ * ghost.c - what mappings show once their device is gone: a page of ordinary memory, repeated over each half.
  *
  * Room: driver.
  *
  * No process dies because a card was pulled. Mappings are filled when they are made, so a fault in one means that
  * vop_life_end() took the device out of it. Both pages are there from the start, so that this cannot fail; they are
- * zero until the process itself stores something. Two, because who shares a map with a peer stores into one half and
- * loads from the other: it must not meet its own stores there. So a mapping is not divided either, since its parts
- * would have halves of their own. Each mapping counts as a user, because the last of them may outlive struct
- * vop_device; another device never has the same pages.
+ * zero until the process itself stores something. There are two, because a program that shares a map with a peer stores
+ * into one half and loads from the other, where it must not find its own stores. So a mapping is not divided either,
+ * since its parts would have halves of their own. Each mapping counts as a user, because the last of them may outlive
+ * struct vop_device; another device never has the same pages.
  */
 #include "vop_pci_uio.h"
 
@@ -43,7 +43,7 @@ static vm_fault_t ghost_fault(struct vm_fault *vmf)
     struct page *page = vma->vm_private_data;
 
     if (!(vma->vm_flags & VM_PFNMAP))
-        return VM_FAULT_SIGBUS; /* no kernel that this is made for maps a device or a pool in another way */
+        return VM_FAULT_SIGBUS; /* no kernel that this is made for maps a device or a pool differently */
     if (vmf->address - vma->vm_start >= (vma->vm_end - vma->vm_start) / 2)
         page++;
     /* Cached, whatever the device was. */
@@ -62,7 +62,7 @@ static const struct vm_operations_struct ghost_ops = {
     .may_split = ghost_may_split,
 };
 
-/* And children do not get it: whose it is must be known when the device goes (life.c). */
+/* Children do not get it either: when the device goes, its owner must be known (life.c). */
 void vop_ghost_attach(struct vop_device *d, struct vm_area_struct *vma)
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)

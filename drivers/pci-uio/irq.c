@@ -34,7 +34,7 @@ static irqreturn_t on_intx(int irq, void *data)
     return IRQ_HANDLED;
 }
 
-/* INTx is a level: while user space has not acknowledged it, it must be silent, and only the device can be. */
+/* INTx is a level: until user space has acknowledged it the line must be silent, which only the device can do. */
 static bool can_mask_intx(const struct vop_device *d)
 {
     return d->mu || pci_intx_mask_supported(d->pdev);
@@ -47,11 +47,11 @@ int vop_irq_open(struct vop_device *d, bool msi)
 
     d->info.irq = UIO_IRQ_NONE;
     if (vectors < 0)
-        return 0; /* the maps are of use without */
+        return 0; /* the maps work without it */
     if (!is_message(d)) {
         d->kind->enable_intx(d, false);
         if (!can_mask_intx(d)) {
-            pci_warn(d->pdev, "INTx cannot be masked at this device, so its interrupts are not used\n");
+            pci_warn(d->pdev, "INTx cannot be masked in this device, so its interrupts are not used\n");
             pci_free_irq_vectors(d->pdev);
             return 0;
         }
@@ -81,8 +81,8 @@ int vop_irq_start(struct vop_device *d)
         int ret = request_irq(pci_irq_vector(d->pdev, i), message ? on_message : on_intx, message ? 0 : IRQF_SHARED,
                               VOP_DRIVER_NAME, d);
 
-        if (ret) { /* not as it is: EBUSY from open means that a process has the device */
-            pci_err(d->pdev, "no interrupt %d: error %d\n", pci_irq_vector(d->pdev, i), ret);
+        if (ret) { /* not passed on: EBUSY from open means that a process has the device */
+            pci_err(d->pdev, "cannot request interrupt %d: error %d\n", pci_irq_vector(d->pdev, i), ret);
             free_handlers(d, i);
             return -EIO;
         }
@@ -106,7 +106,7 @@ void vop_irq_stop(struct vop_device *d)
 void vop_irq_enable(struct vop_device *d, bool on)
 {
     if (!is_message(d)) {
-        d->kind->enable_intx(d, on); /* off by itself after each event, so not only when `on` changes */
+        d->kind->enable_intx(d, on); /* each event turns it off, so not only when `on` changes */
     } else if (on != d->irq_on) {
         for (int i = 0; i < d->vectors; i++)
             (on ? enable_irq : disable_irq)(pci_irq_vector(d->pdev, i));

@@ -8,7 +8,7 @@
 
 #include <linux/io.h>
 
-/* ---- Any device of PCI 2.3: the command register disables INTx, the status register says whose it is ---- */
+/* ---- Any device of PCI 2.3: the command register disables INTx, the status register shows it asserted ---- */
 
 static int generic_prepare(struct vop_device *d)
 {
@@ -18,7 +18,7 @@ static int generic_prepare(struct vop_device *d)
 
 static void generic_unprepare(struct vop_device *d)
 {
-    pci_intx(d->pdev, 0); /* giving back MSI has enabled it */
+    pci_intx(d->pdev, 0); /* releasing MSI has enabled it */
 }
 
 static bool generic_claim_intx(struct vop_device *d)
@@ -37,7 +37,7 @@ static void generic_enable_intx(struct vop_device *d, bool on)
 }
 
 /*
- * ---- MPC8349: older than that. Its messaging unit has a mask of its own ----
+ * ---- MPC8349: older than PCI 2.3. Its messaging unit has a mask of its own ----
  *
  * Registers of the messaging unit are little-endian (the rest of BAR0 is not). OMISR shows the sources of INTA: two
  * message registers and the doorbells; a 1 in OMIMR masks one.

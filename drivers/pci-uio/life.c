@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * life.c - one process at a time has the device, and whatever becomes of it, the device is quiet afterwards.
+ * life.c - one process at a time has the device, and however that process ends, the device is quiet afterwards.
  *
  * Room: driver.
  *
  * The file in /dev appears before UIO is ready to hear of an interrupt, so until vop_life_begin() it cannot be opened.
  *
- * The device may go while a process has it open and mapped. Then even UIO's release() no longer comes. So from
- * vop_life_end() on nothing new is given out, mappings show the ghost of the device (ghost.c), and only then is UIO
- * told, which sends waiting readers home: who hears EIO reaches the device no more. A mapping becomes visible to
- * unmap_mapping_range() only some time after our mmap() has filled it, but before its process lets go of its mmap_lock.
+ * The device may go while a process has it open and mapped. Then even UIO's release() is no longer called. So from
+ * vop_life_end() on nothing new is given out, mappings show the ghost of the device (ghost.c), and only then does UIO
+ * learn of it and wake waiting readers: whoever gets EIO cannot reach the device any more. A mapping becomes visible to
+ * unmap_mapping_range() only some time after our mmap() has filled it, but before its process drops its mmap_lock.
  * That is why mappings belong to one process, without its children, and why vop_life_end() takes them away under its
  * mmap_lock. The kernel's own account of memory types also needs that: it warns (in untrack_pfn) if the process unmaps
  * at the same moment.
@@ -60,7 +60,7 @@ int vop_life_open(struct uio_info *info, struct inode *inode)
     return ret;
 }
 
-/* Lets go of who had it, as far as it is still there. */
+/* Drops the references to its user, as far as they are still held. */
 static void forget(struct inode *inode, struct mm_struct *mm)
 {
     if (mm)

@@ -28,8 +28,7 @@ static void describe(struct vop_device *d)
     d->info.irqcontrol = vop_life_irqcontrol;
 }
 
-/* new_id gives driver_data 0, and the PCI core takes that only if the table has it too: so ivshmem goes by its number.
- */
+/* new_id gives driver_data 0, which the PCI core takes only if the table has it too: so ivshmem is known by its ID. */
 static const struct vop_kind *kind_of(const struct pci_dev *pdev, const struct pci_device_id *id)
 {
     if (pdev->vendor == PCI_VENDOR_ID_REDHAT_QUMRANET && pdev->device == PCI_DEVICE_ID_IVSHMEM)
@@ -49,7 +48,7 @@ static int enable(struct pci_dev *pdev)
     return 0;
 }
 
-/* Class and header of what new_id or an override brought here; what is in our table is none by its class. */
+/* By class and header, for what new_id or an override brought here; nothing in our table is a bridge. */
 static bool is_bridge(const struct pci_dev *pdev, const struct vop_kind *kind)
 {
     return pdev->hdr_type != PCI_HEADER_TYPE_NORMAL ||

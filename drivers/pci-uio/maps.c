@@ -33,7 +33,7 @@ int vop_maps_open(struct vop_device *d)
             continue;
         d->info.mem[bar] = (struct uio_mem){
             .name = bar_names[bar],
-            .addr = start - offset_in_page(start), /* PAGE_MASK may be narrower than an address of a bus */
+            .addr = start - offset_in_page(start), /* PAGE_MASK may be narrower than a bus address */
             .offs = offset_in_page(start),
             .size = pci_resource_len(d->pdev, bar),
             .memtype = UIO_MEM_PHYS,
@@ -42,7 +42,7 @@ int vop_maps_open(struct vop_device *d)
     return pci_request_selected_regions(d->pdev, bars(d), VOP_DRIVER_NAME);
 }
 
-/* UIO stops at the first map of size 0, so a gap gets a size; what it does not get is an address. */
+/* UIO stops at the first map of size 0, so a gap gets a size, but no address. */
 void vop_maps_fill_gaps(struct vop_device *d)
 {
     struct uio_mem *mem = d->info.mem;
@@ -67,7 +67,7 @@ int vop_maps_mmap(struct vop_device *d, struct vm_area_struct *vma)
     int map = (int)vma->vm_pgoff;
 
     if (!(vma->vm_flags & VM_MAYSHARE))
-        return -EINVAL; /* a private copy of a device is nobody's wish */
+        return -EINVAL; /* a private copy of a device makes no sense */
     if (d->pool && map == d->pool_map)
         return vop_pool_mmap(d, vma);
     if (!is_memory(d, map))

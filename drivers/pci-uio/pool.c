@@ -9,7 +9,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/mm.h>
 
-/* In one piece also behind an IOMMU: so it is mapped as a whole, and once (ghost.c needs that). */
+/* Contiguous even with an IOMMU: so it is mapped in one piece, and only once (ghost.c needs that). */
 #define POOL_ATTRS (DMA_ATTR_FORCE_CONTIGUOUS | DMA_ATTR_NO_WARN)
 
 static int free_map(const struct uio_mem *mem)
@@ -35,7 +35,7 @@ int vop_pool_open(struct vop_device *d, size_t size)
         pci_info(d->pdev, "all maps are BARs: no pool\n");
         return 0;
     }
-    /* Addresses on the wire of these devices have 32 bits. */
+    /* These devices have 32-bit bus addresses. */
     ret = dma_set_mask_and_coherent(&d->pdev->dev, DMA_BIT_MASK(32));
     if (ret)
         return ret;
@@ -60,7 +60,7 @@ void vop_pool_close(struct vop_device *d)
         dma_free_attrs(&d->pdev->dev, d->pool_size, d->pool, d->pool_bus, POOL_ATTRS);
 }
 
-/* The next process shall not read what the last one left. */
+/* The next process must not read what the last one left. */
 void vop_pool_clear(struct vop_device *d)
 {
     if (d->pool)
@@ -72,7 +72,7 @@ int vop_pool_mmap(struct vop_device *d, struct vm_area_struct *vma)
     unsigned long map = vma->vm_pgoff;
     int ret;
 
-    vma->vm_pgoff = 0; /* for this call it is an offset into the pool */
+    vma->vm_pgoff = 0; /* this call takes it for an offset into the pool */
     ret = dma_mmap_attrs(&d->pdev->dev, vma, d->pool, d->pool_bus, vma->vm_end - vma->vm_start, POOL_ATTRS);
     vma->vm_pgoff = map;
     return ret;

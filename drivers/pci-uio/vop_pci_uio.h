@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * vop_pci_uio.h - one PCI device given to user space, and what each file of the driver does with it.
+ * vop_pci_uio.h - one PCI device handed to user space, and what each file of the driver does with it.
  *
  * Room: driver. README.md says what user space sees.
  */
@@ -19,10 +19,10 @@ struct vop_device;
 /** What differs between devices. */
 struct vop_kind {
     const char *name;         /* in /sys/class/uio/uioN/name */
-    unsigned int cached_bars; /* a bit for each BAR that is memory of a coherent host */
+    unsigned int cached_bars; /* a bit for each BAR that is coherent memory of the host */
     bool reaches_memory;      /* reads and writes host memory itself: gets a pool */
 
-    /** Gets hold of what the calls below need; leaves INTx off. 0 or -errno. */
+    /** Acquires what the calls below need; leaves INTx off. 0 or -errno. */
     int (*prepare)(struct vop_device *d);
     void (*unprepare)(struct vop_device *d);
     /** In the interrupt handler: if INTx is asserted by this device, masks it there and returns true. */
@@ -50,8 +50,8 @@ struct vop_device {
 
     /* life.c */
     struct mutex lock;    /* inside info_lock of UIO */
-    struct inode *inode;  /* through which it is open, or NULL. Under lock */
-    struct mm_struct *mm; /* which maps it, or NULL. Under lock */
+    struct inode *inode;  /* of the open file, or NULL. Under lock */
+    struct mm_struct *mm; /* of the process that maps it, or NULL. Under lock */
     bool is_there;        /* may be opened and used: between vop_life_begin() and vop_life_end(). Under lock */
 
     void __iomem *mu; /* kinds.c: messaging unit of an MPC8349 */
@@ -85,7 +85,7 @@ int vop_pool_mmap(struct vop_device *d, struct vm_area_struct *vma);
 /* ghost.c */
 int vop_ghost_open(struct vop_device *d);
 void vop_ghost_close(struct vop_device *d);
-void vop_ghost_attach(struct vop_device *d, struct vm_area_struct *vma); /* to a mapping that is made */
+void vop_ghost_attach(struct vop_device *d, struct vm_area_struct *vma); /* to a mapping in the making */
 
 /* irq.c */
 int vop_irq_open(struct vop_device *d, bool msi);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * channel.h - the channel itself: one queue pair of a link, as the application holds it.
+ * channel.h - the channel itself: one queue pair of a link as the application holds it.
  *
  * Room: channel, private to it. The files of this room stand in four steps, and each knows only those below it:
  *
  *   4   send.c  recv.c  life.c  info.c     what an application calls, and a channel from its wire to its end
- *   3   wait.c  event.c                    how a thread waits for a channel, how an event loop does
+ *   3   wait.c  event.c                    how a thread waits for a channel, and how an event loop does
  *   2   tx.c    rx.c                       one attempt to send, one to receive
- *   1   fate.c  pulse.c  link.c            is the link good, does the peer live, what do all queue pairs share
+ *   1   fate.c  pulse.c  link.c            is the link good, is the peer alive, what do all queue pairs share
  *
  * send.c and recv.c touch only their own direction, so that one thread can be in each.
  */
@@ -19,13 +19,13 @@
 
 #include <vopipc/channel.h>
 
-/** An event loop's turn to look by itself. Watched wires only. */
+/** When an event loop is to look without a kick. Watched wires only. */
 struct vop__alarm {
     int timer;          /* -1: none */
     int64_t nap_ns;     /* length of the last nap */
-    uint32_t positions; /* of both queues when it began */
+    uint32_t positions; /* of both queues when the nap began */
     unsigned armed;     /* for what: enum vop_arm_flags */
-    bool is_last;       /* it rang for the end */
+    bool is_last;       /* it is set for the end */
 };
 
 struct vop_channel {

@@ -2,7 +2,7 @@
 /*
  * event.c - a channel in the application's event loop: a descriptor, process and arm.
  *
- * Room: channel. No other thread uses the channel meanwhile, so both directions may be touched.
+ * Room: channel. No other thread uses the channel during these calls, so both directions may be touched.
  */
 #include "channel/event.h"
 
@@ -14,9 +14,9 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-/* ---- Watched wires: a timer lets the loop look by itself ---- */
+/* ---- Watched wires: a timer makes the loop look without a kick ---- */
 
-#define ALARM_NS (100 * VOP__NS_PER_MS) /* the longest that the application is left alone */
+#define ALARM_NS (100 * VOP__NS_PER_MS) /* longest time between two wake-ups of the application */
 
 static void set_alarm(struct vop_channel *c, int64_t ns)
 {
@@ -25,7 +25,7 @@ static void set_alarm(struct vop_channel *c, int64_t ns)
     (void)timerfd_settime(c->alarm.timer, 0, &at, NULL);
 }
 
-/* The end stays to be seen: nobody reads this timer any more. */
+/* The descriptor stays readable for the end: the timer is not read any more. */
 static void set_last_alarm(struct vop_channel *c)
 {
     if (!c->alarm.is_last)
@@ -33,7 +33,7 @@ static void set_last_alarm(struct vop_channel *c)
     c->alarm.is_last = true;
 }
 
-/* The first nap after something happened is short, and each that follows in vain is longer. */
+/* The first nap after something happened is short, and each nap in vain makes the next one longer. */
 static void begin_nap(struct vop_channel *c, unsigned what)
 {
     struct vop__alarm *a = &c->alarm;
@@ -128,7 +128,7 @@ int vop_channel_process(vop_channel *c)
     if (l->wire->watched)
         end_nap(c, ret > 0);
     ret = vop__fate(l);
-    return ret == -EPIPE ? 0 : ret; /* receiving tells an orderly end */
+    return ret == -EPIPE ? 0 : ret; /* receiving reports an orderly end */
 }
 
 int vop_channel_arm(vop_channel *c, unsigned what)
@@ -138,7 +138,7 @@ int vop_channel_arm(vop_channel *c, unsigned what)
     if (vop__fate_restarted(c->link) || vop__fate(c->link) < 0) {
         if (c->link->wire->watched)
             set_last_alarm(c);
-        return 1; /* and what is held back is not accepted any more */
+        return 1; /* and messages held back are not accepted any more */
     }
     vop__tx_publish(&c->tx);
     vop__rx_publish(&c->rx);

@@ -10,8 +10,8 @@
 #include "channel/channel.h"
 
 /**
- * Makes the descriptor. Before the peer hears of the channel: a lack of descriptors later would end what it has
- * already. 0, or -errno with a text and nothing to close.
+ * Makes the descriptor. Called before the peer hears of the channel: running out of descriptors later would break a
+ * channel that the peer already counts on. 0, or -errno with a text and nothing to close.
  */
 int vop__event_open(struct vop_channel *c);
 

@@ -37,7 +37,7 @@ bool vop__fate_restarted(struct vop__link *l)
     return true;
 }
 
-/* Whoever sleeps in the other direction is to hear it, and whoever watches the descriptor. */
+/* Wakes whoever sleeps in the other direction, and whoever watches the descriptor. */
 static void break_link(struct vop__link *l)
 {
     record(l, VOP__FATE_BROKE);

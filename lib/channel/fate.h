@@ -2,14 +2,14 @@
 /*
  * fate.h - is this link still good, and if not, why? The one place that answers, and that words the answer.
  *
- * Room: channel, its first step. vop__fate() is the question. The verbs below record what somebody has found out; what
- * was recorded stays. Any thread.
+ * Room: channel, its first step. vop__fate() asks. The verbs below record what somebody has found out, for good. Any
+ * thread.
  *
  *   what happened                        found by                                         vop__fate()
  *   the peer closed                      its state word                                   -EPIPE
  *   the peer died                        the wire, a wait, its silence, a new             -ECONNRESET
  *                                        incarnation in its block
- *   this side was taken for dead         a look at the own block (pulse.h)                -ECONNRESET
+ *   this side was taken for dead         a look at its own block (pulse.h)                -ECONNRESET
  *   the peer broke the protocol          a queue, its state word                          -EPROTO
  */
 #ifndef VOP_CHANNEL_FATE_H
@@ -34,7 +34,7 @@ static inline unsigned vop__fate_flags(const struct vop__link *l)
 /** 0 while the link is good, else with a text: -EPIPE, -ECONNRESET or -EPROTO, as above. */
 static inline int vop__fate(struct vop__link *l)
 {
-    /* In this order: what another thread saw die may have closed before, and then its state says so. */
+    /* In this order: a peer that another thread saw die may have closed first, and then its state says so. */
     unsigned fate = vop__fate_flags(l);
     uint32_t state = vop__session_peer_state(&l->session);
 
@@ -58,18 +58,18 @@ static inline bool vop__fate_may_write(const struct vop__link *l)
 /** The peer is dead. */
 void vop__fate_die(struct vop__link *l);
 
-/** The wire says that there is nobody any more: the peer died, or a wait was ended because it broke the protocol. */
+/** The wire reports the end: the peer died, or it broke the protocol and our own waits were ended for that. */
 void vop__fate_hear_end(struct vop__link *l);
 
-/** Somebody else has this side. */
+/** This side has been ousted. */
 void vop__fate_oust(struct vop__link *l);
 
-/** Has the peer begun anew in the same memory? Then the one that was known is dead. */
+/** Has the peer restarted in the same memory? Then the one that this side knew is dead. */
 bool vop__fate_restarted(struct vop__link *l);
 
 /**
- * A queue met what cannot be, and the error text says what: the peer broke the protocol, -EPROTO. But if that is not
- * the same peer any more, or the memory was taken away and something else is there: -ECONNRESET.
+ * A queue met an impossible value (the error text says which), so the peer broke the protocol: -EPROTO. But if the half
+ * belongs to another peer by now, or the memory was taken away and something else is there: -ECONNRESET.
  */
 int vop__fate_breach(struct vop__link *l);
 

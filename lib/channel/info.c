@@ -19,7 +19,7 @@ uint64_t vop_channel_in_doubt(const vop_channel *c)
     return vop__slot_device_in_doubt(&c->tx.queue);
 }
 
-/* Copies as much of a versioned struct as the caller's has room for. */
+/* Copies as much of a versioned struct as the caller's struct can hold. */
 static int give_struct(void *to, const void *from, size_t to_size, size_t first_size, size_t from_size)
 {
     if (to_size < first_size)

@@ -115,7 +115,7 @@ int vop__channel_step(struct vop_channel *c)
 
     if (l->up) /* a peer can be READY before it says so on the socket */
         return 1;
-    /* Two looks, READY and then UP: a peer that changes its incarnation all the time must not keep this here. */
+    /* Two looks, READY and then UP: a peer that changes its incarnation all the time must not keep this loop going. */
     for (unsigned looks = 0; looks < 2; looks++) {
         int ret = vop__session_step(&l->session);
 
@@ -148,7 +148,7 @@ unsigned vop__channel_pairs(const struct vop_channel *c)
 
 bool vop__channel_was_known(const struct vop_channel *c)
 {
-    return c->tx.queue.broken; /* judged only once the peer was READY for this side */
+    return c->tx.queue.broken; /* checked only once the peer was READY for this side */
 }
 
 bool vop__channel_keeps_side(struct vop_channel *c)

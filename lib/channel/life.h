@@ -24,14 +24,14 @@ int vop__channel_step(struct vop_channel *c);
 /** Has a step found the peer's announce block, and answered it (READY)? */
 bool vop__channel_has_answered(const struct vop_channel *c);
 
-/** Queue pairs that the peer's announce block offers, once it was answered; and those in force. */
+/** The number of queue pairs in the peer's announce block, once it was answered; and the number in force. */
 unsigned vop__channel_offered_pairs(const struct vop_channel *c);
 unsigned vop__channel_pairs(const struct vop_channel *c);
 
-/** After a step that said -EPROTO: did the peer know this side already, so that it was no remnant of a dead one? */
+/** After a step returned -EPROTO: did the peer already know this side? Then its block is no remnant of a dead one. */
 bool vop__channel_was_known(const struct vop_channel *c);
 
-/** Watched wires, until it is up: beats. False: somebody else has taken this side. */
+/** Watched wires, until the channel is up: beats. False: somebody else has taken this side. */
 bool vop__channel_keeps_side(struct vop_channel *c);
 
 #endif

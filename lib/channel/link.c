@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * link.c - where in a link's memory its queues lie, and which thread this is.
+ * link.c - where the queues of a link lie in its memory, and which thread this is.
  *
  * Room: channel.
  */

@@ -12,7 +12,7 @@
 #include "native/slot.h"
 #include "wire/wire.h"
 
-/** The own heartbeat; every thread beats. Watched wires only (pulse.h). */
+/** This side's heartbeat; every thread beats. Watched wires only (pulse.h). */
 struct vop__heart {
     uint32_t beats;   /* atomic */
     uint32_t last_ms; /* atomic; wraps: time since then is a difference */
@@ -26,15 +26,15 @@ struct vop__link {
     struct vop__heart heart;
 };
 
-/** Where queue pair `queue` has its receive queue: the peer's, which this side fills, if `remote`, else the own. */
+/** Where queue pair `queue` has its receive queue: if `remote` the peer's, which this side fills, else this side's. */
 struct vop__slot_place vop__link_place(struct vop__link *l, unsigned queue, bool remote);
 
 /* ---- Who holds something back? ---- */
 
-/** Its address differs between threads. One object for all files: a static one would differ between files, too. */
+/** Its address identifies a thread. One object for all files, since a static one would differ by file as well. */
 extern _Thread_local char vop__thread_mark;
 
-/** What tells this thread from others: for `holder` in tx.h and rx.h. */
+/** Identifies this thread: for `holder` in tx.h and rx.h. */
 static inline const void *vop__thread(void)
 {
     return &vop__thread_mark;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * options.c - defaults of the public options, and the judgement of what an application set.
+ * options.c - defaults of the public options, and the check of what an application set.
  *
  * Room: channel.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * options.h - defaults of the public options, and the judgement of what an application set.
+ * options.h - defaults of the public options, and the check of what an application set.
  *
  * Room: channel.
  */
@@ -14,7 +14,7 @@
 /** Options with every default filled in, checked. -EINVAL with a text. `options` may be NULL. */
 int vop__options_resolve(const struct vop_options *options, struct vop_options *ret_options);
 
-/** Geometry that the options offer. */
+/** The geometry to offer. */
 struct vop__geometry vop__options_geometry(const struct vop_options *options);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pulse.c - does the peer live, and does it know that this side does?
+ * pulse.c - is the peer alive, and does it know that this side is?
  *
  * Room: channel. Theory: pulse.h.
  */
@@ -9,12 +9,12 @@
 #include "core/clock.h"
 
 #define PULSE_POLLS 64                         /* fruitless attempts between two looks at the clock */
-#define PULSE_NS (100 * VOP__NS_PER_MS)        /* time between two questions whether the peer lives */
+#define PULSE_NS (100 * VOP__NS_PER_MS)        /* time between two checks of whether the peer lives */
 #define BEAT_NS (100 * VOP__NS_PER_MS)         /* time between two heartbeats */
-#define SILENCE_NS (1000 * VOP__NS_PER_MS)     /* a heart that stands still for so long is dead */
-#define LOOK_NS (2 * PULSE_NS)                 /* no look counts for more: what passed meanwhile may be our own pause */
+#define SILENCE_NS (1000 * VOP__NS_PER_MS)     /* a heart that has stood still for this long is dead */
+#define LOOK_NS (2 * PULSE_NS)                 /* a look counts for no more: the rest may be a pause of our own */
 #define FIRST_NAP_NS (50 * VOP__NS_PER_US)     /* without a doorbell */
-#define LAST_NAP_NS (4 * VOP__NS_PER_MS)       /* the longest, so too a message's longest way without a doorbell */
+#define LAST_NAP_NS (4 * VOP__NS_PER_MS)       /* the longest, so also the longest delay without a doorbell */
 #define WATCHDOG_NAP_NS (100 * VOP__NS_PER_MS) /* with a doorbell: the longest stall that a lost kick causes */
 
 static uint32_t now_ms(void)
@@ -22,7 +22,7 @@ static uint32_t now_ms(void)
     return (uint32_t)(vop__clock_ns() / VOP__NS_PER_MS);
 }
 
-/* ---- The own heart ---- */
+/* ---- This side's heart ---- */
 
 void vop__heart_start(struct vop__link *l)
 {
@@ -30,8 +30,8 @@ void vop__heart_start(struct vop__link *l)
 }
 
 /*
- * Somebody who finds this heart standing still for SILENCE_NS may take the side. So after a pause that could have been
- * as long, the own block is looked at, before anything is stored: the one load across the wire beside arming.
+ * Whoever sees this heart stand still for SILENCE_NS may take the side. So after a pause that may have been that long,
+ * this side looks at its own block before it stores anything: the only load across the wire other than arming.
  */
 bool vop__heart_is_lost(struct vop__link *l)
 {
@@ -62,7 +62,7 @@ void vop__pulse_start(struct vop__link *l, struct vop__pulse *pulse)
         return;
     pulse->heartbeat = vop__session_peer_heartbeat(&l->session);
     pulse->looked_ns = vop__clock_ns();
-    (void)l->wire->ops->alive(l->wire); /* a wire that has seen the peer notices when it goes */
+    (void)l->wire->ops->alive(l->wire); /* lets the wire see the peer once, so that it can notice its end */
 }
 
 static void listen_for_peer(struct vop__link *l, struct vop__pulse *pulse, int64_t now)

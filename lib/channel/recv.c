@@ -46,9 +46,9 @@ ssize_t vop_channel_recv(vop_channel *c, void *data, size_t size, int timeout_ms
         return ret;
     if (buffer.length > size) {
         vop__slot_driver_unpeek(&c->rx.queue, before);
-        vop__count(&c->rx.messages, -1UL); /* it will count when it is received */
+        vop__count(&c->rx.messages, -1UL); /* counted when it is received */
         vop__count(&c->rx.bytes, -(unsigned long)buffer.length);
-        return vop__error(EMSGSIZE, "a message of %zu bytes for a buffer of %zu: it stays to be received",
+        return vop__error(EMSGSIZE, "a message of %zu bytes does not fit into a buffer of %zu; it is kept",
                           buffer.length, size);
     }
     memcpy(data, buffer.segment[0].iov_base, buffer.segment[0].iov_len);

@@ -36,7 +36,7 @@ void vop__rx_publish(struct vop__rx *rx)
     __atomic_store_n(&rx->holder, NULL, __ATOMIC_RELEASE);
 }
 
-/* The queue was found empty. What the peer published before it closed or died comes before the news of it. */
+/* The queue was found empty. What the peer published before its end is delivered before that end is reported. */
 static int find_end(struct vop__rx *rx, struct vop_buffer *ret_buffer)
 {
     struct vop__link *l = rx->link;
@@ -68,7 +68,7 @@ int vop__rx_try(struct vop__rx *rx, struct vop_buffer *ret_buffer)
         ret = find_end(rx, ret_buffer);
     }
     if (ret > 0) {
-        vop__beat(l); /* there may be enough messages to be busy for long */
+        vop__beat(l); /* a busy receiver may never reach the waiting code */
         vop__count(&rx->messages, 1);
         vop__count(&rx->bytes, ret_buffer->length);
     } else if (__builtin_expect(rx->queue.broken, 0)) {
@@ -81,5 +81,5 @@ int vop__rx_arm(struct vop__rx *rx)
 {
     int ret = vop__slot_driver_arm(&rx->queue);
 
-    return ret < 0 ? vop__fate_breach(rx->link) : ret; /* the next attempt would look at the index once more */
+    return ret < 0 ? vop__fate_breach(rx->link) : ret; /* the next attempt would only look at the index again */
 }

@@ -59,7 +59,7 @@ int vop__tx_try(struct vop__tx *tx, size_t length, struct vop_buffer *ret_buffer
     struct vop__link *l = tx->link;
     int ret;
 
-    vop__beat(l); /* there may be room enough to be busy for long */
+    vop__beat(l); /* a busy sender may never reach the waiting code */
     ret = vop__fate(l);
     if (ret < 0)
         return ret;

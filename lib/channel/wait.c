@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * wait.c - how a thread waits for a channel: it spins as long as that has paid off lately, then sleeps.
+ * wait.c - how a thread waits for a channel: it spins for as long as that paid off lately, then sleeps.
  *
  * Room: channel. Both directions wait alike: try; arm, which looks once more; sleep on the doorbell and the peer's
  * death.
@@ -14,7 +14,7 @@
 
 #include <unistd.h>
 
-#define SPIN_BATCH 32 /* looks at the index between two at the clock and everything else */
+#define SPIN_BATCH 32 /* looks at the index for each look at the clock and everything else */
 
 void vop__spin_start(struct vop_spin *spin, uint32_t spin_us)
 {
@@ -28,7 +28,7 @@ void vop__spin_start(struct vop_spin *spin, uint32_t spin_us)
 
 /*
  * Publishes what the *other* direction holds back, if this same thread does: a thread that sleeps on one direction must
- * not sit on what the peer waits for in the other (PROTOCOL.md, Notification, step 1).
+ * not hold back what the peer waits for in the other (PROTOCOL.md, Notification, step 1).
  */
 static void publish_own(struct vop_channel *c)
 {
@@ -94,11 +94,11 @@ static int wait(const struct direction *d, int timeout_ms)
 {
     struct vop__wire *wire = d->c->link->wire;
     int64_t start, deadline, nap = 0;
-    bool unasked = false; /* nothing but time woke it */
+    bool unasked = false; /* the timeout alone woke it */
     int ret;
 
     publish_own(d->c);
-    ret = d->spin->window_ns > 0 ? glance(d) : -EAGAIN; /* an answer that comes at once need not know the time */
+    ret = d->spin->window_ns > 0 ? glance(d) : -EAGAIN; /* an answer that is there already costs no look at the clock */
     if (ret != -EAGAIN) {
         vop__count(d->spins_hit, 1);
         return ret;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * wait.h - how a thread waits for a channel: it spins as long as that has paid off lately, then sleeps.
+ * wait.h - how a thread waits for a channel: it spins for as long as that paid off lately, then sleeps.
  *
  * Room: channel, its third step.
  */
@@ -13,8 +13,8 @@
 void vop__spin_start(struct vop_spin *spin, uint32_t spin_us);
 
 /**
- * vop__tx_try() and vop__rx_try() until one does not say -EAGAIN, or until timeout_ms is over (then -EAGAIN). To be
- * called after a try that said so. -EINTR: a signal ended the sleep.
+ * vop__tx_try() and vop__rx_try(), repeated until the result is not -EAGAIN, or until timeout_ms is over (then
+ * -EAGAIN). Call them after a first try returned -EAGAIN. -EINTR: a signal ended the sleep.
  */
 int vop__tx_wait(struct vop_channel *c, size_t length, int timeout_ms, struct vop_buffer *ret_buffer);
 int vop__rx_wait(struct vop_channel *c, int timeout_ms, struct vop_buffer *ret_buffer);

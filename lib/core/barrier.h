@@ -9,7 +9,7 @@
  * A half of a region has one writer and one reader, so all that two sides ever need is
  *
  *   - release on the store that publishes an index, acquire on the load that sees it: whoever sees the index sees
- *     all that was stored before it. These sit on the accesses themselves, so that ThreadSanitizer understands them;
+ *     everything stored before it. These sit on the accesses themselves, so that ThreadSanitizer understands them;
  *   - a StoreLoad fence where each side stores a word and then decides by loading the other side's: the handshake
  *     of sleeping and kicking (store index / load event against store event / load index). Without a fence on both
  *     sides each can load the old value and a wake-up is lost.
@@ -35,18 +35,18 @@
  *   I       driver: publishes G, fence, loads the event    device: event or flags, flush, loads G's word again
  *   J       device: publishes H, fence, loads the event    driver: event or flags, flush, loads H's word again
  *
- * A and B lost: stale payload is read, or a slot is overwritten that is still being read. C and D lost: both sides
- * sleep for ever. E lost: an index of the last session is taken for one of this. F lost: an announce block is read
- * half old and half new. A to F are the native link; G to J are any virtqueue (ring/vq.h), and docs/ORDERING.md
- * tells them at length. G and H lost: an element or a descriptor is read that is not there yet, or one is overwritten
- * that is still being read. I and J lost: both sides sleep for ever.
+ * A and B lost: stale payload is read, or a slot is overwritten while it is still being read. C and D lost: both
+ * sides sleep for ever. E lost: an index of the last session is taken for one of this session. F lost: an announce
+ * block is read half old and half new. A to F are the native link; G to J are any virtqueue (ring/vq.h), and
+ * docs/ORDERING.md explains them. G and H lost: an element or a descriptor is read before it is there, or overwritten
+ * while it is still being read. I and J lost: both sides sleep for ever.
  *
  * On a wire with posted writes (PCI) a processor fence does not order what is still in flight on the bus, and two
  * stores can cross. There the waiter's side of C and D ends with one read-back of the word just written, which
  * returns only after the word has arrived and after the peer's earlier stores have arrived here. Which of the two is
  * needed is a property of the window (struct vop__window), not of the ring.
  *
- * With VOP_ACCESS_HOOKS defined, every access and fence becomes a call of a function that the program brings. Tests
+ * With VOP_ACCESS_HOOKS defined, every access and fence becomes a call of a function that the program provides. Tests
  * count loads and stores by address this way, and models explore interleavings of the code that ships.
  */
 #ifndef VOP_CORE_BARRIER_H
@@ -60,7 +60,7 @@
 uint64_t vop__hook_load(const void *p, unsigned size, int order, char letter);
 void vop__hook_store(void *p, unsigned size, uint64_t value, int order, char letter);
 void vop__hook_fence(char letter);
-/** May be left out: what a platform's fence does beyond the processor's, of which the hook before is told. */
+/** Optional: called for the platform's part of a fence; the hook above is called for the processor's part. */
 void vop__hook_fence_platform(char letter) __attribute__((weak));
 
 #define vop__load(p, order, letter) \
@@ -107,7 +107,7 @@ static inline void vop__fence_platform_more(char letter)
 
 /**
  * What ORDER_PLATFORM adds (virtio 1.2, 6): orders all accesses before it against all after it, as a device on a bus
- * sees them; acquire, release and fences are made for processors only.
+ * sees them; acquire, release and fences order accesses for processors only.
  */
 static inline void vop__fence_platform(char letter)
 {

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** The struct of `type` whose `member` is at `pointer`. A const pointer loses that: the caller knows whose it is. */
+/** The struct of `type` whose `member` is at `pointer`. Drops const: the caller knows whether it may write. */
 #define vop__container_of(pointer, type, member) ((type *)(void *)((char *)(uintptr_t)(pointer)-offsetof(type, member)))
 
 #endif

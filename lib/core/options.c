@@ -12,7 +12,7 @@
 #include <string.h>
 #include <vopipc/version.h>
 
-#define SIZE_MAX_SANE 4096 /* no struct will be as long; what is there instead is not a size */
+#define SIZE_MAX_SANE 4096 /* no struct is that long: this is not a size but uninitialised memory */
 
 int vop__options_take(const void *given, const char *init, void *ret_known, size_t known_size)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * options.h - structs of options whose first field is their size, so that programs and libraries of different age
- * agree.
+ * options.h - structs of options whose first field is their size, so that programs and libraries of different versions
+ * work together.
  *
  * Room: core.
  */

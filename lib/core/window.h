@@ -13,9 +13,9 @@
 #include <string.h>
 
 enum vop__window_flags {
-    VOP__WINDOW_POSTED = 1u << 0,    /* stores are posted: a fence is not enough, a read-back is */
+    VOP__WINDOW_POSTED = 1u << 0,    /* stores are posted: a fence does not complete them, a read-back does */
     VOP__WINDOW_DIRECT_IO = 1u << 1, /* the kernel may copy into and out of it (readv, writev) */
-    VOP__WINDOW_PLATFORM = 1u << 2,  /* processor barriers are too weak: vop__fence_platform() joins them */
+    VOP__WINDOW_PLATFORM = 1u << 2,  /* processor barriers are too weak: vop__fence_platform() is added */
     VOP__WINDOW_UNCACHED = 1u << 3,  /* each load crosses the bus: aligned 32-bit accesses only, and no memcpy */
 };
 
@@ -33,8 +33,8 @@ static inline void *vop__window_at(const struct vop__window *w, size_t offset)
 }
 
 /**
- * Copies into a window, as its memory wants to be written; nothing is loaded from it. `to` is aligned to a word, and so
- * is the room: the rest of the last word is written, too.
+ * Copies into a window in the way its memory must be written; nothing is loaded from it. `to` is aligned to a word, and
+ * the destination holds whole words: the rest of the last one is written, too.
  */
 static inline void vop__window_copy(const struct vop__window *w, void *to, const void *from, size_t length)
 {
@@ -55,9 +55,9 @@ static inline void vop__window_copy(const struct vop__window *w, void *to, const
 /* ---- Loads, stores and fences at the strength of the window that the word lies in ---- */
 
 /*
- * The one place that chooses a strength. In plain shared memory acquire, release and one StoreLoad fence are all. In a
- * window with VOP__WINDOW_PLATFORM (virtio's ORDER_PLATFORM) each of them is joined by the barrier that also orders
- * device memory; in one with VOP__WINDOW_POSTED an arming ends with the read-back of its word. Letters: core/barrier.h.
+ * The one place that chooses a strength. Plain shared memory needs acquire, release and one StoreLoad fence, no more.
+ * In a window with VOP__WINDOW_PLATFORM (virtio's ORDER_PLATFORM) each of them comes with the barrier that also orders
+ * device memory; in one with VOP__WINDOW_POSTED arming ends with the read-back of its word. Letters: core/barrier.h.
  */
 
 static inline void vop__window_strengthen(const struct vop__window *w, char letter)
@@ -96,7 +96,7 @@ static inline void vop__window_publish32(const struct vop__window *w, vop_le32 *
     vop__store_release_le32(p, value, letter);
 }
 
-/** Between a store into the window and the look at what the peer has stored meanwhile. */
+/** Between a store into the window and the look at what the peer has stored in the meantime. */
 static inline void vop__window_fence(const struct vop__window *w, char letter)
 {
     vop__fence_storeload(letter);
@@ -104,7 +104,7 @@ static inline void vop__window_fence(const struct vop__window *w, char letter)
 }
 
 /**
- * Ends an arming: between the store of `word` (into this window) and the second look at what the peer has published.
+ * The end of arming: between the store of `word` (into this window) and the second look at what the peer has published.
  * Either the peer sees the word, or the look sees what the peer stored before it looked. On a posted window this is the
  * only load that ever crosses the wire.
  */

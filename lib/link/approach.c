@@ -2,10 +2,10 @@
 /*
  * approach.c - two sides that find each other in memory that is there already.
  *
- * Room: link. wire/side.h is a side of such a memory; PROTOCOL.md, The ivshmem wire, the contract.
+ * Room: link. wire/side.h is a side of such memory; PROTOCOL.md, The ivshmem wire, is the contract.
  *
  * The two sides do the same, whoever came first, and nothing but the memory joins them: so listening and connecting are
- * one approach, and differ in who waits for how long. There is one channel at a time.
+ * one approach, and differ in how long each waits. There is one channel at a time.
  *
  *   state of an approach   at each tick
  *   no channel             waits for its own last channel to be closed; then looks whether the side is free, which
@@ -31,17 +31,17 @@
 
 #define TICK_NS (20 * VOP__NS_PER_MS)       /* between two looks at the peer's block */
 #define BUSY_TICK_NS (100 * VOP__NS_PER_MS) /* while there is a channel */
-#define CLAIM_NS (1000 * VOP__NS_PER_MS)    /* somebody who has a side beats within that time, or has lost it */
+#define CLAIM_NS (1000 * VOP__NS_PER_MS)    /* whoever has a side beats within that time, or loses it */
 
 struct approach {
     struct vop__side *side;
     struct vop_options options;
     struct vop_channel *channel;     /* NULL until the side is claimed */
     const struct vop__window *local; /* the half that it reads */
-    struct vop__claim owner;         /* whose block stood in the own place, while it is watched */
-    int64_t since;                   /* when that began; 0: it did not */
+    struct vop__claim owner;         /* who last wrote this side's block, while that is watched */
+    int64_t since;                   /* when watching began; 0: it did not */
     struct vop__claim peer;          /* as it was when the channel began */
-    uint64_t refused;                /* incarnation of the peer that was complained about */
+    uint64_t refused;                /* incarnation of the peer that the log complained about */
 };
 
 struct approach_listener {
@@ -86,7 +86,7 @@ static int open_approach(struct approach *a, vop__side_open_fn *open_side, const
     return ret;
 }
 
-/* Gives up what is not up. */
+/* Gives up an approach that is not up yet. */
 static void close_approach(struct approach *a)
 {
     if (a->channel)
@@ -102,7 +102,7 @@ static int claim(struct approach *a)
 
     if (now.state == VOP_STATE_ABSENT)
         return 1;
-    if (system != 0 && system == a->side->system) /* who had it, with the lock we have now, is dead */
+    if (system != 0 && system == a->side->system) /* its last owner held the lock that we hold now, so it is dead */
         return 1;
     if (a->since == 0) {
         a->since = vop__clock_ns();
@@ -118,7 +118,7 @@ static int claim(struct approach *a)
     return vop__clock_ns() - a->since >= CLAIM_NS;
 }
 
-/* 0: there is a channel, which says HELLO, or not yet. */
+/* 0: there is a channel, which says HELLO, or there is none yet. */
 static int begin_channel(struct approach *a)
 {
     struct vop__wire *wire;
@@ -149,7 +149,7 @@ static void drop_channel(struct approach *a)
     a->channel = NULL;
 }
 
-/* The peer's block is not to be had: what a dead one left behind is none of our business, a live one is to hear it. */
+/* The peer's block cannot be used. What a dead peer left behind is of no interest; a live one must be told. */
 static int judge_refusal(struct approach *a)
 {
     struct vop__claim now = vop__session_claim(a->local);
@@ -174,7 +174,7 @@ static int step(struct approach *a)
         if (!a->channel)
             return ret;
     }
-    /* Who claimed the side at the same moment has written the same block; the last one has it. */
+    /* Whoever claimed the side at the same moment has written the same block; the last writer has the side. */
     if (!vop__channel_keeps_side(a->channel)) {
         drop_channel(a);
         return vop__error(EADDRINUSE, "%.120s: somebody else has taken side %u", a->side->name, a->side->number);
@@ -183,7 +183,7 @@ static int step(struct approach *a)
     return ret == -EPROTO ? judge_refusal(a) : ret;
 }
 
-/* The same, handing over the channel. What a step found means nothing if the memory is gone by its end. */
+/* The same, and hands over the channel. What a step found means nothing if the memory is gone by the end of it. */
 static int advance(struct approach *a, struct vop_channel **ret_channel)
 {
     int ret = step(a), gone = a->side->ops->check(a->side);

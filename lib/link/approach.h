@@ -2,8 +2,8 @@
 /*
  * approach.h - two sides that find each other in memory that is there already: the operations of a scheme for it.
  *
- * Room: link. What the memory is, is known to whoever opens a side of it (wire/side.h), and to nobody here. A scheme
- * puts the last three into its table as they are, and calls the first two with how it opens a side.
+ * Room: link. Only the function that opens a side of it (wire/side.h) knows what the memory is. A scheme puts the last
+ * three into its table as they are, and calls the first two with that function.
  */
 #ifndef VOP_LINK_APPROACH_H
 #define VOP_LINK_APPROACH_H

@@ -2,7 +2,7 @@
 /*
  * ivshmem_link.c - links of the scheme ivshmem: an approach over the memory of an ivshmem device.
  *
- * Room: link. wire/ivshmem.h is the memory; PROTOCOL.md, The ivshmem wire, the contract.
+ * Room: link. wire/ivshmem.h is the memory; PROTOCOL.md, The ivshmem wire, is the contract.
  */
 #include "link/approach.h"
 #include "wire/ivshmem.h"

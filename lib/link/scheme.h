@@ -2,8 +2,8 @@
 /*
  * scheme.h - how the scheme of a URI leads to a channel: one const table for each kind of link.
  *
- * Room: link, private to it. link.c lists the schemes. A new one is a file beside shm_link.c and ivshmem_link.c, and a
- * line in that list.
+ * Room: link, private to it. link.c lists the schemes. A new scheme is a file beside shm_link.c and ivshmem_link.c, and
+ * a line in that list.
  */
 #ifndef VOP_LINK_SCHEME_H
 #define VOP_LINK_SCHEME_H
@@ -17,7 +17,7 @@ struct vop_listener {
     const struct vop__scheme *scheme;
 };
 
-/** Operations of a scheme. `rest` is the URI behind the colon. Options are resolved. Failures leave a text. */
+/** Operations of a scheme. `rest` is the URI after the colon. Options are resolved. Failures leave a text. */
 struct vop__scheme {
     const char *name;
 

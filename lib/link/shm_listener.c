@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shm_listener.c - the listening side of the scheme shm: who is at the door, and the order of the handshake.
+ * shm_listener.c - the listening side of the scheme shm: who wants to connect, and the order of the handshake.
  *
- * Room: link. wire/shm.h has the steps; PROTOCOL.md, The shm wire, the contract.
+ * Room: link. wire/shm.h has the steps; PROTOCOL.md, The shm wire, is the contract.
  *
  * The listener is one epoll instance over the listening socket, the sockets of peers that are in the handshake
  * ("pending"), and a timer for the first of their deadlines. A pending peer that breaks the protocol or takes too long
- * is told and dropped. While as many are pending as the options or the descriptors allow, whoever knocks takes the
- * place of the peer that has been silent longest, if it has been so for PATIENCE; until there is one, the listening
- * socket is not watched, so that nothing spins.
+ * gets the reason and is dropped. While as many are pending as the options or the descriptors allow, a new peer takes
+ * the place of the one that has been silent longest, if that has lasted for PATIENCE_NS; until there is one, the
+ * listening socket is not watched, so that nothing spins.
  *
  *   state of a pending peer    on a message from it
  *   no channel                 CONNECT: check, map, announce, answer -> has a channel
@@ -34,7 +34,7 @@
 #include <unistd.h>
 
 #define EVENTS_AT_ONCE 64
-#define PATIENCE_NS (100 * VOP__NS_PER_MS) /* with a peer that says nothing while others knock */
+#define PATIENCE_NS (100 * VOP__NS_PER_MS) /* with a silent peer while others wait */
 
 struct pending {
     struct pending *next;
@@ -51,11 +51,11 @@ struct shm_listener {
     int timer;
     int epoll_fd;
     bool watching;   /* the listening socket is in the epoll instance */
-    bool is_starved; /* out of descriptors: no room until a pending peer leaves */
+    bool is_starved; /* out of descriptors until a pending peer leaves */
     unsigned count;
     struct pending *pending; /* oldest first */
     char *path;
-    dev_t device; /* of the socket's file, so that only the own one is removed */
+    dev_t device; /* of the socket's file, so that no other is removed */
     ino_t inode;
 };
 
@@ -128,7 +128,7 @@ err_close:
     return ret;
 }
 
-/* Closing does not, where a child of a fork keeps the socket open: it would stay ready for ever. */
+/* Closing alone does not, if a child of a fork keeps the socket open: it would stay ready for ever. */
 static void unwatch(const struct shm_listener *l, const struct pending *p)
 {
     if (p->socket >= 0)
@@ -203,8 +203,8 @@ static bool has_room(const struct shm_listener *l)
 }
 
 /*
- * Watches the listening socket while there is room for another peer, or one to be put out for it. Sets the timer to the
- * first deadline, or to when patience with somebody ends.
+ * Watches the listening socket while there is room for another peer, or one to be dropped for it. Sets the timer to the
+ * first deadline, or to the end of the patience with a silent peer.
  */
 static void tend(struct shm_listener *l)
 {
@@ -286,7 +286,7 @@ static int take_peer(struct shm_listener *l)
     return 0;
 }
 
-/* CONNECT has come: everything is checked, the own side announced, and the peer answered. */
+/* CONNECT has come: checks everything, announces this side, and answers the peer. */
 static int begin_channel(const struct shm_listener *l, struct pending *p)
 {
     struct vop__geometry offer = vop__options_geometry(&l->options);
@@ -386,7 +386,7 @@ static int poll_once(struct shm_listener *l, struct vop_channel **ret_channel)
     struct epoll_event event;
     int ret = -EAGAIN;
 
-    /* Bounded, so that a crowd at the door cannot keep the caller here past its timeout. */
+    /* Bounded, so that a crowd of peers cannot keep the caller here past its timeout. */
     for (unsigned i = 0; i < EVENTS_AT_ONCE && ret == -EAGAIN && epoll_wait(l->epoll_fd, &event, 1, 0) == 1; i++) {
         if (event.data.ptr == &l->timer) {
             expire(l);

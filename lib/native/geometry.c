@@ -49,8 +49,7 @@ size_t vop__geometry_pool_size(const struct vop__geometry *g)
     return (size_t)g->queue_size * g->slot_size;
 }
 
-/* Offsets of a queue pair whose areas begin at 0. `pool` is left out; the return value is where the next pair begins.
- */
+/* Offsets of a queue pair whose areas begin at 0, all but `pool`. Returns where the next pair begins. */
 static size_t queue_areas(uint32_t n, struct vop__areas *l)
 {
     l->desc = 0;

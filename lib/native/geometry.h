@@ -20,9 +20,9 @@ struct vop__geometry {
 struct vop__areas {
     size_t desc;        /* descriptor table and available ring of the writer's receive queue */
     size_t avail;       /* ... */
-    size_t used_event;  /* event word behind the available ring */
+    size_t used_event;  /* event word after the available ring */
     size_t used;        /* used ring of the reader's receive queue */
-    size_t avail_event; /* event word behind the used ring */
+    size_t avail_event; /* event word after the used ring */
     size_t pool;        /* slots of the reader's receive queue */
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * session.c - announce blocks: writing the own one, judging the peer's.
+ * session.c - announce blocks: writing this side's, checking the peer's.
  *
  * Room: native. Theory: session.h. Letters of memory orders: core/barrier.h.
  */
@@ -56,7 +56,7 @@ static void load_bytes(uint8_t *to, const uint8_t *from, size_t size)
 
 /* ---- Writing ---- */
 
-/* In this order: who sees that the state is gone sees that the incarnation is, and takes it for a restart. */
+/* In this order: whoever reads state 0 also reads incarnation 0, and takes that for a restart. */
 static void withdraw(const struct vop__session *s)
 {
     struct vop_announce *a = own_block(s);
@@ -229,8 +229,8 @@ static bool is_old(const struct vop__session *s, const struct vop_announce *a)
 }
 
 /*
- * The peer may be in that old session still, or is dead; in both cases nothing that it says is meant for me. If I am
- * READY too, for one that it is no more, then each waits for the other: so whoever sees that begins anew.
+ * The peer may still be in that old session, or is dead; either way nothing that it says is meant for me. If I am READY
+ * as well, for an incarnation that it no longer has, each waits for the other: so whoever sees that begins anew.
  */
 static int wait_for_hello(struct vop__session *s, uint64_t incarnation)
 {

@@ -12,7 +12,7 @@
  *   CLOSING   nothing further is published                          the end
  *
  * A peer that is READY and echoes another incarnation than mine may still be in its session with that one, and reads
- * words that I would reset. So it is waited for: once it has noticed, it says HELLO.
+ * words that I would reset. So I wait for it: once it has noticed, it says HELLO.
  */
 #ifndef VOP_NATIVE_SESSION_H
 #define VOP_NATIVE_SESSION_H
@@ -55,16 +55,16 @@ enum vop__session_event {
 #define VOP__INCARNATION_SYSTEM 48
 
 /**
- * Writes the own block into the remote half: state HELLO. `mine` is what to announce; echo, state, half_size and the
- * ring features are filled in here, and the incarnation is: random, but for the bits that name a system if any of these
- * is set. 0, or -errno if the system gives no random numbers.
+ * Writes this side's block into the remote half: state HELLO. `mine` is what to announce; echo, state, half_size and
+ * the ring features are filled in here, and so is the incarnation: random, except for the bits that name a system, if
+ * any of them is set. 0, or -errno if the system gives no random numbers.
  */
 int vop__session_open(struct vop__session *s, const struct vop__window *local, const struct vop__window *remote,
                       const struct vop__hello *mine);
 
 /**
- * Looks at the peer's block. Returns an enum vop__session_event, or -EPROTO (or -EINVAL for what two honest sides
- * cannot combine) with a text.
+ * Looks at the peer's block. Returns an enum vop__session_event, or -EPROTO (or -EINVAL for offers that two honest
+ * sides cannot combine) with a text.
  */
 int vop__session_step(struct vop__session *s);
 
@@ -77,15 +77,15 @@ uint32_t vop__session_peer_state(const struct vop__session *s);
 /** True if the peer's block no longer carries the incarnation this session is with: it restarted. */
 bool vop__session_peer_restarted(const struct vop__session *s);
 
-/** Announces CLOSING. All that is to be read must be published before. */
+/** Announces CLOSING. Publish everything first. */
 void vop__session_close(struct vop__session *s);
 
-/** Withdraws the own block: of a session that never came up, or whose peer counts as dead. */
+/** Withdraws this side's block: for a session that never came up, or whose peer counts as dead. */
 void vop__session_leave(struct vop__session *s);
 
 /* ---- On wires that cannot hear a death ---- */
 
-/** Who wrote a block last, and does he live? */
+/** Who wrote a block last, and is it still alive? */
 struct vop__claim {
     uint64_t incarnation;
     uint32_t state;

@@ -9,7 +9,7 @@
  * It is a split virtqueue with VIRTIO_F_IN_ORDER whose descriptor i is slot i for ever. Because buffers are used in
  * ring order, the descriptor table and the entries of the available ring say nothing that the indexes do not say, and
  * after the session came up nobody reads or writes them. What is left to move for a message of k slots is the payload,
- * one used element, and used.idx. It is a byte ring in virtio's clothes (PROTOCOL.md, Queues and Messages).
+ * one used element, and used.idx. It is a byte ring in the shape of virtio (PROTOCOL.md, Queues and Messages).
  *
  *       device (sender)                                    driver (receiver)
  *       struct vop__slot_device                             struct vop__slot_driver
@@ -43,7 +43,7 @@ struct vop__slot_place {
     struct vop__geometry geometry;    /* in force, checked against both windows */
     unsigned queue;                   /* which queue pair */
     uint8_t *pool;                    /* slot 0 */
-    bool mirrored;                    /* behind slot N-1 follows slot 0 */
+    bool mirrored;                    /* slot 0 follows slot N-1 */
 };
 
 /** Device role: fills slots of the peer's receive queue. */
@@ -97,8 +97,7 @@ struct vop__slot_driver {
  */
 void vop__slot_device_init(struct vop__slot_device *d, const struct vop__slot_place *place, uint16_t *spans);
 
-/** Checks what the driver wrote for the session, once it came up: -EPROTO if a descriptor is not the slot it must be.
- */
+/** Once the session is up, checks what the driver wrote for it: -EPROTO if a descriptor does not describe its slot. */
 int vop__slot_device_attach(struct vop__slot_device *d, const struct vop__slot_place *place);
 
 /** Slots that `length` bytes take. */
@@ -127,7 +126,7 @@ uint32_t vop__slot_device_in_doubt(const struct vop__slot_device *d);
 /** Takes a place and resets every word that the driver writes: descriptors, available ring, used_event. */
 void vop__slot_driver_init(struct vop__slot_driver *d, const struct vop__slot_place *place);
 
-/** The next message: 1, 0 (none), -EPROTO. Moves on to the one behind it. */
+/** The next message: 1, 0 (none), -EPROTO. Moves on to the one after it. */
 int vop__slot_driver_peek(struct vop__slot_driver *d, struct vop_buffer *ret_buffer);
 
 /** Puts the message just peeked back: the next peek returns it again. `next` is the counter before that peek. */
@@ -153,7 +152,7 @@ static inline uint16_t vop__idx_of(uint32_t flags_idx)
     return (uint16_t)(flags_idx >> 16);
 }
 
-/** For spinning: has used.idx moved since it was last loaded? One load, nothing is judged. */
+/** For spinning: has used.idx moved since it was last loaded? One load, nothing is checked. */
 static inline bool vop__slot_driver_has_news(const struct vop__slot_driver *d)
 {
     return vop__idx_of(vop__load_acquire_le32(&d->used->flags_idx, 'A')) != d->used_seen;
@@ -173,8 +172,8 @@ static inline uint32_t vop__word_of(uint16_t idx)
 
 /**
  * `length` bytes of a pool from slot `first` on. Straight into the application's struct: a copy made of it at once
- * would load in wider words than were just stored, and so wait until all stores before it, those to the peer among
- * them, have left the processor.
+ * would load wider words than were just stored, and so wait until all earlier stores, those to the peer among them,
+ * have left the processor.
  */
 static inline void vop__slot_fill(struct vop_buffer *ret_buffer, const uint8_t *pool, uint32_t size, uint32_t slot_size,
                                   bool mirrored, uint32_t first, size_t length)

@@ -117,8 +117,8 @@ void vop__slot_device_commit(struct vop__slot_device *d, size_t length)
     uint32_t last = (first + slots - 1) & (d->size - 1);
     struct vop_used_elem *elem = &d->ring[first];
 
-    /* virtio 1.2, 2.7.9: one element for a batch of buffers used in order, that of the last, at the place of the
-     * first; all before the last are wholly filled. */
+    /* virtio 1.2, 2.7.9: one element for a batch of buffers used in order: it names the last, and lies in the place of
+     * the first; all before the last are completely filled. */
     vop__store_le32(&elem->id, last);
     vop__store_le32(&elem->len, (uint32_t)(length - (size_t)(slots - 1) * d->slot_size));
     d->spans[first] = (uint16_t)slots;

@@ -49,7 +49,7 @@ static int load_used(struct vop__slot_driver *d)
 
     if (__builtin_expect(filled > room, 0)) {
         d->broken = true;
-        d->used_seen = d->next; /* also when arming found it, with messages still to be read */
+        d->used_seen = d->next; /* also if arming found it, with messages still to be read */
         return vop__error(EPROTO, "peer broke the protocol: it filled %u slots when it had %u", filled, room);
     }
     d->used_seen = idx;
@@ -83,7 +83,7 @@ int vop__slot_driver_peek(struct vop__slot_driver *d, struct vop_buffer *ret_buf
     if (__builtin_expect(id >= d->size || slots > (uint16_t)(d->used_seen - d->next) || len == 0 || len > d->slot_size,
                          0)) {
         d->broken = true;
-        d->used_seen = d->next; /* nothing behind it is read: the next peek finds the queue broken */
+        d->used_seen = d->next; /* nothing after it is read: the next peek finds the queue broken */
         return vop__error(EPROTO, "peer broke the protocol: used element %u has id %u, len %u", first, id, len);
     }
     vop__slot_fill(ret_buffer, d->pool, d->size, d->slot_size, d->mirrored, first,

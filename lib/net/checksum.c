@@ -11,7 +11,7 @@
 
 #include <errno.h>
 
-#define UDP_CHECKSUM_FIELD 6 /* UDP-Lite has its checksum there too, and like UDP no use for 0 (RFC 3828, 3.1) */
+#define UDP_CHECKSUM_FIELD 6 /* UDP-Lite has its checksum there too, and like UDP never sends 0 (RFC 3828, 3.1) */
 
 int vop_net_checksum_complete(void *frame, size_t len, struct vop_net_hdr *hdr)
 {

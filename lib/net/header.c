@@ -17,12 +17,12 @@
 #define UFO VOP_NET_FEATURE(VOP_NET_F_GUEST_UFO)
 #define USO (VOP_NET_FEATURE(VOP_NET_F_GUEST_USO4) | VOP_NET_FEATURE(VOP_NET_F_GUEST_USO6))
 
-#define IPV4_MIN 20 /* bytes of the shortest IP header: nothing that has a checksum stands before its end */
+#define IPV4_MIN 20 /* bytes of the shortest IP header: nothing that has a checksum begins before its end */
 #define IPV6_MIN 40
 
 /* What a checksum and its headers look like for one gso_type, in bytes. */
 struct gso_rule {
-    uint64_t features;   /* all of them are needed; 0 for a type that is not known */
+    uint64_t features;   /* all of them are needed; 0 for an unknown type */
     uint16_t ip_len;     /* least length of the IP header before csum_start */
     uint16_t l4_len;     /* least length of the TCP or UDP header from csum_start on */
     uint16_t csum_field; /* the only legal csum_offset */
@@ -100,7 +100,7 @@ int vop_net_hdr_check(const struct vop_net_hdr *hdr, size_t frame_len, uint64_t 
         size_t start = vop_from_le16(hdr->csum_start);
         size_t offset = vop_from_le16(hdr->csum_offset);
 
-        if (start + offset + 2 > frame_len) /* CVE-2024-11614 compared with one byte less */
+        if (start + offset + 2 > frame_len) /* CVE-2024-11614 checked one byte too few */
             return -EBADMSG;
         if (start < VOP_NET_FRAME_MIN + IPV4_MIN) /* TAP refuses less than 20, and sums from inside IP above that */
             return -EBADMSG;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * parse.c - finds IP, TCP or UDP, and the payload in a frame, believing nothing that it has not compared.
+ * parse.c - finds IP, TCP or UDP, and the payload in a frame, and trusts no length that it has not checked.
  *
  * Room: net. One cursor walks over the head. need() is the only bounds check, and every step asks it before it reads.
  */
@@ -28,7 +28,7 @@ struct cursor {
     size_t at;
 };
 
-/* The next `len` bytes must be in the head. What only the frame holds is too long for us, not wrong. */
+/* The next `len` bytes must be in the head. If they are only in the frame, it is too long for us, not wrong. */
 static int need(const struct cursor *c, size_t len)
 {
     if (len > c->frame_len - c->at)
@@ -78,7 +78,7 @@ static int parse_ipv4(struct cursor *c, struct vop__net_frame *parsed)
     total = vop__net_get16(ip + 2);
     if (total == 0) /* some senders leave the length of a GSO frame to whoever segments it */
         total = left;
-    if (total > left) /* too little is seen in parse_l4(), for IPv6 too */
+    if (total > left) /* parse_l4() finds one that is too small, for IPv6 too */
         return -EBADMSG;
     parsed->end = c->at + total;
     parsed->ip_version = 4;

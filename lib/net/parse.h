@@ -15,10 +15,10 @@
 
 /** Where things are, in bytes from the start of the frame. */
 struct vop__net_frame {
-    size_t end;         /* behind the last byte of the IP packet; padding may follow */
+    size_t end;         /* of the IP packet: one past its last byte; padding may follow */
     uint16_t l3;        /* IP header */
     uint16_t l4;        /* TCP or UDP header */
-    uint16_t payload;   /* first byte behind it; at most the length of the head */
+    uint16_t payload;   /* first byte after it; at most the length of the head */
     uint8_t ip_version; /* 4 or 6 */
     uint8_t protocol;   /* VOP__NET_TCP or VOP__NET_UDP */
 };
@@ -28,7 +28,7 @@ struct vop__net_frame {
  * read is inside the head, every length is compared with what holds it.
  *
  * Returns 0, -EBADMSG if the frame contradicts itself or ends too early, is a fragment or is not IP, or -EOPNOTSUPP if
- * it may be legal but its headers exceed the head or are of kinds not known here.
+ * it may be legal but its headers exceed the head or are of unknown kinds.
  */
 int vop__net_parse(const uint8_t *head, size_t head_len, size_t frame_len, struct vop__net_frame *ret_frame);
 

@@ -35,7 +35,7 @@
 #define UDP_LENGTH 4
 #define UDP_CHECKSUM 6
 
-/* Is the frame of the kind that its header says? */
+/* Is the frame what its header says it is? */
 static bool kind_matches(const struct vop__net_frame *parsed, const struct vop_net_hdr *hdr)
 {
     if (vop_from_le16(hdr->csum_start) != parsed->l4)

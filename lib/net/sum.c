@@ -3,9 +3,9 @@
  * sum.c - the one's complement sum at memory speed: the only loop of this room that touches payload.
  *
  * Room: net. Theory: in one's complement, sums of 16-bit words may be taken in any word size that is a multiple of 16
- * and in any byte order, if carries are added back and the result is swapped at the end (RFC 1071, 2). So we add
- * 64 bits at a time in the order of the processor. Four accumulators, because a single chain of add and add-with-carry
- * is three times slower (gcc 12 and clang 14 at -O2, x86-64: 45 against 13 GB/s).
+ * and in any byte order, as long as carries are added back and the result is swapped at the end (RFC 1071, 2). So we
+ * add 64 bits at a time in the order of the processor. Four accumulators, because a single chain of add and
+ * add-with-carry is three times slower (gcc 12 and clang 14 at -O2, x86-64: 45 against 13 GB/s).
  */
 #include "net/sum.h"
 

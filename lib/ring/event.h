@@ -25,13 +25,13 @@ static inline bool vop__need_event(uint16_t event, uint16_t new_idx, uint16_t ol
 }
 
 /**
- * The same for a packed ring of `size` descriptors. `count` (1 to size) descriptors came to lie before `next`, whose
- * wrap counter is `wrap`; `word` is one snapshot of the peer's event structure.
+ * The same for a packed ring of `size` descriptors. `next`, whose wrap counter is `wrap`, has moved on by `count`
+ * (1 to size) descriptors; `word` is one snapshot of the peer's event structure.
  *
- * The mode in the word decides, not the negotiated feature. The event's offset is taken as being behind `next`: in this
+ * The mode in the word decides, not the negotiated feature. The event's offset is taken to lie before `next`: in this
  * lap, or in the lap before if its wrap counter differs. Then it is passed if it is one of the last `count`, which the
- * 16-bit formula says for every size, and for a batch of exactly `size`. Descriptors inside a list count, also those
- * that a used list skips. The reserved mode and an offset that does not exist notify: spurious at worst.
+ * 16-bit formula decides for every size, even for a batch of exactly `size`. Descriptors inside a list count, also
+ * those that a used list skips. The reserved mode and an offset that does not exist notify: spurious at worst.
  */
 static inline bool vop__event_packed(uint32_t word, uint32_t size, uint32_t next, bool wrap, uint32_t count)
 {

@@ -5,7 +5,7 @@
  * Room: ring.
  *
  * The ring is the one area that both sides write: the driver makes a descriptor available, the device makes it used,
- * and the two flags in it say whose turn it is. A position is an index and the wrap counter of the lap; it advances by
+ * and two flags in it say whose turn it is. A position is an index and the wrap counter of the lap; it advances by
  * compare and subtract, since N need not be a power of two.
  */
 #ifndef VOP_RING_PACKED_H
@@ -35,7 +35,7 @@ VOP_STATIC_ASSERT(sizeof(struct vop__packed_event) == 4, "virtio 1.2, 2.8.14");
 
 struct vop__position {
     uint32_t index; /* 0 to N - 1 */
-    bool wrap;      /* starts true, toggles when the last descriptor was passed */
+    bool wrap;      /* starts true, toggles when the last descriptor is passed */
 };
 
 /** Moves on by `count` <= N descriptors. */
@@ -94,7 +94,7 @@ static inline uint32_t vop__packed_word(uint32_t id, uint32_t flags)
     return id | flags << 16;
 }
 
-/** The word that asks for a notification when the descriptor at `p` was passed, or for each. */
+/** The word that asks for a notification once the descriptor at `p` is passed, or for each. */
 static inline uint32_t vop__packed_event_word(const struct vop__position *p, uint32_t mode)
 {
     return vop__position_word(p) | mode << 16;

@@ -7,8 +7,8 @@
  *   published            used             next
  *       |<- unpublished ->|<-  not done  ->|          in_ring = all of it, at most N
  *
- * What is completed before a call is one batch: all used descriptors are stored but the first, and since the driver
- * cannot pass that, one release shows all of them. Buffers that belong together appear at once.
+ * What is completed before a call is one batch: all used descriptors but the first are stored, and since the driver
+ * cannot pass that one, one release shows all of them. Buffers that belong together appear at once.
  *
  * The id of a buffer is the driver's: it is returned as it was read and never used as an index. Buffers are named by
  * handles from a free list of our own.
@@ -84,7 +84,7 @@ static int walk_table(struct vop__chain *c, const struct vop__desc *refers)
 
         ret = vop__chain_entry(c, refers->addr, i, &desc);
         if (ret == 0) {
-            desc.flags = desc.next; /* the packed format has id before flags */
+            desc.flags = desc.next; /* the packed layout has id before flags */
             ret = vop__chain_add(c, &desc);
         }
     }
@@ -199,7 +199,7 @@ static void untake(struct vop_virtqueue *vq, uint32_t handle)
     vq->position = vop__position_word(&p->next);
 }
 
-/* One used descriptor for `descs` records; the word of the first of a batch is held back. */
+/* One used descriptor that stands for `descs` of them; the word of the first of a batch is held back. */
 static inline void store_used(struct packed_device *p, uint32_t id, uint32_t len, uint32_t descs)
 {
     struct vop__packed_desc *desc = &p->ring[p->used.index];

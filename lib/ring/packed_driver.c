@@ -4,18 +4,16 @@
  *
  * Room: ring. Letters: core/barrier.h.
  *
- * Buffers added before a kick are one batch: all is stored but the head of the first, and since the device cannot pass
- * that, one release makes all of them available. Ids are not records, because buffers may come back in another order
- * than they went while descriptors are used in ring order.
+ * Buffers added before a kick are one batch: everything but the head of the first is stored, and since the device
+ * cannot pass that one, one release makes all of them available. Ids do not index the ring, because buffers may come
+ * back in another order than they went, while descriptors are used in ring order.
  */
 #include "ring/event.h"
 #include "ring/packed.h"
 #include "ring/vq_driver.h"
 
-/* Where the next used descriptor is follows from the id in this one, so no processor looks ahead by itself: without
- * asking for lines to come, the driver of a full queue waits for each of them. Asking behind the end of the ring is
- * harmless.
- */
+/* Where the next used descriptor is follows from the id in this one, so the processor cannot prefetch by itself, and
+ * the driver of a full queue would wait for each line. A prefetch past the end of the ring is harmless. */
 #define AHEAD 128 /* bytes */
 
 struct packed_driver {
@@ -35,7 +33,7 @@ static struct packed_driver *of(struct vop_virtqueue *vq)
     return (struct packed_driver *)vq;
 }
 
-/* All descriptors as if the laps before `next` were done: none is available, none is used in this lap. */
+/* Makes all descriptors look as if the laps before `next` were done: none is available, none is used in this lap. */
 static void reset_ring(struct packed_driver *p, uint32_t size)
 {
     for (uint32_t i = 0; i < size; i++) {

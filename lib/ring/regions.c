@@ -2,7 +2,7 @@
 /*
  * regions.c - the table that translates addresses on the wire to memory of this process, and back.
  *
- * Room: ring. No sum is formed here that the values of a caller or a peer could make wrap.
+ * Room: ring. Nothing here adds up values of a caller or a peer in a way that could wrap.
  */
 #include "ring/regions.h"
 
@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-/* A size of UINT64_MAX is as much as there is: a process of 32 bits has less. */
+/* A size of UINT64_MAX means all there is: a 32-bit process has less. */
 static struct vop_region resolve(struct vop_region r)
 {
     uint64_t here = UINTPTR_MAX - (uintptr_t)r.base, there = UINT64_MAX - r.address;

@@ -15,8 +15,8 @@ struct vop__regions {
     const struct vop_region *last; /* the one found last: most likely the next one too */
 };
 
-/** Takes a copy; no regions stand for one that is all of this process. 0, -ENOMEM, or -EINVAL for a region that is
- * empty, wraps, or overlaps another. */
+/** Takes a copy; without regions, one stands for all memory of this process. 0, -ENOMEM, or -EINVAL for a region that
+ * is empty, wraps, or overlaps another. */
 int vop__regions_init(struct vop__regions *regions, const struct vop_region *entry, size_t count);
 void vop__regions_free(struct vop__regions *regions);
 
@@ -26,13 +26,13 @@ const struct vop_region *vop__regions_find(struct vop__regions *regions, uint64_
 /** The region that a segment of at least one byte lies in, not READ_ONLY if it is for `write`, or NULL. */
 const struct vop_region *vop__regions_search(struct vop__regions *regions, const struct iovec *segment, bool write);
 
-/** May it be written, if it must? */
+/** Is this access allowed? */
 static inline bool vop__region_allows(const struct vop_region *r, bool write)
 {
     return !write || !(r->flags & VOP_REGION_READ_ONLY);
 }
 
-/* No region passes the end of either address space. So what lies before one has an offset beyond its end, too. */
+/* No region passes the end of either address space. So what lies before one also has an offset beyond its end. */
 
 /** Does [address, address + length) of the wire lie in `r`? `length` is at least 1. */
 static inline bool vop__region_has(const struct vop_region *r, uint64_t address, uint64_t length)

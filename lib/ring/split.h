@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * split.h - the split ring in memory, in both shapes that it comes in.
+ * split.h - the split ring in memory, in each of its two shapes.
  *
  * Room: ring. No state: struct vop__split says where the words lie, and the functions load or store one descriptor.
  *

@@ -2,11 +2,11 @@
 /*
  * split_device.c - the device of a split ring (virtio 1.2, 2.7.13 and 2.7.14, from the other side).
  *
- * Room: ring. Writes the device area, loads descriptors and driver area only. Letters: core/barrier.h.
+ * Room: ring. Writes only the device area, loads only descriptors and the driver area. Letters: core/barrier.h.
  *
  *   completed <= taken <= seen <= published + N
  *
- * A head is its own handle: one that is held already and comes again is a buffer with two owners, and breaks the queue.
+ * A head is its own handle: one that comes again while it is held is a buffer with two owners, and breaks the queue.
  */
 #include "ring/event.h"
 #include "ring/split.h"
@@ -39,7 +39,7 @@ static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *pl
         vop__store_le16(r->avail_event, r->base);
 }
 
-/* Loads avail.idx. A driver owns at most the N buffers that were not returned: more than that it made up. */
+/* Loads avail.idx. A driver owns at most the N buffers that were returned to it: anything beyond is a lie. */
 static int load_avail(struct split_device *s)
 {
     struct vop_virtqueue *vq = &s->device.vq;

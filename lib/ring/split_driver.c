@@ -2,10 +2,10 @@
 /*
  * split_driver.c - the driver of a split ring (virtio 1.2, 2.7.13 and 2.7.14).
  *
- * Room: ring. Writes descriptors and driver area, loads the device area only. Letters: core/barrier.h.
+ * Room: ring. Writes only descriptors and the driver area, loads only the device area. Letters: core/barrier.h.
  *
- * Free descriptors are a list in the private records; the list that virtio draws inside the table is not in the table,
- * since the device could write there. The head of a chain is its id.
+ * Free descriptors are a list in the private records, not in the table as virtio shows it, since the device could write
+ * there. The head of a chain is its id.
  */
 #include "ring/event.h"
 #include "ring/split.h"
@@ -139,7 +139,7 @@ static bool publish(struct vop_virtqueue *vq)
     return !(vop__load_le16(s->ring.used_flags) & VOP__RING_F_QUIET);
 }
 
-/* Loads used.idx. All that is used was published and not used before: else the device made it up. */
+/* Loads used.idx. Whatever is used was published and not used before; otherwise the device lies. */
 static int load_used(struct split_driver *s)
 {
     uint16_t idx = vop__window_observe16(&s->driver.vq.device, s->ring.used_idx, 'H');
@@ -165,7 +165,7 @@ static int pending(struct vop_virtqueue *vq)
     return s->driver.got != s->seen;
 }
 
-/* Puts the chain of a returned buffer at the front of the free list, along the private list only. */
+/* Puts the chain of a returned buffer at the front of the free list, following the private list only. */
 static void free_chain(struct split_driver *s, uint32_t head)
 {
     struct vop__record *records = s->driver.vq.records;

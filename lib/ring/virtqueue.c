@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * virtqueue.c - the calls of <vopipc/virtqueue.h>: what is the same for every format, before and behind its operations.
+ * virtqueue.c - the calls of <vopipc/virtqueue.h>: what is the same for every layout, before and after its operations.
  *
  * Room: ring. Theory of operation: ring/vq.h.
  */
@@ -20,9 +20,9 @@ static const struct vop__vq_ops *const operations[][2] = {
     [VOP_RING_2009] = {&vop__split_driver_ops, &vop__split_device_ops},
 };
 
-/* ---- Life ---- */
+/* ---- Making and freeing ---- */
 
-/* A fence is between areas: if one of them is device memory, all are taken for it. */
+/* A fence orders accesses to several areas: if one of them is device memory, all are treated as such. */
 static bool is_platform(const struct vop_virtqueue_options *o)
 {
     const struct vop_virtqueue_place *p = &o->place;
@@ -55,7 +55,7 @@ static void place_tables(struct vop_virtqueue *vq, const struct vop_virtqueue_pl
     vq->tables_count = (uint32_t)(count < place->size ? count : place->size);
 }
 
-/* Begins anew in a checked place, with `records` of its size. */
+/* Starts over in a checked place, with `records` of its size. */
 static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place, struct vop__record *records)
 {
     const struct vop__vq_ops *ops = vq->ops;
@@ -110,7 +110,7 @@ int vop_virtqueue_new(const struct vop_virtqueue_options *options, vop_virtqueue
         goto err_regions;
     vq->ops = operations[o.layout][o.role - 1];
     vq->options = o;
-    vq->options.regions = NULL; /* the caller's; ours is the copy */
+    vq->options.regions = NULL; /* the caller's pointer; the queue has a copy */
     start(vq, &o.place, records);
     *ret_vq = vq;
     return 0;
@@ -176,7 +176,7 @@ int vop_virtqueue_reset(vop_virtqueue *vq, const struct vop_virtqueue_place *pla
     return 0;
 }
 
-/* ---- Health ---- */
+/* ---- Broken queues ---- */
 
 static __attribute__((noinline, cold)) int why_not(const struct vop_virtqueue *vq)
 {
@@ -346,7 +346,7 @@ int vop_virtqueue_notified(vop_virtqueue *vq)
         if (ret < 0 || !vq->armed)
             return ret;
         if (ret == 0) {
-            /* Whoever polled meanwhile has gone past the event: without a new one nothing would ever notify. */
+            /* A program that polled in the meantime has passed the event: only a new one can bring a notification. */
             ret = arm(vq, false);
             if (ret != 0)
                 return ret < 0 ? ret : 0;

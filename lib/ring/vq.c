@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- Health ---- */
+/* ---- Broken queues ---- */
 
 int vop__vq_health(const struct vop_virtqueue *vq)
 {
@@ -30,7 +30,7 @@ void vop__vq_break_for(struct vop_virtqueue *vq, const char *who, const char *wh
 
 int vop__vq_break(struct vop_virtqueue *vq, const char *format, ...)
 {
-    char line[160]; /* fits into vq->why, with who it was */
+    char line[160]; /* fits into vq->why, together with its origin */
     va_list args;
 
     va_start(args, format);

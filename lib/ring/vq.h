@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vq.h - what the engines of all formats and roles have in common.
+ * vq.h - what the engines of all layouts and roles have in common.
  *
  * Room: ring. Theory of operation
  *
@@ -14,7 +14,7 @@
  *
  * Ring state lies apart from ring memory. A side decides from private state only: what it wrote it never loads again,
  * and what the peer wrote it loads once for each decision, checks, and uses from the private copy. Each buffer
- * in flight has a private record; it is all that a returned id is checked against and all that freeing walks.
+ * in flight has a private record; returned ids are checked against nothing else, and freeing follows nothing else.
  *
  * All counters of buffers are 64 bits wide and never wrap; the 16-bit indexes on the wire are made from them.
  *
@@ -41,11 +41,11 @@ struct vop__record {
         void *token; /* driver */
         struct {
             uint32_t len;   /* device: bytes it wrote */
-            uint16_t id;    /* device: what the used element says */
+            uint16_t id;    /* device: goes into the used element */
             uint16_t order; /* device with IN_ORDER: a column of its own, the handles in the order they were taken */
         };
     };
-    uint64_t seq;      /* how many buffers were added, or taken, before this one */
+    uint64_t seq;      /* number of buffers added, or taken, before this one */
     uint32_t writable; /* bytes that the device may write */
     uint16_t descs;    /* descriptors it takes in the ring */
     uint16_t next;     /* the free list: of descriptors (split driver), of ids or handles (packed) */
@@ -53,23 +53,23 @@ struct vop__record {
 };
 
 /**
- * One format in one role. No entry blocks; the caller of the queue locks. The queue is alive and the role is right when
+ * One layout in one role. No entry blocks; the caller of the queue locks. The queue is alive and the role is right when
  * an entry is called (virtqueue.c), and entries of the other role are NULL. -EPROTO: the queue broke.
  */
 struct vop__vq_ops {
     size_t state_size; /* bytes of the struct that begins with struct vop_virtqueue */
-    /** Initialises state and every shared word this role writes. The state behind struct vop_virtqueue is zero. */
+    /** Initialises state and every shared word this role writes. The state after struct vop_virtqueue is zero. */
     void (*start)(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place);
-    /** Driver. 0, -EINVAL, or what vop__vq_full() says. */
+    /** Driver. 0, -EINVAL, or the result of vop__vq_full(). */
     int (*add)(struct vop_virtqueue *vq, const struct iovec *segments, uint32_t out, uint32_t in, void *token);
     /** Driver. Gets up to `max`, at most INT32_MAX: how many, or -EPROTO if the first one broke the queue. */
     int (*get)(struct vop_virtqueue *vq, struct vop_used_buf *ret_bufs, uint32_t max);
-    /** Device. Takes up to `max`, at most INT32_MAX: how many; -ENOBUFS or -EPROTO if that befell the first one. */
+    /** Device. Takes up to `max`, at most INT32_MAX: how many; -ENOBUFS or -EPROTO if the first one failed so. */
     int (*take)(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_bufs,
                 uint32_t max);
-    /** Device. `handle` is held and was the last taken. */
+    /** Device. `handle` is held and was taken last. */
     void (*untake)(struct vop_virtqueue *vq, uint32_t handle);
-    /** Device. 0, or -EINVAL for one that is not held or too long, behind which nothing is completed. */
+    /** Device. 0, or -EINVAL at the first one that is not held or too long; nothing after it is completed. */
     int (*complete)(struct vop_virtqueue *vq, const struct vop_completed_buf *bufs, uint32_t count);
     /** Makes visible what was added or completed. True: the peer wants to be notified. */
     bool (*publish)(struct vop_virtqueue *vq);
@@ -86,14 +86,14 @@ extern const struct vop__vq_ops vop__split_device_ops;
 extern const struct vop__vq_ops vop__packed_driver_ops;
 extern const struct vop__vq_ops vop__packed_device_ops;
 
-/** The part of a queue that no format and no role changes. Each engine's state begins with it. */
+/** The part of a queue that is the same in all layouts and roles. Each engine's state begins with it. */
 struct vop_virtqueue {
     const struct vop__vq_ops *ops;
     struct vop__record *records; /* N */
     uint32_t size;               /* N */
     uint32_t segments_max;
     uint32_t bytes_max;
-    uint32_t single_max;  /* bytes of a buffer that may take the short way; 2009: none, for its addresses are judged */
+    uint32_t single_max;  /* bytes of a buffer that may take the short path; 2009: none, its addresses need a check */
     uint64_t address_max; /* driver: of the last byte of a segment on the wire */
     bool in_order;
     bool event_idx;
@@ -121,9 +121,9 @@ struct vop_virtqueue {
     uint64_t notified;
     uint64_t clamped;
     uint32_t detach_at; /* where detaching goes on */
-    char why[192];      /* broken: who did what */
+    char why[192];      /* broken: by whom, and how */
 
-    struct vop_virtqueue_options options; /* resolved; its place is the present one */
+    struct vop_virtqueue_options options; /* resolved; its place is the current one */
 };
 
 /** 0, or -EPROTO with a text that says why the queue is broken. */
@@ -136,8 +136,8 @@ void vop__vq_break_for(struct vop_virtqueue *vq, const char *who, const char *wh
 int vop__vq_break(struct vop_virtqueue *vq, const char *format, ...) __attribute__((format(printf, 2, 3), cold));
 
 /**
- * Publishes, and notifies if the peer wants that: 1 notified, 0 not, or what notify() said. A notification that failed
- * is owed and tried again: what was published before is not announced again by itself.
+ * Publishes, and notifies if the peer wants that: 1 notified, 0 not, or the error of notify(). A notification that
+ * failed is still owed and tried again: nothing else will announce what was published.
  */
 int vop__vq_publish(struct vop_virtqueue *vq);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vq_device.c - what a device does alike in both formats: turns chains into iovecs, keeps handles, completes in order.
+ * vq_device.c - what a device does in every layout: turns chains into iovecs, keeps handles, completes in order.
  *
  * Room: ring.
  */
@@ -29,10 +29,10 @@ int vop__chain_add(struct vop__chain *c, const struct vop__desc *desc)
     if (++c->segments > c->vq->segments_max)
         return vop__vq_break(c->vq, "a buffer of more than %u segments", c->vq->segments_max);
     if (c->writing && !write)
-        return vop__vq_break(c->vq, "a readable segment behind a writable one");
+        return vop__vq_break(c->vq, "a readable segment after a writable one");
     c->writing = write;
     if (len == 0)
-        return 0; /* nobody will touch it, wherever it is */
+        return 0; /* an empty segment is never touched, so it may lie anywhere */
     if (len > c->vq->bytes_max - c->buf.readable_bytes - c->buf.writable_bytes)
         return vop__vq_break(c->vq, "a buffer of more than %u bytes", c->vq->bytes_max);
     if (len - 1 > UINT64_MAX - addr)
@@ -63,7 +63,7 @@ int vop__chain_table(struct vop__chain *c, const struct vop__desc *desc, uint32_
     if (!c->vq->indirect)
         return vop__vq_break(c->vq, "an indirect descriptor, which was not negotiated");
     if (desc->flags & VOP_DESC_F_NEXT)
-        return vop__vq_break(c->vq, "an indirect descriptor that goes on");
+        return vop__vq_break(c->vq, "an indirect descriptor with the flag NEXT");
     if (desc->len == 0 || desc->len % 16 != 0)
         return vop__vq_break(c->vq, "an indirect table of %u bytes", desc->len);
     if (desc->len - 1 > UINT64_MAX - desc->addr)
@@ -72,7 +72,7 @@ int vop__chain_table(struct vop__chain *c, const struct vop__desc *desc, uint32_
     return 0;
 }
 
-/* Byte by byte, through as many regions as it takes: for an entry that is not aligned, or crosses regions. */
+/* Byte by byte, through as many regions as it takes: for an entry that is misaligned or crosses regions. */
 static bool copy_bytes(struct vop_virtqueue *vq, uint64_t addr, uint8_t bytes[16])
 {
     for (unsigned i = 0; i < 16; i++) {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vq_device.h - what a device does alike in both formats: turns chains into iovecs, keeps handles, completes in order.
+ * vq_device.h - what a device does in every layout: turns chains into iovecs, keeps handles, completes in order.
  *
  * Room: ring.
  *
- * Chains. Each descriptor is copied once and judged as a copy; what comes out is an array of iovecs in this process.
+ * Chains. Each descriptor is copied once, and the copy checked; the result is an array of iovecs in this process.
  * The number of descriptors walked is bounded by segments_max, whatever `next` says.
  *
  * IN_ORDER. Completed buffers wait in the order column of the records until all before them are complete; then as many
- * as possible go out with one used element: it may stand for buffers before it only if those are wholly filled, because
- * the driver learns no other length for them.
+ * as possible go out with one used element: it may stand for earlier buffers only if those are completely filled,
+ * because the driver learns no other length for them.
  */
 #ifndef VOP_RING_VQ_DEVICE_H
 #define VOP_RING_VQ_DEVICE_H
@@ -27,7 +27,7 @@ static inline struct vop__device *vop__device_of(struct vop_virtqueue *vq)
     return (struct vop__device *)vq;
 }
 
-/** A descriptor as it was copied: the fields of both formats that matter behind the copy. */
+/** A descriptor as it was copied: the fields of either layout that matter after the copy. */
 struct vop__desc {
     uint64_t addr;
     uint32_t len;
@@ -50,8 +50,8 @@ struct vop__chain {
 int vop__chain_add(struct vop__chain *c, const struct vop__desc *desc);
 
 /**
- * The common case without a chain: `desc` is one direct segment in the region found last. False: nothing was done, it
- * takes a chain to judge it.
+ * The common case without a chain: `desc` is one direct segment in the region found last. False: nothing was done; use
+ * the chain functions.
  */
 static inline bool vop__device_single(const struct vop_virtqueue *vq, const struct vop__desc *desc, struct iovec *iov,
                                       uint32_t iov_count, struct vop_taken_buf *ret_buf)
@@ -70,10 +70,10 @@ static inline bool vop__device_single(const struct vop_virtqueue *vq, const stru
     return true;
 }
 
-/** Copies entry `index` of the indirect table at `table` (no alignment is required there): 0 or -EPROTO. */
+/** Copies entry `index` of the indirect table at `table` (which need not be aligned): 0 or -EPROTO. */
 int vop__chain_entry(struct vop__chain *c, uint64_t table, uint32_t index, struct vop__desc *ret_desc);
 
-/** Judges a descriptor with INDIRECT: 0 and the entries in its table, or -EPROTO. */
+/** Checks a descriptor with INDIRECT: 0 and the number of entries in its table, or -EPROTO. */
 int vop__chain_table(struct vop__chain *c, const struct vop__desc *desc, uint32_t *ret_entries);
 
 /** The `i`th entry of the order column. */
@@ -125,7 +125,7 @@ static inline void vop__device_unhold(struct vop__device *d, uint32_t handle)
         d->order_count--;
 }
 
-/** What one used element says, and how far it goes. */
+/** What one used element says, and how much it covers. */
 struct vop__batch {
     uint32_t id;
     uint32_t len;
@@ -154,15 +154,15 @@ static inline bool vop__device_batch(struct vop__device *d, struct vop__batch *r
         b.descs += record->descs;
         free_handle(d, handle);
         if (record->len != record->writable)
-            break; /* virtio 1.2, 2.7.9: what is skipped is completely used */
+            break; /* virtio 1.2, 2.7.9: a skipped buffer is completely used */
     }
     *ret_batch = b;
     return b.buffers > 0;
 }
 
 /**
- * Takes up to `max` buffers, each with its segments behind those of the one before: how many, or if there is none what
- * take_one() says. As one function with its format's take_one(), which is why it is inlined always.
+ * Takes up to `max` buffers, each with its segments after those of the one before: how many, or the result of
+ * take_one() if there is none. Always inlined, so that it is one function with its layout's take_one().
  */
 static inline __attribute__((always_inline)) int vop__device_take(
     struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_bufs, uint32_t max,

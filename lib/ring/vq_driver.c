@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vq_driver.c - what a driver does alike in both formats: checks buffers, keeps tokens, believes no returned id.
+ * vq_driver.c - what a driver does in every layout: checks buffers, keeps tokens, checks every returned id.
  *
  * Room: ring.
  */

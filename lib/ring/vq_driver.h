@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vq_driver.h - what a driver does alike in both formats: checks buffers, keeps tokens, believes no returned id.
+ * vq_driver.h - what a driver does in every layout: checks buffers, keeps tokens, checks every returned id.
  *
  * Room: ring.
  *
@@ -17,7 +17,7 @@
 
 struct vop__driver {
     struct vop_virtqueue vq;
-    uint64_t published;  /* buffers that the device may know (vq.buffers were added) */
+    uint64_t published;  /* buffers that the device may know of (vq.buffers were added) */
     uint64_t got;        /* buffers returned to the application. With IN_ORDER: the seq of the oldest in flight */
     uint32_t free_count; /* descriptors */
     uint32_t free_head;  /* first of the free list */
@@ -39,8 +39,7 @@ void vop__driver_start(struct vop__driver *d);
 int vop__driver_check(struct vop_virtqueue *vq, const struct iovec *segments, unsigned out, unsigned in,
                       uint32_t *ret_writable);
 
-/** The common case, one segment in the region found last: what the device calls it. False: it takes a check to judge.
- */
+/** The common case, one segment in the region found last: what the device calls it. False: it needs the full check. */
 static inline bool vop__driver_single(const struct vop__driver *d, const struct iovec *segment, uint32_t out,
                                       uint32_t in, uint64_t *ret_address)
 {
@@ -54,7 +53,7 @@ static inline bool vop__driver_single(const struct vop__driver *d, const struct 
     return true;
 }
 
-/** Of `total` segments, how many go into the ring itself; the rest goes into the table of `free_head`. */
+/** How many of `total` segments go into the ring itself; the rest goes into the table of `free_head`. */
 uint32_t vop__driver_direct(const struct vop__driver *d, uint32_t total, uint32_t after);
 
 /** What the device calls a segment; it was checked. */
@@ -100,7 +99,7 @@ static inline void vop__driver_rest(struct vop__driver *d, uint32_t *ret_id, uin
 }
 
 /**
- * Judges a used element that was loaded once: 0, or -EPROTO if `id` is not in flight and published, or if it stands for
+ * Checks a used element that was loaded once: 0, or -EPROTO if `id` is not in flight and published, or if it stands for
  * more buffers than `limit`. With IN_ORDER it stands for all buffers up to `id` (virtio 1.2, 2.7.9), and becomes the
  * first of these; the others come from vop__driver_rest().
  */
@@ -151,7 +150,7 @@ static inline uint32_t vop__driver_delay(uint64_t count)
     return (uint32_t)(count * 3 / 4);
 }
 
-/** Gets up to `max` used buffers: how many, or if there is none what get_one() says. Inlined as vop__device_take(). */
+/** Gets up to `max` used buffers: how many, or the result of get_one() if none. Inlined as vop__device_take(). */
 static inline __attribute__((always_inline)) int
 vop__driver_get(struct vop_virtqueue *vq, struct vop_used_buf *ret_bufs, uint32_t max,
                 int (*get_one)(struct vop_virtqueue *vq, struct vop_used_buf *ret_buf))

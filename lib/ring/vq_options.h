@@ -9,10 +9,10 @@
 
 #include <vopipc/virtqueue.h>
 
-/** Copies options of an older or newer caller, fills in defaults and judges them, all but the place. */
+/** Copies options of an older or newer caller, fills in defaults and checks them, except the place. */
 int vop__vq_options_resolve(const struct vop_virtqueue_options *options, struct vop_virtqueue_options *ret_options);
 
-/** Judges a place for a queue made with (resolved) options. */
+/** Checks a place for a queue made with (resolved) options. */
 int vop__vq_place_check(const struct vop_virtqueue_options *options, const struct vop_virtqueue_place *place);
 
 #endif

@@ -19,11 +19,11 @@ int vop__map(int fd, off_t offset, size_t size, bool writable, void **ret_base);
 
 /**
  * Maps the same bytes twice, back to back, so that a stretch that passes the end goes on at the beginning:
- * base[i] and base[size + i] are one byte. -EINVAL if offset or size are no multiples of the page size.
+ * base[i] and base[size + i] are one byte. -EINVAL if offset or size is not a multiple of the page size.
  */
 int vop__map_mirrored(int fd, off_t offset, size_t size, bool writable, void **ret_base);
 
-/** Undoes either of them; `size` is that of the call, doubled for a mirrored one. NULL is allowed. */
+/** Undoes either of them; `size` is that of the call, twice that for a mirrored one. NULL is allowed. */
 void vop__unmap(void *base, size_t size);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bell_wire.c - a wire whose kicks, and whose news of a death, go through doorbells of this host.
+ * bell_wire.c - a wire whose kicks, and news of a death, go through doorbells of this host.
  *
  * Room: wire.
  */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bell_wire.h - a wire whose kicks, and whose news of a death, go through doorbells of this host.
+ * bell_wire.h - a wire whose kicks, and news of a death, go through doorbells of this host.
  *
- * Room: wire. Such wires embed struct vop__bell_wire, and put these operations into their tables; what is left to them
- * is where the memory comes from.
+ * Room: wire. Such wires embed struct vop__bell_wire, and put these operations into their tables; they differ only in
+ * where the memory comes from.
  */
 #ifndef VOP_WIRE_BELL_WIRE_H
 #define VOP_WIRE_BELL_WIRE_H

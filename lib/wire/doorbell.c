@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * doorbell.c - doorbells out of socket pairs, and a socket whose hang-up is the peer's death.
+ * doorbell.c - doorbells made of socket pairs, and a socket whose hang-up is the peer's death.
  *
  * Room: wire.
  */
@@ -21,7 +21,7 @@
 #define SO_PASSRIGHTS 83
 #endif
 
-#define TOKENS_AT_ONCE 256 /* taken by one receive: many more than honest peers ever leave */
+#define TOKENS_AT_ONCE 256 /* taken by one receive: far more than honest peers ever leave */
 
 static void close_fd(int *fd)
 {
@@ -90,8 +90,8 @@ static int option_of(int fd, int option)
 }
 
 /*
- * One of a pair of stream sockets. Neither end has a name: who is connected to some server's socket could otherwise
- * make this process ring there. Nothing here takes a lock that the peer could hold.
+ * One of a pair of stream sockets. Neither end has a name: a peer that is connected to some server's socket could
+ * otherwise make this process ring there. Nothing here takes a lock that the peer could hold.
  */
 static bool is_doorbell(int fd)
 {
@@ -131,15 +131,15 @@ void vop__doorbells_close(struct vop__doorbells *d)
 
 void vop__doorbells_kick(struct vop__doorbells *d, unsigned queue, enum vop__bell bell)
 {
-    /* EAGAIN: the queue is full of tokens, the peer will wake. Other errors are the peer's loss. */
+    /* EAGAIN: the queue is full of tokens, the peer will wake. Other errors harm the peer only. */
     while (send(d->bell[queue][bell].kick, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EINTR)
         continue;
 }
 
 /*
- * Takes tokens, once: what a nuisance put there beyond that makes the next poll return at once, and no more. A receive
- * that throws away a descriptor may wait for its last close (a TCP socket that lingers), so it looks first, and takes
- * only what it has seen. Urgent bytes are inline, or the look would miss what they carry. False: there are descriptors.
+ * Takes tokens, once: bytes left over only make the next poll return at once. A receive that throws away a descriptor
+ * may wait for its last close (a TCP socket that lingers), so this looks first, and takes only what it has seen. Urgent
+ * bytes are inline, or the look would miss what they carry. False: there are descriptors.
  */
 static bool drain(int fd)
 {
@@ -164,7 +164,7 @@ int vop__doorbells_wait(struct vop__doorbells *d, unsigned queue, enum vop__bell
         return errno == EINTR ? -EINTR : -ECONNRESET;
     if ((fds[0].revents & POLLIN) && !drain(d->bell[queue][bell].wait))
         return -ECONNRESET;
-    /* A doorbell that nobody can ring: the socket is about to hang up, or the peer is a nuisance. */
+    /* A doorbell that nobody can ring: the socket is about to hang up, or the peer misbehaves. */
     if (fds[1].revents || (fds[0].revents & ~POLLIN))
         return -ECONNRESET;
     return n > 0;
@@ -198,7 +198,7 @@ int vop__doorbells_process(struct vop__doorbells *d, int epoll_fd)
     int n = epoll_wait(epoll_fd, events, sizeof(events) / sizeof(events[0]), 0);
     int ret = 0;
 
-    /* More than eight doorbells at once: the descriptor stays readable and the rest is for the next call. */
+    /* If there are more doorbells than fit, the descriptor stays readable and the rest is for the next call. */
     for (int i = 0; i < n; i++) {
         if (events[i].data.fd == d->socket || (events[i].events & ~(uint32_t)EPOLLIN) || !drain(events[i].data.fd))
             ret = -ECONNRESET;
@@ -206,7 +206,7 @@ int vop__doorbells_process(struct vop__doorbells *d, int epoll_fd)
     return ret;
 }
 
-/* No more can come in, so each end is readable for good. The peer's kicks go nowhere. */
+/* Nothing more can arrive, so each end stays readable for good. The peer's kicks go nowhere. */
 void vop__doorbells_interrupt(struct vop__doorbells *d)
 {
     for (unsigned i = 0; i < d->queue_pairs * VOP__BELLS; i++)

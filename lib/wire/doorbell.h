@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * doorbell.h - doorbells out of socket pairs, and a socket whose hang-up is the peer's death: for wires within one
+ * doorbell.h - doorbells made of socket pairs, and a socket whose hang-up is the peer's death: for wires within one
  * host.
  *
  * Room: wire. PROTOCOL.md, Doorbells, says why socket pairs: a peer must not be able to make a kick block.
@@ -14,24 +14,24 @@ struct vop__doorbells {
     int socket; /* to the peer; hangs up when it dies */
     unsigned queue_pairs;
     struct {
-        int wait; /* sleeping end of an own pair; no other process has it */
+        int wait; /* sleeping end of a pair of ours; no other process has it */
         int give; /* its kicking end, for the peer; -1 once it was sent */
         int kick; /* kicking end of the peer's pair; -1 until it came */
     } bell[VOP_QUEUE_PAIRS_MAX][VOP__BELLS];
 };
 
-/** Makes the own pairs for `queue_pairs` queue pairs. Takes `socket` (on success only). 0 or -errno with a text. */
+/** Makes our doorbells for `queue_pairs` queue pairs. Takes `socket` (on success only). 0 or -errno with a text. */
 int vop__doorbells_open(struct vop__doorbells *d, int socket, unsigned queue_pairs);
 
 /** Copies the ends to give away, in wire order: messages and slots of pair 0, of pair 1, ... Returns how many. */
 unsigned vop__doorbells_give(const struct vop__doorbells *d, unsigned queue_pairs, int *ret_fds);
 
-/** They are on their way: closes the own descriptors of them, so that the peer's death is heard here. */
+/** They are on their way: closes our descriptors of them, so that the peer's death is heard here. */
 void vop__doorbells_given(struct vop__doorbells *d);
 
 /**
  * Takes the ends that the peer gave, in the same order, after checking that each is one of a pair of Unix stream
- * sockets; `queue_pairs` becomes the number of doorbells. 0, or -EPROTO with a text, and then none was taken.
+ * sockets; `queue_pairs` becomes the number of doorbells. 0, or -EPROTO with a text and none taken.
  */
 int vop__doorbells_take(struct vop__doorbells *d, const int *fds, unsigned queue_pairs);
 

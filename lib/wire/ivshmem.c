@@ -4,9 +4,9 @@
  *
  * Room: wire. Nothing here hears a death for sure, and a kick may be lost: the wire is a watched one (wire.h).
  *
- * The doorbell is one for everything, but a sending and a receiving thread may sleep side by side. So whoever takes an
- * event passes it on: each bell has an eventfd of this process for that ("relay"). It costs a wake-up for nothing now
- * and then, as any kick may.
+ * There is one doorbell for everything, but a sending and a receiving thread may sleep side by side. So whoever takes
+ * an event passes it on: each bell has an eventfd of this process for that ("relay"). Like any kick, it causes a
+ * needless wake-up now and then.
  */
 #include "wire/ivshmem.h"
 
@@ -26,7 +26,7 @@
 
 struct ivshmem_side {
     struct vop__side side;
-    int users; /* atomic: whoever opened it, and its wire */
+    int users; /* atomic: the program that opened it, and its wire */
     struct vop__ivshmem_memory memory;
     int relay[VOP__BELLS]; /* -1 without a doorbell */
 };
@@ -84,8 +84,8 @@ static void relay_take(int fd)
 }
 
 /*
- * 0, or -ECONNRESET once the memory is gone, or a process that was seen to have the other side has it no more: no need
- * to listen for it.
+ * 0, or -ECONNRESET once the memory is gone, or once the process that was seen to have the other side is gone, which
+ * needs no heartbeat.
  */
 static int ivshmem_alive(struct vop__wire *wire)
 {
@@ -155,7 +155,7 @@ static void free_side(struct ivshmem_side *s)
     free(s);
 }
 
-/* Called by whoever opened it, and by its wire: the last one frees it. */
+/* Called by the program that opened it, and by its wire: the last one frees it. */
 static void release_side(struct ivshmem_side *s)
 {
     if (__atomic_sub_fetch(&s->users, 1, __ATOMIC_ACQ_REL) > 0)
@@ -242,8 +242,8 @@ static uint32_t hash_more(uint32_t hash, const char *text, size_t length)
 }
 
 /*
- * A number that is the same for all who need the same lock to have this side, and hardly for others. The lock of a file
- * is one under whatever name, but each device has its own, although the memory behind two may be the same.
+ * A number that is the same for all programs that compete for the same lock, and most likely for no others. A file has
+ * one lock whatever its name, but each device has its own, although the memory of two may be the same.
  */
 static uint16_t name_lock(const char *name)
 {

@@ -3,7 +3,7 @@
  * ivshmem.h - the ivshmem wire: one memory that two sides find in place, a virtual machine's device or its file on the
  * host (PROTOCOL.md, The ivshmem wire).
  *
- * Room: wire. A kind of side (side.h). Where the memory comes from is behind struct vop__ivshmem_memory: ivshmem_file.c
+ * Room: wire. A kind of side (side.h). struct vop__ivshmem_memory hides where the memory comes from: ivshmem_file.c
  * maps a file, ivshmem_pci.c a device.
  */
 #ifndef VOP_WIRE_IVSHMEM_H
@@ -13,7 +13,7 @@
 
 /* ---- Memory, and what came with it ---- */
 
-/** What a memory can do besides being there. All but `close` may be NULL. None may block. Any thread. */
+/** What a memory offers besides its bytes. All but `close` may be NULL. None may block. Any thread. */
 struct vop__ivshmem_ops {
     /** Does a process of this system have the other side open? */
     bool (*sees_peer)(void *context);
@@ -21,12 +21,12 @@ struct vop__ivshmem_ops {
     /** Maps a stretch of a half twice, back to back; undone with vop__unmap() of twice `size`. NULL if it cannot. */
     void *(*mirror)(void *context, unsigned half, bool writable, size_t offset, size_t size);
 
-    /** Rings the doorbell that the peer announced as `address`. All stores before it arrive before it. */
+    /** Rings the doorbell that the peer announced as `address`. All earlier stores arrive before it. */
     void (*kick)(void *context, uint32_t address);
 
     /**
-     * After doorbell_fd polled readable: takes the event and gets ready for the next. 1 there was one, 0 another thread
-     * was faster, -errno there will never be one again, because the device is gone.
+     * After doorbell_fd polled readable: takes the event and prepares for the next. 1 there was one, 0 another thread
+     * was faster, -errno there will be no more, because the device is gone.
      */
     int (*take)(void *context);
 
@@ -45,28 +45,28 @@ struct vop__ivshmem_memory {
     const struct vop__ivshmem_ops *ops;
     void *context;
     int doorbell_fd;           /* polls readable when the doorbell rang; -1: there is no doorbell */
-    uint32_t doorbell_address; /* to be announced, not 0, so that the peer can ring it; 0: none */
+    uint32_t doorbell_address; /* to be announced, so that the peer can ring it; 0: none */
     bool is_exclusive;         /* while it is open, no other process of this system can open this side */
 };
 
 /**
- * Opens and maps a file for `side`: it is neither made nor resized. 0 or -errno with a text: what open(2) says, -EINVAL
- * (no such memory), -EADDRINUSE (another process has the side).
+ * Opens and maps a file for `side`, without making or resizing it. 0 or -errno with a text: those of open(2), -EINVAL
+ * (not such a memory), -EADDRINUSE (another process has the side).
  */
 int vop__ivshmem_file_open(const char *path, unsigned side, struct vop__ivshmem_memory *ret_memory);
 
 /**
- * Opens and maps the memory of a device, by its PCI address; it is for either side. 0 or -errno with a text: what
- * vop__pci_open() says, -EINVAL (no such memory).
+ * Opens and maps the memory of a device, by its PCI address, for either side. 0 or -errno with a text: those of
+ * vop__pci_open(), -EINVAL (not such a memory).
  */
 int vop__ivshmem_pci_open(const char *address, struct vop__ivshmem_memory *ret_memory);
 
-/** The same in a file system below `root` ("" is the real one): for tests. */
+/** The same in a file system under `root` ("" is the real one): for tests. */
 int vop__ivshmem_pci_open_at(const char *root, const char *address, struct vop__ivshmem_memory *ret_memory);
 
 /* ---- A side ---- */
 
-/** Opens what a URI names behind its colon: PATH[?side=N] or PCI-ADDRESS[?side=N]. 0 or -errno with a text. */
+/** Opens what a URI names after its colon: PATH[?side=N] or PCI-ADDRESS[?side=N]. 0 or -errno with a text. */
 vop__side_open_fn vop__ivshmem_open;
 
 /** The same with memory that is open already. Takes it on success only. */

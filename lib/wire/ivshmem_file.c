@@ -2,12 +2,12 @@
 /*
  * ivshmem_file.c - the memory of an ivshmem device as a file, on the host of the virtual machine.
  *
- * Room: wire. QEMU makes the file (memory-backend-file), or two programs of one host agree on one. It is never made nor
- * resized here: a name mistyped would be a link on which nobody answers, and QEMU does not follow another size.
+ * Room: wire. QEMU makes the file (memory-backend-file), or two programs of one host agree on one. It is never made or
+ * resized here: a mistyped name would make a link on which nobody answers, and QEMU would not notice a new size.
  *
  * Byte N of the file is locked by whoever has side N: a lock of its open file description, which the kernel drops when
- * the last mapping and descriptor are gone, so when the process is dead and not before. QEMU takes no locks: of the
- * other sides of the world only processes of this host are seen here.
+ * the last mapping and descriptor are gone, so when the process is dead and not before. QEMU takes no locks, so only
+ * processes of this host are seen here, not a guest.
  */
 #include "core/error.h"
 #include "sys/map.h"
@@ -98,9 +98,9 @@ static int check_file(struct file *f, const char *path)
                           "%.150s has %lld bytes, too few; name a larger one, such as: truncate -s 16M /dev/shm/NAME",
                           path, (long long)st.st_size);
     if (st.st_size & (st.st_size - 1))
-        return vop__error(EINVAL,
-                          "%.150s has %lld bytes, no power of two, so not all are in a device; give it 16M, 32M, ...",
-                          path, (long long)st.st_size);
+        return vop__error(
+            EINVAL, "%.150s has %lld bytes, not a power of two, so no device shows all of them; give it 16M, 32M, ...",
+            path, (long long)st.st_size);
     f->half_size = (size_t)st.st_size / 2;
     return 0;
 }

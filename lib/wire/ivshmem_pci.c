@@ -2,9 +2,9 @@
 /*
  * ivshmem_pci.c - the memory of an ivshmem device, and its doorbell, seen from inside the virtual machine.
  *
- * Room: wire. BAR2 is the memory, BAR0 the registers. The device raises message interrupts only, so what is taken need
- * not be enabled again. One without (ivshmem-plain, or a kernel driver that has none for it) makes a polled wire, which
- * still rings the doorbell of a peer that has one.
+ * Room: wire. BAR2 is the memory, BAR0 the registers. The device raises message interrupts only, so an interrupt that
+ * was taken need not be enabled again. A device without interrupts (ivshmem-plain, or a kernel driver that offers none)
+ * makes a polled wire, which still rings the doorbell of a peer that has one.
  */
 #include "core/error.h"
 #include "pci/pci.h"
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #define SIZE_MIN ((size_t)64 * 1024)
-#define IV_POSITION 0x08u /* register: what peers call this device, -1 if nobody can */
+#define IV_POSITION 0x08u /* register: by what number peers ring this device, -1 if nobody can */
 #define IV_DOORBELL 0x0cu /* register: peer << 16 | vector */
 
 struct device {
@@ -52,7 +52,7 @@ static void device_close(void *context)
     free(d);
 }
 
-/* A BAR is mapped as a whole and once, so there is no mirror. */
+/* A BAR is mapped in one piece and only once, so there is no mirror. */
 static const struct vop__ivshmem_ops device_ops = {
     .kick = device_kick,
     .take = device_take,
@@ -67,7 +67,7 @@ static int open_device(struct device *d, const char *root, const char *address)
     if (ret < 0)
         return ret;
     if (!vop__pci_is_ivshmem(&d->pci->info))
-        return vop__error(EINVAL, "%s is no ivshmem device (%04x:%04x); vop pci lists those", address,
+        return vop__error(EINVAL, "%s is not an ivshmem device (%04x:%04x); vop pci lists those", address,
                           d->pci->info.vendor, d->pci->info.device);
     ret = vop__pci_map(d->pci, 0, &d->registers);
     if (ret == 0)
@@ -98,7 +98,7 @@ int vop__ivshmem_pci_open_at(const char *root, const char *address, struct vop__
     *ret_memory = (struct vop__ivshmem_memory){
         .half = {d->memory.base, d->memory.base + d->memory.size / 2},
         .half_size = d->memory.size / 2,
-        .local_flags = d->memory.flags & (VOP__WINDOW_DIRECT_IO | VOP__WINDOW_PLATFORM), /* loads bear any width */
+        .local_flags = d->memory.flags & (VOP__WINDOW_DIRECT_IO | VOP__WINDOW_PLATFORM), /* loads may have any width */
         .remote_flags = d->memory.flags,
         .ops = &device_ops,
         .context = d,

@@ -101,7 +101,7 @@ int vop__shm_wire_open(int socket, unsigned side, unsigned queue_pairs, struct v
     return 0;
 }
 
-/* To pass this limit is not an error but a signal, SIGXFSZ. */
+/* Exceeding this limit raises SIGXFSZ instead of an error. */
 static int check_file_limit(size_t size)
 {
     struct rlimit limit;
@@ -179,7 +179,7 @@ int vop__shm_wire_map(struct vop__shm_wire *w, size_t half_size, size_t need)
 
 static int check_half(int fd, uint64_t half_size, struct stat *ret_stat)
 {
-    /* Seals first: on a file that the peer serves itself (FUSE) the other questions may take for ever. */
+    /* Seals first: on a file that the peer serves itself (FUSE) the other calls may take for ever. */
     int seals = fcntl(fd, F_GET_SEALS);
     struct statfs fs;
     struct stat st;
@@ -191,7 +191,7 @@ static int check_half(int fd, uint64_t half_size, struct stat *ret_stat)
     if ((uint64_t)st.st_size != half_size)
         return vop__error(EPROTO, "memory from the peer has %lld bytes, not the %llu it says", (long long)st.st_size,
                           (unsigned long long)half_size);
-    /* Pages are charged to who touches them first: the peer must have done that. */
+    /* Pages are charged to whoever touches them first: that must have been the peer. */
     if ((uint64_t)st.st_blocks * 512 < half_size)
         return vop__error(EPROTO, "memory from the peer has holes: it must allocate all of it");
     if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR)

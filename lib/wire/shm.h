@@ -2,8 +2,8 @@
 /*
  * shm.h - the shm wire: two processes of one host, sealed memfds, a Unix socket (PROTOCOL.md, The shm wire).
  *
- * Room: wire. The steps of its handshake, as calls; who does them in which order is the channel's business, because
- * between them the two sides talk through the halves.
+ * Room: wire. The steps of its handshake, as calls; their order is decided in lib/link, because between them the two
+ * sides talk through the halves.
  *
  *   connector                                     acceptor
  *   vop__shm_connect   socket, bells, memory        vop__shm_listen, vop__shm_accept
@@ -23,7 +23,7 @@
 
 /**
  * Makes a listening socket at `path` with file mode `mode`; replaces a socket that no process listens on any more.
- * 0 or -errno with a text (-EADDRINUSE, -ENAMETOOLONG, what bind(2) says).
+ * 0 or -errno with a text (-EADDRINUSE, -ENAMETOOLONG, those of bind(2)).
  */
 int vop__shm_listen(const char *path, mode_t mode, int *ret_socket);
 
@@ -40,7 +40,7 @@ int vop__shm_offer(struct vop__wire *wire);
 /**
  * Receives CONNECT from an accepted socket, checks every fd, maps: -EAGAIN it has not come yet. Takes the socket on
  * success only. Of each half the first `need` bytes are mapped, or all if it is smaller; the windows have the size of
- * the halves, so `need` must be what the largest geometry of the own offer needs. *ret_pairs is what the peer offers.
+ * the halves, so `need` must do for the largest geometry of this side's offer. *ret_pairs is what the peer offers.
  */
 int vop__shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_pairs, struct vop__wire **ret_wire);
 

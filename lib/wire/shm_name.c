@@ -78,8 +78,8 @@ static int path_error(int err, const char *path, const char *verb)
 
 /*
  * Two servers that start at the same moment would both find the same stale socket, and one would remove the other's
- * fresh one. The directory's lock keeps them apart. Best effort: without permission to read the directory it goes on
- * unlocked.
+ * fresh one. A lock on the directory keeps them apart. Best effort: without permission to read the directory, there is
+ * no lock.
  */
 static int lock_directory(const char *path)
 {
@@ -121,8 +121,8 @@ static int remove_stale(const char *path, const struct sockaddr_un *address)
 
 /*
  * Gives the fresh socket the bits that the umask took. Whoever may write to the directory can put something else in its
- * place meanwhile, a symbolic link for one: so it is opened without following any, looked at, and changed through that
- * descriptor.
+ * place in the meantime, such as a symbolic link: so it is opened without following links, looked at, and changed
+ * through that descriptor.
  */
 static int undo_umask(const char *path, mode_t mode)
 {
@@ -159,7 +159,7 @@ int vop__shm_listen(const char *path, mode_t mode, int *ret_socket)
     ret = remove_stale(path, &address);
     if (ret < 0)
         goto out;
-    /* The mode of the socket before bind is what the file is born with, less the umask: never wider than asked for. */
+    /* The file begins with the mode that the socket has before bind, less the umask: never wider than asked for. */
     if (fchmod(fd, mode & 0777) < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
         ret = path_error(errno, path, "create a socket");
         goto out;
@@ -185,7 +185,7 @@ int vop__shm_accept(int listener, int *ret_socket)
     if (fd < 0) {
         int err = errno;
 
-        /* ECONNABORTED and the like: that peer is gone again. */
+        /* ECONNABORTED and the like: that peer has gone again. */
         if (err == EMFILE || err == ENFILE || err == ENOMEM || err == ENOBUFS)
             return vop__error(err == ENOBUFS ? ENOMEM : err, "cannot accept a peer: %s; free some resources and retry",
                               strerror(err));

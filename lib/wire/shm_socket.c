@@ -53,7 +53,7 @@ static int send_message(int socket, const struct vop_shm_message *message, const
     return 0;
 }
 
-/* CONNECT or ACCEPT: the doorbells among the descriptors are the peer's from here on. */
+/* CONNECT or ACCEPT: from here on the doorbells among the descriptors are the peer's. */
 static int send_doorbells(struct vop__shm_wire *w, const struct vop_shm_message *message, const int *fds,
                           unsigned count)
 {
@@ -228,7 +228,7 @@ int vop__shm_accepted(struct vop__wire *wire, const char *path, int64_t deadline
             if (*c < 0x20 || *c > 0x7e)
                 *c = '?';
         }
-        if (err == 0 || err >= 4096 || err == EAGAIN || err == EINTR) /* no refusal may look like a call to try again */
+        if (err == 0 || err >= 4096 || err == EAGAIN || err == EINTR) /* a refusal must not ask for a retry */
             err = EPROTO;
         return vop__error((int)err, "%s: the server refused: %s", path, m.text);
     }
@@ -244,7 +244,7 @@ int vop__shm_accepted(struct vop__wire *wire, const char *path, int64_t deadline
         return ret;
     }
     wire->queue_pairs = pairs;
-    vop__socket_refuse_fds(w->base.bells.socket); /* nothing that follows brings any */
+    vop__socket_refuse_fds(w->base.bells.socket); /* no later message carries descriptors */
     return 0;
 }
 
@@ -295,7 +295,7 @@ int vop__shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_p
     ret = vop__doorbells_take(&w->base.bells, fds + 2, queue_pairs);
     if (ret < 0)
         goto err_wire;
-    /* From here the wire owns the fds; those for queue pairs that will not be are not needed. */
+    /* From here the wire owns the fds; those of queue pairs that are not in force are closed. */
     w->half_fd[0] = fds[0];
     w->half_fd[1] = fds[1];
     close_fds(fds + 2 + VOP__BELLS * queue_pairs, count - 2 - VOP__BELLS * queue_pairs);
@@ -305,7 +305,7 @@ int vop__shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_p
         w->base.wire.ops->close(&w->base.wire);
         return ret;
     }
-    vop__socket_refuse_fds(socket); /* nothing that follows brings any */
+    vop__socket_refuse_fds(socket); /* no later message carries descriptors */
     *ret_pairs = offered;
     *ret_wire = &w->base.wire;
     return 0;

@@ -28,14 +28,14 @@ static inline struct vop__shm_wire *vop__shm_of(struct vop__wire *wire)
 /** A wire with doorbells and no memory yet. Takes the socket on success only. Undone by ops->close. */
 int vop__shm_wire_open(int socket, unsigned side, unsigned queue_pairs, struct vop__shm_wire **ret_wire);
 
-/** A socket that is connected to the listener at `path`; until `deadline` while its backlog is full. 0 or -errno with a
+/** Connects a socket to the listener at `path`; while its backlog is full, waits until `deadline`. 0 or -errno with a
  * text. */
 int vop__shm_dial(const char *path, int64_t deadline, int *ret_socket);
 
 /** Makes, allocates, seals and maps both halves. */
 int vop__shm_wire_make_memory(struct vop__shm_wire *w, size_t half_size);
 
-/** Maps the first `need` bytes of both halves from half_fd, or all of smaller ones: the own one read-only. */
+/** Maps the first `need` bytes of both halves from half_fd, or all of smaller ones: this side's half read-only. */
 int vop__shm_wire_map(struct vop__shm_wire *w, size_t half_size, size_t need);
 
 /** Checks the halves that came from the peer: type, seals, size. 0 or -EPROTO with a text. */

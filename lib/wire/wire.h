@@ -33,7 +33,7 @@ struct vop__wire_ops {
     void (*kick)(struct vop__wire *wire, unsigned queue, enum vop__bell bell);
 
     /**
-     * Sleeps until there is a token in the own doorbell, which it takes, or until the peer is dead.
+     * Sleeps until there is a token in this side's doorbell, which it takes, or until the peer is dead.
      * May block, for timeout_ns (VOP__NEVER: no limit). Returns 1 a token, 0 time is up, -ECONNRESET dead, -EINTR.
      */
     int (*wait)(struct vop__wire *wire, unsigned queue, enum vop__bell bell, int64_t timeout_ns);
@@ -70,13 +70,13 @@ struct vop__wire {
     struct vop__window local;  /* the half this side reads */
     struct vop__window remote; /* the half this side writes */
     unsigned side;             /* 0 or 1 */
-    unsigned queue_pairs;      /* doorbells there are */
-    bool watched;              /* hears no death, may lose a kick: the channel keeps a heartbeat and looks by itself */
+    unsigned queue_pairs;      /* that have doorbells */
+    bool watched;              /* hears no death, may lose a kick: the channel keeps a heartbeat and looks unkicked */
     bool polled;               /* watched, and has no doorbell at all: kicks go nowhere */
     uint16_t system;           /* watched: names the system in which no other process has this side; 0: unknown */
-    uint32_t doorbell;         /* address of the own doorbell, to be announced; 0: none that has one */
+    uint32_t doorbell;         /* address of this side's doorbell, to be announced; 0: it has no address */
     uint32_t peer_doorbell;    /* as the peer announced it; set once, by the channel, before the first kick */
-    pid_t peer_pid;            /* who the peer is, where the wire knows; else -1 */
+    pid_t peer_pid;            /* the peer's process, if the wire knows it; else -1 */
     uid_t peer_uid;
     gid_t peer_gid;
 };

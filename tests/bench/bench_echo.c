@@ -5,9 +5,9 @@
  * Room: tests/bench.
  *
  * Two processes, pinned to two processors, measure in slices. Every slice lies between two slices of the bounce; if
- * these differ by more than 20 %, the virtual machine has moved our processors meanwhile and the slice is dropped. The
- * ratio of a slice is its figure by the mean of its two bounces, and what is reported is the median of the ratios, for
- * all slices and apart for the class F (fast: the processors are siblings) and S (slow: they are far apart).
+ * these differ by more than 20 %, the virtual machine has moved our processors in between and the slice is dropped. The
+ * ratio of a slice is its figure divided by the mean of its two bounces. The median of the ratios is reported, for all
+ * slices and separately for class F (fast: the processors are siblings) and S (slow: they are far apart).
  */
 #include "util_bounce.h"
 #include "util_cell.h"
@@ -103,7 +103,7 @@ static void echo_run(struct bench_link *link, uint64_t *number, size_t size)
     for (int i = 0; i < ECHO_RUN; i++) {
         link->ops->send(link, ++*number, size, false);
         if (link->ops->receive(link, *number, size) != *number)
-            die(0, "%s: the echo of message %llu is another one", link->name, (unsigned long long)*number);
+            die(0, "%s: the echo of message %llu is a different message", link->name, (unsigned long long)*number);
     }
 }
 
@@ -175,7 +175,7 @@ static void report_table(struct plan *plan, const struct bench_link *links)
         cell_print(cell, &links[cell->kind]);
 }
 
-/* The figures of the first cell stand at the top too: that is the one that a target is set for. */
+/* The figures of the first cell are repeated at the top: it is the one that has a target. */
 static void report_json(struct plan *plan, const struct bench_link *links)
 {
     json_t *root = cell_json(&plan->cells[0], &links[plan->cells[0].kind]);
@@ -197,7 +197,7 @@ static void plan_add(struct plan *plan, bool stream, enum link_kind kind, size_t
     plan->cells[plan->count++] = (struct cell){.stream = stream, .kind = kind, .size = size, .batch = batch};
 }
 
-/** Which lines of the table the options ask for. */
+/** The lines of the table that the options ask for. */
 struct wishes {
     size_t sizes[8], size_count;
     bool waiting[LINK_KINDS], any_waiting;
@@ -295,11 +295,11 @@ static void server_main(void *context)
     struct bench_link links[LINK_KINDS];
 
     cpu_pin(server->plan->slices.cpus[1]);
-    /* A hole first, so that nothing is mapped at the same address in both. */
+    /* A hole first, so that nothing is mapped at the same address in both processes. */
     if (mmap(NULL, 0x12345000, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED)
         die(-errno, "cannot reserve addresses");
     link_open_all(0, directory, &server->ends, links);
-    if (rmdir(directory) < 0) /* its sockets are gone: from here nothing is left behind, however this ends */
+    if (rmdir(directory) < 0) /* its sockets are gone: from here nothing is left behind, whatever happens */
         die(-errno, "cannot remove %s", directory);
     server_run(server->shared, links);
     link_close_all(links);

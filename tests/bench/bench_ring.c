@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bench_ring.c - what a buffer costs in each format of a virtqueue, beside a plain ring of pointers and a bare bounce.
+ * bench_ring.c - what a buffer costs in each layout of a virtqueue, beside a plain ring of pointers and a bare bounce.
  *
  * Room: tests/bench.
  *
  * Two processes, pinned to two processors, drive and serve a queue in slices. Each slice lies between two slices of its
- * floor, and is dropped if these differ by more than 20 %; its ratio is its figure by the mean of its two floors. What
- * is reported is the median of the ratios, apart for the class F (fast: the processors are siblings) and S (slow: they
- * are far apart), and, where a target is set, that of the worse class.
+ * floor, and is dropped if these differ by more than 20 %; its ratio is its figure divided by the mean of its two
+ * floors. The median of the ratios is reported, separately for class F (fast: the processors are siblings) and S (slow:
+ * they are far apart), and, where there is a target, that of the worse class.
  *
  *   full            up to N = 256 buffers in flight, published 32 at a time. A buffer is added, taken, completed and
  *                   got back; its floor is one pointer moved through one plain ring of 256 pointers, one way
  *   outstanding 1   one buffer in flight: a round trip. Its floor is the round trip of two cache lines
  *
- * The pointer's way back (a second ring) is printed too, but is no part of the floor.
+ * The pointer's way back (a second ring) is printed too, but is not part of the floor.
  */
 #include "util_bounce.h"
 #include "util_count.h"
@@ -47,7 +47,7 @@ enum floor {
     FLOOR_BOUNCE,  /* ns per round trip of two cache lines */
     FLOORS,
     FLOOR_RETURN = FLOORS, /* ns per pointer there and back ... */
-    FLOOR_BATCH,           /* ... or one way in batches. Neither is a floor here; they are told beside it */
+    FLOOR_BATCH,           /* ... or one way in batches. Neither is a floor here; both are reported beside it */
     FLOORS_TOLD
 };
 
@@ -65,11 +65,11 @@ struct cell {
     struct slices slices[PLACEMENTS];
 };
 
-/* Class F: the floor takes less than this many nanoseconds. In class S it was seen to take five to seven times that of
- * class F. */
+/* Class F: the floor takes less than this many nanoseconds. In class S it took five to seven times as long as in class
+ * F. */
 static const double fast_below[FLOORS] = {[FLOOR_POINTER] = 10, [FLOOR_BOUNCE] = 260};
 
-#define CLASS_LEAST 5 /* slices without which a class says nothing */
+#define CLASS_LEAST 5 /* a class with fewer slices says nothing */
 
 struct plan {
     struct slice_options slices;
@@ -92,7 +92,7 @@ enum task {
 
 struct shared {
     struct turn turn;
-    enum task task; /* valid for this turn, as is what follows */
+    enum task task; /* valid for this turn, like the fields below */
     enum floor floor;
     struct cell cell;
     struct bounce bounce;
@@ -182,7 +182,7 @@ static void measure(struct plan *plan, struct shared *s)
 
 /* ---- Instructions ---- */
 
-#define COUNT_CYCLES 6400 /* so many buffers more in the second of two runs, of which the difference counts */
+#define COUNT_CYCLES 6400 /* the second of two runs has this many buffers more; the difference counts */
 
 /* The program under valgrind: "KIND,BATCH,BUFFERS". */
 static void run_loop(const struct bench_option *option, const char *text)
@@ -224,7 +224,7 @@ static void count(struct plan *plan)
 
 /* ---- Report ---- */
 
-/* The ratio of the worse class, of those with enough slices. */
+/* The ratio of the worse class, among those with enough slices. */
 static double worse_class(struct cell *c)
 {
     double ratio = NAN;
@@ -235,7 +235,7 @@ static double worse_class(struct cell *c)
     return isnan(ratio) ? samples_percentile(&c->slices[PLACEMENT_ALL].ratio, 0.5) : ratio;
 }
 
-/* The worst of the lines of a kind, with and without event index, that spin. */
+/* The worst of a kind's lines that spin, with and without event index. */
 static double worst(struct plan *plan, enum vop_ring_layout layout, bool in_order, bool full)
 {
     double ratio = NAN;
@@ -359,8 +359,8 @@ static void plan_parse(struct plan *plan, int argc, char **argv)
     plan->queue = "";
     plan->slices = (struct slice_options){.rounds = 20, .slice_ms = 10, .cpus = {-1, -1}};
     const struct bench_option options[] = {
-        {"queue", "NAME", "only kinds of queue whose name begins so, such as 'packed' (default: all)", option_text,
-         &plan->queue, 0, 0},
+        {"queue", "NAME", "only kinds of queue whose name begins with NAME, such as 'packed' (default: all)",
+         option_text, &plan->queue, 0, 0},
         {"no-sleep", NULL, "spin only", option_flag, &plan->no_sleep, 0, 0},
         {"no-full", NULL, "one buffer in flight only", option_flag, &plan->no_full, 0, 0},
         {"no-single", NULL, "full queues only", option_flag, &plan->no_single, 0, 0},
@@ -371,7 +371,7 @@ static void plan_parse(struct plan *plan, int argc, char **argv)
     };
 
     options_parse(
-        "Measures what a buffer costs in each format of a virtqueue between two processes on two processors,\n"
+        "Measures what a buffer costs in each layout of a virtqueue between two processes on two processors,\n"
         "beside a plain ring of pointers and the bare bounce of two cache lines.\n",
         options, sizeof(options) / sizeof(options[0]), argc, argv);
     plan->slice_ns = plan->slices.slice_ms * 1000000;

@@ -5,7 +5,7 @@
  * Room: tests/bench.
  *
  * One process answers in one namespace, the other asks in the other, one question at a time, each with its own number.
- * Both sleep in the kernel while they wait, so the figure holds all wake-ups on the way.
+ * Both sleep in the kernel while they wait, so the figure includes all wake-ups on the way.
  */
 #include "util_json.h"
 #include "util_machine.h"
@@ -96,13 +96,13 @@ static void server_main(const struct plan *plan, int port_pipe)
     enter_namespace(plan->server_namespace);
     int fd = socket_open(plan, true, &port);
     if (write(port_pipe, &port, sizeof(port)) != sizeof(port))
-        die(-errno, "cannot tell the port");
+        die(-errno, "cannot pass on the port");
     for (;;) {
         socklen_t length = sizeof(from);
         ssize_t n = recvfrom(fd, buffer, sizeof(buffer), 0, (struct sockaddr *)&from, &length);
         if (n < 0)
             die(-errno, "server: receive");
-        sendto(fd, buffer, (size_t)n, 0, (struct sockaddr *)&from, length); /* a lost answer is counted over there */
+        sendto(fd, buffer, (size_t)n, 0, (struct sockaddr *)&from, length); /* the other process counts lost answers */
     }
 }
 
@@ -122,7 +122,7 @@ static double ask(int fd, uint64_t number, size_t size)
             die(-errno, "client: receive");
         if ((size_t)n != size)
             die(0, "the answer has %zd bytes instead of %zu", n, size);
-    } while (answer[0] != number); /* that is a late answer to a question given up */
+    } while (answer[0] != number); /* a late answer to a question that was given up */
     return (double)(clock_ns() - begin) / 1e3;
 }
 
@@ -138,7 +138,7 @@ static void client_run(const struct plan *plan, in_port_t port, struct outcome *
         double us = ask(fd, number, plan->size);
         if (us < 0)
             outcome->lost++;
-        else if (number > 10) /* the first ones look for the neighbour */
+        else if (number > 10) /* the first ones wait for neighbour discovery */
             samples_add(&outcome->us, us);
     }
     close(fd);

@@ -31,7 +31,7 @@ double bounce_measure(struct bounce *b, uint64_t duration_ns)
     struct samples runs = {0};
     uint32_t count = 0;
 
-    round_trips(b, count); /* the other process may still be on its way: not counted */
+    round_trips(b, count); /* not counted: the other process may still be on its way */
     for (uint64_t begin = clock_ns(), before = begin, now; before - begin < duration_ns; before = now) {
         round_trips(b, count += RUN);
         now = clock_ns();

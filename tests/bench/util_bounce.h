@@ -4,8 +4,8 @@
  *
  * Room: tests/bench.
  *
- * Nothing that one processor tells another through memory is faster than this. A virtual machine may change the
- * distance of its processors at any moment, so a figure without the bounce beside it says little.
+ * No message from one processor to another through memory is faster than this. A virtual machine may change the
+ * distance between its processors at any moment, so a figure without the bounce beside it says little.
  */
 #ifndef BENCH_UTIL_BOUNCE_H
 #define BENCH_UTIL_BOUNCE_H

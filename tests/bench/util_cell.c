@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * util_cell.c - one line of bench-echo's table: what is measured, the slices that count, and how they are told.
+ * util_cell.c - one line of bench-echo's table: what is measured, the slices that count, and how they are reported.
  *
  * Room: tests/bench.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * util_cell.h - one line of bench-echo's table: what is measured, the slices that count, and how they are told.
+ * util_cell.h - one line of bench-echo's table: what is measured, the slices that count, and how they are reported.
  *
  * Room: tests/bench.
  */
@@ -32,7 +32,7 @@ void cell_print_heading(void);
 /** Prints the lines of the cell: all slices, then the classes, or one line if all slices are of one class. */
 void cell_print(struct cell *cell, const struct bench_link *link);
 
-/** The same for machines. */
+/** The same as JSON. */
 json_t *cell_json(struct cell *cell, const struct bench_link *link);
 
 /** Frees its samples. */

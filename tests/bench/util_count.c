@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * util_count.c - instructions that a piece of this program takes, counted with valgrind.
+ * util_count.c - the instructions that a piece of this program takes, counted with valgrind.
  *
  * Room: tests/bench.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * util_count.h - instructions that a piece of this program takes, counted with valgrind: a figure that does not jitter.
+ * util_count.h - the instructions that a piece of this program takes, counted with valgrind: a figure without jitter.
  *
  * Room: tests/bench.
  */

@@ -12,7 +12,7 @@
 #define RUN 4096u        /* pointers between two looks at the clock */
 #define LAST UINTPTR_MAX /* the pointer that ends a measurement; the others count from 1 */
 
-/* One side of a ring: its own index, what of it is published, and the other's as it was seen last. */
+/* One side of a ring: its own index, how much of it is published, and the other side's index as last seen. */
 struct side {
     struct floor_ring *ring;
     uint32_t own, published, other;

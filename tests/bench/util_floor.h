@@ -4,8 +4,8 @@
  *
  * Room: tests/bench.
  *
- * It has what a fast one has, each side's index on lines of its own and a private copy of the other's, which is loaded
- * anew only when the copy says full or empty. It checks nothing, returns nothing, and never notifies.
+ * It has what a fast ring has: each side's index on cache lines of its own, and a private copy of the other side's,
+ * reloaded only when the copy says full or empty. It checks nothing, returns nothing, and never notifies.
  */
 #ifndef BENCH_UTIL_FLOOR_H
 #define BENCH_UTIL_FLOOR_H

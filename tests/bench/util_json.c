@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * util_json.c - the figures of a benchmark for machines; NaN (no sample) becomes null, since JSON has no NaN.
+ * util_json.c - the figures of a benchmark as JSON; NaN (no sample) becomes null, since JSON has no NaN.
  *
  * Room: tests/bench.
  */

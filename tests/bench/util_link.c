@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * util_link.c - one way to carry messages between two processes: the library in three manners of waiting, and others.
+ * util_link.c - one way to carry messages between two processes: the library, waiting in three ways, and others.
  *
  * Room: tests/bench.
  */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * util_link.h - one way to carry messages between two processes: the library in three manners of waiting, and others.
+ * util_link.h - one way to carry messages between two processes: the library, waiting in three ways, and others.
  *
  * Room: tests/bench.
  *
  * Message number n is filled with 64-bit words that follow from n, and the receiver checks each of them. Number 0 ends
- * a run: it is carried like the others and then both sides turn to the next thing.
+ * a run: it is carried like the others, and then both sides turn to the next task.
  */
 #ifndef BENCH_UTIL_LINK_H
 #define BENCH_UTIL_LINK_H

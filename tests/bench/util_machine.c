@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * util_machine.c - what every benchmark asks of the machine: a clock, a processor of its own, a short pause, a last
- * word.
+ * util_machine.c - what every benchmark needs of the machine: a clock, a processor of its own, a short pause, a way to
+ * fail.
  *
  * Room: tests/bench.
  */
@@ -28,7 +28,7 @@ void cpu_pick_two(int ret_cpus[2])
     unsigned found = 0;
 
     if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
-        die(-errno, "cannot ask for the processors allowed");
+        die(-errno, "cannot find out which processors are allowed");
     for (unsigned cpu = 0; cpu < CPU_SETSIZE && found < 2; cpu++)
         if (CPU_ISSET(cpu, &allowed))
             ret_cpus[found++] = (int)cpu;

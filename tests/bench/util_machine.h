@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * util_machine.h - what every benchmark asks of the machine: a clock, a processor of its own, a short pause, a last
- * word.
+ * util_machine.h - what every benchmark needs of the machine: a clock, a processor of its own, a short pause, a way to
+ * fail.
  *
  * Room: tests/bench.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * util_options.c - the command line of a benchmark: one table says what the options are, do, and what --help tells.
+ * util_options.c - the command line of a benchmark: one table says what the options are and do, and what --help prints.
  *
  * Room: tests/bench.
  */

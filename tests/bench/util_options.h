@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * util_options.h - the command line of a benchmark: one table says what the options are, do, and what --help tells.
+ * util_options.h - the command line of a benchmark: one table says what the options are and do, and what --help prints.
  *
  * Room: tests/bench.
  */
@@ -13,7 +13,7 @@
 /** One option, "--name argument". */
 struct bench_option {
     const char *name;
-    const char *argument; /* how --help calls it; NULL: it takes none */
+    const char *argument; /* its name in --help; NULL: it takes none */
     const char *help;
     /** Stores the argument `text` in `to`, or ends the program with status 2. */
     void (*take)(const struct bench_option *option, const char *text);
@@ -33,16 +33,16 @@ unsigned long option_parse_number(const struct bench_option *option, const char 
 /** Reads the command line. --help prints `about` and the table; nonsense ends the program with status 2. */
 void options_parse(const char *about, const struct bench_option *options, size_t count, int argc, char **argv);
 
-/** What every benchmark that measures in slices is told. */
+/** The options of every benchmark that measures in slices. */
 struct slice_options {
     unsigned long rounds, slice_ms;
     int cpus[2]; /* -1 if not given: slices_begin() picks two */
     const char *json_path;
 };
 
-#define OPTION_JSON(path)                                                                      \
-    {                                                                                          \
-        "json", "FILE", "write the same figures for machines to FILE", option_text, path, 0, 0 \
+#define OPTION_JSON(path)                                                                 \
+    {                                                                                     \
+        "json", "FILE", "write the same figures to FILE as JSON", option_text, path, 0, 0 \
     }
 
 /** The rows for a struct slice_options. */
@@ -52,8 +52,8 @@ struct slice_options {
         {"cpus", "A,B", "processors of both sides (default: the first two allowed)", option_cpus, (s)->cpus, 0, 0}, \
         OPTION_JSON(&(s)->json_path)
 
-/** Pins this process to the first processor, after a look whether the other exists and whether the file can be
- * written: what is wrong is told before anything begins. */
+/** Pins this process to the first processor, after checking that the other exists and that the file can be written:
+ * what is wrong is reported before anything begins. */
 void slices_begin(struct slice_options *s);
 
 #endif

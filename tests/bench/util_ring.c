@@ -119,7 +119,7 @@ static void add(struct end *e, uint64_t number, unsigned count)
         broken("kick");
 }
 
-/* Gets what is used, up to a batch. Our device returns buffers as they came, in every format. */
+/* Gets what is used, up to a batch. Our device returns buffers as they came, in every layout. */
 static unsigned get(struct end *e, uint64_t number)
 {
     struct vop_used_buf bufs[RING_BATCH];
@@ -138,7 +138,7 @@ static unsigned smaller(unsigned a, unsigned b)
     return a < b ? a : b;
 }
 
-/* What a driver has done so far. */
+/* How far a driver has come. */
 struct progress {
     uint64_t added, got;
 };

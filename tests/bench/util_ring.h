@@ -5,8 +5,8 @@
  *
  * Room: tests/bench.
  *
- * Each buffer is one segment of 64 bytes that the device reads, like a packet that is sent. Nobody touches the bytes:
- * what is measured is the queue. Addresses are translated through a region on both sides.
+ * Each buffer is one segment of 64 bytes that the device reads, like a packet to send. Nobody touches the bytes: only
+ * the queue is measured. Addresses are translated through a region on both sides.
  */
 #ifndef BENCH_UTIL_RING_H
 #define BENCH_UTIL_RING_H
@@ -32,7 +32,7 @@ struct ring_place {
     _Alignas(4096) uint8_t areas[16384];
     _Alignas(4096) uint8_t data[RING_SIZE * RING_SEGMENT];
     _Alignas(256) uint32_t stop; /* the driver is done */
-    int bells[2];                /* eventfds: the driver's, that the device rings, and the device's */
+    int bells[2];                /* eventfds: the driver's, which the device rings, and the device's */
 };
 
 /** Makes the doorbells. Call it before the fork. */
@@ -40,9 +40,9 @@ void ring_open(struct ring_place *place);
 
 /**
  * Keeps up to `outstanding` buffers in flight for about `duration_ns`, published up to a batch at a time, while the
- * other process is in ring_answer() with the same arguments. ring_reset() comes before both. Returns ns per buffer,
- * added, taken, completed and got back: the median of short runs. With `sleep` whoever waits sleeps at once; else it
- * spins.
+ * other process is in ring_answer() with the same arguments. Call ring_reset() before both. Returns ns per buffer,
+ * added, taken, completed and got back: the median of short runs. With `sleep` the waiting side sleeps at once; else
+ * it spins.
  */
 double ring_measure(struct ring_place *place, const struct ring_kind *kind, bool sleep, unsigned outstanding,
                     uint64_t duration_ns);

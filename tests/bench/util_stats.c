@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * util_stats.c - samples of a measurement and what to say of them: medians, because a mean believes every outlier.
+ * util_stats.c - samples of a measurement and their summary: medians, because a mean follows every outlier.
  *
  * Room: tests/bench.
  */
@@ -18,7 +18,7 @@ void samples_add(struct samples *s, double value)
         s->size = s->size ? 2 * s->size : 64;
         s->value = realloc(s->value, s->size * sizeof(*s->value));
         if (!s->value)
-            die(-ENOMEM, "no room for %zu samples", s->size);
+            die(-ENOMEM, "no memory for %zu samples", s->size);
     }
     s->value[s->count++] = value;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * util_stats.h - samples of a measurement and what to say of them: medians, because a mean believes every outlier.
+ * util_stats.h - samples of a measurement and their summary: medians, because a mean follows every outlier.
  *
  * Room: tests/bench.
  */
@@ -18,7 +18,7 @@ struct samples {
 /** Adds one sample. */
 void samples_add(struct samples *s, double value);
 
-/** The sample below which the share `p` (0 to 1) of them lies; NaN if there is none. Sorts the list. */
+/** The sample below which the share `p` (0 to 1) of all samples lies; NaN if there is none. Sorts the list. */
 double samples_percentile(struct samples *s, double p);
 
 /** Frees the list; it is empty afterwards. */
@@ -34,7 +34,7 @@ struct slices {
 };
 
 /** All slices, or those in which the processors were siblings (F, fast) or far apart (S, slow): a virtual machine moves
- * its processors as it likes, and what is told of both together is told of neither. */
+ * its processors as it likes, and a figure for both together says nothing about either. */
 enum placement {
     PLACEMENT_ALL,
     PLACEMENT_F,
@@ -42,7 +42,7 @@ enum placement {
     PLACEMENTS
 };
 
-/** How a table calls them. */
+/** Their names in a table. */
 extern const char *const placement_names[PLACEMENTS];
 
 /** Takes a slice in, among all and in its class, or drops it. It is of class F if its floor is below `fast_below`. */

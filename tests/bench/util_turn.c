@@ -69,7 +69,7 @@ void child_start(void (*child)(void *context), void *context, const char *direct
 {
     directory_to_remove = directory;
     signal(SIGCHLD, child_has_died);
-    fflush(NULL); /* or what is buffered would be written twice */
+    fflush(NULL); /* otherwise buffered output would be written twice */
     pid_t pid = fork();
     if (pid < 0)
         die(-errno, "fork");

@@ -2,7 +2,7 @@
 /*
  * util_turn.h - one process gives tasks to another through shared memory, one at a time.
  *
- * Room: tests/bench. What the task is, both know from memory of their own making: it is valid from turn_give() until
+ * Room: tests/bench. What the task is lies in shared memory of the two processes' own, valid from turn_give() until
  * turn_join().
  */
 #ifndef BENCH_UTIL_TURN_H
@@ -28,7 +28,7 @@ void turn_join(struct turn *t);
 /** Waits for task number `number`, which begins with 1, ... */
 void turn_take(struct turn *t, uint32_t number);
 
-/** ... and says that it is done. */
+/** ... and reports that it is done. */
 void turn_finish(struct turn *t, uint32_t number);
 
 /** Memory that processes forked from this one share. Ends the program if there is none. */

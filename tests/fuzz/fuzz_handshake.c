@@ -4,8 +4,8 @@
  * block, any descriptors.
  *
  * Room: tests. Input: a byte (bit 0: the library connects, else it listens), then steps. A step pokes the announce
- * block or sends a datagram: a right one of some type that was then spoilt, with descriptors of some kinds beside it.
- * Held against it: documented errors only, no crash, and not one descriptor more than before.
+ * block or sends a datagram: a correct one of some type, then spoilt, with descriptors of some kinds beside it.
+ * It checks that errors are documented ones, that nothing crashes, and that no descriptor is left behind.
  */
 #include "util_input.h"
 
@@ -71,7 +71,7 @@ static void make_kinds(void)
         PROMISE(at != MAP_FAILED);
         half[h] = at;
     }
-    for (unsigned bell = 0; bell < 2; bell++) { /* the other end stays open: nobody takes a token */
+    for (unsigned bell = 0; bell < 2; bell++) { /* the other end stays open: nobody takes its tokens */
         PROMISE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
         kinds[BELL_0 + bell] = ends[0];
     }
@@ -177,7 +177,7 @@ static uint64_t incarnation_in(const uint8_t *from)
 
 /* ---- Steps of the peer ---- */
 
-/** The halves as the peer has them; in the connector's case those that the library made. */
+/** The halves as the peer has them; if the library connects, those that it made. */
 struct peer {
     int socket;
     uint8_t *writes;

@@ -3,11 +3,11 @@
  * fuzz_link.c - a libFuzzer harness that plays the peer of a channel: any content of the half it reads, any calls.
  *
  * Room: tests. The channel is the library's own over the loop wire, whose halves are heap memory, so that the
- * sanitizers see a byte too far. Its peer is a second channel that is honest where the input says so, while pokes write
- * over whatever it wrote. Input:
+ * sanitizers see an access one byte too far. Its peer is a second channel that is honest where the input says so, while
+ * pokes overwrite what it wrote. Input:
  *
- *   byte 0     low half: geometry. 0x10: pokes come before the handshake, too. 0x20: a thread repeats all pokes
- *              meanwhile. 0x40: posted window
+ *   byte 0     low half: geometry. 0x10: pokes come before the handshake, too. 0x20: a thread keeps repeating all
+ *              pokes. 0x40: posted window
  *   then       operations: a byte that picks one, and its operands
  */
 #include "channel/channel.h"
@@ -48,7 +48,7 @@ static void store(const struct world *w, const struct poke *p)
     __atomic_store_n((uint32_t *)(void *)(half->base + p->offset), p->value, __ATOMIC_RELEASE);
 }
 
-/* A word near something that matters; sometimes a nearly right value. */
+/* A word near something that matters; sometimes a nearly correct value. */
 static void poke(struct world *w, struct input *in)
 {
     const size_t bases[] = {0,
@@ -227,7 +227,7 @@ static void operate(struct world *w, struct input *in)
     }
 }
 
-/* The handshake as the wires do it, with pokes between its steps if the input wants them. 1: up. */
+/* The handshake as the wires do it, with pokes between its steps if the input asks for them. 1: up. */
 static int shake_hands(struct world *w, struct input *in, bool poking)
 {
     int ret = 0;

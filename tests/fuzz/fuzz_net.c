@@ -2,8 +2,8 @@
 /*
  * fuzz_net.c - a libFuzzer harness that plays the peer of lib/net: any header, any frame.
  *
- * Room: tests. Input: one byte that picks features, the 12 bytes of the header, the frame. Besides memory errors, which
- * the sanitizers see, it holds the results against what net.h promises.
+ * Room: tests. Input: one byte that picks features, the 12 bytes of the header, the frame. The sanitizers see memory
+ * errors; the harness checks that results are what net.h promises.
  */
 #include "util_input.h"
 
@@ -117,7 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     features = pick_features(data[0]);
     memcpy(&hdr, data + 1, sizeof(hdr));
     len = size - 1 - sizeof(hdr);
-    frame = malloc(len ? len : 1); /* a block of the exact size, so that the sanitizer sees one byte too far */
+    frame = malloc(len ? len : 1); /* of the exact size, so that the sanitizer sees an access one byte too far */
     PROMISE(frame);
     memcpy(frame, data + 1 + sizeof(hdr), len);
     fuzz_check(hdr, len, features);

@@ -6,10 +6,10 @@
  * chains and knows whether they are legal and what a device must see in them. It also pokes any word. Input: the bytes
  * of util_ring.h, then operations: a byte that picks one, and its operands.
  *
- * Held against it, beside util_ring.h: every iovec lies in the region table and may be written if it is writable; while
- * no word was poked, a legal chain is taken as it was offered and an illegal one breaks the queue; what is completed
- * comes back, once, in its turn with IN_ORDER; a broken queue stays broken and wants DEVICE_NEEDS_RESET, and a reset
- * brings it to life; restart() says what take() then finds.
+ * In addition to util_ring.h it checks that every iovec lies in the region table and may be written if it is writable;
+ * that, as long as no word was poked, a legal chain is taken as it was offered and an illegal one breaks the queue;
+ * that completed buffers come back once, with IN_ORDER in their turn; that a broken queue stays broken and wants
+ * DEVICE_NEEDS_RESET, and a reset revives it; and that restart() announces what take() then finds.
  */
 #include "fuzz/util_offer.h"
 
@@ -22,7 +22,7 @@
 
 struct handle {
     uint32_t handle, writable;
-    uint64_t seq; /* how many were taken before it */
+    uint64_t seq; /* number taken before it */
 };
 
 struct world {
@@ -41,7 +41,7 @@ static bool alive(const struct world *w)
     return !w->ring.stopped && vop_virtqueue_error(w->ring.vq) == 0;
 }
 
-/* Whether what the peer offered is what is there. */
+/* Whether the ring holds what the peer offered. */
 static bool clean(const struct world *w)
 {
     return w->offers.clean;
@@ -71,7 +71,7 @@ static void hold(struct world *w, const struct vop_taken_buf *buf)
     w->held[w->count++] = (struct handle){buf->handle, buf->writable_bytes, w->taken++};
 }
 
-/* A split ring that says more is available than it can hold: when the device looks there, it must break. */
+/* A split ring that announces more than it can hold: when the device looks there, it must break. */
 static bool ahead(const struct world *w)
 {
     const struct ring *r = &w->ring;
@@ -81,12 +81,12 @@ static bool ahead(const struct world *w)
            (uint16_t)(get16(ring_split_words(r).avail_idx) - next) > r->place.size;
 }
 
-/* The judgement of one take(), with all its outputs. */
+/* Checks one take(), with all its outputs. */
 static int take(struct world *w, unsigned room)
 {
     const struct vop_taken_buf nothing = {77, 77, 77, 77, 77};
     struct vop_taken_buf buf = nothing;
-    struct iovec *iov = malloc(room ? room * sizeof(*iov) : 1); /* so that the sanitizer sees one too many */
+    struct iovec *iov = malloc(room ? room * sizeof(*iov) : 1); /* exact, so that the sanitizer sees one too many */
     bool must_break = ahead(w);
     int ret;
 
@@ -121,7 +121,7 @@ static int take_one(struct world *w)
     return WATCHED(&w->ring, take_limit(w), take(w, room & 0x80 ? room % 8 : IOVECS));
 }
 
-/* The judgement of one take_bufs(): each buffer as if it was taken alone, with the room that was left for it. */
+/* Checks one take_bufs(): each buffer as if it was taken alone, with the room that was left for it. */
 static int take_batch(struct world *w, unsigned room, unsigned max)
 {
     bool must_break = max > 0 && ahead(w), judge = clean(w) && !w->ring.stopped && !w->ring.broken;
@@ -211,7 +211,7 @@ static uint32_t spoil(struct world *w, struct vop_completed_buf *bufs, const str
     return at;
 }
 
-/* What is wrong with one of them does not undo those before it. */
+/* An invalid one does not undo those before it. */
 static void complete_many(struct world *w)
 {
     uint8_t how = take_byte(w->in);
@@ -242,7 +242,7 @@ static void complete_many(struct world *w)
     free(bufs);
 }
 
-/* Behind a call that publishes; it must if `all`. */
+/* After a call that publishes; if `all` it must have published everything. */
 static void published(struct world *w, bool all)
 {
     if (clean(w) && !w->ring.stopped && !w->ring.broken)
@@ -442,7 +442,7 @@ static void operate(struct world *w)
     ring_check_info(&w->ring, w->count, w->taken);
 }
 
-/* An honest driver gets all back. */
+/* An honest driver gets everything back. */
 static void drain(struct world *w)
 {
     while (w->count < HANDLES && WATCHED(&w->ring, take_limit(w), take(w, IOVECS)) == 1)

@@ -6,9 +6,9 @@
  * the input says so, else it lies about ids, lengths and indexes. It also pokes any word. Input: the bytes of
  * util_ring.h, then operations: a byte that picks one, and its operands.
  *
- * Held against it, beside util_ring.h: a token comes back at most once, only if it was added and published, and with
- * IN_ORDER in its turn; no length passes what was writable; nothing is lost; a broken queue stays broken, detaching
- * gives back the rest exactly, and a reset brings it to life; restart() says what get() then finds.
+ * In addition to util_ring.h it checks that a token comes back at most once, only if it was added and published, and
+ * with IN_ORDER in its turn; that no length exceeds what was writable; that nothing is lost; that a broken queue stays
+ * broken, detaching returns the rest, and a reset revives it; and that restart() announces what get() then finds.
  */
 #include "fuzz/util_serve.h"
 
@@ -20,7 +20,7 @@
 #define OPERATIONS 200u
 
 struct buffer {
-    bool out; /* with the queue */
+    bool out; /* held by the queue */
     uint64_t seq;
     uint32_t writable;
 };
@@ -48,7 +48,7 @@ static bool alive(const struct world *w)
     return !w->ring.stopped && vop_virtqueue_error(w->ring.vq) == 0;
 }
 
-/* Segments in memory that may be shared; some not, if the input wants that. */
+/* Segments in memory that may be shared; some not, if the input asks for that. */
 static unsigned make_segments(struct world *w, uint8_t shape, struct iovec *iov, unsigned *ret_out)
 {
     const struct ring *r = &w->ring;
@@ -161,7 +161,7 @@ static void returned(struct world *w, void *token, uint32_t len, uint32_t flags)
     w->in_flight--;
 }
 
-/* A split ring that says more is used than was out: when the driver looks there, it must break. */
+/* A split ring that announces more used buffers than were out: when the driver looks there, it must break. */
 static bool ahead(const struct world *w)
 {
     uint16_t start = w->ring.place.resume ? w->ring.place.position : 0;
@@ -298,7 +298,7 @@ static void wrong_role(struct world *w)
     PROMISE(WATCHED(&w->ring, 0, vop_virtqueue_call(w->ring.vq)) == expected);
 }
 
-/* Down, and all buffers back: each once. */
+/* Shuts down and takes all buffers back: each once. */
 static void take_back(struct world *w)
 {
     void *token = NULL;
@@ -318,7 +318,7 @@ static void take_back(struct world *w)
     PROMISE(ret == 0 && w->in_flight == 0);
 }
 
-/* What happens to a queue seldom. */
+/* What rarely happens to a queue. */
 static void rarely(struct world *w)
 {
     switch (take_byte(w->in) & 7) {
@@ -387,7 +387,7 @@ static void operate(struct world *w)
         ring_ask(&w->ring, take_word(w->in));
         break;
     case 14:
-        for (unsigned i = 0; i <= what >> 4; i++) /* many, to come around the ring */
+        for (unsigned i = 0; i <= what >> 4; i++) /* many, to get around the ring */
             add(w, i & 1 ? 0x09 : 0x08);
         kick(w);
         break;
@@ -398,7 +398,7 @@ static void operate(struct world *w)
     PROMISE(!w->server.honest || !w->ring.broken);
 }
 
-/* From an honest device all comes back. */
+/* From an honest device everything comes back. */
 static void drain(struct world *w)
 {
     kick(w);

@@ -3,10 +3,10 @@
  * fuzz_vq_pair.c - a libFuzzer harness in which both ends of a virtqueue are the library's, and honest: the input says
  * only what they do and when.
  *
- * Room: tests. Input: the bytes of util_ring.h, then operations: a byte that picks one, and its operands. Held against
- * it is what virtio promises: each buffer reaches the device once, in order, with its segments and bytes; it comes back
- * once, with the length that the device said and the bytes that it wrote, and with IN_ORDER in order; whoever sleeps
- * after restart() returned 1 is notified when there is something; and nobody ever breaks.
+ * Room: tests. Input: the bytes of util_ring.h, then operations: a byte that picks one, and its operands. The harness
+ * checks what virtio promises: each buffer reaches the device once, in order, with its segments and bytes; it comes
+ * back once, with the length that the device set and the bytes that it wrote, and with IN_ORDER in order; an end that
+ * sleeps after restart() returned 1 is notified when there is something; and neither queue ever breaks.
  */
 #include "fuzz/util_ring.h"
 
@@ -86,7 +86,7 @@ static uint8_t answer_to(const struct buffer *b)
 
 /* ---- The driver ---- */
 
-/* Segments one behind another in the part of the buffer, and its bytes to read. False: they do not fit anywhere. */
+/* Segments one after another in the part of the buffer, and its bytes to read. False: they do not fit anywhere. */
 static bool prepare(struct world *w, unsigned which, uint8_t shape)
 {
     struct buffer *b = &w->buffer[which];
@@ -95,7 +95,7 @@ static bool prepare(struct world *w, unsigned which, uint8_t shape)
 
     if (w->ring.options.layout == VOP_RING_2009 &&
         (w->ring.region[0].address > 1u << 20 || !w->ring.options.region_count))
-        return false; /* addresses that its descriptors cannot hold */
+        return false; /* the descriptors cannot hold its addresses */
     memset(b, 0, sizeof(*b));
     b->total = 1 + (shape & 7u);
     b->out = (shape >> 3 & 15u) % (b->total + 1);
@@ -163,7 +163,7 @@ static bool get(struct world *w)
 
 /* ---- The device ---- */
 
-/* The iovecs are the segments, some of them in pieces: then a region ends there. */
+/* The iovecs are the segments, some of them in pieces where a region ends. */
 static void check_taken(const struct buffer *b, const struct iovec *iov, const struct vop_taken_buf *taken)
 {
     const struct iovec *end = iov + taken->readable + taken->writable;
@@ -232,7 +232,7 @@ static void take_many(struct world *w)
     PROMISE(at <= iov + room);
 }
 
-/* Fills what the device holds at `i` and lets go of it: what is left is to complete it. */
+/* Fills what the device holds at `i` and forgets it: all that is left is to complete it. */
 static struct vop_completed_buf fill(struct world *w, unsigned i, uint8_t how)
 {
     struct buffer *b = &w->buffer[w->held[i].buffer];
@@ -287,7 +287,7 @@ static bool wake(void *context, vop_virtqueue *vq)
     return true;
 }
 
-/* Whether it sleeps on. Woken, it goes on as it likes, or has the library call it and may sleep again. */
+/* Whether it stays asleep. Once woken, it goes on, or lets the library run its callback and may sleep again. */
 static bool sleeps(struct end *e, bool callbacks)
 {
     if (e->asleep && e->rung != e->heard) {
@@ -311,7 +311,7 @@ static void doze(struct end *e, uint8_t how)
     e->asleep = ret == 1;
 }
 
-/* The driver always sleeps drained: what a delayed notification would bring together is all there is. */
+/* The driver always sleeps drained: all buffers in flight are what a delayed notification waits for. */
 static void driver_acts(struct world *w, uint8_t what)
 {
     if (sleeps(&w->driver, what & 0x40))
@@ -368,13 +368,13 @@ static void device_acts(struct world *w, uint8_t what)
         vop_virtqueue_disable(w->device.vq);
         break;
     default:
-        while (take(w, false) || complete(w, 0)) /* it waits for the driver only when it owes it nothing */
+        while (take(w, false) || complete(w, 0)) /* the device waits for the driver only when it owes it nothing */
             continue;
         doze(&w->device, what >> 4);
     }
 }
 
-/* Both asleep and nobody rang, with buffers on the way: a wake-up was lost. Else somebody adds one. */
+/* Both asleep and no bell rang, with buffers on the way: a wake-up was lost. Otherwise somebody adds one. */
 static void check_awake(struct world *w)
 {
     if (!w->driver.asleep || !w->device.asleep || w->driver.rung != w->driver.heard ||
@@ -384,7 +384,7 @@ static void check_awake(struct world *w)
     w->driver.asleep = false;
 }
 
-/* ---- Life ---- */
+/* ---- Making and restarting ---- */
 
 /* Makes the device. It knows the tables of the driver too; a driver without regions uses pointers. */
 static void open_device(struct world *w)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * replay.c - the main() of a virtqueue's harness without libFuzzer: runs the inputs in the directories that are its
- * arguments, each as it is, and with a thread that changes the ring meanwhile.
+ * arguments, each as it is, and again while a thread changes the ring.
  *
  * Room: tests. So the corpus runs on the library that ships, in every preset, and ThreadSanitizer sees it too.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * util_attack.c - what a hostile peer does to the words of a ring, and the judgement of each access to them. See
+ * util_attack.c - what a hostile peer does to the words of a ring, and the check of each access to them. See
  * util_ring.h.
  *
  * Room: tests.
@@ -9,7 +9,7 @@
 
 #include <errno.h>
 
-#define ROUNDS 20000u /* of a thread; so an input ends soon, even where two threads share a processor */
+#define ROUNDS 20000u /* of a thread: bounded, so that an input ends soon even if two threads share a processor */
 
 /* ---- Pokes ---- */
 
@@ -29,10 +29,10 @@ static void store(const struct ring *r, const struct poke *p)
     switch (p->where >> 3 & 3) {
     case 0:
         break;
-    case 1: /* small numbers: indexes, ids, and flags of both formats */
+    case 1: /* small numbers: indexes, ids, and flags of all layouts */
         value &= 0x839f801f;
         break;
-    case 2: /* half a word that is nearly right */
+    case 2: /* half a word that is nearly correct */
         value = get32(word) + ((value & 0x100 ? 0xffffffffu : 1u) * (value & 0xff) << (value & 0x200 ? 16 : 0));
         break;
     default:
@@ -103,8 +103,8 @@ static bool inside(const struct vop_area *a, const void *p, unsigned size)
     return at >= base && at - base < a->size && size <= a->size - (at - base);
 }
 
-/* Areas have one writer, and a side loads what it does not write: but descriptors of packed rings, which both write,
- * and the read-back of a word that was posted. */
+/* Areas have one writer, and a side loads what it does not write: except descriptors of packed rings, which both sides
+ * write, and the read-back of a posted word. */
 static bool allowed(const struct ring *r, const void *p, unsigned size, bool stores)
 {
     bool driver = r->options.role == VOP_VIRTQUEUE_DRIVER;
@@ -119,7 +119,7 @@ static bool allowed(const struct ring *r, const void *p, unsigned size, bool sto
            (!driver && ring_in_region(r, p, size, false));
 }
 
-/* The hooked library calls these; with the plain one they are of no use. */
+/* The hooked library calls these; with the plain one they are unused. */
 uint64_t vop__hook_load(const void *p, unsigned size, int order, char letter);
 void vop__hook_store(void *p, unsigned size, uint64_t value, int order, char letter);
 void vop__hook_fence(char letter);

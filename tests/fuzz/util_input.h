@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * util_input.h - what every harness needs: the bytes that drive it, taken one after another, and a promise to hold.
+ * util_input.h - what every harness needs: the bytes that drive it, taken one after another, and a promise to check.
  *
  * Room: tests. An input that has ended goes on with zeros.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * util_offer.c - a driver that offers chains, spoils some of them, and judges what the device makes of them. See
+ * util_offer.c - a driver that offers chains, spoils some of them, and checks what the device makes of them. See
  * util_offer.h.
  *
  * Room: tests.
@@ -15,13 +15,13 @@
 /* What is wrong with a chain. */
 enum spoilt {
     INDIRECT_NEXT,  /* the descriptor of the table goes on */
-    TABLE_LENGTH,   /* no multiple of 16, or nothing */
+    TABLE_LENGTH,   /* not a multiple of 16, or 0 */
     NESTED,         /* a table in a table; packed tables have no such flag */
     NEXT_OUTSIDE,   /* the last one's next does not exist */
     LOOP,           /* the last one's next is the first */
     HEAD_OUTSIDE,   /* split */
     INDEX_AHEAD,    /* split: more is available than was offered */
-    RESERVED_FLAGS, /* nothing: a device does not look at them */
+    RESERVED_FLAGS, /* not wrong: a device does not look at them */
     SPOILT,
     NOTHING = SPOILT
 };
@@ -35,7 +35,7 @@ void offers_start(struct offers *o, const struct ring *r)
         put16(ring_split_words(r).avail_idx, o->idx);
         return;
     }
-    for (uint32_t i = 0; i < r->place.size; i++) { /* as if the laps before were done */
+    for (uint32_t i = 0; i < r->place.size; i++) { /* as if earlier laps were done */
         bool lap = i < o->next.slot ? o->next.wrap : !o->next.wrap;
 
         put32((uint8_t *)r->place.desc.base + 16 * (size_t)i + 12, lap ? (PACKED_AVAIL | PACKED_USED) << 16 : 0);
@@ -71,7 +71,7 @@ static struct segment chosen_segment(const struct ring *r, struct input *in, boo
     return s;
 }
 
-/* Walks a segment along the regions. Returns the pieces, or 0 if it leaves them; with `iov` they must be those. */
+/* Walks a segment along the regions. Returns the number of pieces, or 0 if it leaves them; `iov` must hold these. */
 static uint32_t pieces_of(const struct ring *r, const struct segment *s, const struct iovec *iov)
 {
     uint64_t addr = s->addr;
@@ -121,7 +121,7 @@ static void put_entry(uint8_t at[16], const struct segment *s, uint32_t last)
         at[i] = (uint8_t)(words[i / 4] >> 8 * (i % 4));
 }
 
-/* How many tables of OFFER_MAX entries lie side by side in the first region. */
+/* How many tables of OFFER_MAX entries fit side by side into the first region. */
 static uint32_t tables_room(const struct ring *r)
 {
     uint64_t room = r->region[0].size / (16 * OFFER_MAX + 4);
@@ -162,7 +162,7 @@ static struct segment put_table(struct offers *o, const struct ring *r, struct o
 
 /* ---- Chains ---- */
 
-/* Descriptors of a split ring that nobody holds. False: there are not so many. */
+/* Descriptors of a split ring that nobody holds. False: there are not enough. */
 static bool find_descs(struct offers *o, const struct ring *r, uint16_t *ret_desc, uint32_t count)
 {
     uint32_t limit = r->place.size < BUSY ? r->place.size : (uint32_t)BUSY, found = 0;
@@ -337,7 +337,7 @@ void offers_plain(struct offers *o, const struct ring *r)
     offer(o, r, &e, e.segments, NOTHING, 0, true);
 }
 
-/* ---- Judgement ---- */
+/* ---- Checks ---- */
 
 void offers_check_taken(const struct offers *o, const struct ring *r, uint64_t taken, int ret, const struct iovec *iov,
                         unsigned room, const struct vop_taken_buf *buf)
@@ -403,7 +403,7 @@ static uint32_t reap_one(struct offers *o, uint32_t id, uint32_t len, bool in_or
             *ret_descs = descs;
             return buffers;
         }
-        PROMISE(in_order && e->len == writable(e)); /* skipped: wholly used */
+        PROMISE(in_order && e->len == writable(e)); /* skipped: completely used */
     }
 }
 

@@ -3,8 +3,8 @@
  * util_offer.h - a driver that offers chains to the device under test, and knows what the device must make of them.
  *
  * Room: tests. Written from virtio 1.2, 2.7 and 2.8, not from lib/ring. As long as it is clean (nobody poked a word,
- * the driver did not offer more than there is room for), the ring holds what it offered: so it says of each chain
- * whether it is legal, and where its bytes are.
+ * the driver did not offer more than there is room for), the ring holds what it offered: so it knows whether each chain
+ * is legal, and where its bytes are.
  */
 #ifndef TESTS_FUZZ_UTIL_OFFER_H
 #define TESTS_FUZZ_UTIL_OFFER_H
@@ -27,7 +27,7 @@ struct offer {
     uint32_t descs; /* in the ring */
     uint16_t desc[OFFER_MAX + 1];
     bool legal;
-    bool out; /* did not come back */
+    bool out; /* has not come back */
     bool completed;
     uint32_t len; /* as completed */
 };
@@ -48,7 +48,7 @@ struct offers {
 
 void offers_start(struct offers *o, const struct ring *r);
 
-/** Offers what the input wants. */
+/** Offers what the input asks for. */
 void offers_make(struct offers *o, const struct ring *r, struct input *in);
 
 /** Offers one readable and one writable segment, or one if there is no more room. */

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Memory that was freed is kept back, but not so much that every input needs new pages. */
+/* Freed memory is kept in quarantine, but not so much that every input needs new pages. */
 const char *__asan_default_options(void);
 
 const char *__asan_default_options(void)
@@ -73,13 +73,13 @@ static bool choose_regions(struct ring *r, unsigned which, bool driver)
         r->region[1] = (struct vop_region){0x10000, 2048, d, VOP_REGION_READ_ONLY};
         count = 2;
         break;
-    case 3: /* a table of indirect descriptors, or a segment, crosses several; a driver has none at all */
+    case 3: /* a table of indirect descriptors, or a segment, crosses several; a driver has none */
         count = driver ? 0 : RING_REGIONS;
         for (unsigned i = 0; i < count; i++)
             r->region[i] = (struct vop_region){0x10000 + 7 * i, 7, d + 256 - 16 * (size_t)i, 0};
         break;
     case 4:
-        r->region[0] = (struct vop_region){UINT64_MAX - 2047, 2048, d, 0}; /* what wraps comes to the other */
+        r->region[0] = (struct vop_region){UINT64_MAX - 2047, 2048, d, 0}; /* what wraps reaches the other */
         r->region[1] = (struct vop_region){0, 1024, d + 3072, 0};
         count = 2;
         break;
@@ -245,7 +245,7 @@ void ring_close(struct ring *r)
 
 void ring_restart_elsewhere(struct ring *r, struct input *in)
 {
-    uint32_t size = ring_size(take_byte(in) % 15); /* the biggest takes its time: once is enough */
+    uint32_t size = ring_size(take_byte(in) % 15); /* the largest takes long: once is enough */
     struct vop_virtqueue_place place;
     void *memory[5];
 

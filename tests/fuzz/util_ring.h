@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * util_ring.h - a queue made of bytes, with one end under test: its memory, its hostile peer's hands, and what holds
- * whatever the peer does.
+ * util_ring.h - a queue made of bytes, with one end under test: its memory, what its hostile peer can do, and what
+ * holds whatever the peer does.
  *
- * Room: tests. Each area is a block of its own and of the exact size, so that the sanitizers see a byte too far. With
- * the hooked library (VOP_ACCESS_HOOKS) every access of the queue under test is also judged: is it in memory that this
- * role may load or store, are there not too many of them in one call, and none at all once the queue is broken or shut
- * down. And the peer can change a word between any two loads of one call, which a thread hits by luck only.
+ * Room: tests. Each area is a block of its own and of the exact size, so that the sanitizers see an access one byte too
+ * far. With the hooked library (VOP_ACCESS_HOOKS) every access of the queue under test is checked, too: it must be to
+ * memory that this role may load or store, there must not be too many in one call, and none once the queue is broken or
+ * shut down. And the peer can change a word between any two loads of one call, which a thread hits only by luck.
  *
  * An input begins with these bytes, then come operations:
  *
@@ -64,7 +64,7 @@ struct ring {
     struct poke poke[RING_POKES];
     unsigned pokes;
     struct poke tamper;    /* stored ... */
-    unsigned tamper_after; /* ... before so manieth load of the next call; 0: none */
+    unsigned tamper_after; /* ... before the load of this number in the next call; 0: none */
     bool tampered;         /* words may have changed within the last call */
     bool threaded, stop;   /* stop: atomic */
     pthread_t thread;
@@ -84,7 +84,7 @@ bool ring_size_exists(const struct ring *r, uint32_t size);
 /** Memory for a queue of `size` entries: the place, and the blocks it is made of. */
 void ring_place(const struct ring *r, uint32_t size, struct vop_virtqueue_place *ret_place, void *ret_memory[5]);
 
-/** Shuts down, and starts again in other memory: in a size that does not exist and is refused, if so asked. */
+/** Shuts down, and starts again in other memory; the input may ask for a size that does not exist and is refused. */
 void ring_restart_elsewhere(struct ring *r, struct input *in);
 
 /** Threads that store while the queue works: started once the pokes are listed. */
@@ -102,16 +102,16 @@ void ring_enter(struct ring *r);
 int ring_leave(struct ring *r, uint64_t limit, int ret);
 #define WATCHED(r, limit, call) (ring_enter(r), ring_leave((r), (limit), (call)))
 
-/** What is said of the state at any time, with `in_flight` and `buffers` as the harness counted them. */
+/** Checks what the queue says of its state, given `in_flight` and `buffers` as the harness counted them. */
 void ring_check_info(const struct ring *r, uint32_t in_flight, uint64_t buffers);
 
-/** Whether these bytes lie in one region, and may be written if need be. */
+/** Whether these bytes lie in one region, and may be written if `write`. */
 bool ring_in_region(const struct ring *r, const void *at, uint64_t len, bool write);
 
 /** The region that a wire address lies in, or NULL. */
 const struct vop_region *ring_find(const struct ring *r, uint64_t address);
 
-/** Stores bytes at a wire address, as far as there is memory. True: there was memory for all. */
+/** Stores bytes at a wire address, as far as there is memory. True: there was memory for all of them. */
 bool ring_store_bytes(const struct ring *r, uint64_t address, const uint8_t *bytes, uint32_t count);
 
 /* ---- Shared words, from the specification ---- */
@@ -147,7 +147,7 @@ struct split_words ring_split_words(const struct ring *r);
 /** Stores a descriptor of a split ring. */
 void ring_put_desc(const struct ring *r, uint32_t index, uint64_t addr, uint32_t len, uint32_t flags, uint32_t next);
 
-/** Stores what the peer wants of notifications: anything. */
+/** Stores an arbitrary word where the peer asks for notifications. */
 void ring_ask(const struct ring *r, uint32_t word);
 
 /** A position in a packed ring. */

@@ -52,8 +52,8 @@ static void fetch(struct server *s, const struct ring *r)
         hold(s, get16(words.avail_ring + 2 * (s->seen & (r->place.size - 1))), 1);
 }
 
-/* Returns what it holds at `k`, and with IN_ORDER all before it. `lie` is added to the id. Unless `written`, a packed
- * ring says that there is no length. */
+/* Returns what it holds at `k`, and with IN_ORDER all before it. Adds `lie` to the id. Unless `written`, a packed ring
+ * says that there is no length. */
 static void use(struct server *s, const struct ring *r, uint32_t k, uint32_t len, uint32_t lie, bool written)
 {
     uint32_t first = r->in_order ? 0 : k, buffers = k - first + 1, descs = 0;
@@ -99,7 +99,7 @@ void serve(struct server *s, const struct ring *r, struct input *in)
     fetch(s, r);
     for (unsigned i = 0; i <= (how & 7u) && s->count > 0; i++)
         use(s, r, how & 8 ? take_byte(in) % s->count : 0, pick_len(in), lie, !(how & 0x40));
-    if (how & 0x20 && !r->packed) { /* it says more than there is */
+    if (how & 0x20 && !r->packed) { /* announces more than there is */
         s->used = (uint16_t)(s->used + take_byte(in));
         put16(ring_split_words(r).used_idx, s->used);
     }

@@ -26,13 +26,13 @@ struct server {
 
 void serve_start(struct server *s, const struct ring *r);
 
-/** Takes what there is, and returns some of it, or lies, as the input wants. */
+/** Takes what there is, and returns some of it, or lies, as the input asks. */
 void serve(struct server *s, const struct ring *r, struct input *in);
 
 /** Takes and returns all there is. */
 void serve_all(struct server *s, const struct ring *r);
 
-/** What the driver must say of the buffer that was returned as the nth, when so much of it was writable. */
+/** The length that the driver must report for the nth returned buffer, of which `writable` bytes were writable. */
 uint32_t served_len(const struct server *s, uint64_t nth, uint32_t writable);
 
 #endif

@@ -49,7 +49,7 @@ static void recv_number(uint64_t number, size_t length)
     assert_int_equal(got[length], 0xee);
 }
 
-/* Nothing more to receive. Finding that out returns all slots that were held back. */
+/* There is nothing more to receive. Finding that out returns all slots that were held back. */
 static void assert_empty(void)
 {
     assert_int_equal(vop_channel_recv(b, got, sizeof(got), 0), -EAGAIN);
@@ -118,7 +118,7 @@ static void test_commit(void **state)
     assert_int_equal(vop_channel_commit(a, 0, 0), -EINVAL);
     assert_int_equal(vop_channel_commit(a, 1001, 0), -EINVAL);
     assert_empty();
-    buffer.length = 0; /* it stays open, and does not depend on the caller's copy */
+    buffer.length = 0; /* the reservation stays open, and does not depend on the caller's copy */
     link_fill(&(struct vop_buffer){.segment = {buffer.segment[0], buffer.segment[1]}, .length = 1000}, 5);
     assert_int_equal(vop_channel_commit(a, 700, 0), 0);
     recv_number(5, 700);
@@ -129,7 +129,7 @@ static void test_commit(void **state)
     assert_int_equal(vop_channel_commit(a, 1, 0), 0);
     recv_number(6, 1);
     assert_empty();
-    assert_int_equal(vop_channel_reserve(a, 4096, 0, &buffer), 0); /* the rest of the 8 slots was given back */
+    assert_int_equal(vop_channel_reserve(a, 4096, 0, &buffer), 0); /* the rest of the 8 slots was returned */
     vop_channel_cancel(a);
 }
 
@@ -225,7 +225,7 @@ static void test_recv_too_small(void **state)
         assert_int_equal(got[0], 0xee);
         assert_non_null(strstr(vop_error_text(), "1000 bytes"));
     }
-    assert_int_equal(vop_channel_peek(b, 0, &buffer), 1); /* it stayed, and peek tells its length */
+    assert_int_equal(vop_channel_peek(b, 0, &buffer), 1); /* it was kept, and peek reports its length */
     assert_int_equal(buffer.length, 1000);
     assert_true(link_holds(&buffer, 1));
     assert_int_equal(vop_channel_recv(b, got, 29, 0), -EMSGSIZE); /* with one held before it */
@@ -257,7 +257,7 @@ static void test_peek_and_release(void **state)
     other.position = buffer[1].position + 65536;
     assert_int_equal(vop_channel_release(b, &other), -EINVAL);
     assert_int_equal(vop_channel_release(b, &buffer[1]), 0);
-    assert_int_equal(vop_channel_release(b, &buffer[0]), -EINVAL); /* went with it */
+    assert_int_equal(vop_channel_release(b, &buffer[0]), -EINVAL); /* released along with it */
     assert_true(link_holds(&buffer[2], 2) && link_holds(&buffer[3], 3));
     assert_int_equal(vop_channel_release(b, &buffer[3]), 0);
     assert_int_equal(vop_channel_peek(b, 0, &other), -EAGAIN);
@@ -279,7 +279,7 @@ static void test_release_twice(void **state)
     assert_int_equal(vop_channel_release(b, &buffer), -EINVAL);
     recv_number(2, 10);
     assert_int_equal(vop_channel_reserve(a, 10, 0, &sent), 0);
-    assert_int_equal(vop_channel_release(a, &sent), -EINVAL); /* not from peek at all */
+    assert_int_equal(vop_channel_release(a, &sent), -EINVAL); /* not from peek */
     vop_channel_cancel(a);
 }
 
@@ -342,7 +342,7 @@ static void test_event_loop(void **state)
     assert_int_equal(vop_channel_arm(a, VOP_ARM_SEND), 0); /* any room */
     recv_number(0, 1);
     assert_int_equal(vop_channel_recv(b, got, sizeof(got), 0), 1);
-    assert_true(readable(a)); /* a quarter was given back */
+    assert_true(readable(a)); /* a quarter was returned */
     assert_int_equal(vop_channel_process(a), 0);
     assert_int_equal(vop_channel_reserve(a, 5 * 512, 0, &buffer), -EAGAIN);
     assert_int_equal(vop_channel_arm(a, VOP_ARM_SEND | VOP_ARM_RECV), 0); /* room for what was refused */
@@ -452,7 +452,7 @@ static void test_stats(void **state)
     assert_int_equal(vop_channel_get_stats(b, &rx), -EINVAL);
 }
 
-/* A message that is looked at and put back counts once. */
+/* A message that is peeked and put back counts once. */
 static void test_stats_of_a_message_put_back(void **state)
 {
     struct vop_channel_stats rx = {.struct_size = sizeof(rx)};
@@ -505,7 +505,7 @@ static void test_random_calls(void **state)
                     assert_int_equal(vop_channel_release(b, &buffer), 0);
             } else {
                 assert_empty();
-                vop__slot_driver_release(&b->rx.queue, b->rx.queue.next); /* as one release of the last would */
+                vop__slot_driver_release(&b->rx.queue, b->rx.queue.next); /* as a release of the last one would */
             }
         }
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * test_end.c - how a channel ends: the peer closes, dies, restarts or breaks the protocol. What is read first, what is
- * in doubt, what every call says from then on.
+ * in doubt, what every call returns from then on.
  *
  * Room: tests. Both ends in this process, over the loop wire and over shm; a dead side is one that closed its wire
  * without a word in the announce block.
@@ -173,7 +173,7 @@ static void test_death_after_draining(void **state)
     recv_all(b, 0, 5);
     assert_int_equal(vop_channel_recv(b, bytes, sizeof(bytes), -1), -ECONNRESET);
     assert_int_equal(vop_channel_get_stats(b, &stats), 0);
-    assert_true(stats.sleeps <= 2); /* it heard of the death, and did not find out by trying again and again */
+    assert_true(stats.sleeps <= 2); /* it heard of the death, and did not find out by repeated tries */
     assert_ended(b, -ECONNRESET, -ECONNRESET);
     assert_int_equal(vop_channel_in_doubt(b), 0);
 }
@@ -227,7 +227,7 @@ static void test_held_messages_outlive_the_peer(void **state)
     assert_int_equal(vop_channel_release(b, &buffer[1]), -EINVAL);
 }
 
-/* Without anything that makes it sleep, a side still finds out: calls that poll, and calls that spin for ever. */
+/* A side that never sleeps still finds out: calls that poll, and calls that spin for ever. */
 static void test_death_while_polling(void **state)
 {
     double start;
@@ -257,7 +257,7 @@ static void test_death_while_polling_for_room(void **state)
     assert_int_equal(vop_channel_in_doubt(a), 8);
 }
 
-/* The block that this side reads: in the peer's hands. */
+/* The block that this side reads, and the peer writes. */
 static struct vop_announce *its_block(vop_channel *c)
 {
     return (struct vop_announce *)(void *)l.side[c == l.side[0]]->link->wire->remote.base;
@@ -276,7 +276,7 @@ static void test_restart(void **state)
     assert_int_equal(vop_channel_in_doubt(b), 3);
 }
 
-/* Zeros punched into the block: incarnation 0 is another one. */
+/* Zeros punched into the block: 0 is another incarnation. */
 static void test_block_became_zero(void **state)
 {
     (void)state;
@@ -303,7 +303,7 @@ static void test_impossible_states(void **state)
     }
 }
 
-/* A peer that writes nonsense into the ring: the receiver stops at once, and for good. */
+/* A peer that writes nonsense into the ring: the receiver stops immediately and for good. */
 static void test_broken_by_the_sender(void **state)
 {
     struct vop_buffer buffer;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_kill.c - the peer process is killed, or closes, while this one is inside a call: every wait ends within a
- * second, after what was committed has been read.
+ * test_kill.c - the peer process is killed, or closes, while this process is inside a call: every wait ends within a
+ * second, after everything committed has been read.
  *
- * Room: tests. The second is asserted as five, for a machine that is busy.
+ * Room: tests. The test allows five seconds, for a machine that is busy.
  */
 #include "support/stream.h"
 
@@ -33,8 +33,8 @@ enum call {
 
 struct script {
     enum way way;
-    enum call call; /* what the parent is in meanwhile */
-    unsigned first; /* messages that the child sends (or receives, if the parent sends) before */
+    enum call call; /* what the parent is in at that time */
+    unsigned first; /* messages that the child sends (or receives, if the parent sends) first */
 };
 
 static int setup(void **state)
@@ -63,7 +63,7 @@ static int victim(vop_channel *c, void *context)
     return 0; /* closes */
 }
 
-/* Returns what ended it; -EAGAIN would be a wait that gave up by itself. */
+/* Returns what ended it; -EAGAIN would be a wait that timed out. */
 static int wait_for_end(vop_channel *c, const struct script *s)
 {
     uint8_t bytes[S];

@@ -33,14 +33,14 @@ static void test_defaults(void **state)
     assert_memory_equal(&o, &resolved, sizeof(o));
 }
 
-/* A program built with a shorter struct: what it does not know has the default, and is not even read. */
+/* A program built with a shorter struct: what it does not know has its default, and is not even read. */
 static void test_older(void **state)
 {
     struct vop_options o, resolved;
 
     (void)state;
     for (size_t size = sizeof(size_t); size <= sizeof(o); size += 4) {
-        uint8_t *bytes = malloc(size); /* so that a sanitizer sees a step beyond */
+        uint8_t *bytes = malloc(size); /* so that a sanitizer sees an access beyond its end */
 
         vop_options_init((void *)bytes, size);
         memcpy(&o, bytes, size);
@@ -61,7 +61,7 @@ static void test_older(void **state)
     assert_int_equal(resolved.handshake_ms, 5000);
 }
 
-/* A program built with a longer struct: fine as long as it does not use what this library does not know. */
+/* A program built with a longer struct: accepted as long as it uses nothing that this library does not know. */
 static void test_newer(void **state)
 {
     struct {
@@ -84,7 +84,7 @@ static void test_newer(void **state)
         assert_int_equal(vop__options_resolve(&newer.o, &resolved), -EINVAL);
         newer.more[i] = 0;
     }
-    newer.o.struct_size = (size_t)-1; /* never set: nothing behind the struct is looked at */
+    newer.o.struct_size = (size_t)-1; /* never set: nothing after the struct is read */
     assert_int_equal(vop__options_resolve(&newer.o, &resolved), -EINVAL);
 }
 

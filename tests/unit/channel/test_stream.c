@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_stream.c - two processes, mappings at different addresses, every byte looked at: many geometries and ways to
+ * test_stream.c - two processes, mappings at different addresses, every byte checked: many geometries and ways to
  * wait. 10^5 messages, 10^7 with VOP_LONG=1.
  *
  * Room: tests.
@@ -56,7 +56,7 @@ static int child(vop_channel *c, void *context)
     return 0;
 }
 
-/* One after the other: what a request and its answer do. */
+/* One message at a time, as a request and its answer are. */
 static void request(vop_channel *c, const struct stream *s)
 {
     struct stream one = {.count = 1};

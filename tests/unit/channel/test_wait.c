@@ -64,7 +64,7 @@ static void expect(vop_channel *c, size_t length, uint64_t number)
     check(link_holds_bytes(bytes, length, number));
 }
 
-/* ---- Who waits holds nothing back (PROTOCOL.md, Notification, step 1) ---- */
+/* ---- A side that waits holds nothing back (PROTOCOL.md, Notification, step 1) ---- */
 
 static void *answer_one(void *arg)
 {
@@ -90,7 +90,7 @@ static void test_requests_held_back(void **state)
 static void *answer_all_then_drain(void *arg)
 {
     (void)arg;
-    commit(l.side[0], 4096, 50, 0); /* needs every slot, the one held back over there included */
+    commit(l.side[0], 4096, 50, 0); /* needs every slot, including the one that the peer holds back */
     for (unsigned i = 0; i < 8; i++)
         expect(l.side[0], 512, i);
     expect(l.side[0], 512, 99);
@@ -160,7 +160,7 @@ static void test_batch_larger_than_the_queue(void **state)
     pthread_join(other, NULL);
 }
 
-/* Who waits for many slots is woken when they are all there, not for each. */
+/* A side that waits for many slots is woken when all of them are there, not for each. */
 static void *drain_slowly(void *arg)
 {
     (void)arg;
@@ -190,12 +190,12 @@ static void test_woken_once(void **state)
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
     pthread_join(other, NULL);
     busy_ns = (after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec - before.tv_nsec;
-    assert_true(busy_ns < 15000000); /* of 40 ms: it slept, and did not look again and again */
+    assert_true(busy_ns < 15000000); /* of 40 ms: it slept instead of looking again and again */
     assert_int_equal(vop_channel_get_stats(l.side[1], &stats), 0);
     assert_in_range(stats.sleeps, 1, 2); /* the first return of slots kicks unasked */
 }
 
-/* Spinning is learned: it ends when it does not help, and comes back when it would have. */
+/* Spinning is learned: it stops when it does not help, and comes back when it would have helped. */
 static void *send_slowly(void *arg)
 {
     (void)arg;
@@ -224,7 +224,7 @@ static void test_spinning_is_learned(void **state)
     mine->window_ns = mine->max_ns;
     for (unsigned i = 0; i < 8; i++)
         assert_int_equal(vop_channel_recv(l.side[1], &stats, sizeof(stats), 1), -EAGAIN);
-    assert_int_equal(mine->window_ns, 0); /* and so were these, in which nothing came at all */
+    assert_int_equal(mine->window_ns, 0); /* and so were these, in which nothing came */
     mine->max_ns = INT64_C(10000000000);
     other = start(send_slowly);
     for (unsigned i = 0; i < 8; i++)
@@ -322,7 +322,7 @@ static void test_interrupted(void **state)
 
     (void)state;
     if (spin != VOP_SPIN_NEVER)
-        return; /* it is promised for calls that sleep */
+        return; /* promised only for calls that sleep */
     sigaction(SIGUSR1, &action, NULL);
     for (unsigned i = 0; i < 8; i++)
         commit(l.side[1], 512, i, 0);
@@ -345,7 +345,7 @@ static void test_interrupted(void **state)
 
 /* ---- Event loops ---- */
 
-/* Works until nothing goes any more, arms, polls. Echoes, or sends its own numbers and expects them back. */
+/* Works until nothing is left to do, arms, polls. Echoes, or sends its own numbers and expects them back. */
 struct loop {
     vop_channel *c;
     bool echo;
@@ -453,7 +453,7 @@ static void test_event_loop_against_blocking(void **state)
     pthread_join(other, NULL);
 }
 
-/* ---- A peer that breaks the protocol, and rings for nobody ---- */
+/* ---- A peer that breaks the protocol without a kick ---- */
 
 static void *recv_breach(void *arg)
 {
@@ -470,7 +470,7 @@ static void test_breach_ends_other_waits(void **state)
     pthread_t receiver = start(recv_breach);
 
     (void)state;
-    test_sleep_ms(20); /* with luck it sleeps */
+    test_sleep_ms(20); /* most likely it sleeps by now */
     vop__store_le32(&block->state, 77);
     assert_int_equal(vop_channel_send(l.side[0], "", 1, 0), -EPROTO);
     pthread_join(receiver, NULL);
@@ -493,7 +493,7 @@ static void test_fork(void **state)
         signal(SIGSEGV, SIG_DFL);
         if (test_count_maps("memfd:vop") != 0)
             _exit(1);
-        *(volatile uint8_t *)l.side[0]->link->wire->remote.base = 1; /* a second writer that does not know it */
+        *(volatile uint8_t *)l.side[0]->link->wire->remote.base = 1; /* a second writer without knowing it */
         _exit(2);
     }
     check(waitpid(child, &status, 0) == child);

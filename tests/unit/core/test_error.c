@@ -104,7 +104,7 @@ static void test_deadlines(void **state)
     assert_true(vop__time_left(VOP__NEVER) == VOP__NEVER);
     assert_true(vop__time_left(now) == 0);
     assert_true(vop__time_left(0) == 0);
-    deadline = vop__deadline(INT32_MAX); /* 24 days: more than fits into 32 bits of nanoseconds */
+    deadline = vop__deadline(INT32_MAX); /* 24 days: more nanoseconds than fit into 32 bits */
     assert_true(deadline >= now + INT32_MAX * VOP__NS_PER_MS);
     assert_true(vop__time_left(deadline) > INT32_MAX * VOP__NS_PER_MS - 100 * VOP__NS_PER_S);
 }

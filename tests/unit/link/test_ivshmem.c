@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_ivshmem.c - channels over the ivshmem wire: who meets whom in which order, who is refused, and what is carried.
+ * test_ivshmem.c - channels over the ivshmem wire: who meets whom in which order, who is refused, what is carried.
  *
  * Room: tests. test_ivshmem_death.c has peers that die or are paused.
  */
@@ -49,7 +49,7 @@ static void exchange(vop_channel *a, vop_channel *b)
     }
 }
 
-/* Side 0 listens or connects, so does side 1, and either is first. */
+/* Each side listens or connects, and either is first. */
 static void test_every_order(void **state)
 {
     (void)state;
@@ -69,7 +69,7 @@ static void test_every_order(void **state)
                                             listens[side] ? (void *)listener[side] : (void *)(uintptr_t)side),
                              0);
             if (i == 0)
-                test_sleep_ms(50); /* it is there by now; if not, the order is the other one */
+                test_sleep_ms(50); /* it is there by now; if not, the order is reversed */
         }
         for (unsigned side = 0; side < 2; side++)
             pthread_join(thread[side], &channel[side]);
@@ -90,7 +90,7 @@ static void test_every_order(void **state)
     }
 }
 
-/* A listener takes one peer after the other, and its side is its own all the time. */
+/* A listener takes one peer after the other, and keeps its side all the time. */
 static void test_again_and_again(void **state)
 {
     unsigned fds = test_count_fds();
@@ -139,7 +139,7 @@ static void test_nobody(void **state)
     assert_non_null(strstr(vop_error_text(), "4096 KiB"));
 }
 
-/* What is left of programs long dead is not their successors' business; what a live one says is. */
+/* What programs long dead have left behind is ignored; what a live program says is not. */
 static void test_other_programs(void **state)
 {
     struct vop_options other = options;
@@ -152,11 +152,11 @@ static void test_other_programs(void **state)
     other.device_id = 1;
     assert_int_equal(vop_listener_open(region_uri[0], &other, &listener), 0);
     assert_int_equal(vop_listener_accept(listener, 0, &channel), -EAGAIN);
-    assert_int_equal(vop_channel_connect(region_uri[1], &options, 50, &channel), -ETIMEDOUT); /* it says nothing more */
+    assert_int_equal(vop_channel_connect(region_uri[1], &options, 50, &channel), -ETIMEDOUT); /* it says no more */
     assert_int_equal(pthread_create(&thread, NULL, accept_thread, listener), 0);
     assert_int_equal(vop_channel_connect(region_uri[1], &options, 10000, &wrong), -EPROTO);
     assert_non_null(strstr(vop_error_text(), "device type 1"));
-    assert_int_equal(vop_channel_connect(region_uri[1], &other, 10000, &channel), 0); /* it went on listening */
+    assert_int_equal(vop_channel_connect(region_uri[1], &other, 10000, &channel), 0); /* it still listens */
     pthread_join(thread, &its);
     exchange(channel, its);
     vop_channel_close(channel);
@@ -192,7 +192,7 @@ static void test_stream(void **state)
     }
 }
 
-/* Naps grow: so many, and not more, fit into a wait in vain. */
+/* Naps grow, so a wait in vain has room for a known number of them. */
 static void test_idle(void **state)
 {
     struct vop_channel_stats stats = {.struct_size = sizeof(stats)};
@@ -212,7 +212,7 @@ static void test_idle(void **state)
     vop_channel_close(l.side[1]);
 }
 
-/* An event loop: the descriptor alone says when to look. */
+/* An event loop: only the descriptor says when to look. */
 static void *loop_thread(void *arg)
 {
     vop_channel *c = arg;
@@ -230,7 +230,7 @@ static void *loop_thread(void *arg)
 
             check(poll(&fd, 1, 10000) == 1);
             ret = vop_channel_process(c);
-            check(ret == 0 || ret == -ECONNRESET); /* the end of stream is told by the call that receives */
+            check(ret == 0 || ret == -ECONNRESET); /* the receiving call reports the end of stream */
         }
     }
     check(length == 0);
@@ -261,7 +261,7 @@ static void test_event_loop(void **state)
     vop_channel_close(l.side[1]);
 }
 
-/* Work is no heartbeat: who only ever succeeds in sending has to beat, too. */
+/* Work is no heartbeat: a side whose every send succeeds must beat, too. */
 static void *diligent_thread(void *arg)
 {
     for (unsigned i = 0; i < 50; i++) {

@@ -3,7 +3,7 @@
  * test_ivshmem_death.c - peers on the ivshmem wire that die, are paused, or lose their side: every wait ends, and
  * nothing of an old session is taken for new.
  *
- * Room: tests. What is asserted as five seconds is about one; the rest is for a machine that is busy.
+ * Room: tests. Where the test allows five seconds it takes about one; the rest is for a machine that is busy.
  */
 #include "support/region.h"
 
@@ -49,7 +49,7 @@ static int end_of(vop_channel *c, enum call call)
             continue;
         return ret;
     }
-    if (call == LOOK) { /* nothing but receiving finds out */
+    if (call == LOOK) { /* only receiving finds out */
         while (ret = (int)vop_channel_recv(c, bytes, sizeof(bytes), 0), ret == -EAGAIN)
             test_sleep_ms(1);
         return ret;
@@ -99,7 +99,7 @@ static void in_every_call(int signal)
             assert_int_equal(end_of(c, call), -ECONNRESET);
             assert_true(test_seconds() - begin < WITHIN);
             assert_int_equal(vop_channel_arm(c, VOP_ARM_RECV), 1);
-            for (unsigned i = 0; i < 2; i++) { /* it goes on telling */
+            for (unsigned i = 0; i < 2; i++) { /* it keeps reporting it */
                 assert_int_equal(poll(&(struct pollfd){.fd = vop_channel_fd(c), .events = POLLIN}, 1, 10000), 1);
                 assert_int_equal(vop_channel_process(c), -ECONNRESET);
             }
@@ -122,7 +122,7 @@ static void test_stopped(void **state)
     in_every_call(SIGSTOP);
 }
 
-/* ---- A peer that is there, but has not much to say ---- */
+/* ---- A peer that is alive, but has little to say ---- */
 
 enum quiet {
     TAKE,
@@ -153,7 +153,7 @@ static void be_quiet(vop_channel *c, enum quiet quiet)
     } else if (quiet == FLUSH) {
         assert_int_equal(vop_channel_flush(c), 0);
     } else if (quiet == REARM) {
-        (void)vop_channel_arm(c, VOP_ARM_RECV); /* there are messages, which nobody wants now */
+        (void)vop_channel_arm(c, VOP_ARM_RECV); /* there are messages that nobody wants now */
     } else {
         if (poll(&(struct pollfd){.fd = vop_channel_fd(c), .events = POLLIN}, 1, 300) == 1)
             assert_int_equal(vop_channel_process(c), 0);
@@ -170,7 +170,7 @@ static int sender_of_five(vop_channel *c, void *context)
     return vop_channel_recv(c, &(uint8_t){0}, 1, 100000) > 0;
 }
 
-/* Each of these calls is one in which this program shows that it lives. */
+/* In each of these calls this program shows that it is alive. */
 static void test_quiet(void **state)
 {
     (void)state;
@@ -192,7 +192,7 @@ static void test_quiet(void **state)
 
 /* ---- A peer that was only paused ---- */
 
-/* Goes on until the other side, which has given this one up and opened anew, says so. */
+/* Goes on until the other side, which has given this one up and opened a new session, says so. */
 static void open_anew(struct link *l, unsigned side, vop_listener **ret_listener)
 {
     link_die(l, side);
@@ -201,7 +201,7 @@ static void open_anew(struct link *l, unsigned side, vop_listener **ret_listener
         assert_int_equal(vop_listener_accept(*ret_listener, 0, &(vop_channel *){NULL}), -EAGAIN);
 }
 
-/* It reads: indexes that were reset behind its back would look like new messages, where they wrap. */
+/* It was reading: indexes reset behind its back would look like new messages where they wrap. */
 static void test_paused_reader(void **state)
 {
     vop_listener *listener;
@@ -229,7 +229,7 @@ static void *connect_thread(void *arg)
     return region_connect((unsigned)(uintptr_t)arg, &options);
 }
 
-/* It writes: a message in the middle of which it was paused. Then it comes, too, and nothing of that is there. */
+/* It was writing, and paused in the middle of a message. When it comes back, nothing of that is in the new session. */
 static void test_paused_writer(void **state)
 {
     vop_listener *listener;
@@ -247,7 +247,7 @@ static void test_paused_writer(void **state)
         assert_int_equal(vop_channel_reserve(l.side[1], 100, 0, &buffer), 0);
         if (moment > 0)
             vop__slot_device_commit(&l.side[1]->tx.queue, 100);
-        if (moment > 1) { /* the index is what it stores last, without another look at anything */
+        if (moment > 1) { /* it stores the index last, without another look at anything */
             open_anew(&l, 0, &listener);
             memset(buffer.segment[0].iov_base, 0xaa, 100);
             (void)vop__slot_device_publish(&l.side[1]->tx.queue);
@@ -275,7 +275,7 @@ static void test_paused_writer(void **state)
 
 /* ---- Random moments, two processes ---- */
 
-/** A message says of which session it is. */
+/** A message says which session it belongs to. */
 struct message {
     uint64_t process, session, number;
 };
@@ -297,7 +297,7 @@ static _Noreturn void send_for_ever(unsigned side)
     }
 }
 
-/* Receives `count`, or until the end. Each is of the one session, in order from its first. */
+/* Receives `count` messages, or until the end. All are of one session, in order from its first. */
 static int receive(vop_channel *c, struct message *last, uint64_t count)
 {
     struct message m = {0}, before = *last;
@@ -310,7 +310,7 @@ static int receive(vop_channel *c, struct message *last, uint64_t count)
         assert_int_equal(m.number, i);
         if (i > 0)
             assert_true(m.process == last->process && m.session == last->session);
-        else /* what a session before this one sent does not come in this one */
+        else /* what an earlier session sent does not come in this one */
             assert_true(m.process != before.process || m.session > before.session);
         *last = m;
     }
@@ -346,7 +346,7 @@ static void survive(unsigned side, int signal, unsigned rounds)
         assert_int_equal(vop_channel_recv(c, &last, sizeof(last), 0), -ECONNRESET);
         vop_channel_close(c);
         if (signal == SIGSTOP) {
-            /* Opened anew while the other is paused in whatever it did. */
+            /* Opens a new session while the other side is paused in whatever it did. */
             assert_int_equal(vop_listener_accept(listener, (int)(test_random(&seed) % 50), &c), -EAGAIN);
             kill(child, SIGCONT);
         } else {
@@ -373,7 +373,7 @@ static void test_pauses(void **state)
         survive(side, SIGSTOP, getenv("VOP_LONG") ? 60 : 4);
 }
 
-/* ---- Somebody else on this side ---- */
+/* ---- Another program on this side ---- */
 
 static struct vop_announce *block_of(unsigned side)
 {
@@ -403,7 +403,7 @@ static void *listen_again_thread(void *arg)
     return beat_thread(block);
 }
 
-/* On another machine, so that no lock tells. */
+/* By a program on another machine, so that no lock shows it. */
 static void test_claimed_elsewhere(void **state)
 {
     struct vop_announce *block = block_of(1);
@@ -428,12 +428,12 @@ static void test_claimed_elsewhere(void **state)
     __atomic_store_n(&stop, true, __ATOMIC_RELEASE);
     pthread_join(thread, NULL);
     begin = test_seconds();
-    assert_int_equal(vop_channel_connect(region_uri[1], &options, 20, &c), -ETIMEDOUT); /* it may have the side now */
+    assert_int_equal(vop_channel_connect(region_uri[1], &options, 20, &c), -ETIMEDOUT); /* the side may be taken now */
     assert_true(test_seconds() - begin > 0.9);
     assert_int_equal(block->state.le, VOP_STATE_ABSENT);
 }
 
-/* The end of a session is not that of a listener: its side is not to be had by another way between two sessions. */
+/* A listener keeps its side between two sessions: nobody can take it by another way. */
 static void test_claimed_between_sessions(void **state)
 {
     struct vop_announce *block = block_of(1);
@@ -453,7 +453,7 @@ static void test_claimed_between_sessions(void **state)
     assert_int_equal(vop__load_le64(&block->incarnation), 0x1235);
 }
 
-/* Who was away for long looks first whether the side is still his; and if not, writes nothing. */
+/* A program that was paused for long first checks whether it still has its side; if not, it writes nothing. */
 static void test_ousted(void **state)
 {
     uint8_t before[REGION_SIZE / 2];
@@ -466,7 +466,7 @@ static void test_ousted(void **state)
     test_sleep_ms(600);
     block_of(1)->incarnation.le ^= 1;
     memcpy(before, region_map(), sizeof(before));
-    assert_int_equal(vop_channel_recv(l.side[1], &(uint8_t){0}, 1, 0), -EAGAIN); /* and here it found out */
+    assert_int_equal(vop_channel_recv(l.side[1], &(uint8_t){0}, 1, 0), -EAGAIN); /* this call found out */
     assert_int_equal(vop_channel_recv(l.side[1], &(uint8_t){0}, 1, 0), -ECONNRESET);
     assert_int_equal(vop_channel_send(l.side[1], "mine", 4, 0), -ECONNRESET);
     vop_channel_close(l.side[1]);
@@ -476,7 +476,7 @@ static void test_ousted(void **state)
 
 /* ---- Restarts that cross ---- */
 
-/* Both were READY, each for what the other was before: neither waits for ever. */
+/* Both were READY, each for the other's last incarnation: neither waits for ever. */
 static void test_both_anew(void **state)
 {
     static uint8_t half[2][16384];
@@ -504,7 +504,7 @@ static void test_both_anew(void **state)
     assert_true(s[0].mine.echo == s[1].mine.incarnation && s[1].mine.echo == s[0].mine.incarnation);
 }
 
-/* What is left of another program's session is not judged, whatever it says. */
+/* What is left of another program's session is not checked, whatever it says. */
 static void test_old_block(void **state)
 {
     static uint8_t half[2][16384];
@@ -516,7 +516,7 @@ static void test_old_block(void **state)
     (void)state;
     assert_int_equal(vop__session_open(&s[0], &w[0], &w[1], &plain), 0);
     assert_int_equal(vop__session_open(&s[1], &w[1], &w[0], &other), 0);
-    assert_int_equal(vop__session_step(&s[0]), -EPROTO); /* a HELLO is for all */
+    assert_int_equal(vop__session_step(&s[0]), -EPROTO); /* a HELLO is meant for everybody */
     s[1].peer.incarnation = 77;
     vop__session_ready(&s[1]);
     assert_int_equal(vop__session_step(&s[0]), VOP__SESSION_WAIT);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_ivshmem_doorbell.c - the ivshmem wire with a doorbell that loses kicks and rings for nothing.
+ * test_ivshmem_doorbell.c - the ivshmem wire with a doorbell that loses kicks and rings without reason.
  *
  * Room: tests. The doorbell is an eventfd; the memory is ordinary, and seen at the same addresses by both sides.
  */
@@ -21,8 +21,8 @@ static struct bell {
     int fd;
     uint32_t address;
     unsigned kicks;   /* atomic */
-    unsigned lose;    /* of so many kicks one gets lost; 0: none */
-    bool is_nuisance; /* atomic: rings for nothing all the time */
+    unsigned lose;    /* one of this many kicks is lost; 0: none */
+    bool is_nuisance; /* atomic: rings all the time without reason */
     bool is_gone;     /* its memory was taken away */
 } bells[2];
 
@@ -59,7 +59,7 @@ static int bell_check(void *context)
 
 static void bell_close(void *context)
 {
-    (void)context; /* the doorbell outlives its side: the other may ring it still */
+    (void)context; /* the doorbell outlives its side: the other side may still ring it */
 }
 
 static const struct vop__ivshmem_ops bell_ops = {
@@ -182,7 +182,7 @@ static uint64_t ping_pong(struct link *l, void *(*echo)(void *), unsigned rounds
     return rescues;
 }
 
-/* What kind of memory it is makes no difference: plain; posted; posted and written in words. */
+/* The kind of memory makes no difference: plain; posted; posted and written in words. */
 static const unsigned kinds[] = {VOP__WINDOW_DIRECT_IO, VOP__WINDOW_POSTED,
                                  VOP__WINDOW_POSTED | VOP__WINDOW_UNCACHED | VOP__WINDOW_PLATFORM};
 
@@ -199,7 +199,7 @@ static void test_good(void **state)
     }
 }
 
-/* Every kick is lost: each message is found all the same, and counted as a rescue. */
+/* Every kick is lost: each message is still found, and counted as a rescue. */
 static void test_dead_doorbell(void **state)
 {
     struct link l;
@@ -262,12 +262,12 @@ static void test_two_sleepers(void **state)
         assert_int_equal(pthread_create(&thread[i], NULL, i % 2 ? send_thread : recv_thread, l.side[i / 2]), 0);
     for (unsigned i = 0; i < 4; i++)
         pthread_join(thread[i], NULL);
-    /* Where a thread takes an event and keeps it, every other message waits for the watchdog. */
+    /* If a thread took an event and kept it, every other message would wait for the watchdog. */
     assert_true(rescues_of(l.side[0]) + rescues_of(l.side[1]) < 20);
     link_close(&l);
 }
 
-/* The memory of side 0 is taken away: it hears of that, and does not blame its peer for what stands there then. */
+/* The memory of side 0 is taken away: it hears of that, and does not blame its peer for what is there afterwards. */
 static void test_taken_away(void **state)
 {
     uint8_t byte;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_listener.c - listening, accepting and connecting over shm: errors, crowds, slow and mute peers.
+ * test_listener.c - listening, accepting and connecting over shm: errors, many peers at once, slow and mute peers.
  *
  * Room: tests.
  */
@@ -191,7 +191,7 @@ static bool readable(int fd)
     return poll(&p, 1, 0) == 1;
 }
 
-/* Mute peers: told so after handshake_ms, and gone; nobody else waits for them. */
+/* Mute peers: refused with the reason after handshake_ms; nobody else waits for them. */
 static void test_mute_peers(void **state)
 {
     struct vop_options o = link_options(8, 64, VOP_SPIN_NEVER);
@@ -215,7 +215,7 @@ static void test_mute_peers(void **state)
         assert_true(n == -1 || test_seconds() - start >= 0.4);
     }
     for (unsigned i = 0; i < 3; i++) {
-        while (!readable(mute[i])) /* until the guard ends it */
+        while (!readable(mute[i])) /* or until the guard ends the test */
             assert_int_equal(vop_listener_accept(listener, 20, &channel), -EAGAIN);
     }
     assert_true(test_seconds() - start >= 0.4);
@@ -229,7 +229,7 @@ static void test_mute_peers(void **state)
     vop_listener_close(listener);
 }
 
-/* A child of a fork keeps the socket of a peer in the handshake. Once that peer is gone it is gone. */
+/* A forked child keeps the socket of a peer in the handshake. Once that peer is gone, so is its place. */
 static void test_fork_in_a_handshake(void **state)
 {
     vop_listener *listener = open_listener(NULL);
@@ -317,7 +317,7 @@ static void test_crowd(void **state)
     vop_listener_close(listener);
 }
 
-/* As many silent peers as allowed: whoever knocks gets the place of the one that has been silent longest. */
+/* As many silent peers as allowed: a new peer gets the place of the one that has been silent longest. */
 static void test_pending_max(void **state)
 {
     struct vop_options o = link_options(8, 64, VOP_SPIN_NEVER);
@@ -346,7 +346,7 @@ static void test_pending_max(void **state)
         assert_int_equal(m.type.le, VOP_SHM_REFUSE);
         assert_int_equal(m.error.le, EBUSY);
     }
-    assert_int_equal(recv(mute[2], data, sizeof(data), MSG_DONTWAIT), -1); /* nobody knocks any more */
+    assert_int_equal(recv(mute[2], data, sizeof(data), MSG_DONTWAIT), -1); /* nobody connects any more */
     for (unsigned i = 0; i < 3; i++)
         close(mute[i]);
     vop_channel_close(channel);
@@ -371,7 +371,7 @@ static void *connect_refused(void *arg)
     return NULL;
 }
 
-/* What both offer is legal, but they cannot be combined: the connector learns why in the server's words. */
+/* Both offers are legal but cannot be combined: the connector learns why in the server's words. */
 static void test_refused(void **state)
 {
     struct vop_options o = link_options(8, 64, 0);
@@ -429,7 +429,7 @@ static void test_offers_meet(void **state)
     assert_int_equal(info.queue_size, 16);
     assert_int_equal(info.slot_size, 192);
     assert_int_equal(vop_channel_message_max(channel), 16 * 192);
-    assert_false(info.contiguous); /* 3072 bytes are no whole page */
+    assert_false(info.contiguous); /* 3072 bytes are not a whole page */
     assert_int_equal(info.peer_features[0], 0x81 | 1u << 29);
     assert_int_equal(info.peer_features[3], 0x80000000);
     assert_int_equal(info.peer_config_size, 7);
@@ -463,7 +463,7 @@ static void test_brief_peer(void **state)
     (void)state;
     for (unsigned i = 0; i < 20; i++) {
         check(pthread_create(&thread, NULL, connect_send_close, NULL) == 0);
-        for (;;) { /* the answer goes out, and then nobody looks until the peer has gone */
+        for (;;) { /* the answer goes out, and then nobody looks until the peer is gone */
             struct pollfd p = {.fd = vop_listener_fd(listener), .events = POLLIN};
 
             check(poll(&p, 1, 30000) == 1);
@@ -481,7 +481,7 @@ static void test_brief_peer(void **state)
     vop_listener_close(listener);
 }
 
-/* Peers that come and go leave nothing behind, unfinished ones at the listener's end included. */
+/* Peers that come and go leave nothing behind, not even those whose handshake the listener's end cuts off. */
 static void test_nothing_leaks(void **state)
 {
     struct vop_options o = link_options(8, 64, VOP_SPIN_NEVER);
@@ -497,7 +497,7 @@ static void test_nothing_leaks(void **state)
         check(pthread_create(&thread, NULL, connect_send_close, NULL) == 0);
         assert_int_equal(vop_listener_accept(listener, 5000, &channel), 0);
         pthread_join(thread, NULL);
-        assert_false(readable(vop_listener_fd(listener))); /* an accepted peer's end is the channel's business */
+        assert_false(readable(vop_listener_fd(listener))); /* the channel reports the end of an accepted peer */
         vop_channel_close(channel);
         mute = connect_raw();
         assert_int_equal(vop_listener_accept(listener, 0, &channel), -EAGAIN);
@@ -512,7 +512,7 @@ static void test_nothing_leaks(void **state)
     close(mute);
 }
 
-/* At every number of descriptors that are left, connecting fails cleanly or works. */
+/* With any number of descriptors left, connecting fails cleanly or works. */
 static void test_out_of_descriptors(void **state)
 {
     struct vop_options o = link_options(8, 64, VOP_SPIN_NEVER);
@@ -535,7 +535,7 @@ static void test_out_of_descriptors(void **state)
     test_limit_fds(-1);
     assert_int_equal(ret, -EMFILE);
     while (vop_listener_accept(listener, 0, &channel) == 0 || readable(vop_listener_fd(listener)))
-        continue; /* the backlog: peers that have gone */
+        continue; /* peers in the backlog that are gone */
     assert_int_equal(test_count_fds(), fds);
     vop_listener_close(listener);
 }

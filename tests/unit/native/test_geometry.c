@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_layout.c - geometry: limits, the smaller of two offers, where everything lies.
+ * test_geometry.c - geometry: limits, the smaller of two offers, where everything lies.
  *
  * Room: tests.
  */
@@ -83,7 +83,7 @@ static void compare(uint32_t pairs, uint32_t n, uint32_t s)
         assert_int_equal(l.used, o.used);
         assert_int_equal(l.avail_event, o.avail_event);
         assert_int_equal(l.pool, o.pool);
-        /* In order, without overlap, aligned; no line pair shared between what different sides write. */
+        /* In order, without overlap, aligned; words that different sides write share no pair of cache lines. */
         assert_true(l.desc >= end && l.avail >= l.desc + 16 * (size_t)n);
         assert_true(l.used_event == l.avail + 4 + 2 * (size_t)n && l.used >= l.used_event + 4);
         assert_true(l.avail_event == l.used + 4 + 8 * (size_t)n);

@@ -43,7 +43,7 @@ static void open_side(unsigned i, const struct vop__hello *hello)
     assert_int_equal(vop__session_open(&f.side[i], &f.own[i], &f.far[1 - i], hello), 0);
 }
 
-/* The block that side i reads; it is the other who wrote it. */
+/* The block that side i reads, and the other side wrote. */
 static struct vop_announce *block(unsigned i)
 {
     return (struct vop_announce *)(void *)f.half[i];
@@ -112,7 +112,7 @@ static void test_nobody_there(void **state)
     open_side(0, &plain);
     assert_int_equal(vop__session_step(&f.side[0]), VOP__SESSION_WAIT);
     memset(block(0), 0xff, 256);
-    block(0)->state.le = 0; /* whatever the rest is */
+    block(0)->state.le = 0; /* whatever the rest says */
     assert_int_equal(vop__session_step(&f.side[0]), VOP__SESSION_WAIT);
     block(0)->state.le = 1;
     block(0)->incarnation.le = 0; /* being written */
@@ -181,7 +181,7 @@ static void test_echo(void **state)
     assert_int_equal(vop__session_step(&f.side[0]), VOP__SESSION_WAIT);
 }
 
-/* A peer that comes again before the session was up: READY for it once more. */
+/* A peer that starts over before the session was up: READY for it once more. */
 static void test_peer_comes_again(void **state)
 {
     (void)state;
@@ -197,7 +197,7 @@ static void test_peer_comes_again(void **state)
     vop__session_ready(&f.side[1]);
     assert_int_equal(vop__session_step(&f.side[0]), VOP__SESSION_UP);
     assert_int_equal(vop__session_step(&f.side[1]), VOP__SESSION_UP);
-    open_side(1, &plain); /* and once up it is found out */
+    open_side(1, &plain); /* and once the session is up, that is noticed */
     assert_true(vop__session_peer_restarted(&f.side[0]));
 }
 
@@ -212,9 +212,9 @@ static void test_closing(void **state)
     assert_int_equal(vop__session_peer_state(&f.side[0]), VOP_STATE_CLOSING);
     assert_true(block(0)->incarnation.le == incarnation);
     assert_false(vop__session_peer_restarted(&f.side[0]));
-    /* Quick peer: it was READY, sent, and closed before this side looked. The session was up. */
+    /* A quick peer: it was READY, sent, and closed before this side looked. The session was up. */
     assert_int_equal(vop__session_step(&f.side[0]), VOP__SESSION_UP);
-    /* For a new session that block is the end of an old one. */
+    /* In a new session that block is the end of an old one. */
     open_side(0, &plain);
     assert_int_equal(vop__session_step(&f.side[0]), VOP__SESSION_WAIT);
 }
@@ -232,7 +232,7 @@ static void refused(const char *word)
         print_error("no '%s' in '%s'\n", word, vop_error_text());
     assert_non_null(strstr(vop_error_text(), word));
     open_side(1, &plain);
-    assert_int_equal(vop__session_step(&f.side[0]), VOP__SESSION_READY); /* put right again */
+    assert_int_equal(vop__session_step(&f.side[0]), VOP__SESSION_READY); /* repaired */
 }
 
 static void test_illegal_values(void **state)
@@ -325,7 +325,7 @@ static void test_ignored_values(void **state)
     assert_int_equal(f.side[0].geometry.queue_size, 64);
 }
 
-/* Each offer is legal, and they are equal, but the halves are too small for them. */
+/* Each offer is legal, and the two are equal, but the halves are too small for them. */
 static void test_does_not_fit(void **state)
 {
     struct vop__hello big = plain, just = plain;

@@ -38,7 +38,7 @@ static void test_words_of_a_new_session(void **state)
             assert_int_equal(vop_from_le16(desc->next), 0);
             assert_int_equal(vop_from_le16(*queue_avail_ring(&q, i)), i);
         }
-        assert_int_equal(vop_from_le32(queue_element(&q, 0)->id), 0xa5a5a5a5); /* what else there is stays as it was */
+        assert_int_equal(vop_from_le32(queue_element(&q, 0)->id), 0xa5a5a5a5); /* everything else stays as it was */
         assert_int_equal(q.own[1].base[o.pool], 0xa5);
         queue_close(&q);
     }
@@ -205,7 +205,7 @@ static void passes_the_end(bool mirrored)
             assert_int_equal(vop__slot_driver_peek(&q.driver, &span), 1);
             assert_true(queue_holds(&span, length, at));
             assert_int_equal(span.segment[1].iov_len, mirrored ? 0 : length - head);
-            /* and it lies where PROTOCOL.md says: on from slot 0 */
+            /* and it lies where PROTOCOL.md says: it continues at slot 0 */
             if (length > head) {
                 uint8_t expected = ((const uint8_t *)span.segment[0].iov_base)[mirrored ? head : 0];
 
@@ -239,7 +239,7 @@ static void test_mirrored(void **state)
     passes_the_end(true);
 }
 
-/* Commit may be shorter than reserve: only the slots that are used are used. */
+/* Commit may be shorter than reserve: only the slots that hold the message are used. */
 static void test_commit_shorter(void **state)
 {
     struct vop_buffer span;
@@ -363,7 +363,7 @@ static void test_in_doubt(void **state)
         assert_int_equal(vop__slot_device_in_doubt(&q.device), 1);
         pop(&q, 1, 4);
     }
-    /* A driver that returns half a message, or lies: a number all the same, and no endless loop. */
+    /* A driver that returns half a message, or lies: there is still a number, and no endless loop. */
     queue_put(&q, 3 * 64, 1);
     queue_put(&q, 1, 1);
     vop__slot_device_publish(&q.device);

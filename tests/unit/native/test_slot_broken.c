@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_slot_broken.c - every value of PROTOCOL.md's table that a ring judges: legal up to the edge, broken beyond it.
+ * test_slot_broken.c - every value of PROTOCOL.md's table that a ring checks: legal up to the edge, broken beyond it.
  *
  * Room: tests.
  */
@@ -43,7 +43,7 @@ static void assert_driver_broken(struct queue *q)
 
 static const uint16_t starts[] = {0, 1, 5, 65530};
 
-/* used.idx: at most returned + N, never behind what was seen. Returns that are held back are no room yet. */
+/* used.idx: at most returned + N, never behind what was seen. Returns that are held back do not count as room yet. */
 static void test_used_idx(void **state)
 {
     struct vop_buffer span;
@@ -77,7 +77,7 @@ static void test_used_idx(void **state)
     queue_close(&q);
 }
 
-/* The same value is found while arming. */
+/* The same value is also found while arming. */
 static void test_used_idx_at_arm(void **state)
 {
     struct vop_buffer span;
@@ -143,7 +143,7 @@ static void test_element(void **state)
     queue_close(&q);
 }
 
-/* A broken driver gives nothing more, whatever lies in the ring. */
+/* A broken driver returns nothing more, whatever lies in the ring. */
 static void test_driver_stays_broken(void **state)
 {
     struct vop_buffer span;
@@ -199,7 +199,7 @@ static void test_avail_idx(void **state)
     queue_close(&q);
 }
 
-/* The same value is found while reserving, and then nothing is reserved any more. */
+/* The same value is also found while reserving, and from then on nothing can be reserved. */
 static void test_avail_idx_at_reserve(void **state)
 {
     struct vop_buffer span = {.length = 77};

@@ -44,7 +44,7 @@ static void test_need_event(void **state)
     }
 }
 
-/* Moves both indexes of an empty queue on by `slots` without a look at kicks. */
+/* Moves both indexes of an empty queue on by `slots`, ignoring kicks. */
 static void advance(struct queue *q, uint32_t slots)
 {
     struct vop_buffer span;
@@ -73,7 +73,7 @@ static bool take_and_publish(struct queue *q)
     return vop__slot_driver_publish(&q->driver);
 }
 
-/* The first publication of each index kicks without asking; one of nothing does not, and stores nothing. */
+/* The first publication of each index kicks without asking; publishing nothing does not kick, and stores nothing. */
 static void test_first_publication(void **state)
 {
     struct queue q;
@@ -126,7 +126,7 @@ static void test_waiting_for_messages(void **state)
     queue_close(&q);
 }
 
-/* A waiter that holds messages it has peeked waits for the next behind them. */
+/* A waiter that holds peeked messages waits for the next one after them. */
 static void test_waiting_with_messages_held(void **state)
 {
     struct vop_buffer span;
@@ -145,7 +145,7 @@ static void test_waiting_with_messages_held(void **state)
     queue_close(&q);
 }
 
-/* The kick comes with the very return that makes enough room, not before and not never. */
+/* The kick comes with exactly the return that makes enough room. */
 static void test_waiting_for_slots(void **state)
 {
     struct queue q;
@@ -172,7 +172,7 @@ static void test_waiting_for_slots(void **state)
     queue_close(&q);
 }
 
-/* Arming with room enough says so although nobody returned anything since. */
+/* Arming with enough room says so although nothing was returned since. */
 static void test_arm_with_room(void **state)
 {
     struct queue q;

@@ -11,7 +11,7 @@
 struct message {
     size_t length;
     uint64_t seed;
-    uint64_t end; /* slots sent up to and with it */
+    uint64_t end; /* slots sent up to and including it */
 };
 
 struct model {
@@ -25,7 +25,7 @@ struct model {
     bool first_used, first_avail;
     uint16_t used_event, avail_event; /* as last armed */
     bool reader_sleeps, writer_sleeps;
-    uint64_t writer_wants; /* slots_returned that wake the writer */
+    uint64_t writer_wants; /* the value of slots_returned that wakes the writer */
     uint64_t done_messages, kicks;
 };
 
@@ -168,7 +168,7 @@ static void run(uint32_t n, uint32_t s, bool mirrored, unsigned steps)
     queue_open(&m->q, n, s, mirrored);
     for (unsigned i = 0; i < steps; i++) {
         if (i % 4096 == 0)
-            bias = 2 + (unsigned)test_random(&m->random) % 10; /* now fuller, now emptier */
+            bias = 2 + (unsigned)test_random(&m->random) % 10; /* sometimes fuller, sometimes emptier */
         if (test_random(&m->random) % 12 < bias) {
             if (!m->writer_sleeps)
                 step_send(m);

@@ -28,7 +28,7 @@ static int ring(void *context, uint32_t value)
 
 static const struct vop_virtqueue_events events = {.notify = ring};
 
-/* Makes the virtio end of `b`. The device's windows are `far` where the driver's are `own`, and back. */
+/* Makes the virtio end of `b`. The device's windows are `far` where the driver's are `own`, and vice versa. */
 static void open_end(struct bridge *b, uint32_t role)
 {
     bool driver = role == VOP_VIRTQUEUE_DRIVER;
@@ -59,7 +59,7 @@ static void add_slot(struct bridge *b, uint32_t i)
     assert_int_equal(vop_virtqueue_add_buf(b->vq, &iov, 0, 1, (void *)(uintptr_t)i), 0);
 }
 
-/* Gets a message of `length` bytes that was sent with `seed`, slot by slot: how many. */
+/* Gets a message of `length` bytes sent with `seed`, slot by slot. Returns the number of slots. */
 static uint32_t get_message(struct bridge *b, size_t length, uint64_t seed, uint32_t *first)
 {
     uint8_t expected[N * SLOT], got[N * SLOT];
@@ -97,7 +97,7 @@ static void test_driver(void **state)
     for (uint32_t i = 0; i < N; i++)
         add_slot(&b, i);
     assert_int_equal(vop_virtqueue_kick(b.vq), 1);
-    assert_int_equal(vop__slot_device_attach(&b.queue.device, &b.queue.place_device), 0); /* as PROTOCOL.md pins it */
+    assert_int_equal(vop__slot_device_attach(&b.queue.device, &b.queue.place_device), 0); /* as PROTOCOL.md says */
 
     for (unsigned round = 0; round < 40000; round++) {
         uint32_t sent = 0, slots = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * util_queue.c - one slot queue with both its ends in two plain halves.
+ * util_queue.c - one slot queue with both its ends, in two plain halves.
  *
  * Room: tests.
  */

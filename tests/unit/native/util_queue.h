@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * util_queue.h - one slot queue with both its ends in two plain halves, and every shared word of it by name.
+ * util_queue.h - one slot queue with both its ends, in two plain halves, and every shared word of it by name.
  *
- * Room: tests. The device is side 0 and the driver side 1. Offsets are computed here from PROTOCOL.md, not by lib/ring.
+ * Room: tests. The device is side 0, the driver side 1. Offsets are computed here from PROTOCOL.md, not by lib/native.
  */
 #ifndef TESTS_UNIT_NATIVE_UTIL_QUEUE_H
 #define TESTS_UNIT_NATIVE_UTIL_QUEUE_H
@@ -41,8 +41,8 @@ void queue_reset(struct queue *q);
 /* Words as they lie in memory. */
 vop_le32 *queue_used(struct queue *q);        /* flags and used.idx */
 vop_le32 *queue_avail(struct queue *q);       /* flags and avail.idx */
-vop_le32 *queue_used_event(struct queue *q);  /* word behind the available ring */
-vop_le32 *queue_avail_event(struct queue *q); /* word behind the used ring */
+vop_le32 *queue_used_event(struct queue *q);  /* word after the available ring */
+vop_le32 *queue_avail_event(struct queue *q); /* word after the used ring */
 struct vop_used_elem *queue_element(struct queue *q, uint32_t i);
 struct vop_desc *queue_desc(struct queue *q, uint32_t i);
 vop_le16 *queue_avail_ring(struct queue *q, uint32_t i);

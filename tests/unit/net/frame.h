@@ -54,7 +54,7 @@ static inline uint32_t test_get32(const uint8_t *at)
     return (uint32_t)test_get16(at) * 65536u + test_get16(at + 2);
 }
 
-/** RFC 1071 as its text says it: 16-bit words, carry around at once. Continues from `sum`. */
+/** RFC 1071 as its text puts it: 16-bit words, with the carry added at once. Continues from `sum`. */
 static inline unsigned test_sum(unsigned sum, const uint8_t *data, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -86,7 +86,7 @@ struct test_spec {
     uint32_t seq;      /* TCP */
 };
 
-/** The built frame, in a heap block of exactly its size so that a sanitizer sees every byte too far. */
+/** The built frame, in a heap block of exactly its size so that a sanitizer sees an access one byte too far. */
 struct test_frame {
     uint8_t *bytes;
     size_t len;
@@ -123,7 +123,7 @@ static inline size_t test_put_ip(uint8_t *at, const struct test_spec *spec, unsi
         at[9] = (uint8_t)spec->protocol;
         memcpy(at + 12, "\x0a\x4d\x00\x01\x0a\x4d\xff\xfe", 8);
         if (spec->options)
-            memset(at + 20, 1, 40); /* NOP, the longest header there is */
+            memset(at + 20, 1, 40); /* NOP: the longest header there is */
         test_put16(at + 10, 0xffff - test_sum(0, at, header));
         return header;
     }

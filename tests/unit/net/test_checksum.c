@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_checksum.c - partial checksums are finished right, at every offset, and only where they may be.
+ * test_checksum.c - partial checksums are completed correctly, at every offset, and only where that is allowed.
  *
  * Room: tests.
  */
@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-/* The receiver's test: pseudo header and packet sum up to 0xffff. */
+/* The receiver's check: pseudo header and packet sum up to 0xffff. */
 static void check_l4(const uint8_t *frame, const struct test_frame *f, unsigned protocol)
 {
     unsigned sum = test_pseudo(frame + f->l3, protocol, f->len - f->l4);
@@ -46,7 +46,7 @@ static void test_frames(void **state)
     }
 }
 
-/* Arbitrary start and offset, odd ones too: stored is the complement of the sum with the field as it was. */
+/* Arbitrary start and offset, odd ones too: the complement of the sum, taken with the field as it was, is stored. */
 static void test_odd_places(void **state)
 {
     uint8_t frame[100], copy[100];

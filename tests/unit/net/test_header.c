@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_header.c - legal and hostile headers, what they need, and which feature sets are whole.
+ * test_header.c - legal and hostile headers, what they need, and which feature sets are complete.
  *
  * Room: tests. The hostile cases are those of group G of tests/unit/ring/CASES.md (header ranges, GSO rules, missing
  * features).
@@ -123,7 +123,7 @@ static void test_rows(void **state)
     }
 }
 
-/* num_buffers is not ours to believe: nothing may depend on it. */
+/* num_buffers cannot be trusted: nothing may depend on it. */
 static void test_num_buffers_lies(void **state)
 {
     static const unsigned values[] = {0, 1, 2, 0x100, 0xffff};
@@ -239,13 +239,13 @@ static void test_clean(void **state)
         struct row in;
         struct row out;
     } pairs[] = {
-        {"plain loses all that means nothing",
+        {"plain loses all fields without a meaning",
          {NULL, 0xfc, 0, 7, 8, 9, 10, 60, ALL, 0},
          {NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0}},
-        {"DATA_VALID stays for who offered csum",
+        {"DATA_VALID stays if csum was offered",
          {NULL, 0xff & ~F_CSUM, 0, 0, 0, 0, 0, 60, BIT(CSUM), 0},
          {NULL, VOP_NET_HDR_F_DATA_VALID, 0, 0, 0, 0, 0, 0, 0, 0}},
-        {"DATA_VALID goes for who did not",
+        {"DATA_VALID goes if it was not",
          {NULL, 2, 0, 0, 0, 0, 0, 60, ALL & ~BIT(CSUM), 0},
          {NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0}},
         {"csum stays", {NULL, 0xf9, 0, 7, 34, 16, 99, 60, BIT(CSUM), 0}, {NULL, F_CSUM, 0, 0, 34, 16, 0, 0, 0, 0}},

@@ -35,7 +35,7 @@ static void test_layouts(void **state)
     }
 }
 
-/* Cut at every byte: a short frame is bad, a short head is only too long for us, and nothing is written. */
+/* Cut at every byte: a short frame is bad, a short head only means headers that are too long for us; no output. */
 static void test_cuts(void **state)
 {
     (void)state;
@@ -135,7 +135,7 @@ static void test_lengths_of_ip(void **state)
         assert_int_equal(vop__net_parse(f.bytes, f.len, f.len, &parsed), -EBADMSG);
         test_put16(f.bytes + field, whole + 1);
         assert_int_equal(vop__net_parse(f.bytes, f.len, f.len, &parsed), -EBADMSG);
-        test_put16(f.bytes + field, 0); /* left to whoever segments */
+        test_put16(f.bytes + field, 0); /* left to the segmenter */
         assert_int_equal(vop__net_parse(f.bytes, f.len, f.len, &parsed), 0);
         assert_int_equal(parsed.end, f.len);
         free(f.bytes);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_segment.c - segments are right as a receiver sees them, for every kind of frame, and hostile frames are refused.
+ * test_segment.c - a receiver finds the segments of every kind of frame correct, and hostile frames are refused.
  *
  * Room: tests. The receiver here is the slow one of frame.h: it adds up every checksum and puts the payload together.
  */
@@ -186,7 +186,7 @@ static void test_tcp_flags_and_wraps(void **state)
     }
 }
 
-/* The largest there is: 65535 bytes of IP packet, and segments that nearly are. */
+/* The largest there is: an IP packet of 65535 bytes, and segments nearly as large. */
 static void test_largest(void **state)
 {
     (void)state;
@@ -213,7 +213,7 @@ static void test_udp_checksum_zero(void **state)
     (void)state;
     assert_int_equal(vop_net_segment_begin(&s, f.bytes, f.len, &f.hdr, 0), 2);
     assert_true(vop_net_segment_next(&s, &segment));
-    sum = test_get16(segment.header + f.l4 + 6); /* ~(all else): add it to the payload and nothing is left */
+    sum = test_get16(segment.header + f.l4 + 6); /* ~(everything else): adding it to the payload leaves 0 */
     test_put16(f.bytes + f.payload, test_add(test_get16(f.bytes + f.payload), sum));
     assert_int_equal(vop_net_segment_begin(&s, f.bytes, f.len, &f.hdr, 0), 2);
     assert_true(vop_net_segment_next(&s, &segment));
@@ -221,7 +221,7 @@ static void test_udp_checksum_zero(void **state)
     free(f.bytes);
 }
 
-/* hdr_len, num_buffers and an IP length of 0 play no part; padding behind the packet is left out. */
+/* hdr_len, num_buffers and an IP length of 0 make no difference; padding after the packet is left out. */
 static void test_hints_and_padding(void **state)
 {
     (void)state;
@@ -376,7 +376,7 @@ static void test_too_large(void **state)
     }
 }
 
-/* A peer that writes to the frame between begin() and next() spoils payload, and nothing else. */
+/* A peer that writes to the frame between begin() and next() damages the payload, and nothing else. */
 static void test_frame_changes_meanwhile(void **state)
 {
     struct test_spec spec = {.ip = 4, .protocol = 6, .options = 1, .payload = 3000, .gso_size = 1000, .seq = 5};
@@ -400,7 +400,7 @@ static void test_frame_changes_meanwhile(void **state)
     free(f.bytes);
 }
 
-/* Headers of 512 bytes are segmented, of more are not. */
+/* Headers of 512 bytes are segmented, longer ones are not. */
 static void test_header_limit(void **state)
 {
     (void)state;

@@ -50,7 +50,7 @@ static void test_carries(void **state)
         for (size_t len = 65500; len < 65600; len++)
             assert_int_equal(vop__net_sum(room, len), test_sum(0, room, len));
     }
-    /* one accumulator at a time at its edge */
+    /* one accumulator at a time at its limit */
     for (size_t word = 0; word < 8; word++) {
         memset(room, 0, 64);
         memset(room + 8 * word, 0xff, 8);

@@ -6,7 +6,7 @@
  */
 #include "unit/ring/util_vq.h"
 
-/* What add_buf refuses, and that nothing is left behind by it. */
+/* What add_buf refuses, and that a refusal leaves nothing behind. */
 static void test_add_limits(void **state)
 {
     struct vq_config config = {.size = 4, .ends = DRIVER, .bytes_max = 100};
@@ -77,7 +77,7 @@ static void test_short_addresses(void **state)
     }
 }
 
-/* Where the device may only read, a driver adds nothing to be written. */
+/* A driver adds nothing writable where the device may only read. */
 static void test_read_only_region(void **state)
 {
     struct vq_config config = {.size = 4, .ends = DRIVER};
@@ -97,7 +97,7 @@ static void test_read_only_region(void **state)
     vq_close(&q);
 }
 
-/* The same memory under two addresses: the device is told one that fits the use, whichever was used last. */
+/* The same memory under two addresses: the device gets the one that allows the access, whichever was used last. */
 static void test_two_addresses(void **state)
 {
     struct vq_config config = {.size = 8, .ends = DRIVER};
@@ -170,7 +170,7 @@ static void test_indirect(void **state)
     }
 }
 
-/* A full ring takes more buffers when they go into tables than it has descriptors for their segments. */
+/* With tables, a ring takes more buffers than it has descriptors for their segments. */
 static void test_indirect_makes_room(void **state)
 {
     (void)state;

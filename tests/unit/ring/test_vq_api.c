@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * test_vq_api.c - what the calls of virtqueue.h promise to the program: roles, shutdown, reset, what a notification
- * says, what is seen when.
+ * says, and what becomes visible when.
  *
  * Room: tests. The numbers are those of CASES.md.
  */
@@ -46,7 +46,7 @@ static void test_wrong_calls(void **state)
     vq_close(&q);
 }
 
-/* 73: reset with buffers inside, to another size and place; the first notification after it asks nobody. */
+/* 73: reset with buffers inside, to another size and place; the first notification after it is unconditional. */
 static void test_reset(void **state)
 {
     static const uint32_t sizes[] = {8, 2, 64, 1, 16};
@@ -70,7 +70,7 @@ static void test_reset(void **state)
                 struct vop_taken_buf buf;
                 struct iovec iov[4];
 
-                assert_int_equal(vop_virtqueue_take(q.device, iov, 4, &buf), 1); /* one is in the middle of it */
+                assert_int_equal(vop_virtqueue_take(q.device, iov, 4, &buf), 1); /* one is being handled */
             }
             assert_int_equal(vop_virtqueue_reset(q.driver, &old), -EBUSY);
             vop_virtqueue_shutdown(q.device);
@@ -144,7 +144,7 @@ static void test_notification_data(void **state)
     vq_close(&q);
 }
 
-/* IN_ORDER: descriptors in ring order, one used element for a batch, none skipped that is not wholly filled. */
+/* IN_ORDER: descriptors in ring order, one used element for a batch; only completely filled buffers are skipped. */
 static void test_in_order(void **state)
 {
     static const uint32_t lens[4] = {8, 8, 3, 8}; /* 8 is all */
@@ -191,7 +191,7 @@ static void test_in_order(void **state)
     }
 }
 
-/* A buffer of several is seen with all others of its call, or not at all. */
+/* The buffers of one call become visible together, or not at all. */
 static void test_together(void **state)
 {
     (void)state;

@@ -2,7 +2,7 @@
 /*
  * test_vq_batch.c - several buffers in one call: where batches end, and that nothing is lost when they do.
  *
- * Room: tests. Each test runs with every format, with and without IN_ORDER.
+ * Room: tests. Each test runs with every layout, with and without IN_ORDER.
  */
 #include "unit/ring/util_vq.h"
 
@@ -119,7 +119,7 @@ static void test_break(void **state)
     }
 }
 
-/* What came before a wrong one is completed, what came behind it is held. */
+/* What came before a wrong one is completed, what came after it is held. */
 static void test_complete(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_vq_chains.c - the device side against chains of a hostile driver, the same chains in every format.
+ * test_vq_chains.c - the device side against chains of a hostile driver, the same chains in every layout.
  *
  * Room: tests. The numbers are those of CASES.md; the table says what must happen.
  */
@@ -13,7 +13,7 @@
 #define W 2u
 #define HIGH ((uint64_t)UINT64_MAX - 7)
 
-/* Regions of the rows that say so. Their memory is never touched here, so that a base may be anything. */
+/* Regions of the rows that name them. Their memory is never touched here, so a base may be anything. */
 static uint8_t memory[4096];
 
 static const struct vop_region plain[] = {{A, DATA_SIZE, memory, 0}};
@@ -246,7 +246,7 @@ static struct vq_config config_of(const struct way *way)
     };
 }
 
-/* 38: what was put back, or found no room, is read and judged anew. */
+/* 38: what was put back, or found no room, is read and checked anew. */
 static void test_judged_anew(void **state)
 {
     (void)state;
@@ -317,8 +317,8 @@ static void overwrite_all(vop_virtqueue *device)
     assert_true(ret == 0 || ret == -EPROTO);
 }
 
-/* 20: descriptors that point into rings, this one and another: what the device writes there changes what comes next, no
- * more. */
+/* 20: descriptors that point into rings, this one and another: what the device writes there changes only what comes
+ * next. */
 static void test_into_the_rings(void **state)
 {
     (void)state;
@@ -349,7 +349,7 @@ static void test_into_the_rings(void **state)
         assert_int_equal(vop_virtqueue_new(&o, &q.device), 0);
         lay(&q, &row);
         overwrite_all(q.device);
-        assert_int_equal(*(uint8_t *)area[3]->base, 0x81); /* it came to the other one */
+        assert_int_equal(*(uint8_t *)area[3]->base, 0x81); /* it reached the other ring */
         overwrite_all(other.device);
         vq_close(&q);
         vq_close(&other);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_vq_driver.c - the driver of both formats against a hostile device.
+ * test_vq_driver.c - the driver of every layout against a hostile device.
  *
  * Room: tests. The numbers are those of CASES.md, group E.
  */
@@ -37,8 +37,7 @@ struct row {
 #define P (1u << VOP_RING_PACKED)
 #define BREAK 0, -EPROTO, 0, false
 
-/* Each ADD is of segments of 8 bytes. Ids: split 0, then behind the descriptors of the buffer before; packed 0, 1, 2.
- */
+/* Each ADD has segments of 8 bytes. Ids: split 0, then one past the buffer before; packed 0, 1, 2. */
 static const struct row rows[] = {
     {"in order", S | P, 0, {{ADD, 1, 1, 0}, {KICK, 0, 0, 0}, {USE, 0, 8, 0}}, 1, 0, 8, false},
     {"51 id N", S | P, 0, {{ADD, 0, 1, 0}, {KICK, 0, 0, 0}, {USE, N, 8, 0}}, BREAK},
@@ -110,7 +109,7 @@ static const struct row rows[] = {
      8,
      false},
     {"59 used before the kick", S | P, 0, {{ADD, 0, 1, 0}, {USE, 0, 8, 0}}, BREAK},
-    {"59 a batch that goes on behind what was kicked",
+    {"59 a batch that goes on past what was kicked",
      S | P,
      F_ORDER,
      {{ADD, 0, 1, 0}, {KICK, 0, 0, 0}, {ADD, 0, 1, 0}, {USE, 1, 8, 0}},
@@ -155,7 +154,7 @@ static void scribble(struct vq *q)
 {
     memset(q->place.desc.base, 0xff, q->place.desc.size);
     for (uint32_t i = 0; q->config.layout == VOP_RING_PACKED && i < N; i++)
-        vq_packed_from(q, i, UINT64_MAX, UINT32_MAX, 0xffff, 0x7f7f & ~P_AVAIL); /* or it would use them all */
+        vq_packed_from(q, i, UINT64_MAX, UINT32_MAX, 0xffff, 0x7f7f & ~P_AVAIL); /* otherwise all would become used */
 }
 
 static int run_steps(struct vq *q, const struct row *row, struct vop_used_buf *last)
@@ -197,7 +196,7 @@ static void check_broken(struct vq *q)
     assert_int_equal(vq_add(q, 0, 1, 0, 8, q), -EPROTO);
     assert_int_equal(vop_virtqueue_kick(q->driver), -EPROTO);
     assert_int_equal(vop_virtqueue_get_bufs(q->driver, &buf, 1), -EPROTO);
-    assert_int_equal(vop_virtqueue_notified(q->driver), -EPROTO); /* 59: no callback with what is forged */
+    assert_int_equal(vop_virtqueue_notified(q->driver), -EPROTO); /* 59: no callback for what is forged */
     assert_int_equal(q->called[DRIVER], 0);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_vq_errors.c - what a program learns of a failure: the words behind the number, when it hears of it and
+ * test_vq_errors.c - what a program learns about a failure: the text behind the number, at the failure and
  * afterwards.
  *
  * Room: tests.
@@ -38,7 +38,7 @@ static void replace(struct vq *q, enum ends end, const struct vop_virtqueue_even
     assert_int_equal(vop_virtqueue_new(&o, vq), 0);
 }
 
-/* An error of something else comes between. */
+/* An unrelated error comes in between. */
 static void distract(void)
 {
     struct vop_ring_offsets o;
@@ -47,7 +47,7 @@ static void distract(void)
     assert_says("layout 9");
 }
 
-/* The reason of a break is heard in the callback, and by every call from then on: also if a batch ends there. */
+/* The reason for a break is known in the callback, and to every call from then on: also if a batch ends there. */
 static void test_reason_of_a_break(void **state)
 {
     static const struct vop_virtqueue_events events = {.broken = hear};
@@ -74,7 +74,7 @@ static void test_reason_of_a_break(void **state)
             assert_int_equal(vop_virtqueue_error(q.device), -EPROTO);
             break;
         default:
-            vop_virtqueue_fail(q.device, "it is not that"); /* the first reason is the one */
+            vop_virtqueue_fail(q.device, "it is not that"); /* the first reason counts */
         }
         assert_string_equal(vop_error_text(), heard);
     }
@@ -136,7 +136,7 @@ static void test_failing_notification(void **state)
     }
 }
 
-/* What no waiting makes fit is no -ENOSPC: whoever got buffers and tried again would do so for ever. */
+/* What will never fit is not -ENOSPC: a program that gets buffers and tries again would do so for ever. */
 static void test_never_fits(void **state)
 {
     (void)state;

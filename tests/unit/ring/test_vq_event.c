@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_vq_event.c - who is notified when: every decision against an oracle, and what arming stores and finds.
+ * test_vq_event.c - who is notified when: every decision against an oracle; and what arming stores and finds.
  *
  * Room: tests. The oracle counts positions one by one, as virtio defines an event; it shares no code with the engines.
  * The numbers are those of CASES.md, groups C and F.
@@ -19,7 +19,7 @@ static bool split_oracle(uint16_t event, uint16_t old, uint32_t count)
     return false;
 }
 
-/* Packed: is the slot `off` of the lap `wrap` among the `count` that lie before position `next`, over two laps? */
+/* Packed: is the slot `off` of the lap `wrap` among the `count` before position `next`, over two laps? */
 static bool packed_oracle(uint32_t off, uint32_t wrap, uint32_t n, uint32_t next, uint32_t count)
 {
     for (uint32_t i = 1; i <= count; i++) {
@@ -124,7 +124,7 @@ static void test_split_decisions(void **state)
 }
 
 /*
- * 62: the same for packed, where the event is a descriptor, also one inside a list, or of a buffer that a used
+ * 62: the same for packed, where the event is a descriptor, possibly one inside a list, or of a buffer that a used
  * descriptor skips (IN_ORDER), and a batch may be all N.
  */
 static void test_packed_decisions(void **state)
@@ -207,7 +207,7 @@ static void test_words(void **state)
     assert_int_equal(vop_from_le16(*vq_avail_event(&q)), 4);
     add_singles(&q, 8);
     assert_int_equal(vop_virtqueue_kick(q.driver), 0);
-    assert_int_equal(vop_virtqueue_restart(q.device), 0); /* there is something: and it stays off */
+    assert_int_equal(vop_virtqueue_restart(q.device), 0); /* there is something, so it stays off */
     assert_int_equal(vop_from_le16(*vq_avail_event(&q)), 4);
     assert_int_equal(vop_virtqueue_restart_delayed(q.driver), 1);
     assert_int_equal(vop_from_le16(*vq_used_event(&q)), 5 + 6); /* the seventh of eight */
@@ -233,7 +233,7 @@ static void test_words(void **state)
     vq_close(&q);
 }
 
-/* restart() publishes what its side holds back: else both could sleep on what the other has in its pocket. */
+/* restart() publishes what its side holds back: else each could sleep, waiting for what the other holds back. */
 static void test_restart_publishes(void **state)
 {
     (void)state;
@@ -275,7 +275,7 @@ static void test_early_kick(void **state)
     }
 }
 
-/* A notification that comes after somebody polled the buffers away must arm again, or no other ever comes. */
+/* A notification that comes after the buffers were polled away must arm again, or no other ever comes. */
 static void test_late_notification(void **state)
 {
     (void)state;
@@ -303,7 +303,7 @@ static int drain(struct vq *q, vop_virtqueue *end)
     return end == q->driver ? vq_reap(q) : vq_serve(q);
 }
 
-/* Callbacks: run while there is work and they want it, bounded, and kept off when they say so. */
+/* Callbacks: run while there is work and they ask for more, within a limit, and stay off when they say so. */
 static void test_callbacks(void **state)
 {
     struct vq_config config = {.size = 4, .features = F_EVENT};
@@ -336,7 +336,7 @@ static void test_callbacks(void **state)
     vq_close(&q);
 }
 
-/* Legacy: a device that runs dry notifies, asked or not. */
+/* Legacy: a device that runs out of buffers notifies, asked or not. */
 static void test_notify_on_empty(void **state)
 {
     struct vq_config config = {.size = 4, .features = F(VOP_F_NOTIFY_ON_EMPTY)};

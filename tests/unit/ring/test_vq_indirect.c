@@ -3,7 +3,7 @@
  * test_vq_indirect.c - the device against a hostile driver: indirect tables.
  *
  * Room: tests. The numbers are those of CASES.md, group D. The rows are about split rings, whose tables are chains;
- * those of packed rings, whose tables are arrays, are in test_vq_packed_device.c. Where a table lies is judged alike.
+ * those of packed rings, whose tables are arrays, are in test_vq_packed_device.c. Where a table lies is checked alike.
  * Tables lie at offset 4096 of the data.
  */
 #include "unit/ring/util_vq.h"
@@ -180,9 +180,9 @@ static void test_rows(void **state)
     }
 }
 
-/* ---- Where a table lies: the same in both formats ---- */
+/* ---- Where a table lies: the same in all layouts ---- */
 
-/* An entry of one readable byte at `addr`, behind which come `more`. */
+/* An entry of one readable byte at `addr`, followed by `more`. */
 static void entry(uint8_t bytes[16], enum vop_ring_layout layout, uint64_t addr, uint32_t i, bool more)
 {
     if (layout == VOP_RING_PACKED)
@@ -213,7 +213,7 @@ static void test_places(void **state)
         {"45 unaligned, otherwise", T + 4, 1},
         {"45 ends with the region", END - 32, 1},
         {"45 ends with the region, unaligned", END - 33, 1},
-        {"45 leaves the region behind an entry", END - 16, -EPROTO},
+        {"45 leaves the region after an entry", END - 16, -EPROTO},
         {"45 leaves the region inside an entry", END - 31, -EPROTO},
         {"45 behind the region", END, -EPROTO},
         {"45 before the region", A - 1, -EPROTO},
@@ -249,7 +249,7 @@ static void test_places(void **state)
     }
 }
 
-/* 45: a table in two regions that are apart in memory, with an entry across the border, also by one byte. */
+/* 45: a table in two regions that are apart in memory, with an entry across the border, even by one byte. */
 static void test_table_across_regions(void **state)
 {
     static uint8_t first[64] __attribute__((aligned(16))), second[64];

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * test_vq_kill.c - one end of a virtqueue is killed at any moment: the other finds all that was published and nothing
- * that was not, and after a reset goes on with a new peer.
+ * else, and after a reset goes on with a new peer.
  *
  * Room: tests. Case 78 of CASES.md. 20 rounds for each layout and role; 500 with VOP_LONG.
  *
- * The victim never sleeps, so that it dies at its work: killed from outside, or at its next store into a page that it
+ * The victim never sleeps, so that it dies at work: killed from outside, or at its next store into a page that it
  * has made read-only. The areas lie so that a page ends where a publication can be torn: in the middle of the
  * descriptors, and between an index and the entries that it publishes. The victim counts in shared words what it has
  * begun and what it has published; the survivor must have found a number between the two.
@@ -94,7 +94,7 @@ static struct vop_virtqueue_options options(struct end *e)
     return o;
 }
 
-/* ---- One step of either role; what was moved on, as a number of buffers ---- */
+/* ---- One step of either role; returns how many buffers it moved ---- */
 
 static void fill(uint8_t *half, uint32_t number, bool driver)
 {
@@ -179,7 +179,7 @@ static uint32_t driver_step(struct end *e)
     return e->moved + e->through - before;
 }
 
-/* The halves of a cell lie one behind the other, however its buffer was cut. */
+/* The halves of a cell lie one after the other, however its buffer was cut. */
 static void work(const struct end *e, const struct iovec *iov, const struct vop_taken_buf *buf)
 {
     uint8_t *cell = iov[0].iov_base;
@@ -240,7 +240,7 @@ static _Noreturn void be_peer(const struct end *survivor, uint32_t limit, int li
     check(signal(SIGSEGV, die) != SIG_ERR);
     o = options(&e);
     check(vop_virtqueue_new(&o, &e.vq) == 0);
-    check(write(life, "", 1) == 1); /* the words are as they must be: begin */
+    check(write(life, "", 1) == 1); /* the words are in place: begin */
     while (e.through < limit) {
         if (step(&e) == 0)
             sched_yield();
@@ -293,7 +293,7 @@ static bool rest(struct end *e, int life)
     return fds[0].revents != 0;
 }
 
-/* Until so many buffers went through, or the peer has died. */
+/* Runs until `through` buffers went through, or the peer has died. */
 static void run_until(struct end *e, uint32_t through, int life)
 {
     bool alive = true;
@@ -318,7 +318,7 @@ static void recover(struct end *e)
         e->through++;
     }
     if (e->driver)
-        assert_int_equal(e->through, e->moved); /* each came back, by get or by detach, once */
+        assert_int_equal(e->through, e->moved); /* each came back once, by get or by detach */
     assert_int_equal(vop_virtqueue_reset(e->vq, &o.place), 0);
     e->moved = e->through = 0;
     e->limit = RESUMED;
@@ -341,7 +341,7 @@ static bool one_round(struct end *e)
     life = start_peer(e, UINT32_MAX, &child);
     run_until(e, e->fatal + (uint32_t)test_random(&e->seed) % 500, life);
     check(kill(child, SIGKILL) == 0);
-    e->limit = e->moved; /* a driver that goes on adding would never have drained the queue */
+    e->limit = e->moved; /* a driver that goes on adding would never drain the queue */
     while (step(e) > 0)
         continue;
     assert_int_equal(join(child), SIGKILL);

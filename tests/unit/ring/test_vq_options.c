@@ -278,7 +278,7 @@ static void test_bad_options(void **state)
     }
 }
 
-/* What only one role or one layout is refused. */
+/* What is refused to one role or one layout only. */
 static void test_bad_for_some(void **state)
 {
     struct vq_config config = {.size = 8};

@@ -112,7 +112,7 @@ static void test_rows(void **state)
 
 static const struct vq_config plain = {.layout = VOP_RING_PACKED, .size = N, .ends = DEVICE};
 
-/* 36: ids come back as they were, whatever they are, and are never an index of ours. */
+/* 36: ids come back unchanged, whatever they are, and are never used as an index. */
 static void test_ids_echoed(void **state)
 {
     static const uint32_t ids[N] = {0xffff, 7, 7, N};
@@ -132,7 +132,7 @@ static void test_ids_echoed(void **state)
             assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf[i]), 1);
         for (uint32_t i = N; i-- > 0;)
             assert_int_equal(vop_virtqueue_complete(q.device, buf[i].handle, i), 0);
-        assert_int_equal(vq_packed_flags(&q, 0), AV | W); /* nothing is seen before the call */
+        assert_int_equal(vq_packed_flags(&q, 0), AV | W); /* nothing is visible before the call */
         assert_int_equal(vop_virtqueue_call(q.device), 1);
         for (uint32_t i = 0; i < N; i++) {
             uint32_t which = order ? i : N - 1 - i;
@@ -144,7 +144,7 @@ static void test_ids_echoed(void **state)
     }
 }
 
-/* 11: a driver that makes slots available again which it does not own. */
+/* 11: a driver that makes slots available which it does not own. */
 static void test_more_than_n(void **state)
 {
     struct vop_taken_buf buf[N], more;
@@ -188,7 +188,7 @@ static void test_event_words(void **state)
         config.features = i % 2 ? F_EVENT : 0; /* 39: DESC without EVENT_IDX, too */
         vq_open(&q, &config);
         for (int round = 0; round < 2; round++) {
-            int expected = round == 0 ? 1 : words[i / 2].call; /* the first asks nobody */
+            int expected = round == 0 ? 1 : words[i / 2].call; /* the first is unconditional */
 
             assert_int_equal(vq_add(&q, 0, 1, 0, 8, &q), 0);
             assert_int_equal(vop_virtqueue_kick(q.driver), expected);

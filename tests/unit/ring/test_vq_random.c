@@ -3,8 +3,8 @@
  * test_vq_random.c - driver and device run against each other at random, for every combination of features.
  *
  * Room: tests. The model is what virtio promises: each buffer reaches the device once, in order, with the segments that
- * were added; comes back once, with the length that the device said (in the order taken, with IN_ORDER); and whoever
- * sleeps after restart() returned 1 is notified when there is something. Run with VOP_LONG for longer.
+ * were added; it comes back once, with the length that the device set (in the order taken, with IN_ORDER); and an end
+ * that sleeps after restart() returned 1 is notified when there is something. VOP_LONG makes it run longer.
  */
 #include "unit/ring/util_vq.h"
 
@@ -145,7 +145,7 @@ static bool device_completes(struct model *m)
     return true;
 }
 
-/* One end does something; asleep, it does nothing until it is rung. */
+/* One end does something; asleep, it does nothing until its bell rings. */
 static void driver_step(struct model *m)
 {
     int ret;
@@ -222,7 +222,7 @@ static void device_step(struct model *m)
     }
 }
 
-/* Both asleep with nothing to hear, while the driver has buffers out: a wake-up was lost. */
+/* Both asleep and no bell rang, while the driver has buffers out: a wake-up was lost. */
 static void check_awake(struct model *m)
 {
     bool driver = m->asleep[DRIVER] && m->q.rung[DEVICE] == m->heard[DRIVER];
@@ -256,7 +256,7 @@ static void run(const struct vq_config *config, uint64_t seed, unsigned steps)
             device_step(&m);
         check_awake(&m);
     }
-    /* All comes back. */
+    /* Everything comes back. */
     for (unsigned i = 0; m.gets < m.adds; i++) {
         assert_true(i < 16 * m.n + 64);
         assert_true(vop_virtqueue_kick(m.q.driver) >= 0);

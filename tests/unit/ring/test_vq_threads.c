@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * test_vq_threads.c - driver and device in two threads that sleep whenever they may: no wake-up is lost, and
- * ThreadSanitizer sees a happens-before for every payload byte. And a driver that rewrites all it can at any time.
+ * ThreadSanitizer sees a happens-before for every payload byte. And a peer that rewrites all it can at any time.
  *
  * Room: tests. The numbers are those of CASES.md. With VOP_LONG 10^6 rounds of each kind, 10^7 in all.
  */
@@ -228,7 +228,7 @@ static int suffer_as_device(struct vq *q, unsigned batch)
     }
     for (uint32_t k = 0; k < iovs; k++)
         check(within(&iov[k], q->data, DATA_SIZE) || within(&iov[k], q->place.tables.base, q->place.tables.size));
-    if (ret > 0 && !vop_virtqueue_error(q->device)) /* what came before it broke is given out, and cannot come back */
+    if (ret > 0 && !vop_virtqueue_error(q->device)) /* what came before the break was given out, and cannot come back */
         check(vop_virtqueue_complete_bufs(q->device, done, (unsigned)ret) == 0);
     (void)vop_virtqueue_call(q->device);
     return vop_virtqueue_restart(q->device);

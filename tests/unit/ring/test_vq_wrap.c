@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_vq_wrap.c - many laps: indexes past 65536, rings of every awkward size, lists that end at or cross the end.
+ * test_vq_wrap.c - many laps: indexes past 65536, rings of every awkward size, lists that end at the end or cross it.
  *
  * Room: tests. The numbers are those of CASES.md, group B.
  */
@@ -203,7 +203,7 @@ static void test_packed_lists(void **state)
             assert_true(vop_virtqueue_call(q.device) >= 0);
             assert_int_equal(vq_packed_flags(&q, from % n), (from / n % 2 == 0 ? P_AVAIL | P_USED : 0) | 2);
             assert_int_equal(vq_reap(&q), 1);
-            assert_int_equal(vq_add(&q, 0, n, 0, 8, &q), 0); /* and the whole ring behind it */
+            assert_int_equal(vq_add(&q, 0, n, 0, 8, &q), 0); /* and the whole ring after it */
             assert_true(vop_virtqueue_kick(q.driver) >= 0);
             assert_int_equal(vq_serve(&q), 1);
             assert_true(vop_virtqueue_call(q.device) >= 0);
@@ -213,7 +213,7 @@ static void test_packed_lists(void **state)
     }
 }
 
-/* 30: as many as there can be between two kicks; the seed's rule kicks a full queue. */
+/* 30: as many as there can be between two kicks; a full queue is kicked. */
 static void test_no_kick_until_full(void **state)
 {
     (void)state;

@@ -2,7 +2,7 @@
 /*
  * util_vq.c - a virtqueue with one or both of its ends, each area in memory of its own, and every shared word by name.
  *
- * Room: tests. Each area is exactly as big as it must be, so that AddressSanitizer sees one byte too many.
+ * Room: tests. Each area is exactly as big as it must be, so that AddressSanitizer sees an access one byte too far.
  */
 #include "unit/ring/util_vq.h"
 
@@ -321,7 +321,7 @@ void vq_offer(struct vq *q, const uint16_t *heads, unsigned count)
 
 void vq_packed(struct vq *q, uint32_t i, uint64_t addr, uint32_t len, uint32_t id, uint32_t flags)
 {
-    vq_table(q->place.desc.base, i, addr, len, id, flags); /* the packed format has id before flags */
+    vq_table(q->place.desc.base, i, addr, len, id, flags); /* the packed layout has id before flags */
 }
 
 void vq_packed_from(struct vq *q, uint32_t i, uint64_t addr, uint32_t len, uint32_t id, uint32_t flags)

@@ -79,7 +79,7 @@ int vq_serve(struct vq *q);
 /** Gets all used buffers: how many, or an error. */
 int vq_reap(struct vq *q);
 
-/** The calls by which either role looks at the peer's index before it waits, or because it was notified. */
+/** The calls in which either role looks at the peer's index, before it waits or because it was notified. */
 #define VQ_LOOKS 3
 extern int (*const vq_look[VQ_LOOKS])(vop_virtqueue *vq);
 
@@ -103,12 +103,12 @@ void vq_offer(struct vq *q, const uint16_t *heads, unsigned count);
 struct vq_row {
     const char *name;
     void (*play)(struct vq *q);
-    int takes, last; /* so many buffers, and then this result: 0 or -EPROTO */
+    int takes, last; /* the number of buffers, then the result after them: 0 or -EPROTO */
 };
 
 /**
  * Runs a row against a device of its own, from index 0 and from one that wraps, taking one by one and in batches, and
- * sees to it that a broken queue stays broken and calls nobody back.
+ * checks that a broken queue stays broken and calls nobody back.
  */
 void vq_check_takes(const struct vq_row *row, uint32_t size, enum vop_ring_layout layout, uint64_t features);
 

@@ -136,7 +136,7 @@ static void on_fault(int signal_number)
     siglongjmp(after_fault, signal_number);
 }
 
-/* In this process, since a child would have no mapping at all. */
+/* In this process, since a child would not have the mapping. */
 static bool can_store(volatile uint8_t *address)
 {
     struct sigaction action = {.sa_handler = on_fault, .sa_flags = SA_NODEFER}, before;

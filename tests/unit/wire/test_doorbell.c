@@ -2,7 +2,7 @@
 /*
  * test_doorbell.c - doorbells: a token is never lost, nothing a peer does makes a call block, its death is heard.
  *
- * Room: tests. ppoll and epoll_wait are wrapped, so that a peer can act between them and what the library does next.
+ * Room: tests. ppoll and epoll_wait are wrapped, so that a peer can act between them and the library's next step.
  */
 #include "support/test.h"
 
@@ -100,7 +100,7 @@ static void test_tokens(void **state)
     vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES);
     vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES);
     assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_SLOTS, 0), 0);
-    assert_int_equal(vop__doorbells_wait(&end[0], 0, VOP__BELL_MESSAGES, 0), 0); /* not the own one */
+    assert_int_equal(vop__doorbells_wait(&end[0], 0, VOP__BELL_MESSAGES, 0), 0); /* not its own */
     assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), 1);
     assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, 0), 0); /* it took both */
     vop__doorbells_kick(&end[1], 0, VOP__BELL_SLOTS);
@@ -136,7 +136,7 @@ static void test_queue_pairs(void **state)
                 assert_int_equal(vop__doorbells_wait(&end[1], i / 2, i % 2, 0), i == 2 * queue + bell);
         }
     }
-    assert_int_equal(test_count_fds(), fds + 2 * (1 + 3 * 4)); /* what is not in force is closed */
+    assert_int_equal(test_count_fds(), fds + 2 * (1 + 3 * 4)); /* those not in force are closed */
     close_pair();
     assert_int_equal(test_count_fds(), fds);
 }
@@ -161,7 +161,7 @@ static void test_epoll(void **state)
     close_pair();
 }
 
-/* A peer that never takes its tokens, and does what it can with a duplicate of the end that it gave away. */
+/* A peer that never takes its tokens, and does all it can with a duplicate of the end that it gave away. */
 static void test_kick_never_blocks(void **state)
 {
     int kick, smallest = 1, bytes = 0;
@@ -192,7 +192,7 @@ static void take_all(void)
         continue;
 }
 
-/* A token that is gone between the sleeper's poll and its receive, on a description that would block. */
+/* A token that disappears between the sleeper's poll and its receive, on a description that would block. */
 static void test_drain_never_blocks(void **state)
 {
     int fd;
@@ -215,8 +215,8 @@ static void test_drain_never_blocks(void **state)
 }
 
 /*
- * What a peer can put into a doorbell besides tokens: bytes without end, urgent ones. Each costs the sleeper as many
- * wake-ups as it takes to receive, none more.
+ * What a peer can put into a doorbell other than tokens: endless bytes, urgent bytes. They cost the sleeper as many
+ * wake-ups as it takes to receive them, and no more.
  */
 static void test_odd_tokens(void **state)
 {
@@ -230,13 +230,13 @@ static void test_odd_tokens(void **state)
     kick = end[0].bell[0][0].kick;
     for (unsigned i = 0; i < 20; i++) {
         check(send(kick, bytes, i * 100, MSG_DONTWAIT) == (ssize_t)i * 100);
-        (void)send(kick, bytes, 1, MSG_OOB | MSG_DONTWAIT); /* not every kernel has it */
+        (void)send(kick, bytes, 1, MSG_OOB | MSG_DONTWAIT); /* not every kernel supports it */
     }
     while (vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, 0) == 1)
         wakes++;
     assert_in_range(wakes, 1, 20 * (2000 / 256 + 3));
     assert_false(readable(fd));
-    (void)send(kick, bytes, 1, MSG_OOB | MSG_DONTWAIT); /* alone, it must not stay */
+    (void)send(kick, bytes, 1, MSG_OOB | MSG_DONTWAIT); /* on its own, it must not stay */
     assert_int_equal(vop__doorbells_process(&end[1], fd), 0);
     assert_false(readable(fd));
     vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES); /* and it still rings */
@@ -294,8 +294,8 @@ static bool has_urgent_bytes(void)
 }
 
 /*
- * Descriptors beside tokens: whoever threw one away could wait for its close without end. So they stay where they are,
- * and the peer is taken for dead. Where the system can refuse them (SO_PASSRIGHTS), it does; here that is undone.
+ * Descriptors sent with tokens: throwing one away could mean to wait for its close for ever. So they stay where they
+ * are, and the peer is taken for dead. Where the system can refuse them (SO_PASSRIGHTS), it does; here that is undone.
  */
 static void test_descriptors_for_tokens(void **state)
 {
@@ -353,7 +353,7 @@ static void test_death(void **state)
     }
 }
 
-/* Each alone is a death: the socket with all doorbells held open, and a doorbell that cannot ring any more. */
+/* Each alone is a death: the socket hangs up with all doorbells open, or a doorbell cannot ring any more. */
 static void test_half_dead(void **state)
 {
     int fd;
@@ -387,7 +387,7 @@ static void test_half_dead(void **state)
     }
 }
 
-/* After UP nothing is read from the socket; what a peer sends there all the same must not keep anybody awake. */
+/* After UP nothing is read from the socket; what a peer still sends there must not keep anybody awake. */
 static void test_noise_on_the_socket(void **state)
 {
     double start;
@@ -551,7 +551,7 @@ static void test_all_are_cloexec(void **state)
     close_pair();
 }
 
-/* At every number of descriptors that are left, opening fails cleanly; the socket stays the caller's. */
+/* With any number of descriptors left, opening fails cleanly; the socket stays the caller's. */
 static void test_out_of_descriptors(void **state)
 {
     unsigned fds = test_count_fds();

@@ -108,7 +108,7 @@ static void test_files(void **state)
     refused("/dev/shm", -EISDIR, "/dev/shm");
     refused("/dev/null", -EINVAL, "not a file of shared memory");
     assert_int_equal(truncate(path, SIZE - 4096), 0);
-    refused(path, -EINVAL, "no power of two");
+    refused(path, -EINVAL, "not a power of two");
     assert_int_equal(truncate(path, 32768), 0);
     refused(path, -EINVAL, "too few");
     assert_int_equal(truncate(path, 0), 0);
@@ -152,7 +152,7 @@ static void test_memory(void **state)
     assert_null(s[0]->ops->wire(s[0])); /* one at a time */
     w[0]->ops->close(w[0]);
     assert_false(vop__side_is_busy(s[0]));
-    s[1]->ops->close(s[1]); /* its wire lives on */
+    s[1]->ops->close(s[1]); /* its wire outlives it */
     assert_int_equal(w[1]->local.base[0], 11);
     refused_query("?side=1", -EADDRINUSE, "side 1 is in use");
     w[1]->ops->close(w[1]);
@@ -197,7 +197,7 @@ static pid_t fork_holder(const char *query)
     return child;
 }
 
-/* The lock of a killed process is gone when it is, and not while it is only stopped. */
+/* The lock of a process that is killed goes with it; that of a stopped one stays. */
 static void test_killed_claimant(void **state)
 {
     pid_t child = fork_holder("?side=1");
@@ -216,7 +216,7 @@ static void test_killed_claimant(void **state)
     assert_int_equal(w->ops->wait(w, 0, VOP__BELL_MESSAGES, VOP__NS_PER_MS), -ECONNRESET);
     assert_int_equal(w->ops->process(w, -1), -ECONNRESET);
     w->ops->close(w);
-    /* For the next session a peer that was never seen is one that cannot be: it is elsewhere. */
+    /* In the next session a peer that was never seen counts as one that cannot be seen: it is elsewhere. */
     w = s->ops->wire(s);
     assert_int_equal(w->ops->alive(w), 0);
     w->ops->close(w);
@@ -277,7 +277,7 @@ static void nothing_to_close(void *context)
     (void)context;
 }
 
-/* Who may conclude from having a lock that the last owner is dead: whoever needed the same one. */
+/* Whoever needs the same lock as the last owner, and has it, may conclude that this owner is dead. */
 static void test_names_of_locks(void **state)
 {
     static const struct vop__ivshmem_ops ops = {.close = nothing_to_close};
@@ -298,7 +298,7 @@ static void test_names_of_locks(void **state)
     assert_int_equal(lock[0], lock[1]);
     assert_int_not_equal(lock[0], lock[2]);
     assert_int_not_equal(lock[0], lock[3]);
-    assert_int_equal(lock[3], lock[4]); /* perhaps the same file */
+    assert_int_equal(lock[3], lock[4]); /* possibly the same file */
 }
 
 static void test_doorbell(void **state)
@@ -316,7 +316,7 @@ static void test_doorbell(void **state)
     assert_int_equal(vop__ivshmem_adopt(&m, 1, "a device", &s), 0);
     w = s->ops->wire(s);
     assert_true(w->watched && !w->polled);
-    assert_int_equal(w->system, 0); /* it was not said to be exclusive */
+    assert_int_equal(w->system, 0); /* it does not claim to be exclusive */
     assert_int_equal(w->doorbell, 3);
     w->ops->kick(w, 0, VOP__BELL_SLOTS);
     assert_int_equal(bell.kicks, 0); /* the peer has none */

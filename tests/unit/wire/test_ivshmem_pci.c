@@ -107,7 +107,7 @@ static void test_through_sysfs(void **state)
     assert_int_equal(m.half_size, HALF);
     assert_int_equal(m.local_flags, 0);
     assert_int_equal(m.remote_flags, VOP__WINDOW_UNCACHED);
-    assert_false(m.is_exclusive); /* whoever may, maps it */
+    assert_false(m.is_exclusive); /* whoever has the right maps it */
     m.ops->close(m.context);
 }
 
@@ -121,7 +121,7 @@ static void test_refused(void **state)
     tree_put_map(2, "bar2\n", "0x0\n", "0x8000\n");
     refused(-EINVAL, IVSHMEM " has 32768 bytes of memory, too few");
     tree_put(DEVICES IVSHMEM "/device", "0x1041\n");
-    refused(-EINVAL, IVSHMEM " is no ivshmem device (1af4:1041)");
+    refused(-EINVAL, IVSHMEM " is not an ivshmem device (1af4:1041)");
 }
 
 int main(void)

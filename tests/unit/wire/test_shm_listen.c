@@ -2,7 +2,7 @@
 /*
  * test_shm_listen.c - the socket of the shm wire as a name: who may have it, who may connect.
  *
- * Room: tests. What needs another user is done in a child. bind is wrapped, so that somebody can act right behind it.
+ * Room: tests. What needs another user is done in a child. bind is wrapped, so that somebody can act right after it.
  */
 #include "support/test.h"
 
@@ -99,7 +99,7 @@ static void swap_for_file(void)
     check(unlink(path) == 0 && rename(victim, path) == 0);
 }
 
-/* Somebody with the same directory puts something else in place of the fresh socket: its mode stays as it is. */
+/* Somebody with the same directory replaces the fresh socket by something else, whose mode does not change. */
 static void test_mode_of_another_file(void **state)
 {
     int listener;
@@ -167,7 +167,7 @@ static int open_raw(int type)
     return fd;
 }
 
-/* A live socket of another type is no stale one either. */
+/* A live socket of another type is not stale either. */
 static void test_other_types_of_socket(void **state)
 {
     int listener, other;
@@ -274,7 +274,7 @@ static void test_permissions(void **state)
     chmod(directory, 0777);
     assert_int_equal(vop__shm_listen(path, 0400, &listener), 0);
     assert_int_equal(as_nobody(try_connect), -EACCES);
-    assert_int_equal(as_nobody(try_listen), -EACCES); /* whether it is stale cannot be told */
+    assert_int_equal(as_nobody(try_listen), -EACCES); /* nobody can say whether it is stale */
     assert_int_equal(mode_of(path), 0400);
     close(listener);
     assert_int_equal(vop__shm_listen(path, 0666, &listener), getuid() == 0 ? 0 : -EACCES);
@@ -286,7 +286,7 @@ static void test_permissions(void **state)
     unlink(path);
 }
 
-/* One of them: says how it went, and is a live server until told to end. */
+/* One of them: reports the result, and stays a live server until told to end. */
 static _Noreturn void serve_one(int start, int result, int stop)
 {
     int listener;
@@ -375,7 +375,7 @@ static void test_accept(void **state)
     assert_int_equal(vop__shm_listen(path, 0600, &listener), 0);
     assert_int_equal(vop__shm_accept(listener, &fd), -EAGAIN);
     assert_int_equal(fd, -77);
-    assert_int_equal(connect_to(path), 0); /* and gone again */
+    assert_int_equal(connect_to(path), 0); /* and it is gone again */
     assert_int_equal(vop__shm_accept(listener, &fd), 0);
     assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
     close(fd);

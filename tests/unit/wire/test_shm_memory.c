@@ -122,7 +122,7 @@ static void flags_of(const void *address, char flags[8])
     fclose(file);
 }
 
-/* The own half cannot be written even by mistake; no mapping is private or executable. */
+/* A side cannot write its own half even by mistake; no mapping is private or executable. */
 static void test_own_half_is_read_only(void **state)
 {
     struct vop__wire *side[2];
@@ -199,7 +199,7 @@ static bool is_mapped(const uint8_t *at)
     return msync((void *)(uintptr_t)at, 4096, MS_ASYNC) == 0; /* NOLINT(performance-no-int-to-ptr) */
 }
 
-/* Halves larger than the acceptor can need: it maps what it needs, and says the size that they have. */
+/* Halves larger than the acceptor can need: it maps what it needs, and reports their full size. */
 static void test_maps_what_is_needed(void **state)
 {
     struct vop__wire *side[2];
@@ -314,7 +314,7 @@ static void test_check_halves(void **state)
     refuse_half(memory(HALF, sealing, F_SEAL_SHRINK | F_SEAL_GROW), HALF);
     refuse_half(reopened_read_only(memory(HALF, sealing, all)), HALF);
     huge = memory(2 << 20, sealing | MFD_HUGETLB, all);
-    refuse_half(huge, 2 << 20); /* not there on every kernel: then it is refused as no file at all */
+    refuse_half(huge, 2 << 20); /* not on every kernel: then refused as not a file */
     refuse_half(open("/proc/self/exe", O_RDONLY | O_CLOEXEC), HALF);
     refuse_half(open("/dev/zero", O_RDWR | O_CLOEXEC), HALF);
     check(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0 && pipe2(pipe_ends, O_CLOEXEC) == 0);
@@ -424,7 +424,7 @@ static void test_take_refuses(void **state)
     REFUSED(m.half_size.le = (uint64_t)1 << 32);
 #undef REFUSED
 
-    memcpy(wrong, fds, sizeof(fds)); /* halves of a size that cannot be, although it is the truth */
+    memcpy(wrong, fds, sizeof(fds)); /* halves of an impossible size, which they really have */
     wrong[0] = memory(HALF + 64, MFD_ALLOW_SEALING, all);
     wrong[1] = memory(HALF + 64, MFD_ALLOW_SEALING, all);
     m = good;
@@ -559,7 +559,7 @@ static void test_refuse_reaches_the_peer(void **state)
     wire->ops->close(wire);
 }
 
-/* The limit of file sizes is for memory too, and comes with a signal that ends the program. */
+/* The limit of file sizes holds for memory too, and comes with a signal that ends the program. */
 static void test_limit_of_file_sizes(void **state)
 {
     struct rlimit before, low;
