@@ -1,385 +1,196 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bridge.c - one TAP and one link on one libuv loop.
+ * bridge.c - joins one interface and one link, and lets the workers carry the frames.
  *
  * Room: bridge.
  *
- * Theory of operation. The poll callbacks only note what has become ready; all work is done in one place, the prepare
- * callback, which runs before the loop sleeps:
+ * A bridge owns the interface, the link, and a worker for each queue pair of the link. Here is what concerns all of
+ * them: the beginning and the end of sessions, and signals. The carrier follows the peer:
  *
- * - turn: a limited number of frames each way. If there is more, the loop turns without sleeping (an active idle handle
- *   makes it poll with timeout 0), so that signals are heard under any load
- * - spin: nothing is left, so look on for as long as spin.h thinks that it pays
- * - arm: ask the peer for a kick, look once more, and let the loop sleep
- *
- * The carrier follows the peer:
- *
- * - DOWN: no channel. Carrier off, the TAP is watched for its deletion only
- * - UP: carrier on, frames flow. While the link is full, the TAP is not read: then the kernel drops, and counts
- *
- * UP begins with throwing away what the TAP had queued for the last peer.
+ * - DOWN: no peer. Carrier off, no worker has a port
+ * - UP: carrier on, each worker has a port and carries frames
  */
 #include "bridge.h"
 
-#include "forward.h"
+#include "counters.h"
 #include "link.h"
 #include "log.h"
 #include "netlink.h"
 #include "setup.h"
-#include "spin.h"
 #include "tap.h"
+#include "worker.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <unistd.h>
 #include <uv.h>
+#include <vopipc/log.h>
 
-#define TURN_BUDGET 64
+static const int signal_numbers[] = {SIGTERM, SIGINT, SIGUSR1};
 
-/*
- * What the TAP is watched for. Its deletion is reported with any mask, but wakes us only where the mask has a bit that
- * the kernel's wake-up for new frames has; and then every frame wakes epoll within the kernel, which has a price under
- * load.
- */
-#define TAP_WATCH_FRAMES UV_READABLE
-#define TAP_WATCH_DELETION UV_PRIORITIZED
-#define TAP_WATCH_NOTHING UV_DISCONNECT
+#define SIGNAL_COUNT (sizeof(signal_numbers) / sizeof(signal_numbers[0]))
 
 struct bridge {
     const struct options *options;
     struct tap tap;
     struct netlink *netlink;
-    struct netlink_link interface; /* as it was at the start */
+    struct netlink_interface interface; /* as it was at the start */
+    uint64_t features;                  /* virtio-net features: what we offer to receive */
     uv_loop_t loop;
-    uv_prepare_t prepare;
-    uv_idle_t idle; /* active: do not sleep */
-    uv_poll_t tap_poll;
-    uv_signal_t on_term;
-    uv_signal_t on_int;
-    uv_signal_t on_usr1;
+    uv_signal_t signals[SIGNAL_COUNT];
     struct link link;
-
-    bool is_up;
-    bool is_asleep; /* the last turn ended in an arm */
-    bool tap_is_readable;
-    int tap_events; /* TAP_WATCH_ */
-    struct forward forward;
-    struct forward_setup setup;
-    struct forward_counters counters;
-    struct spin spin;
-    int result;
+    struct worker workers[LINK_PORTS]; /* one for each port of the link; all on `loop` */
+    bool is_stopping;
+    int ret; /* of bridge_run() */
 };
-
-static void bridge_stop(struct bridge *bridge, int result);
-
-/* ---- Watching ---- */
-
-static void tap_ready(uv_poll_t *poll, int status, int events)
-{
-    struct bridge *bridge = poll->data;
-
-    if (status < 0 || ((events & UV_PRIORITIZED) && !tap_is_there(&bridge->tap))) {
-        log_line("TAP %s: it was deleted; start the bridge again to make a new one", bridge->tap.name);
-        bridge_stop(bridge, -ENODEV);
-    } else if (events & UV_READABLE) {
-        bridge->tap_is_readable = true;
-    }
-}
-
-/* A change costs two system calls: for a change of state, not for each frame. */
-static void tap_watch(struct bridge *bridge, int events)
-{
-    if (bridge->tap_events == events)
-        return;
-    bridge->tap_events = events;
-    uv_poll_start(&bridge->tap_poll, events, tap_ready);
-}
-
-static void idle_turn(uv_idle_t *idle)
-{
-    (void)idle;
-}
-
-static void sleep_forbid(struct bridge *bridge)
-{
-    uv_idle_start(&bridge->idle, idle_turn);
-}
 
 /* ---- Sessions ---- */
 
-static int session_begin(void *context, vop_channel *channel)
+static void end_session(struct bridge *bridge)
+{
+    for (unsigned i = 0; i < LINK_PORTS; i++)
+        worker_end(&bridge->workers[i]);
+}
+
+static int begin_session(void *context, struct port *const *ports)
 {
     struct bridge *bridge = context;
-    struct vop_channel_info info = {.struct_size = sizeof(info)};
-    int error = forward_open(&bridge->forward, &bridge->setup, channel);
+    int ret = 0;
 
-    if (error)
-        return error;
-    bridge->counters.tx_stale += tap_drain(&bridge->tap);
-    error = tap_carrier_set(&bridge->tap, true);
-    if (error) {
-        forward_close(&bridge->forward);
-        return error;
+    for (unsigned i = 0; !ret && i < LINK_PORTS; i++)
+        ret = worker_begin(&bridge->workers[i], ports[i]);
+    if (!ret)
+        ret = tap_carrier_set(&bridge->tap, true);
+    if (ret) {
+        end_session(bridge);
+        return ret;
     }
     netlink_wait_running(bridge->netlink);
     netlink_neighbours_retry(bridge->netlink);
-    vop_channel_get_info(channel, &info);
-    if (info.peer_pid > 0)
-        log_line("link up: %s: peer is process %ld", bridge->options->link, (long)info.peer_pid);
-    else
-        log_line("link up: %s", bridge->options->link);
-    bridge->is_up = true;
-    bridge->is_asleep = false;
-    bridge->tap_is_readable = true;
-    tap_watch(bridge, TAP_WATCH_FRAMES);
-    sleep_forbid(bridge);
     return 0;
 }
 
-/* `why` is what ended it, or 0 if we do. */
-static void session_end(struct bridge *bridge, int why)
-{
-    if (why == -ECONNRESET)
-        log_line("link down: %s: the peer died, %" PRIu64 " frames are in doubt", bridge->options->link,
-                 vop_channel_in_doubt(bridge->link.channel));
-    else if (why == -EPIPE)
-        log_line("link down: %s: the peer has closed", bridge->options->link);
-    else if (why)
-        log_line("link down: %s: %s", bridge->options->link, vop_error_text());
-    bridge->is_up = false;
-    forward_close(&bridge->forward);
-    uv_idle_stop(&bridge->idle);
-}
+/* ---- The end ---- */
 
-static void session_lose(struct bridge *bridge, int why)
+/* Closes everything on the loop, which then ends. */
+static void stop_bridge(struct bridge *bridge, int ret)
 {
-    if (why == -EBADFD) {
-        tap_ready(&bridge->tap_poll, UV_EBADF, 0);
+    if (bridge->is_stopping)
         return;
-    }
-    session_end(bridge, why);
-    tap_carrier_set(&bridge->tap, false);
-    tap_watch(bridge, TAP_WATCH_DELETION);
-    link_drop(&bridge->link);
+    bridge->is_stopping = true;
+    bridge->ret = ret;
+    end_session(bridge);
+    if (!ret)
+        tap_carrier_set(&bridge->tap, false);
+    link_close(&bridge->link);
+    for (unsigned i = 0; i < LINK_PORTS; i++)
+        worker_close(&bridge->workers[i]);
+    for (unsigned i = 0; i < SIGNAL_COUNT; i++)
+        uv_close((uv_handle_t *)&bridge->signals[i], NULL);
 }
 
-static void session_ready(void *context)
+static void on_worker_lost(void *context, int why)
 {
     struct bridge *bridge = context;
-    int error = vop_channel_process(bridge->link.channel);
 
-    /* After a death there may be frames to receive: the next turn finds them, and then the error. */
-    if (error < 0 && error != -ECONNRESET)
-        session_lose(bridge, error);
-}
-
-/* ---- Work ---- */
-
-static int turn(struct bridge *bridge)
-{
-    int to_link = FORWARD_IDLE;
-    int to_tap = forward_to_tap(&bridge->forward, TURN_BUDGET);
-
-    if (to_tap < 0)
-        return to_tap;
-    if (bridge->tap_is_readable) {
-        to_link = forward_from_tap(&bridge->forward, TURN_BUDGET);
-        if (to_link < 0)
-            return to_link;
-        tap_watch(bridge, to_link == FORWARD_FULL ? TAP_WATCH_NOTHING : TAP_WATCH_FRAMES);
-        bridge->tap_is_readable = to_link != FORWARD_IDLE;
-    }
-    return to_tap == FORWARD_MORE || to_link == FORWARD_MORE ? FORWARD_MORE : FORWARD_IDLE;
-}
-
-static uint64_t frames_handled(const struct bridge *bridge)
-{
-    return bridge->counters.tx_frames + bridge->counters.rx_frames;
-}
-
-/* Looks for more until it is found or does not pay. */
-static int spin(struct bridge *bridge)
-{
-    uint64_t until = spin_begin(&bridge->spin, uv_hrtime());
-    uint64_t before = frames_handled(bridge);
-
-    while (uv_hrtime() < until) {
-        int result;
-
-        bridge->tap_is_readable = true;
-        result = turn(bridge);
-        if (result)
-            return result;
-        if (frames_handled(bridge) != before)
-            return FORWARD_MORE;
-        sched_yield(); /* whoever makes our work may be waiting for this processor */
-    }
-    return FORWARD_IDLE;
-}
-
-/* Returns FORWARD_MORE if there is something to do already. */
-static int arm(struct bridge *bridge)
-{
-    unsigned what = VOP_ARM_RECV;
-    int result;
-
-    if (bridge->forward.is_full)
-        what |= VOP_ARM_SEND;
-    result = vop_channel_arm(bridge->link.channel, what);
-    if (result > 0)
-        return FORWARD_MORE;
-    if (result == 0) {
-        bridge->is_asleep = true;
-        return FORWARD_IDLE;
-    }
-    /* The end. What came before it is received first. */
-    for (;;) {
-        int last = forward_to_tap(&bridge->forward, TURN_BUDGET);
-
-        if (last != FORWARD_MORE)
-            return last < 0 ? last : result;
-    }
-}
-
-/* Goes on while looking on finds work, but not so long that a signal would be kept waiting. */
-static int work_until_idle(struct bridge *bridge)
-{
-    uint64_t enough = frames_handled(bridge) + TURN_BUDGET;
-    int result;
-
-    do {
-        result = turn(bridge);
-        if (result == FORWARD_IDLE)
-            result = spin(bridge);
-    } while (result == FORWARD_MORE && frames_handled(bridge) < enough);
-    return result == FORWARD_IDLE ? arm(bridge) : result;
-}
-
-static void work(uv_prepare_t *prepare)
-{
-    struct bridge *bridge = prepare->data;
-    int result;
-
-    if (!bridge->is_up)
+    if (why == -EBADFD) {
+        log_line("TAP %s: it was deleted; start the bridge again to make a new one", bridge->tap.name);
+        stop_bridge(bridge, -ENODEV);
         return;
-    if (bridge->is_asleep)
-        spin_woken(&bridge->spin, uv_hrtime());
-    bridge->is_asleep = false;
-    result = work_until_idle(bridge);
-    if (result < 0)
-        session_lose(bridge, result);
-    else if (result == FORWARD_MORE)
-        sleep_forbid(bridge);
-    else
-        uv_idle_stop(&bridge->idle);
-}
-
-/* ---- Signals and the end ---- */
-
-static void counters_print(const struct forward_counters *c)
-{
-    log_line("tx_frames %" PRIu64 " tx_bytes %" PRIu64 " tx_segments %" PRIu64 " tx_checksums %" PRIu64
-             " tx_full %" PRIu64 " tx_stale %" PRIu64 " tx_illegal %" PRIu64 " tx_errors %" PRIu64,
-             c->tx_frames, c->tx_bytes, c->tx_segments, c->tx_checksums, c->tx_full, c->tx_stale, c->tx_illegal,
-             c->tx_errors);
-    log_line("rx_frames %" PRIu64 " rx_bytes %" PRIu64 " rx_malformed %" PRIu64 " rx_unsupported %" PRIu64
-             " rx_down %" PRIu64 " rx_errors %" PRIu64,
-             c->rx_frames, c->rx_bytes, c->rx_malformed, c->rx_unsupported, c->rx_down, c->rx_errors);
+    }
+    end_session(bridge);
+    tap_carrier_set(&bridge->tap, false);
+    link_drop(&bridge->link, why);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct bridge *bridge = handle->data;
+    struct counters sum = {.tx_frames = 0};
 
-    if (number == SIGUSR1)
-        counters_print(&bridge->counters);
-    else
-        bridge_stop(bridge, 0);
-}
-
-/* Closes everything on the loop, which then ends. */
-static void bridge_stop(struct bridge *bridge, int result)
-{
-    if (uv_is_closing((uv_handle_t *)&bridge->prepare))
+    if (number != SIGUSR1) {
+        stop_bridge(bridge, 0);
         return;
-    bridge->result = result;
-    if (bridge->is_up)
-        session_end(bridge, 0);
-    if (!result)
-        tap_carrier_set(&bridge->tap, false);
-    link_close(&bridge->link);
-    uv_close((uv_handle_t *)&bridge->prepare, NULL);
-    uv_close((uv_handle_t *)&bridge->idle, NULL);
-    uv_close((uv_handle_t *)&bridge->tap_poll, NULL);
-    uv_close((uv_handle_t *)&bridge->on_term, NULL);
-    uv_close((uv_handle_t *)&bridge->on_int, NULL);
-    uv_close((uv_handle_t *)&bridge->on_usr1, NULL);
+    }
+    for (unsigned i = 0; i < LINK_PORTS; i++)
+        counters_add(&sum, &bridge->workers[i].counters);
+    counters_log(&sum);
 }
 
 /* ---- The beginning ---- */
 
-static int signal_watch(struct bridge *bridge, uv_signal_t *handle, int number)
+static int open_interface(struct bridge *bridge)
 {
-    uv_signal_init(&bridge->loop, handle);
-    handle->data = bridge;
-    return uv_signal_start(handle, on_signal, number);
+    int ret = setup_interface(bridge->options, &bridge->tap, &bridge->netlink, &bridge->interface);
+
+    return ret ? ret : setup_offer(bridge->options, &bridge->tap, bridge->interface.mtu, &bridge->features);
 }
 
-/* Everything but the link, which may call back at once. */
-static int loop_open(struct bridge *bridge)
+static int watch_signals(struct bridge *bridge)
 {
-    int error = uv_loop_init(&bridge->loop);
+    int ret = 0;
 
-    if (error)
-        return error;
-    error = uv_poll_init(&bridge->loop, &bridge->tap_poll, bridge->tap.fd);
-    if (error) {
-        uv_loop_close(&bridge->loop);
-        return error;
+    for (unsigned i = 0; i < SIGNAL_COUNT; i++) {
+        uv_signal_init(&bridge->loop, &bridge->signals[i]);
+        bridge->signals[i].data = bridge;
     }
-    bridge->tap_poll.data = bridge;
-    tap_watch(bridge, TAP_WATCH_DELETION);
-    uv_prepare_init(&bridge->loop, &bridge->prepare);
-    bridge->prepare.data = bridge;
-    uv_prepare_start(&bridge->prepare, work);
-    uv_idle_init(&bridge->loop, &bridge->idle);
-    error = signal_watch(bridge, &bridge->on_term, SIGTERM);
-    if (signal_watch(bridge, &bridge->on_int, SIGINT) < 0 || signal_watch(bridge, &bridge->on_usr1, SIGUSR1) < 0)
-        error = -EIO;
-    return error;
+    for (unsigned i = 0; !ret && i < SIGNAL_COUNT; i++)
+        ret = uv_signal_start(&bridge->signals[i], on_signal, signal_numbers[i]);
+    if (ret)
+        log_line("watching for signals: %s", strerror(-ret));
+    return ret;
 }
 
-static int loop_run(struct bridge *bridge)
+static int open_workers(struct bridge *bridge)
 {
-    static const struct link_callbacks callbacks = {.up = session_begin, .ready = session_ready};
-    struct vop_options options;
-    cpu_set_t processors;
-    int error = loop_open(bridge);
+    struct forward_setup setup = {
+        .tap_fd = bridge->tap.fd,
+        .offload = bridge->tap.offload,
+        .features = bridge->features,
+        .mtu = bridge->interface.mtu,
+    };
+    int ret = 0;
 
-    if (error) {
-        log_line("event loop: %s", strerror(-error));
-        return error;
+    for (unsigned i = 0; !ret && i < LINK_PORTS; i++)
+        ret = worker_open(&bridge->workers[i], &bridge->loop, &setup, bridge->options->spin_us, on_worker_lost, bridge);
+    return ret;
+}
+
+/* The link comes last, for it may begin a session at once. The interface persists only if all else has worked. */
+static int open_all(struct bridge *bridge)
+{
+    struct link_setup setup;
+    int ret = watch_signals(bridge);
+
+    if (!ret)
+        ret = open_workers(bridge);
+    if (ret)
+        return ret;
+    setup_link(bridge->options, &bridge->interface, bridge->features, &setup);
+    ret = link_open(&bridge->link, &bridge->loop, &setup, begin_session, bridge);
+    if (!ret && bridge->options->persist)
+        ret = tap_persist(&bridge->tap);
+    return ret;
+}
+
+static int run_loop(struct bridge *bridge)
+{
+    int ret = uv_loop_init(&bridge->loop);
+
+    if (ret) {
+        log_line("event loop: %s", strerror(-ret));
+        return ret;
     }
-    if (sched_getaffinity(0, sizeof(processors), &processors) < 0)
-        CPU_ZERO(&processors);
-    spin_init(&bridge->spin, bridge->options->spin_us, (unsigned)CPU_COUNT(&processors));
-    setup_link_options(bridge->options, &bridge->interface, bridge->setup.offered, &options);
-    error = link_open(&bridge->link, &bridge->loop, bridge->options->link, bridge->options->listen, &options,
-                      &callbacks, bridge);
-    if (!error && bridge->options->persist)
-        error = tap_persist(&bridge->tap);
-    if (error)
-        bridge_stop(bridge, error);
+    ret = open_all(bridge);
+    if (ret)
+        stop_bridge(bridge, ret);
     uv_run(&bridge->loop, UV_RUN_DEFAULT);
     if (uv_loop_close(&bridge->loop) < 0)
         log_verbose("event loop: something was left open");
-    return bridge->result;
+    return bridge->ret;
 }
 
-static void library_log(void *context, enum vop_log_level level, const char *line)
+static void log_library_line(void *context, enum vop_log_level level, const char *line)
 {
     (void)context;
     (void)level;
@@ -388,23 +199,15 @@ static void library_log(void *context, enum vop_log_level level, const char *lin
 
 int bridge_run(const struct options *options)
 {
-    static struct bridge bridge; /* large, and one for the process */
-    int error;
+    struct bridge bridge = {.options = options, .tap.fd = -1};
+    int ret;
 
-    memset(&bridge, 0, sizeof(bridge));
-    bridge.options = options;
-    bridge.tap.fd = -1;
-    bridge.setup.tap = &bridge.tap;
-    bridge.setup.counters = &bridge.counters;
     if (options->verbose)
-        vop_log_set(library_log, NULL, VOP_LOG_DEBUG);
-    error = setup_interface(options, &bridge.tap, &bridge.netlink, &bridge.interface);
-    if (!error)
-        error = setup_offer(options, &bridge.tap, bridge.interface.mtu, &bridge.setup.offered);
-    bridge.setup.mtu = bridge.interface.mtu;
-    if (!error)
-        error = loop_run(&bridge);
+        vop_log_set(log_library_line, NULL, VOP_LOG_DEBUG);
+    ret = open_interface(&bridge);
+    if (!ret)
+        ret = run_loop(&bridge);
     netlink_close(bridge.netlink);
     tap_close(&bridge.tap);
-    return error;
+    return ret;
 }

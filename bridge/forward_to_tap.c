@@ -1,32 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * forward_to_tap.c - frames from the own half into the TAP.
+ * forward_to_tap.c - received frames into the TAP.
  *
  * Room: bridge. The peer wrote them and may change them at any time: the header is copied, checked and then used; the
  * frame is copied once, by the kernel, which trusts nothing in it.
  */
 #include "forward.h"
+#include "frame.h"
 
 #include <errno.h>
-#include <string.h>
-
-#define HEADER_SIZE sizeof(struct vop_net_hdr)
 
 /* Returns 0 for a frame given to the kernel or dropped. */
-static int frame_write(struct forward *forward, const struct vop_net_hdr *hdr, const struct vop_buffer *buffer)
+static int write_frame(struct forward *forward, const struct vop_net_hdr *hdr, const struct port_buffer *buffer)
 {
-    struct forward_counters *counters = forward->counters;
-    struct iovec iov[3] = {
-        {.iov_base = (void *)(uintptr_t)hdr, .iov_len = sizeof(*hdr)},
-        {.iov_base = (uint8_t *)buffer->segment[0].iov_base + HEADER_SIZE,
-         .iov_len = buffer->segment[0].iov_len - HEADER_SIZE},
-        buffer->segment[1],
-    };
-    ssize_t count = writev(forward->tap->fd, iov, iov[2].iov_len ? 3 : 2);
+    struct counters *counters = forward->setup.counters;
+    struct iovec iov[1 + PORT_SEGMENT_MAX] = {{.iov_base = (void *)(uintptr_t)hdr, .iov_len = sizeof(*hdr)}};
+    int tail = port_buffer_tail(buffer, sizeof(*hdr), iov + 1);
+    ssize_t count = writev(forward->setup.tap_fd, iov, 1 + tail);
 
     if (count >= 0) {
         counters->rx_frames++;
-        counters->rx_bytes += buffer->length - HEADER_SIZE;
+        counters->rx_bytes += buffer->length - sizeof(*hdr);
     } else if (errno == EBADFD) {
         return -EBADFD;
     } else if (errno == EIO) {
@@ -37,45 +31,48 @@ static int frame_write(struct forward *forward, const struct vop_net_hdr *hdr, c
     return 0;
 }
 
-static int message_take(struct forward *forward, const struct vop_buffer *buffer)
+static int take_message(struct forward *forward, const struct port_buffer *buffer)
 {
+    struct counters *counters = forward->setup.counters;
     struct vop_net_hdr hdr;
     size_t length;
-    int error;
+    int ret;
 
-    if (buffer->length < HEADER_SIZE + VOP_NET_FRAME_MIN || buffer->segment[0].iov_len < HEADER_SIZE) {
-        forward->counters->rx_malformed++;
+    if (buffer->length < sizeof(hdr) + VOP_NET_FRAME_MIN) {
+        counters->rx_malformed++;
         return 0;
     }
-    length = buffer->length - HEADER_SIZE;
-    memcpy(&hdr, buffer->segment[0].iov_base, sizeof(hdr));
-    error = length > FORWARD_FRAME_MAX ? -EBADMSG : vop_net_hdr_check(&hdr, length, forward->offered);
-    if (error) {
-        if (error == -EOPNOTSUPP)
-            forward->counters->rx_unsupported++;
+    length = buffer->length - sizeof(hdr);
+    port_buffer_read(buffer, &hdr, sizeof(hdr));
+    ret = length > FRAME_MAX ? -EBADMSG : vop_net_hdr_check(&hdr, length, forward->setup.features);
+    if (ret) {
+        if (ret == -EOPNOTSUPP)
+            counters->rx_unsupported++;
         else
-            forward->counters->rx_malformed++;
+            counters->rx_malformed++;
         return 0;
     }
-    vop_net_hdr_clean(&hdr, length, forward->offered);
-    return frame_write(forward, &hdr, buffer);
+    vop_net_hdr_clean(&hdr, length, forward->setup.features);
+    return write_frame(forward, &hdr, buffer);
 }
 
 int forward_to_tap(struct forward *forward, unsigned budget)
 {
-    for (unsigned i = 0; i < budget; i++) {
-        struct vop_buffer buffer;
-        int error = vop_channel_peek(forward->channel, 0, &buffer);
+    struct port *port = forward->port;
 
-        if (error == -EAGAIN)
+    for (unsigned i = 0; i < budget; i++) {
+        struct port_buffer buffer;
+        int ret = port->ops->peek(port, &buffer);
+
+        if (ret == -EAGAIN)
             return FORWARD_IDLE;
-        if (error <= 0)
-            return error ? error : -EPIPE;
-        error = message_take(forward, &buffer);
-        if (!error)
-            error = vop_channel_release(forward->channel, &buffer);
-        if (error)
-            return error;
+        if (ret <= 0)
+            return ret ? ret : -EPIPE;
+        ret = take_message(forward, &buffer);
+        if (!ret)
+            ret = port->ops->release(port);
+        if (ret)
+            return ret;
     }
     return FORWARD_MORE;
 }

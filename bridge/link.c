@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * link.c - a peer, again and again: listens or connects, and starts over when the session has ended.
+ * link.c - finds a peer, again and again: listens or connects, and starts over when a session has ended.
  *
  * Room: bridge.
  */
@@ -9,143 +9,131 @@
 #include "log.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <inttypes.h>
 #include <string.h>
 
 #define RETRY_FIRST_MS 20
 #define RETRY_LAST_MS 250
-#define CONNECT_MS 500   /* a server that runs answers in a few; meanwhile this program hears nothing else */
-#define COMPLAIN_MS 1000 /* say that there is no server, but not while both sides are being started */
+#define CONNECT_MS 500   /* a live server answers within a few, and until then the loop stands still */
+#define COMPLAIN_MS 1000 /* before it is logged that there is no server: both sides may just be starting */
 
-static void wait_begin(struct link *link);
-
-static void poll_free(uv_handle_t *handle)
-{
-    free(handle);
-}
-
-static void channel_ready(uv_poll_t *poll, int status, int events)
-{
-    struct link *link = poll->data;
-
-    (void)status; /* an error on the descriptor shows in vop_channel_process(), too */
-    (void)events;
-    link->callbacks.ready(link->context);
-}
+static void begin_wait(struct link *link);
 
 /* ---- UP ---- */
 
-static int channel_watch(struct link *link)
+static void close_channel(struct link *link)
 {
-    uv_poll_t *poll = malloc(sizeof(*poll));
-    int error = -ENOMEM;
-
-    if (poll)
-        error = uv_poll_init(link->loop, poll, vop_channel_fd(link->channel));
-    if (error) {
-        free(poll);
-        log_line("watching the link: %s", strerror(-error));
-        return error;
-    }
-    poll->data = link;
-    link->poll = poll;
-    error = uv_poll_start(poll, UV_READABLE, channel_ready);
-    if (error)
-        log_line("watching the link: %s", strerror(-error));
-    return error;
-}
-
-static void channel_close(struct link *link)
-{
-    if (link->poll)
-        uv_close((uv_handle_t *)link->poll, poll_free);
-    link->poll = NULL;
     vop_channel_close(link->channel);
     link->channel = NULL;
 }
 
-/* Takes the channel. */
-static void channel_take(struct link *link, vop_channel *channel)
+static void log_up(const struct link *link)
 {
+    struct vop_channel_info info = {.struct_size = sizeof(info)};
+
+    if (vop_channel_get_info(link->channel, &info) == 0 && info.peer_pid > 0)
+        log_line("link up: %s: peer is process %ld", link->setup.uri, (long)info.peer_pid);
+    else
+        log_line("link up: %s", link->setup.uri);
+}
+
+static void log_down(const struct link *link, int why)
+{
+    if (why == -ECONNRESET)
+        log_line("link down: %s: the peer died, %" PRIu64 " frames are in doubt", link->setup.uri,
+                 vop_channel_in_doubt(link->channel));
+    else if (why == -EPIPE)
+        log_line("link down: %s: the peer has closed", link->setup.uri);
+    else
+        log_line("link down: %s: %s", link->setup.uri, vop_error_text());
+}
+
+/* Takes over the channel, and begins a session if nobody objects. */
+static void take_channel(struct link *link, vop_channel *channel)
+{
+    struct port *const ports[LINK_PORTS] = {&link->port.port};
+
     link->channel = channel;
-    if (channel_watch(link) < 0 || link->callbacks.up(link->context, channel) < 0) {
-        channel_close(link);
+    if (port_channel_open(&link->port, channel, link->setup.mtu) < 0 || link->up(link->context, ports) < 0) {
+        close_channel(link);
         link->retry_ms = RETRY_LAST_MS;
-        wait_begin(link);
+        begin_wait(link);
         return;
     }
+    log_up(link);
     link->was_up = true;
     link->has_complained = false;
     link->retry_ms = RETRY_FIRST_MS;
-    if (link->is_listening)
+    if (link->setup.is_listening)
         uv_poll_stop(&link->listener_poll);
 }
 
-void link_drop(struct link *link)
+void link_drop(struct link *link, int why)
 {
-    channel_close(link);
+    log_down(link, why);
+    close_channel(link);
     link->waiting_since = uv_now(link->loop);
-    wait_begin(link);
+    begin_wait(link);
 }
 
 /* ---- WAITING, listening ---- */
 
-/* Closing what is polled ends with this turn of the loop; the next listener comes by a timer, so later. */
-static void listener_end(struct link *link)
+/* The handle is closed when this turn of the loop ends. The next listener comes by a timer, so after that. */
+static void close_listener(struct link *link)
 {
     uv_close((uv_handle_t *)&link->listener_poll, NULL);
     vop_listener_close(link->listener);
     link->listener = NULL;
 }
 
-static void listener_ready(uv_poll_t *poll, int status, int events)
+static void on_listener_ready(uv_poll_t *poll, int status, int events)
 {
     struct link *link = poll->data;
     vop_channel *channel;
-    int error = vop_listener_accept(link->listener, 0, &channel);
+    int ret = vop_listener_accept(link->listener, 0, &channel);
 
     (void)status;
     (void)events;
-    if (!error) {
-        channel_take(link, channel);
-    } else if (error != -EAGAIN && error != -EINTR) {
-        log_line("%s: %s", link->uri, vop_error_text());
-        if (error == -ENODEV) { /* its device: another one may come in its place */
-            listener_end(link);
+    if (!ret) {
+        take_channel(link, channel);
+    } else if (ret != -EAGAIN && ret != -EINTR) {
+        log_line("%s: %s", link->setup.uri, vop_error_text());
+        if (ret == -ENODEV) { /* the device is gone; another may come in its place */
+            close_listener(link);
             link->has_complained = true;
         }
         link->retry_ms = RETRY_LAST_MS;
-        wait_begin(link);
+        begin_wait(link);
     }
 }
 
-static int listener_begin(struct link *link)
+static int open_listener(struct link *link)
 {
-    int error = vop_listener_open(link->uri, &link->options, &link->listener);
+    int ret = vop_listener_open(link->setup.uri, &link->setup.options, &link->listener);
 
-    if (error) {
+    if (ret) {
         if (!link->has_complained)
             log_line("%s", vop_error_text());
         link->has_complained = true;
-        return error;
+        return ret;
     }
-    error = uv_poll_init(link->loop, &link->listener_poll, vop_listener_fd(link->listener));
-    if (error) {
-        log_line("watching the listener: %s", strerror(-error));
+    ret = uv_poll_init(link->loop, &link->listener_poll, vop_listener_fd(link->listener));
+    if (ret) {
+        log_line("watching the listener: %s", strerror(-ret));
         vop_listener_close(link->listener);
         link->listener = NULL;
-        return error;
+        return ret;
     }
     link->listener_poll.data = link;
-    return uv_poll_start(&link->listener_poll, UV_READABLE, listener_ready);
+    return uv_poll_start(&link->listener_poll, UV_READABLE, on_listener_ready);
 }
 
 /* ---- WAITING, connecting ---- */
 
 /* Does a failed connect mean no more than that the server is not there now? */
-static bool is_absence(int error)
+static bool is_absence(int ret)
 {
-    switch (-error) {
+    switch (-ret) {
     case ENOENT:
     case ECONNREFUSED:
     case ECONNRESET:
@@ -163,88 +151,88 @@ static bool is_absence(int error)
     }
 }
 
-static int connect_try(struct link *link)
+static int try_connect(struct link *link)
 {
     vop_channel *channel;
-    int error = vop_channel_connect(link->uri, &link->options, CONNECT_MS, &channel);
+    int ret = vop_channel_connect(link->setup.uri, &link->setup.options, CONNECT_MS, &channel);
 
-    if (!error) {
-        channel_take(link, channel);
+    if (!ret) {
+        take_channel(link, channel);
         return 0;
     }
-    if (!is_absence(error) && !link->was_up) {
+    if (!is_absence(ret) && !link->was_up) {
         log_line("%s", vop_error_text());
-        return error;
+        return ret;
     }
-    if (!link->has_complained && (!is_absence(error) || uv_now(link->loop) - link->waiting_since >= COMPLAIN_MS)) {
+    if (!link->has_complained && (!is_absence(ret) || uv_now(link->loop) - link->waiting_since >= COMPLAIN_MS)) {
         log_line("waiting for the peer: %s", vop_error_text());
         link->has_complained = true;
     }
-    wait_begin(link);
+    begin_wait(link);
     return 0;
 }
 
-static void retry_now(uv_timer_t *timer)
+static void on_retry(uv_timer_t *timer)
 {
     struct link *link = timer->data;
 
-    if (link->is_listening) {
+    if (link->setup.is_listening) {
         if (link->listener)
-            uv_poll_start(&link->listener_poll, UV_READABLE, listener_ready);
-        else if (listener_begin(link) < 0)
-            wait_begin(link);
-    } else if (connect_try(link) < 0) {
-        /* The server was absent first and is not ours now: it may be replaced, so go on. It was said once. */
+            uv_poll_start(&link->listener_poll, UV_READABLE, on_listener_ready);
+        else if (open_listener(link) < 0)
+            begin_wait(link);
+    } else if (try_connect(link) < 0) {
+        /* First there was no server, now there is one we cannot use. It may be replaced, so go on; it was logged once.
+         */
         link->was_up = true;
         link->has_complained = true;
-        wait_begin(link);
+        begin_wait(link);
     }
 }
 
 /* ---- All ---- */
 
-static void wait_begin(struct link *link)
+static void begin_wait(struct link *link)
 {
     unsigned delay = link->retry_ms;
 
     if (link->listener && delay == RETRY_FIRST_MS) {
-        uv_poll_start(&link->listener_poll, UV_READABLE, listener_ready);
+        uv_poll_start(&link->listener_poll, UV_READABLE, on_listener_ready);
         return;
     }
     if (link->listener)
         uv_poll_stop(&link->listener_poll);
     link->retry_ms = link->listener ? RETRY_FIRST_MS : delay * 2 < RETRY_LAST_MS ? delay * 2 : RETRY_LAST_MS;
-    uv_timer_start(&link->retry, retry_now, delay, 0);
+    uv_timer_start(&link->retry, on_retry, delay, 0);
 }
 
-int link_open(struct link *link, uv_loop_t *loop, const char *uri, bool is_listening, const struct vop_options *options,
-              const struct link_callbacks *callbacks, void *context)
+int link_open(struct link *link, uv_loop_t *loop, const struct link_setup *setup, link_up *up, void *context)
 {
-    int error;
+    int ret;
 
     memset(link, 0, sizeof(*link));
     link->loop = loop;
-    link->uri = uri;
-    link->is_listening = is_listening;
-    link->options = *options;
-    link->callbacks = *callbacks;
+    link->setup = *setup;
+    link->up = up;
     link->context = context;
     link->retry_ms = RETRY_FIRST_MS;
     link->waiting_since = uv_now(loop);
     uv_timer_init(loop, &link->retry);
     link->retry.data = link;
-    error = is_listening ? listener_begin(link) : connect_try(link);
-    if (error)
+    ret = setup->is_listening ? open_listener(link) : try_connect(link);
+    if (ret)
         link_close(link);
-    return error;
+    return ret;
 }
 
 void link_close(struct link *link)
 {
+    if (!link->loop)
+        return;
     if (link->channel)
-        channel_close(link);
+        close_channel(link);
     if (link->listener)
-        listener_end(link);
-    if (!uv_is_closing((uv_handle_t *)&link->retry))
-        uv_close((uv_handle_t *)&link->retry, NULL);
+        close_listener(link);
+    uv_close((uv_handle_t *)&link->retry, NULL);
+    link->loop = NULL;
 }

@@ -1,38 +1,49 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * link.h - a peer, again and again: listens or connects, and starts over when the session has ended.
+ * link.h - finds a peer, again and again: listens or connects, and starts over when a session has ended.
  *
- * Room: bridge. On the libuv loop of the bridge.
+ * Room: bridge. On a libuv loop. What carries frames sees nothing of it but the ports of a session.
  *
  *   WAITING    listening: the listener is polled; connecting, or without the device that the listener was on: a timer
  *              tries again, 20 ms to 250 ms apart
- *   UP         there is a channel and its descriptor is polled. Listening: others wait in the socket's backlog, for
- *              there is one link
+ *   UP         there is a channel. Listening: others wait in the socket's backlog, for a link has one peer
  *   CLOSED     nothing is open
  *
- * WAITING -> UP by itself; UP -> WAITING by link_drop(); all -> CLOSED by link_close().
+ * WAITING -> UP by itself; UP -> WAITING by link_drop(); all -> CLOSED by link_close(). Coming up and going down are
+ * logged.
  */
 #ifndef VOP_BRIDGE_LINK_H
 #define VOP_BRIDGE_LINK_H
+
+#include "port_channel.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 #include <vopipc/channel.h>
 
-struct link_callbacks {
-    /** A peer is there. Returns 0, or a negative errno (and has said why) to refuse it. */
-    int (*up)(void *context, vop_channel *channel);
-    /** The channel's descriptor has something: call vop_channel_process(). */
-    void (*ready)(void *context);
-};
+/** Ports of a link: one for each queue pair. */
+#define LINK_PORTS 1
 
-struct link {
-    uv_loop_t *loop;
+/**
+ * A peer is there. The LINK_PORTS ports are used until link_drop() or link_close(), and whoever uses them watches their
+ * descriptors. Returns 0, or a negative errno to refuse the peer; then the reason was logged.
+ */
+typedef int link_up(void *context, struct port *const *ports);
+
+/** What is fixed for the life of a link. */
+struct link_setup {
     const char *uri;
     bool is_listening;
+    uint32_t mtu; /* of the interface. A channel that cannot carry it is refused */
     struct vop_options options;
-    struct link_callbacks callbacks;
+};
+
+/** Private to link.c. */
+struct link {
+    uv_loop_t *loop; /* NULL: CLOSED */
+    struct link_setup setup;
+    link_up *up;
     void *context;
 
     vop_listener *listener; /* NULL: connecting, or its device is gone */
@@ -44,22 +55,20 @@ struct link {
     bool was_up;
 
     vop_channel *channel; /* NULL unless UP */
-    uv_poll_t *poll;      /* of the channel; frees itself when closed */
+    struct port_channel port;
 };
 
 /**
- * Opens the listener, or tries to connect for the first time. A peer that is not there yet is no failure. Says what is
- * wrong.
+ * Opens the listener, or tries to connect for the first time. A peer that is not there yet is no failure.
  *
- * -errno   nothing is open
+ * -errno   the link is CLOSED; the reason was logged
  */
-int link_open(struct link *link, uv_loop_t *loop, const char *uri, bool is_listening, const struct vop_options *options,
-              const struct link_callbacks *callbacks, void *context);
+int link_open(struct link *link, uv_loop_t *loop, const struct link_setup *setup, link_up *up, void *context);
 
-/** Closes the channel, and waits for the next peer. */
-void link_drop(struct link *link);
+/** Logs why the session has ended, as a port told, closes the channel, and waits for the next peer. */
+void link_drop(struct link *link, int why);
 
-/** Closes everything. The loop must run once more before it is closed. */
+/** Closes everything; does nothing if the link is not open. The loop must run once more before it is closed. */
 void link_close(struct link *link);
 
 #endif

@@ -19,7 +19,7 @@ void log_set_verbose(bool verbose)
 }
 
 /* One write(2) for a line, so that lines of two bridges on one terminal do not mix. */
-__attribute__((format(printf, 1, 0))) static void line_write(const char *format, va_list arguments)
+__attribute__((format(printf, 1, 0))) static void write_line(const char *format, va_list arguments)
 {
     char line[512] = "vop-bridge: ";
     size_t prefix = sizeof("vop-bridge: ") - 1;
@@ -33,7 +33,7 @@ __attribute__((format(printf, 1, 0))) static void line_write(const char *format,
             end = sizeof(line) - 2;
         line[end] = '\n';
         if (write(STDERR_FILENO, line, end + 1) < 0) {
-            /* There is nowhere left to complain. */
+            /* Nobody is left to be told. */
         }
     }
     errno = saved_errno;
@@ -44,7 +44,7 @@ void log_line(const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    line_write(format, arguments);
+    write_line(format, arguments);
     va_end(arguments);
 }
 
@@ -55,6 +55,6 @@ void log_verbose(const char *format, ...)
     if (!is_verbose)
         return;
     va_start(arguments, format);
-    line_write(format, arguments);
+    write_line(format, arguments);
     va_end(arguments);
 }

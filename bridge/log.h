@@ -9,10 +9,10 @@
 
 #include <stdbool.h>
 
-/** Makes log_verbose() speak. */
+/** Switches log_verbose() on or off; at first it is off. */
 void log_set_verbose(bool verbose);
 
-/** A failure, a warning, or an event such as the link going down. No newline in `format`. errno stays as it is. */
+/** Logs a failure, a warning, or an event such as the link going down. No newline in `format`. Keeps errno. */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /** The same, with --verbose only. */

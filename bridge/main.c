@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * main.c - vop-bridge: a network interface at the end of a link.
+ * main.c - vop-bridge: a network interface at one end of a link.
  *
- * Room: bridge. Exit status: 0 ended by a signal, 1 something failed, 2 wrong usage.
+ * Room: bridge. Exit status: 0 ended by a signal, 1 something failed, 2 the command line is wrong.
  */
 #include "bridge.h"
 #include "log.h"
@@ -14,7 +14,7 @@ int main(int argc, char **argv)
 {
     struct options options;
 
-    /* The library never raises it; nor shall a closed stderr. */
+    /* The library never raises it; a line to a stderr that is closed must not, either. */
     signal(SIGPIPE, SIG_IGN);
     if (options_parse(argc, argv, &options) < 0)
         return 2;

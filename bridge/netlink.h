@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * netlink.h - what is set and learned about an interface by its name, through libnl.
+ * netlink.h - sets and reads what an interface has by its name, through libnl.
  *
- * Room: bridge. Each call says what is wrong.
+ * Room: bridge. A call that fails has logged the reason.
  */
 #ifndef VOP_BRIDGE_NETLINK_H
 #define VOP_BRIDGE_NETLINK_H
@@ -13,8 +13,8 @@
 
 struct netlink;
 
-/** What is announced to the peer about the interface. */
-struct netlink_link {
+/** What the peer is told about the interface. */
+struct netlink_interface {
     uint32_t mtu;
     uint8_t mac[6];
 };
@@ -26,30 +26,31 @@ int netlink_open(int netns_fd, struct netlink **ret_netlink);
 void netlink_close(struct netlink *netlink);
 
 /**
- * Before the TAP is opened: looks whether there is an interface of this name that cannot be opened as a TAP with one
- * queue, for which the kernel would say no more than EINVAL.
+ * Before the TAP is opened: checks that no interface of this name is in the way, one that cannot be opened as a TAP
+ * with one queue. The kernel would only say EINVAL.
  *
- * -EINVAL   there is one; the line names the flag and the repair
+ * -EINVAL   one is; the line that was logged says how it was made and how to repair that
  */
 int netlink_tap_check(struct netlink *netlink, const char *name);
 
 /**
- * Gives the TAP what the options ask for, and sets it up. What is already as it should be is not touched, and so needs
- * no privilege.
+ * Gives the TAP the properties that the options ask for, and brings it up. What is already as it should be is not
+ * touched, and so needs no privilege.
  *
- * ret_link   how it is afterwards
+ * ret_interface   what the interface has afterwards
  */
-int netlink_configure(struct netlink *netlink, const struct options *options, struct netlink_link *ret_link);
+int netlink_configure(struct netlink *netlink, const struct options *options, struct netlink_interface *ret_interface);
 
 /**
- * After the carrier has come on: waits until the kernel has noticed, for that long it throws away what it should send,
- * and the loss of the first answer to ARP costs a second. Usually much less than a millisecond, and never more than 50.
+ * After the carrier was switched on: waits until the kernel has noticed. Until then it throws away what it should send,
+ * and if the first answer to ARP is lost, that costs a second. It usually takes much less than a millisecond; after 50
+ * this call gives up.
  */
 void netlink_wait_running(struct netlink *netlink);
 
 /**
- * After that: forgets the neighbours that were asked for in vain while the carrier was off. The kernel would ask again
- * only after a second; now it does with the next packet.
+ * After that: forgets the neighbours whose addresses were asked for in vain while the carrier was off. The kernel would
+ * ask again only after a second; now it asks with the next packet.
  */
 void netlink_neighbours_retry(struct netlink *netlink);
 

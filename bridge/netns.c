@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * netns.c - doing something inside another network namespace.
+ * netns.c - does something inside another network namespace.
  *
  * Room: bridge.
  */
@@ -55,7 +55,7 @@ int netns_open(const char *name)
 int netns_enter(int fd, int *ret_previous)
 {
     int previous;
-    int error;
+    int ret;
 
     if (fd < 0) {
         *ret_previous = -1;
@@ -63,15 +63,15 @@ int netns_enter(int fd, int *ret_previous)
     }
     previous = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
     if (previous < 0) {
-        error = -errno;
-        log_line("/proc/thread-self/ns/net: %s; mount /proc", strerror(-error));
-        return error;
+        ret = -errno;
+        log_line("/proc/thread-self/ns/net: %s; mount /proc", strerror(-ret));
+        return ret;
     }
     if (setns(fd, CLONE_NEWNET) < 0) {
-        error = -errno;
-        log_line("--netns: entering it: %s; run as root, or with CAP_SYS_ADMIN", strerror(-error));
+        ret = -errno;
+        log_line("--netns: entering it: %s; run as root, or with CAP_SYS_ADMIN", strerror(-ret));
         close(previous);
-        return error;
+        return ret;
     }
     *ret_previous = previous;
     return 0;
@@ -81,7 +81,7 @@ void netns_leave(int previous)
 {
     if (previous < 0)
         return;
-    /* We came from there and hold the rights that took us away, so this fails only if they were taken from us. */
+    /* The rights that let us enter let us return, too: this fails only if we lost them in between. */
     if (setns(previous, CLONE_NEWNET) < 0)
         log_line("returning from --netns: %s", strerror(errno));
     close(previous);

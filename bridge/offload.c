@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * offload.c - the offloads of a bridge, and their names for the user, the TAP and the peer.
+ * offload.c - the offloads of a bridge, and what the user, the TAP and the peer call them.
  *
  * Room: bridge.
  */
@@ -45,7 +45,7 @@ unsigned offload_closure(unsigned set)
     return set;
 }
 
-static int name_find(const char *name, size_t length, unsigned *ret_bit)
+static int find_name(const char *name, size_t length, unsigned *ret_bit)
 {
     for (size_t i = 0; i < TABLE_SIZE; i++) {
         if (strlen(table[i].name) == length && memcmp(table[i].name, name, length) == 0) {
@@ -68,7 +68,7 @@ int offload_parse(const char *text, unsigned *ret_set, const char **ret_why)
         size_t length = strcspn(name, ",");
         unsigned bit;
 
-        if (name_find(name, length, &bit) < 0) {
+        if (find_name(name, length, &bit) < 0) {
             *ret_why = "unknown offload; write all, none, or some of csum,tso4,tso6,ecn,uso4,uso6";
             return -EINVAL;
         }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * offload.h - the offloads of a bridge, and their names for the user, the TAP and the peer.
+ * offload.h - the offloads of a bridge, and what the user, the TAP and the peer call them.
  *
  * Room: bridge. Pure functions.
  *
@@ -30,24 +30,24 @@ enum offload {
 };
 
 /**
- * Reads a list as of --offload: "all", "none", or names with commas.
+ * Reads a list as --offload has it: "all", "none", or names with commas between them.
  *
  * ret_why   on failure: what is wrong and what would be right
  *
- * -EINVAL   not a list, or a name without one that it needs
+ * -EINVAL   no such list, or a name without another that it needs
  */
 int offload_parse(const char *text, unsigned *ret_set, const char **ret_why);
 
-/** Writes the set as a list that offload_parse() reads. Returns `buffer`. */
+/** Writes the set as a list that offload_parse() can read. Returns `buffer`. */
 const char *offload_format(unsigned set, char *buffer, size_t size);
 
-/** The set as argument of TUNSETOFFLOAD. */
+/** The set as the argument of TUNSETOFFLOAD. */
 unsigned offload_to_tun(unsigned set);
 
 /** The set as virtio-net features, which say that a side can receive it. */
 uint64_t offload_to_features(unsigned set);
 
-/** Removes from a set what lacks one that it needs. */
+/** The set without those offloads that need another which is not in it. */
 unsigned offload_closure(unsigned set);
 
 #endif

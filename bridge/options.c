@@ -39,14 +39,14 @@ enum key {
 
 static const struct argp_option option_table[] = {
     {NULL, 0, NULL, 0, "Link:", 1},
-    {"link", KEY_LINK, "URI", 0, "Name of the link, as shm:/run/vop/a.sock", 0},
-    {"listen", KEY_LISTEN, NULL, 0, "Create the link and wait for the peer; else connect to it, again and again", 0},
+    {"link", KEY_LINK, "URI", 0, "Name of the link, as in shm:/run/vop/a.sock", 0},
+    {"listen", KEY_LISTEN, NULL, 0, "Create the link and wait for the peer. Without it: connect, again and again", 0},
     {"socket-mode", KEY_SOCKET_MODE, "OCTAL", 0, "File mode of the socket when listening (0600)", 0},
     {"slots", KEY_SLOTS, "N", 0, "Slots of the receive queue, a power of two (1024)", 0},
     {"slot-size", KEY_SLOT_SIZE, "BYTES", 0, "Bytes of a slot, a multiple of 64 (2048)", 0},
     {NULL, 0, NULL, 0, "Interface:", 2},
     {"tap", KEY_TAP, "NAME", 0, "TAP interface, created if there is none", 0},
-    {"address", KEY_ADDRESS, "CIDR", 0, "Address with prefix, as 10.99.0.1/24 or fd00::1/64; repeat for more", 0},
+    {"address", KEY_ADDRESS, "CIDR", 0, "Address with prefix, as in 10.99.0.1/24 or fd00::1/64; repeat it for more", 0},
     {"mtu", KEY_MTU, "BYTES", 0, "MTU of the interface", 0},
     {"mac", KEY_MAC, "LLADDR", 0, "Ethernet address of the interface", 0},
     {"master", KEY_MASTER, "NAME", 0, "Bridge or bond that the interface joins", 0},
@@ -55,10 +55,10 @@ static const struct argp_option option_table[] = {
     {"persist", KEY_PERSIST, NULL, 0, "Leave the interface behind at the end", 0},
     {NULL, 0, NULL, 0, "Work:", 3},
     {"offload", KEY_OFFLOAD, "LIST", 0,
-     "Offloads of the interface, taken and offered: all (the default), none, or some of "
+     "Offloads of the interface, used and offered: all (the default), none, or some of "
      "csum,tso4,tso6,ecn,uso4,uso6",
      0},
-    {"spin-us", KEY_SPIN_US, "N", 0, "Longest spinning before sleep, in microseconds; 0 never spins (50)", 0},
+    {"spin-us", KEY_SPIN_US, "N", 0, "Longest spinning before it sleeps, in microseconds; 0: never spin (50)", 0},
     {"verbose", KEY_VERBOSE, NULL, 0, "Say what is done", 0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
@@ -70,7 +70,7 @@ static error_t refuse(const char *option, const char *value, const char *why)
     return EINVAL;
 }
 
-static error_t number_read(const char *option, char *value, int base, uint32_t low, uint32_t high, uint32_t *ret_value)
+static error_t read_number(const char *option, char *value, int base, uint32_t low, uint32_t high, uint32_t *ret_value)
 {
     const char *why;
 
@@ -83,7 +83,7 @@ static error_t number_read(const char *option, char *value, int base, uint32_t l
     return EINVAL;
 }
 
-static error_t interface_read(const char *option, char *value, const char **ret_name)
+static error_t read_interface(const char *option, char *value, const char **ret_name)
 {
     const char *why;
 
@@ -93,7 +93,7 @@ static error_t interface_read(const char *option, char *value, const char **ret_
     return 0;
 }
 
-static error_t address_read(char *value, struct options *options)
+static error_t read_address(char *value, struct options *options)
 {
     const char *why;
 
@@ -105,7 +105,7 @@ static error_t address_read(char *value, struct options *options)
     return 0;
 }
 
-static error_t offload_read(char *value, struct options *options)
+static error_t read_offload(char *value, struct options *options)
 {
     const char *why;
 
@@ -115,15 +115,15 @@ static error_t offload_read(char *value, struct options *options)
     return 0;
 }
 
-static error_t slots_check(const char *option, char *value, bool is_right, const char *why)
+static error_t check_slots(const char *option, char *value, bool is_right, const char *why)
 {
     return is_right ? 0 : refuse(option, value, why);
 }
 
-/* What says how the link and the work on it are. */
-static error_t link_option_read(int key, char *value, struct options *options)
+/* Reads the options of the link and of the work on it. */
+static error_t read_link_option(int key, char *value, struct options *options)
 {
-    error_t error;
+    error_t ret;
 
     switch (key) {
     case KEY_LINK:
@@ -133,21 +133,21 @@ static error_t link_option_read(int key, char *value, struct options *options)
         options->listen = true;
         return 0;
     case KEY_SOCKET_MODE:
-        return number_read("socket-mode", value, 8, 1, 0777, &options->socket_mode);
+        return read_number("socket-mode", value, 8, 1, 0777, &options->socket_mode);
     case KEY_SLOTS:
-        error = number_read("slots", value, 10, 2, 32768, &options->slots);
-        return error ? error
-                     : slots_check("slots", value, (options->slots & (options->slots - 1)) == 0,
-                                   "not a power of two; take 256, 512, 1024, ...");
+        ret = read_number("slots", value, 10, 2, 32768, &options->slots);
+        return ret ? ret
+                   : check_slots("slots", value, (options->slots & (options->slots - 1)) == 0,
+                                 "not a power of two; take 256, 512, 1024, ...");
     case KEY_SLOT_SIZE:
-        error = number_read("slot-size", value, 10, 64, 1048576, &options->slot_size);
-        return error ? error
-                     : slots_check("slot-size", value, options->slot_size % 64 == 0,
-                                   "not a multiple of 64; take 2048, 4096, ...");
+        ret = read_number("slot-size", value, 10, 64, 1048576, &options->slot_size);
+        return ret ? ret
+                   : check_slots("slot-size", value, options->slot_size % 64 == 0,
+                                 "not a multiple of 64; take 2048, 4096, ...");
     case KEY_OFFLOAD:
-        return offload_read(value, options);
+        return read_offload(value, options);
     case KEY_SPIN_US:
-        return number_read("spin-us", value, 10, 0, OPTIONS_SPIN_US_MAX, &options->spin_us);
+        return read_number("spin-us", value, 10, 0, OPTIONS_SPIN_US_MAX, &options->spin_us);
     case KEY_VERBOSE:
         options->verbose = true;
         return 0;
@@ -156,22 +156,22 @@ static error_t link_option_read(int key, char *value, struct options *options)
     }
 }
 
-/* What says how the interface is; else it belongs to the link. */
-static error_t option_read(int key, char *value, struct options *options)
+/* Reads the options of the interface, and leaves the others to the above. */
+static error_t read_interface_option(int key, char *value, struct options *options)
 {
     const char *why;
 
     switch (key) {
     case KEY_TAP:
-        return interface_read("tap", value, &options->tap);
+        return read_interface("tap", value, &options->tap);
     case KEY_MASTER:
-        return interface_read("master", value, &options->master);
+        return read_interface("master", value, &options->master);
     case KEY_ADDRESS:
-        return address_read(value, options);
+        return read_address(value, options);
     case KEY_MTU:
-        return number_read("mtu", value, 10, 68, 65521, &options->mtu);
+        return read_number("mtu", value, 10, 68, 65521, &options->mtu);
     case KEY_TXQUEUELEN:
-        return number_read("txqueuelen", value, 10, 1, 1000000, &options->txqueuelen);
+        return read_number("txqueuelen", value, 10, 1, 1000000, &options->txqueuelen);
     case KEY_MAC:
         if (parse_mac(value, options->mac, &why) < 0)
             return refuse("mac", value, why);
@@ -184,12 +184,12 @@ static error_t option_read(int key, char *value, struct options *options)
         options->persist = true;
         return 0;
     default:
-        return link_option_read(key, value, options);
+        return read_link_option(key, value, options);
     }
 }
 
-/* The first address that an MTU too short for IPv6 (RFC 8200, section 5) would keep out, NULL if there is none. */
-static const struct address *address_kept_out(const struct options *options)
+/* Returns the first address of IPv6 if the MTU is too small for that (RFC 8200, section 5), else NULL. */
+static const struct address *find_address_kept_out(const struct options *options)
 {
     for (unsigned i = 0; options->mtu && options->mtu < IPV6_MTU_LEAST && i < options->address_count; i++) {
         if (options->addresses[i].family == AF_INET6)
@@ -198,8 +198,8 @@ static const struct address *address_kept_out(const struct options *options)
     return NULL;
 }
 
-/* What can be judged only when all is read. */
-static error_t options_check(const struct options *options)
+/* Checks what can be judged only when all options are read. */
+static error_t check_options(const struct options *options)
 {
     if (!options->link)
         log_line("no link named; say which, as in --link shm:/run/vop/a.sock");
@@ -207,9 +207,9 @@ static error_t options_check(const struct options *options)
         log_line("no interface named; say which, as in --tap vop0");
     else if (options->socket_mode && !options->listen)
         log_line("--socket-mode: only the side that listens makes a socket; give it there, with --listen");
-    else if (address_kept_out(options))
+    else if (find_address_kept_out(options))
         log_line("--mtu %u --address %s: IPv6 needs an MTU of %u at least; raise it or leave the address out",
-                 options->mtu, address_kept_out(options)->text, IPV6_MTU_LEAST);
+                 options->mtu, find_address_kept_out(options)->text, IPV6_MTU_LEAST);
     else if ((uint64_t)options->slots * options->slot_size > UINT64_C(1) << 30)
         log_line("--slots %u --slot-size %u: more than 1 GiB; take less of one", options->slots, options->slot_size);
     else
@@ -217,20 +217,20 @@ static error_t options_check(const struct options *options)
     return EINVAL;
 }
 
-static error_t argument_read(int key, char *value, struct argp_state *state)
+static error_t read_argument(int key, char *value, struct argp_state *state)
 {
     switch (key) {
     case ARGP_KEY_ARG:
         log_line("%s: only options are known here; see vop-bridge --help", value);
         return EINVAL;
     case ARGP_KEY_END:
-        return options_check(state->input);
+        return check_options(state->input);
     default:
-        return option_read(key, value, state->input);
+        return read_interface_option(key, value, state->input);
     }
 }
 
-static void version_print(FILE *stream, struct argp_state *state)
+static void print_version(FILE *stream, struct argp_state *state)
 {
     (void)state;
     fprintf(stream, "vop-bridge %s\n", vop_version());
@@ -240,7 +240,7 @@ int options_parse(int argc, char **argv, struct options *ret_options)
 {
     static const struct argp argp = {
         .options = option_table,
-        .parser = argument_read,
+        .parser = read_argument,
         .doc = "Makes a network interface of a link of libvopipc: what one bridge's interface sends, "
                "the other's receives.\vExample: vop-bridge --link shm:/run/vop/a.sock --listen --tap vop0 "
                "--address 10.99.0.1/24 --mtu 1500\n\nSignals: SIGTERM and SIGINT end it, SIGUSR1 prints counters.",
@@ -251,13 +251,13 @@ int options_parse(int argc, char **argv, struct options *ret_options)
         .slot_size = OPTIONS_SLOT_SIZE_DEFAULT,
         .spin_us = OPTIONS_SPIN_US_DEFAULT,
     };
-    error_t error;
+    error_t ret;
 
-    argp_program_version_hook = version_print;
+    argp_program_version_hook = print_version;
     argp_err_exit_status = 2;
-    error = argp_parse(&argp, argc, argv, 0, NULL, &options);
-    if (error)
-        return -error;
+    ret = argp_parse(&argp, argc, argv, 0, NULL, &options);
+    if (ret)
+        return -ret;
     *ret_options = options;
     return 0;
 }

@@ -38,7 +38,7 @@ struct options {
     bool persist;
 
     unsigned offload;      /* set of enum offload */
-    bool offload_is_named; /* a list: each of them or fail; else the best that the kernel has */
+    bool offload_is_named; /* a list was given: each of them or fail; else the best that the kernel has */
     uint32_t slots;
     uint32_t slot_size;
     uint32_t spin_us;
@@ -49,7 +49,7 @@ struct options {
  * Reads the command line. --help, --usage and --version print to stdout and exit with 0; an unknown option exits
  * with 2.
  *
- * -EINVAL   a wrong value; one line has said which and what would be right
+ * -EINVAL   a value is wrong; the line that was logged says which, and what would be right
  */
 int options_parse(int argc, char **argv, struct options *ret_options);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * parse.c - reading of numbers, addresses and names from the command line.
+ * parse.c - reads numbers, addresses and names of the command line.
  *
  * Room: bridge.
  */
@@ -73,7 +73,7 @@ int parse_address(const char *text, struct address *ret_address, const char **re
     return 0;
 }
 
-static int hex_digit(char c)
+static int read_hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -88,8 +88,8 @@ int parse_mac(const char *text, uint8_t ret_mac[6], const char **ret_why)
 
     *ret_why = "not an Ethernet address; write it as in 02:00:00:00:00:01";
     for (int i = 0; i < 6; i++) {
-        int high = hex_digit(text[0]);
-        int low = high < 0 ? -1 : hex_digit(text[1]);
+        int high = read_hex_digit(text[0]);
+        int low = high < 0 ? -1 : read_hex_digit(text[1]);
 
         if (low < 0 || text[2] != (i < 5 ? ':' : '\0'))
             return -EINVAL;

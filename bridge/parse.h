@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * parse.h - reading of numbers, addresses and names from the command line.
+ * parse.h - reads numbers, addresses and names of the command line.
  *
- * Room: bridge. Pure functions. Each returns 0, or -EINVAL with a reason that ends the sentence "--option TEXT: ...".
+ * Room: bridge. Pure functions. Each returns 0, or -EINVAL and the reason, which ends the line "--option TEXT: ...".
  */
 #ifndef VOP_BRIDGE_PARSE_H
 #define VOP_BRIDGE_PARSE_H
@@ -18,17 +18,19 @@ struct address {
     const char *text; /* as the user wrote it */
 };
 
-/** A whole number from `low` to `high`, decimal, or octal for base 8. */
+/** A whole number from `low` to `high`, decimal or, for base 8, octal. */
 int parse_number(const char *text, int base, uint32_t low, uint32_t high, uint32_t *ret_value, const char **ret_why);
 
-/** An address with prefix, as 10.0.0.1/24 or fd00::1/64; not the unspecified one. `text` must outlive the result. */
+/** An address with its prefix, as in 10.0.0.1/24 or fd00::1/64; not the unspecified one. Keeps a pointer to `text`. */
 int parse_address(const char *text, struct address *ret_address, const char **ret_why);
 
 /** A unicast Ethernet address that is not zero. */
 int parse_mac(const char *text, uint8_t ret_mac[6], const char **ret_why);
 
-/** A name that the kernel accepts for an interface: 1 to 15 bytes, no white space, '/', ':' or '%', none it keeps for
- * itself. */
+/**
+ * A name that the kernel accepts for an interface: 1 to 15 bytes, no white space, '/', ':' or '%', and none of those
+ * that it keeps for itself.
+ */
 int parse_interface(const char *text, const char **ret_why);
 
 #endif

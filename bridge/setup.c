@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * setup.c - from the options to an interface, and to what is announced about it.
+ * setup.c - makes the interface that the options ask for, and what the peer is told of it.
  *
  * Room: bridge.
  */
 #include "setup.h"
 
+#include "frame.h"
 #include "log.h"
 #include "netns.h"
 #include "offload.h"
@@ -15,10 +16,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vopipc/le.h>
 #include <vopipc/net.h>
 
-/* FNV-1a: spread, not secrecy, is what an address needs. */
-static uint64_t hash_add(uint64_t hash, const void *data, size_t length)
+/* FNV-1a: an address must differ from others, not be hard to guess. */
+static uint64_t add_to_hash(uint64_t hash, const void *data, size_t length)
 {
     const uint8_t *bytes = data;
 
@@ -27,7 +29,7 @@ static uint64_t hash_add(uint64_t hash, const void *data, size_t length)
     return hash;
 }
 
-static uint64_t file_add(uint64_t hash, const char *path)
+static uint64_t add_file_to_hash(uint64_t hash, const char *path)
 {
     char bytes[64];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -35,61 +37,60 @@ static uint64_t file_add(uint64_t hash, const char *path)
 
     if (fd >= 0)
         close(fd);
-    return length > 0 ? hash_add(hash, bytes, (size_t)length) : hash;
+    return length > 0 ? add_to_hash(hash, bytes, (size_t)length) : hash;
 }
 
-static void mac_make(const struct options *options, int netns_fd, uint8_t ret_mac[6])
+static void make_mac(const struct options *options, int netns_fd, uint8_t ret_mac[6])
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     struct stat netns;
 
-    hash = file_add(hash, "/etc/machine-id");
+    hash = add_file_to_hash(hash, "/etc/machine-id");
     if ((netns_fd < 0 ? stat("/proc/self/ns/net", &netns) : fstat(netns_fd, &netns)) == 0)
-        hash = hash_add(hash, &netns.st_ino, sizeof(netns.st_ino));
-    hash = hash_add(hash, options->link, strlen(options->link) + 1);
-    hash = hash_add(hash, options->tap, strlen(options->tap) + 1);
-    hash = hash_add(hash, &options->listen, sizeof(options->listen));
+        hash = add_to_hash(hash, &netns.st_ino, sizeof(netns.st_ino));
+    hash = add_to_hash(hash, options->link, strlen(options->link) + 1);
+    hash = add_to_hash(hash, options->tap, strlen(options->tap) + 1);
+    hash = add_to_hash(hash, &options->listen, sizeof(options->listen));
     hash ^= hash >> 29;
     memcpy(ret_mac, &hash, 6);
     ret_mac[0] = (uint8_t)((ret_mac[0] & 0xfc) | 0x02); /* unicast, locally administered */
 }
 
 int setup_interface(const struct options *options, struct tap *ret_tap, struct netlink **ret_netlink,
-                    struct netlink_link *ret_interface)
+                    struct netlink_interface *ret_interface)
 {
     struct options wanted = *options;
     int netns_fd = -1;
-    int error = 0;
+    int ret = 0;
 
     if (options->netns) {
         netns_fd = netns_open(options->netns);
         if (netns_fd < 0)
             return netns_fd;
     }
-    error = netlink_open(netns_fd, ret_netlink);
-    if (!error)
-        error = netlink_tap_check(*ret_netlink, options->tap);
-    if (!error)
-        error = tap_open(options->tap, netns_fd, options->offload, options->offload_is_named, ret_tap);
-    if (!error && !wanted.has_mac && !ret_tap->was_there) {
-        mac_make(options, netns_fd, wanted.mac);
+    ret = netlink_open(netns_fd, ret_netlink);
+    if (!ret)
+        ret = netlink_tap_check(*ret_netlink, options->tap);
+    if (!ret)
+        ret = tap_open(options->tap, netns_fd, options->offload, options->offload_is_named, ret_tap);
+    if (!ret && !wanted.has_mac && !ret_tap->was_there) {
+        make_mac(options, netns_fd, wanted.mac);
         wanted.has_mac = true;
     }
-    if (!error)
-        error = netlink_configure(*ret_netlink, &wanted, ret_interface);
+    if (!ret)
+        ret = netlink_configure(*ret_netlink, &wanted, ret_interface);
     if (netns_fd >= 0)
         close(netns_fd);
-    return error;
+    return ret;
 }
 
-/* What we can receive: what the kernel takes, as far as our slots hold it. */
 int setup_offer(const struct options *options, const struct tap *tap, uint32_t mtu, uint64_t *ret_features)
 {
-    uint64_t room = (uint64_t)options->slots * options->slot_size;
+    size_t room = (size_t)options->slots * options->slot_size; /* at most 1 GiB, see options.c */
     unsigned set = tap->offload;
     char text[64];
 
-    if (room < sizeof(struct vop_net_hdr) + 14 + 4 + mtu) {
+    if (room < frame_message_least(mtu)) {
         log_line("--slots %u --slot-size %u: too small for a frame of MTU %u; raise one of them", options->slots,
                  options->slot_size, mtu);
         return -EMSGSIZE;
@@ -107,24 +108,29 @@ int setup_offer(const struct options *options, const struct tap *tap, uint32_t m
     return 0;
 }
 
-void setup_link_options(const struct options *options, const struct netlink_link *interface, uint64_t offered,
-                        struct vop_options *ret_options)
+void setup_link(const struct options *options, const struct netlink_interface *interface, uint64_t features,
+                struct link_setup *ret_setup)
 {
-    uint64_t features =
-        offered | VOP_NET_FEATURE(VOP_NET_F_MTU) | VOP_NET_FEATURE(VOP_NET_F_MAC) | VOP_NET_FEATURE(VOP_NET_F_STATUS);
-    uint8_t *config = ret_options->config;
+    uint64_t all =
+        features | VOP_NET_FEATURE(VOP_NET_F_MTU) | VOP_NET_FEATURE(VOP_NET_F_MAC) | VOP_NET_FEATURE(VOP_NET_F_STATUS);
+    struct vop_options *link = &ret_setup->options;
+    struct vop_net_config config = {
+        .status = vop_to_le16(VOP_NET_S_LINK_UP),
+        .mtu = vop_to_le16((uint16_t)interface->mtu),
+    };
 
-    vop_options_init(ret_options, sizeof(*ret_options));
-    ret_options->queue_size = options->slots;
-    ret_options->slot_size = options->slot_size;
-    ret_options->spin_us = VOP_SPIN_NEVER; /* the spinning is here, on both sources */
-    ret_options->socket_mode = options->socket_mode;
-    ret_options->device_id = 1;
-    ret_options->features[0] = (uint32_t)features;
-    ret_options->features[1] = (uint32_t)(features >> 32);
-    ret_options->config_size = sizeof(struct vop_net_config);
-    memcpy(config, interface->mac, sizeof(interface->mac));
-    config[offsetof(struct vop_net_config, status)] = VOP_NET_S_LINK_UP;
-    config[offsetof(struct vop_net_config, mtu)] = (uint8_t)interface->mtu;
-    config[offsetof(struct vop_net_config, mtu) + 1] = (uint8_t)(interface->mtu >> 8);
+    memcpy(config.mac, interface->mac, sizeof(config.mac));
+    ret_setup->uri = options->link;
+    ret_setup->is_listening = options->listen;
+    ret_setup->mtu = interface->mtu;
+    vop_options_init(link, sizeof(*link));
+    link->queue_size = options->slots;
+    link->slot_size = options->slot_size;
+    link->spin_us = VOP_SPIN_NEVER; /* the workers spin, on both sources */
+    link->socket_mode = options->socket_mode;
+    link->device_id = 1;
+    link->features[0] = (uint32_t)all;
+    link->features[1] = (uint32_t)(all >> 32);
+    link->config_size = sizeof(config);
+    memcpy(link->config, &config, sizeof(config));
 }

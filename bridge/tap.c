@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tap.c - one TAP interface with virtio headers, seen through its file descriptor.
+ * tap.c - opens a TAP interface with virtio headers, and does what needs its file descriptor.
  *
  * Room: bridge.
  */
@@ -25,27 +25,27 @@ _Static_assert(TAP_NAME_SIZE == IFNAMSIZ, "tap.h cannot include <linux/if.h>");
 
 #define TAP_DEVICE "/dev/net/tun"
 
-static int device_open(void)
+static int open_device(void)
 {
     int fd = open(TAP_DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-    int error = -errno;
+    int ret = -errno;
 
     if (fd >= 0)
         return fd;
-    if (error == -ENOENT || error == -ENODEV || error == -ENXIO)
+    if (ret == -ENOENT || ret == -ENODEV || ret == -ENXIO)
         log_line(TAP_DEVICE ": %s; load the module with `modprobe tun`, or give the device to this container",
-                 strerror(-error));
+                 strerror(-ret));
     else
-        log_line(TAP_DEVICE ": %s; run as root, or give this user access to it", strerror(-error));
-    return error;
+        log_line(TAP_DEVICE ": %s; run as root, or give this user access to it", strerror(-ret));
+    return ret;
 }
 
-/* Takes hold of the interface. netlink_tap_check() has found the mismatches that the kernel calls EINVAL. */
-static int interface_attach(int fd, const char *name, bool *ret_was_there)
+/* Attaches to the interface. netlink_tap_check() has found what the kernel would only call EINVAL. */
+static int attach_interface(int fd, const char *name, bool *ret_was_there)
 {
     struct ifreq request;
     unsigned known = 0;
-    int error;
+    int ret;
 
     memset(&request, 0, sizeof(request));
     memcpy(request.ifr_name, name, strlen(name)); /* checked by parse_interface() */
@@ -53,19 +53,19 @@ static int interface_attach(int fd, const char *name, bool *ret_was_there)
         log_line(TAP_DEVICE ": this kernel's TAP has no virtio header; Linux 2.6.32 or later is needed");
         return -EOPNOTSUPP;
     }
-    /* The kernel ignores flags that it does not know, so ask before. */
+    /* The kernel ignores flags that it does not know, so only those that it knows are asked for. */
     request.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (int)(known & IFF_NO_CARRIER));
     if (ioctl(fd, TUNSETIFF, &request) < 0) {
-        error = -errno;
-        if (error == -EPERM)
+        ret = -errno;
+        if (ret == -EPERM)
             log_line("TAP %s: %s; run with CAP_NET_ADMIN, or let root make it for you: ip tuntap add dev %s mode tap "
                      "user $USER",
-                     name, strerror(-error), name);
-        else if (error == -EBUSY)
+                     name, strerror(-ret), name);
+        else if (ret == -EBUSY)
             log_line("TAP %s: another program holds it open; end that one or choose another name", name);
         else
-            log_line("TAP %s: %s; is there another interface of this name?", name, strerror(-error));
-        return error;
+            log_line("TAP %s: %s; is there another interface of this name?", name, strerror(-ret));
+        return ret;
     }
     if (ioctl(fd, TUNGETIFF, &request) < 0)
         return -errno;
@@ -73,36 +73,36 @@ static int interface_attach(int fd, const char *name, bool *ret_was_there)
     return 0;
 }
 
-/* A step that no kernel of ours refuses: if it does, say which. */
-static int property_set(int fd, const char *name, const char *what, unsigned long request, const void *argument)
+/* No kernel that we know refuses such a step: if one does, the line says which. */
+static int set_property(int fd, const char *name, const char *what, unsigned long request, const void *argument)
 {
     if (ioctl(fd, request, argument) < 0) {
-        int error = -errno;
+        int ret = -errno;
 
-        log_line("TAP %s: setting %s: %s; a newer kernel may help", name, what, strerror(-error));
-        return error;
+        log_line("TAP %s: setting %s: %s; a newer kernel may help", name, what, strerror(-ret));
+        return ret;
     }
     return 0;
 }
 
-/* A persistent TAP keeps all of these from its last user [facts: tap-and-steering 0.6]. */
-static int properties_set(int fd, const char *name)
+/* A persistent TAP keeps all of these from its last user. */
+static int set_properties(int fd, const char *name)
 {
     int header_size = sizeof(struct vop_net_hdr);
     int one = 1;
     int send_buffer = INT_MAX;
     int no_program = -1;
     struct tun_filter no_filter;
-    int error;
+    int ret;
 
-    error = property_set(fd, name, "the header size", TUNSETVNETHDRSZ, &header_size);
-    if (!error)
-        error = property_set(fd, name, "the header's byte order", TUNSETVNETLE, &one);
+    ret = set_property(fd, name, "the header size", TUNSETVNETHDRSZ, &header_size);
+    if (!ret)
+        ret = set_property(fd, name, "the header's byte order", TUNSETVNETLE, &one);
     /* The largest buffer keeps the kernel on its fast path for small frames, and lets no write wait. */
-    if (!error)
-        error = property_set(fd, name, "the send buffer", TUNSETSNDBUF, &send_buffer);
-    if (error)
-        return error;
+    if (!ret)
+        ret = set_property(fd, name, "the send buffer", TUNSETSNDBUF, &send_buffer);
+    if (ret)
+        return ret;
     memset(&no_filter, 0, sizeof(no_filter));
     /* Kernels without these have nothing to switch off. */
     (void)ioctl(fd, TUNSETTXFILTER, &no_filter);
@@ -111,8 +111,8 @@ static int properties_set(int fd, const char *name)
     return 0;
 }
 
-/* The kernel tells what it can only by refusing. */
-static int offload_probe(int fd, unsigned wanted, bool must_have_all, unsigned *ret_offload)
+/* The kernel does not tell which offloads it has: it refuses a set that has one too many. */
+static int probe_offload(int fd, unsigned wanted, bool must_have_all, unsigned *ret_offload)
 {
     static const unsigned less[] = {
         OFFLOAD_USO4 | OFFLOAD_USO6, OFFLOAD_ECN, OFFLOAD_TSO6, OFFLOAD_TSO4, OFFLOAD_CSUM,
@@ -124,11 +124,11 @@ static int offload_probe(int fd, unsigned wanted, bool must_have_all, unsigned *
         if (ioctl(fd, TUNSETOFFLOAD, (unsigned long)offload_to_tun(set)) == 0)
             break;
         if (must_have_all || i == sizeof(less) / sizeof(less[0])) {
-            int error = -errno;
+            int ret = -errno;
 
             log_line("--offload %s: this kernel's TAP refuses it: %s; try --offload all, which takes what there is",
-                     offload_format(set, text, sizeof(text)), strerror(-error));
-            return error;
+                     offload_format(set, text, sizeof(text)), strerror(-ret));
+            return ret;
         }
         set = offload_closure(set & ~less[i]);
     }
@@ -136,38 +136,38 @@ static int offload_probe(int fd, unsigned wanted, bool must_have_all, unsigned *
     return 0;
 }
 
-static int tap_setup(struct tap *tap, unsigned offload, bool must_have_all)
+static int set_up_tap(struct tap *tap, unsigned offload, bool must_have_all)
 {
-    int error = properties_set(tap->fd, tap->name);
+    int ret = set_properties(tap->fd, tap->name);
 
-    if (!error)
-        error = offload_probe(tap->fd, offload, must_have_all, &tap->offload);
-    if (!error)
-        error = tap_carrier_set(tap, false);
-    return error;
+    if (!ret)
+        ret = probe_offload(tap->fd, offload, must_have_all, &tap->offload);
+    if (!ret)
+        ret = tap_carrier_set(tap, false);
+    return ret;
 }
 
 int tap_open(const char *name, int netns_fd, unsigned offload, bool must_have_all, struct tap *ret_tap)
 {
     struct tap tap = {.fd = -1};
     int previous;
-    int error;
+    int ret;
 
     snprintf(tap.name, sizeof(tap.name), "%s", name);
-    /* The namespace in which the device is opened is that of the interface. */
-    error = netns_enter(netns_fd, &previous);
-    if (error)
-        return error;
-    tap.fd = device_open();
+    /* The interface belongs to the namespace in which the device was opened. */
+    ret = netns_enter(netns_fd, &previous);
+    if (ret)
+        return ret;
+    tap.fd = open_device();
     netns_leave(previous);
     if (tap.fd < 0)
         return tap.fd;
-    error = interface_attach(tap.fd, name, &tap.was_there);
-    if (!error)
-        error = tap_setup(&tap, offload, must_have_all);
-    if (error) {
+    ret = attach_interface(tap.fd, name, &tap.was_there);
+    if (!ret)
+        ret = set_up_tap(&tap, offload, must_have_all);
+    if (ret) {
         close(tap.fd);
-        return error;
+        return ret;
     }
     *ret_tap = tap;
     return 0;
@@ -176,10 +176,10 @@ int tap_open(const char *name, int netns_fd, unsigned offload, bool must_have_al
 int tap_persist(const struct tap *tap)
 {
     if (ioctl(tap->fd, TUNSETPERSIST, 1UL) < 0) {
-        int error = -errno;
+        int ret = -errno;
 
-        log_line("TAP %s: --persist: %s", tap->name, strerror(-error));
-        return error;
+        log_line("TAP %s: --persist: %s", tap->name, strerror(-ret));
+        return ret;
     }
     return 0;
 }
@@ -188,24 +188,24 @@ int tap_carrier_set(const struct tap *tap, bool is_on)
 {
     int value = is_on;
 
-    return property_set(tap->fd, tap->name, "the carrier", TUNSETCARRIER, &value);
+    return set_property(tap->fd, tap->name, "the carrier", TUNSETCARRIER, &value);
 }
 
-unsigned tap_drain(const struct tap *tap)
+unsigned tap_drain(int fd)
 {
     char header[64]; /* the rest of the frame is thrown away by the kernel */
     unsigned count = 0;
 
-    while (count < 1000000 && read(tap->fd, header, sizeof(header)) > 0)
+    while (count < 1000000 && read(fd, header, sizeof(header)) > 0)
         count++;
     return count;
 }
 
-bool tap_is_there(const struct tap *tap)
+bool tap_is_there(int fd)
 {
     struct ifreq request;
 
-    return ioctl(tap->fd, TUNGETIFF, &request) == 0;
+    return ioctl(fd, TUNGETIFF, &request) == 0;
 }
 
 void tap_close(struct tap *tap)

@@ -4,10 +4,13 @@
  *
  * Room: channel. No other thread uses the channel meanwhile, so both directions may be touched.
  */
-#include "channel/channel.h"
+#include "channel/event.h"
+
 #include "core/clock.h"
 #include "core/error.h"
 
+#include <string.h>
+#include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -20,16 +23,6 @@ static void set_alarm(struct vop_channel *c, int64_t ns)
     struct itimerspec at = {.it_value = vop__timespec(ns)};
 
     (void)timerfd_settime(c->alarm.timer, 0, &at, NULL);
-}
-
-void vop__alarm_start(struct vop_channel *c)
-{
-    set_alarm(c, ALARM_NS);
-}
-
-static bool is_over(const struct vop_channel *c)
-{
-    return vop__dead(c) || vop__broken(c) || vop__session_peer_state(&c->session) != VOP_STATE_READY;
 }
 
 /* The end stays to be seen: nobody reads this timer any more. */
@@ -46,7 +39,7 @@ static void begin_nap(struct vop_channel *c, unsigned what)
     struct vop__alarm *a = &c->alarm;
     uint32_t positions = (uint32_t)c->rx.queue.next << 16 | c->tx.queue.next;
 
-    a->nap_ns = vop__nap(c->wire, positions == a->positions ? a->nap_ns : 0);
+    a->nap_ns = vop__nap(c->link->wire, positions == a->positions ? a->nap_ns : 0);
     a->positions = positions;
     a->armed = what;
     set_alarm(c, a->nap_ns);
@@ -63,18 +56,62 @@ static void end_nap(struct vop_channel *c, bool woken)
 {
     uint64_t expirations;
 
-    vop__pulse(c, &c->rx.pulse);
-    if (is_over(c))
+    vop__pulse_look(c->link, &c->rx.pulse);
+    if (vop__fate(c->link) < 0)
         set_last_alarm(c);
     if (c->alarm.is_last)
         return;
-    if (read(c->alarm.timer, &expirations, sizeof(expirations)) > 0 && !woken && !c->wire->polled && has_news(c))
+    if (read(c->alarm.timer, &expirations, sizeof(expirations)) > 0 && !woken && !c->link->wire->polled && has_news(c))
         vop__count(&c->rx.rescues, 1);
     c->alarm.armed = 0;
     set_alarm(c, ALARM_NS);
 }
 
-/* ---- */
+static int add_alarm(struct vop_channel *c)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+
+    c->alarm.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (c->alarm.timer < 0)
+        return -errno;
+    event.data.fd = c->alarm.timer;
+    return epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, c->alarm.timer, &event) < 0 ? -errno : 0;
+}
+
+/* ---- The descriptor ---- */
+
+int vop__event_open(struct vop_channel *c)
+{
+    struct vop__wire *wire = c->link->wire;
+    int ret;
+
+    c->alarm.timer = -1;
+    c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (c->epoll_fd < 0)
+        return vop__error(errno, "cannot make an epoll instance: %s", strerror(errno));
+    ret = wire->ops->watch(wire, c->epoll_fd);
+    if (ret == 0 && wire->watched)
+        ret = add_alarm(c);
+    if (ret < 0) {
+        (void)vop__error(-ret, "cannot watch the link: %s", strerror(-ret));
+        vop__event_close(c);
+    }
+    return ret;
+}
+
+void vop__event_start(struct vop_channel *c)
+{
+    if (c->link->wire->watched)
+        set_alarm(c, ALARM_NS);
+}
+
+void vop__event_close(struct vop_channel *c)
+{
+    if (c->alarm.timer >= 0)
+        close(c->alarm.timer);
+    if (c->epoll_fd >= 0)
+        close(c->epoll_fd);
+}
 
 int vop_channel_fd(const vop_channel *c)
 {
@@ -83,34 +120,33 @@ int vop_channel_fd(const vop_channel *c)
 
 int vop_channel_process(vop_channel *c)
 {
-    int ret = c->wire->ops->process(c->wire, c->epoll_fd);
+    struct vop__link *l = c->link;
+    int ret = l->wire->ops->process(l->wire, c->epoll_fd);
 
     if (ret < 0)
-        vop__heard_end(c);
-    if (c->wire->watched)
+        vop__fate_hear_end(l);
+    if (l->wire->watched)
         end_nap(c, ret > 0);
-    if (vop__broken(c))
-        return vop__error_static(EPROTO, "the peer broke the protocol");
-    ret = vop__peer_gone(c);
+    ret = vop__fate(l);
     return ret == -EPIPE ? 0 : ret; /* receiving tells an orderly end */
 }
 
 int vop_channel_arm(vop_channel *c, unsigned what)
 {
-    if (c->wire->watched)
-        vop__pulse(c, &c->rx.pulse);
-    if (vop__peer_restarted(c) || is_over(c)) {
-        if (c->wire->watched)
+    if (c->link->wire->watched)
+        vop__pulse_look(c->link, &c->rx.pulse);
+    if (vop__fate_restarted(c->link) || vop__fate(c->link) < 0) {
+        if (c->link->wire->watched)
             set_last_alarm(c);
         return 1; /* and what is held back is not accepted any more */
     }
-    vop__tx_publish(c);
-    vop__rx_publish(c);
-    if ((what & VOP_ARM_RECV) && vop__rx_arm(c) != 0)
+    vop__tx_publish(&c->tx);
+    vop__rx_publish(&c->rx);
+    if ((what & VOP_ARM_RECV) && vop__rx_arm(&c->rx) != 0)
         return 1;
-    if ((what & VOP_ARM_SEND) && vop__tx_arm(c, c->tx.wanted ? c->tx.wanted : 1) != 0)
+    if ((what & VOP_ARM_SEND) && vop__tx_arm(&c->tx, c->tx.wanted ? c->tx.wanted : 1) != 0)
         return 1;
-    if (c->wire->watched)
+    if (c->link->wire->watched)
         begin_nap(c, what);
     return 0;
 }

@@ -4,9 +4,10 @@
  *
  * Room: channel.
  */
-#include "core/options.h"
-#include "channel/channel.h"
+#include "channel/options.h"
+
 #include "core/error.h"
+#include "core/options.h"
 
 #include <string.h>
 

@@ -2,16 +2,11 @@
 /*
  * pulse.c - does the peer live, and does it know that this side does?
  *
- * Room: channel. Most wires hear a death by themselves; they are asked now and then by a side that never sleeps. On a
- * watched wire (wire.h) each side keeps a heartbeat, and looks at the other's (PROTOCOL.md, The ivshmem wire).
- *
- * There is no thread for that. The heart beats in calls of the application, in its waits, which wake up for it, and in
- * vop_channel_process(), for which the channel's descriptor has a timer. Each direction looks at the peer's heartbeat
- * for itself, so that two threads share nothing here but the own count.
+ * Room: channel. Theory: pulse.h.
  */
-#include "channel/channel.h"
+#include "channel/pulse.h"
+
 #include "core/clock.h"
-#include "core/error.h"
 
 #define PULSE_POLLS 64                         /* fruitless attempts between two looks at the clock */
 #define PULSE_NS (100 * VOP__NS_PER_MS)        /* time between two questions whether the peer lives */
@@ -22,23 +17,57 @@
 #define LAST_NAP_NS (4 * VOP__NS_PER_MS)       /* the longest, so too a message's longest way without a doorbell */
 #define WATCHDOG_NAP_NS (100 * VOP__NS_PER_MS) /* with a doorbell: the longest stall that a lost kick causes */
 
-void vop__watch(struct vop_channel *c)
+static uint32_t now_ms(void)
 {
-    struct vop__pulse *pulse[] = {&c->tx.pulse, &c->rx.pulse};
-
-    if (!c->wire->watched)
-        return;
-    for (unsigned i = 0; i < 2; i++) {
-        pulse[i]->heartbeat = vop__session_peer_heartbeat(&c->session);
-        pulse[i]->looked_ns = vop__clock_ns();
-    }
-    (void)c->wire->ops->alive(c->wire); /* a wire that has seen the peer notices when it goes */
-    vop__alarm_start(c);
+    return (uint32_t)(vop__clock_ns() / VOP__NS_PER_MS);
 }
 
-static void listen_for_peer(struct vop_channel *c, struct vop__pulse *pulse, int64_t now)
+/* ---- The own heart ---- */
+
+void vop__heart_start(struct vop__link *l)
 {
-    uint32_t heartbeat = vop__session_peer_heartbeat(&c->session);
+    l->heart.last_ms = now_ms();
+}
+
+/*
+ * Somebody who finds this heart standing still for SILENCE_NS may take the side. So after a pause that could have been
+ * as long, the own block is looked at, before anything is stored: the one load across the wire beside arming.
+ */
+bool vop__heart_is_lost(struct vop__link *l)
+{
+    if (vop__session_claim(l->session.remote).incarnation == l->session.mine.incarnation)
+        return false;
+    vop__fate_oust(l);
+    return true;
+}
+
+void vop__heart_beat(struct vop__link *l)
+{
+    uint32_t now = now_ms();
+    uint32_t passed = now - __atomic_load_n(&l->heart.last_ms, __ATOMIC_RELAXED);
+
+    if (passed < BEAT_NS / VOP__NS_PER_MS || !vop__fate_may_write(l))
+        return;
+    if (passed >= SILENCE_NS / 2 / VOP__NS_PER_MS && vop__heart_is_lost(l))
+        return;
+    __atomic_store_n(&l->heart.last_ms, now, __ATOMIC_RELAXED);
+    vop__session_beat(&l->session, __atomic_add_fetch(&l->heart.beats, 1, __ATOMIC_RELAXED));
+}
+
+/* ---- The peer's ---- */
+
+void vop__pulse_start(struct vop__link *l, struct vop__pulse *pulse)
+{
+    if (!l->wire->watched)
+        return;
+    pulse->heartbeat = vop__session_peer_heartbeat(&l->session);
+    pulse->looked_ns = vop__clock_ns();
+    (void)l->wire->ops->alive(l->wire); /* a wire that has seen the peer notices when it goes */
+}
+
+static void listen_for_peer(struct vop__link *l, struct vop__pulse *pulse, int64_t now)
+{
+    uint32_t heartbeat = vop__session_peer_heartbeat(&l->session);
     int64_t passed = now - pulse->looked_ns;
 
     pulse->looked_ns = now;
@@ -49,55 +78,26 @@ static void listen_for_peer(struct vop_channel *c, struct vop__pulse *pulse, int
     }
     pulse->silent_ns += passed < LOOK_NS ? passed : LOOK_NS;
     if (pulse->silent_ns >= SILENCE_NS)
-        vop__set_dead(c);
+        vop__fate_die(l);
 }
 
-/*
- * Somebody who finds this heart standing still for SILENCE_NS may take the side. So after a pause that could have been
- * as long, the own block is looked at, before anything is stored: the one load across the wire beside arming.
- */
-bool vop__look_if_ousted(struct vop_channel *c)
-{
-    if (vop__session_claim(c->session.remote).incarnation == c->session.mine.incarnation)
-        return false;
-    __atomic_store_n(&c->heart.ousted, 1, __ATOMIC_RELAXED);
-    vop__set_dead(c);
-    return true;
-}
-
-bool vop__beat(struct vop_channel *c)
-{
-    uint32_t now = (uint32_t)(vop__clock_ns() / VOP__NS_PER_MS);
-    uint32_t passed = now - __atomic_load_n(&c->heart.last_ms, __ATOMIC_RELAXED);
-
-    if (vop__ousted(c))
-        return false;
-    if (passed < BEAT_NS / VOP__NS_PER_MS)
-        return true;
-    if (passed >= SILENCE_NS / 2 / VOP__NS_PER_MS && vop__look_if_ousted(c))
-        return false;
-    __atomic_store_n(&c->heart.last_ms, now, __ATOMIC_RELAXED);
-    vop__session_beat(&c->session, __atomic_add_fetch(&c->heart.beats, 1, __ATOMIC_RELAXED));
-    return true;
-}
-
-void vop__pulse(struct vop_channel *c, struct vop__pulse *pulse)
+void vop__pulse_look(struct vop__link *l, struct vop__pulse *pulse)
 {
     int64_t now;
 
-    if (__builtin_expect(++pulse->polls % PULSE_POLLS && !c->wire->watched, 1))
+    if (__builtin_expect(++pulse->polls % PULSE_POLLS && !l->wire->watched, 1))
         return;
-    (void)vop__may_publish(c);
+    vop__beat(l);
     now = vop__clock_ns();
     if (now < pulse->next_ns)
         return;
     pulse->next_ns = now + PULSE_NS;
-    if (vop__peer_restarted(c))
+    if (vop__fate_restarted(l))
         return;
-    if (c->wire->ops->alive(c->wire) < 0)
-        vop__set_dead(c);
-    else if (c->wire->watched)
-        listen_for_peer(c, pulse, now);
+    if (l->wire->ops->alive(l->wire) < 0)
+        vop__fate_die(l);
+    else if (l->wire->watched)
+        listen_for_peer(l, pulse, now);
 }
 
 int64_t vop__nap(const struct vop__wire *wire, int64_t last_ns)

@@ -1,91 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * send.c - the sending direction of a channel.
+ * send.c - the calls that send: reserve, commit, cancel, flush, and all of it in one.
  *
  * Room: channel. Everything here runs in the sending thread.
  */
-#include "channel/channel.h"
+#include "channel/wait.h"
 #include "core/error.h"
-
-#include <string.h>
-
-void vop__tx_publish(struct vop_channel *c)
-{
-    struct vop__tx *tx = &c->tx;
-
-    if (tx->queue.next == tx->queue.published)
-        return;
-    if (!vop__may_publish(c))
-        return;
-    vop__count(&tx->publishes, 1);
-    if (vop__slot_device_publish(&tx->queue)) {
-        vop__count(&tx->kicks, 1);
-        c->wire->ops->kick(c->wire, 0, VOP__BELL_MESSAGES);
-    }
-    if (tx->holder)
-        __atomic_store_n(&tx->holder, NULL, __ATOMIC_RELEASE);
-}
-
-/* Why nothing can be sent, or 0. */
-static int ended(struct vop_channel *c)
-{
-    if (__builtin_expect(vop__broken(c), 0))
-        return vop__error_static(EPROTO, "the peer broke the protocol");
-    return vop__peer_gone(c);
-}
-
-int vop__tx_try(struct vop_channel *c, size_t length, struct vop__slot_span *ret_span)
-{
-    struct vop__tx *tx = &c->tx;
-    int ret = ended(c);
-
-    if (ret < 0)
-        return ret;
-    if (!vop__may_publish(c))
-        return ended(c);
-    ret = vop__slot_device_reserve(&tx->queue, length, ret_span);
-    if (__builtin_expect(ret == -EAGAIN, 0)) {
-        vop__tx_publish(c); /* the peer cannot free what it has not seen */
-        tx->wanted = vop__slot_count(&tx->queue, length);
-        vop__pulse(c, &tx->pulse);
-        return vop__error_static(EAGAIN, "no room for the message");
-    }
-    if (__builtin_expect(ret == -EPROTO, 0))
-        return vop__breach(c);
-    return ret;
-}
-
-int vop__tx_arm(struct vop_channel *c, uint32_t slots)
-{
-    int ret = vop__slot_device_arm(&c->tx.queue, slots);
-
-    if (ret < 0)
-        return vop__breach(c); /* a message for which there is room would not look at the index again */
-    return ret;
-}
 
 int vop_channel_reserve(vop_channel *c, size_t length, int timeout_ms, struct vop_buffer *ret_buffer)
 {
     struct vop__tx *tx = &c->tx;
-    struct vop__slot_span span;
     int ret;
 
     if (tx->reserved_length)
         return vop__error_static(EBUSY, "a reservation is open: commit or cancel it first");
-    if (length == 0 || length > c->message_max)
-        return vop__error(EMSGSIZE, "a message of %zu bytes: must be 1 to %zu", length, c->message_max);
-    ret = vop__tx_try(c, length, &span);
+    if (length == 0 || length > tx->message_max)
+        return vop__error(EMSGSIZE, "a message of %zu bytes: must be 1 to %zu", length, tx->message_max);
+    ret = vop__tx_try(tx, length, ret_buffer);
     if (ret == -EAGAIN) {
         vop__count(&tx->full, 1);
         if (timeout_ms != 0)
-            ret = vop__tx_wait(c, length, timeout_ms, &span);
+            ret = vop__tx_wait(c, length, timeout_ms, ret_buffer);
     }
     if (ret < 0)
         return ret;
     tx->wanted = 0;
     tx->reserved_length = length;
-    memcpy(ret_buffer->segment, span.segment, sizeof(span.segment));
-    ret_buffer->length = length;
     ret_buffer->position = 0;
     return 0;
 }
@@ -101,7 +41,7 @@ int vop_channel_commit(vop_channel *c, size_t length, unsigned flags)
         return vop__error(EINVAL, "commit with flags 0x%x: only VOP_COMMIT_MORE (0x%x) is known", flags,
                           VOP_COMMIT_MORE);
     tx->reserved_length = 0;
-    ret = ended(c);
+    ret = vop__fate(c->link);
     if (ret < 0)
         return ret;
     vop__slot_device_commit(&tx->queue, length);
@@ -111,7 +51,7 @@ int vop_channel_commit(vop_channel *c, size_t length, unsigned flags)
         if (tx->holder != vop__thread())
             __atomic_store_n(&tx->holder, vop__thread(), __ATOMIC_RELEASE);
     } else {
-        vop__tx_publish(c);
+        vop__tx_publish(tx);
     }
     return 0;
 }
@@ -123,14 +63,13 @@ void vop_channel_cancel(vop_channel *c)
 
 int vop_channel_flush(vop_channel *c)
 {
-    int ret = ended(c);
+    int ret;
 
-    if (ret < 0)
-        return ret;
-    if (!vop__may_publish(c))
-        return ended(c);
-    vop__tx_publish(c);
-    return 0;
+    vop__beat(c->link);
+    ret = vop__fate(c->link);
+    if (ret == 0)
+        vop__tx_publish(&c->tx);
+    return ret;
 }
 
 int vop_channel_send(vop_channel *c, const void *data, size_t length, int timeout_ms)
@@ -140,9 +79,9 @@ int vop_channel_send(vop_channel *c, const void *data, size_t length, int timeou
 
     if (ret < 0)
         return ret;
-    vop__window_copy(&c->wire->remote, buffer.segment[0].iov_base, data, buffer.segment[0].iov_len);
+    vop__window_copy(&c->link->wire->remote, buffer.segment[0].iov_base, data, buffer.segment[0].iov_len);
     if (buffer.segment[1].iov_len)
-        vop__window_copy(&c->wire->remote, buffer.segment[1].iov_base,
+        vop__window_copy(&c->link->wire->remote, buffer.segment[1].iov_base,
                          (const uint8_t *)data + buffer.segment[0].iov_len, buffer.segment[1].iov_len);
     return vop_channel_commit(c, length, 0);
 }

@@ -7,7 +7,8 @@
  *
  * Each direction learns for itself how long to spin (<vopipc/spin.h>).
  */
-#include "channel/channel.h"
+#include "channel/wait.h"
+
 #include "core/clock.h"
 #include "core/error.h"
 
@@ -15,7 +16,7 @@
 
 #define SPIN_BATCH 32 /* looks at the index between two at the clock and everything else */
 
-void vop__spin_init(struct vop_spin *spin, uint32_t spin_us)
+void vop__spin_start(struct vop_spin *spin, uint32_t spin_us)
 {
     if (spin_us == VOP_SPIN_FOREVER)
         vop_spin_init(spin, VOP__NEVER);
@@ -25,14 +26,16 @@ void vop__spin_init(struct vop_spin *spin, uint32_t spin_us)
         vop_spin_init(spin, spin_us * VOP__NS_PER_US);
 }
 
-_Thread_local char vop__thread_mark;
-
-void vop__publish_own(struct vop_channel *c)
+/*
+ * Publishes what the *other* direction holds back, if this same thread does: a thread that sleeps on one direction must
+ * not sit on what the peer waits for in the other (PROTOCOL.md, Notification, step 1).
+ */
+static void publish_own(struct vop_channel *c)
 {
     if (__atomic_load_n(&c->tx.holder, __ATOMIC_ACQUIRE) == vop__thread())
-        vop__tx_publish(c);
+        vop__tx_publish(&c->tx);
     if (__atomic_load_n(&c->rx.holder, __ATOMIC_ACQUIRE) == vop__thread())
-        vop__rx_publish(c);
+        vop__rx_publish(&c->rx);
 }
 
 /** One of the two directions, as the waiting code sees it. */
@@ -41,7 +44,7 @@ struct direction {
     struct vop_spin *spin;
     enum vop__bell bell;
     size_t length; /* sending: of the message */
-    struct vop__slot_span *span;
+    struct vop_buffer *buffer;
     vop__counter *sleeps;
     vop__counter *spins_hit;
     vop__counter *rescues;
@@ -49,14 +52,15 @@ struct direction {
 
 static int try(const struct direction *d)
 {
-    return d->bell == VOP__BELL_MESSAGES ? vop__rx_try(d->c, d->span) : vop__tx_try(d->c, d->length, d->span);
+    return d->bell == VOP__BELL_MESSAGES ? vop__rx_try(&d->c->rx, d->buffer)
+                                         : vop__tx_try(&d->c->tx, d->length, d->buffer);
 }
 
 static int arm(const struct direction *d)
 {
-    if (vop__peer_restarted(d->c))
+    if (vop__fate_restarted(d->c->link))
         return 1;
-    return d->bell == VOP__BELL_MESSAGES ? vop__rx_arm(d->c) : vop__tx_arm(d->c, d->c->tx.wanted);
+    return d->bell == VOP__BELL_MESSAGES ? vop__rx_arm(&d->c->rx) : vop__tx_arm(&d->c->tx, d->c->tx.wanted);
 }
 
 static bool has_news(const struct direction *d)
@@ -88,11 +92,12 @@ static int spin(const struct direction *d, int64_t until)
 
 static int wait(const struct direction *d, int timeout_ms)
 {
+    struct vop__wire *wire = d->c->link->wire;
     int64_t start, deadline, nap = 0;
     bool unasked = false; /* nothing but time woke it */
     int ret;
 
-    vop__publish_own(d->c);
+    publish_own(d->c);
     ret = d->spin->window_ns > 0 ? glance(d) : -EAGAIN; /* an answer that comes at once need not know the time */
     if (ret != -EAGAIN) {
         vop__count(d->spins_hit, 1);
@@ -124,32 +129,32 @@ static int wait(const struct direction *d, int timeout_ms)
         if (ret > 0)
             continue;
         vop__count(d->sleeps, 1);
-        nap = vop__nap(d->c->wire, nap);
-        ret = d->c->wire->ops->wait(d->c->wire, 0, d->bell, left < nap ? left : nap);
+        nap = vop__nap(wire, nap);
+        ret = wire->ops->wait(wire, d->c->tx.index, d->bell, left < nap ? left : nap);
         unasked = ret == 0;
         if (ret == -ECONNRESET)
-            vop__heard_end(d->c); /* the next attempt reads what is left, then says so */
+            vop__fate_hear_end(d->c->link); /* the next attempt reads what is left, then says so */
         else if (ret < 0)
             return vop__error_static(-ret, "interrupted by a signal");
     }
-    if (unasked && ret >= 0 && d->c->wire->watched && !d->c->wire->polled)
+    if (unasked && ret >= 0 && wire->watched && !wire->polled)
         vop__count(d->rescues, 1);
     vop_spin_learn(d->spin, vop__clock_ns() - start);
     return ret;
 }
 
-int vop__tx_wait(struct vop_channel *c, size_t length, int timeout_ms, struct vop__slot_span *ret_span)
+int vop__tx_wait(struct vop_channel *c, size_t length, int timeout_ms, struct vop_buffer *ret_buffer)
 {
-    struct direction d = {c,        &c->tx.spin,   VOP__BELL_SLOTS,  length,
-                          ret_span, &c->tx.sleeps, &c->tx.spins_hit, &c->tx.rescues};
+    struct direction d = {c,          &c->tx.spin,   VOP__BELL_SLOTS,  length,
+                          ret_buffer, &c->tx.sleeps, &c->tx.spins_hit, &c->tx.rescues};
 
     return wait(&d, timeout_ms);
 }
 
-int vop__rx_wait(struct vop_channel *c, int timeout_ms, struct vop__slot_span *ret_span)
+int vop__rx_wait(struct vop_channel *c, int timeout_ms, struct vop_buffer *ret_buffer)
 {
-    struct direction d = {c,        &c->rx.spin,   VOP__BELL_MESSAGES, 0,
-                          ret_span, &c->rx.sleeps, &c->rx.spins_hit,   &c->rx.rescues};
+    struct direction d = {c,          &c->rx.spin,   VOP__BELL_MESSAGES, 0,
+                          ret_buffer, &c->rx.sleeps, &c->rx.spins_hit,   &c->rx.rescues};
 
     return wait(&d, timeout_ms);
 }

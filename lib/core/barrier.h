@@ -37,7 +37,7 @@
  *
  * A and B lost: stale payload is read, or a slot is overwritten that is still being read. C and D lost: both sides
  * sleep for ever. E lost: an index of the last session is taken for one of this. F lost: an announce block is read
- * half old and half new. A to F are the native link; G to J are any virtqueue (ring/virtqueue.h), and docs/ORDERING.md
+ * half old and half new. A to F are the native link; G to J are any virtqueue (ring/vq.h), and docs/ORDERING.md
  * tells them at length. G and H lost: an element or a descriptor is read that is not there yet, or one is overwritten
  * that is still being read. I and J lost: both sides sleep for ever.
  *

@@ -52,17 +52,77 @@ static inline void vop__window_copy(const struct vop__window *w, void *to, const
     }
 }
 
-/**
- * Ends an arming: orders the store of `word` (into this window) against the loads that follow, so that either the
- * peer sees the word or the loads see what the peer stored before it looked. On a posted window this is the only load
- * that ever crosses the wire.
+/* ---- Loads, stores and fences at the strength of the window that the word lies in ---- */
+
+/*
+ * The one place that chooses a strength. In plain shared memory acquire, release and one StoreLoad fence are all. In a
+ * window with VOP__WINDOW_PLATFORM (virtio's ORDER_PLATFORM) each of them is joined by the barrier that also orders
+ * device memory; in one with VOP__WINDOW_POSTED an arming ends with the read-back of its word. Letters: core/barrier.h.
  */
-static inline void vop__window_flush(const struct vop__window *w, const vop_le32 *word, char letter)
+
+static inline void vop__window_strengthen(const struct vop__window *w, char letter)
+{
+    if (__builtin_expect(w->flags & VOP__WINDOW_PLATFORM, 0))
+        vop__fence_platform(letter);
+}
+
+/** Loads a word that publishes others: they are loaded after it. */
+static inline uint16_t vop__window_observe16(const struct vop__window *w, const vop_le16 *p, char letter)
+{
+    uint16_t value = vop__load_acquire_le16(p, letter);
+
+    vop__window_strengthen(w, letter);
+    return value;
+}
+
+static inline uint32_t vop__window_observe32(const struct vop__window *w, const vop_le32 *p, char letter)
+{
+    uint32_t value = vop__load_acquire_le32(p, letter);
+
+    vop__window_strengthen(w, letter);
+    return value;
+}
+
+/** Stores a word that publishes others: they were stored before it. */
+static inline void vop__window_publish16(const struct vop__window *w, vop_le16 *p, uint16_t value, char letter)
+{
+    vop__window_strengthen(w, letter);
+    vop__store_release_le16(p, value, letter);
+}
+
+static inline void vop__window_publish32(const struct vop__window *w, vop_le32 *p, uint32_t value, char letter)
+{
+    vop__window_strengthen(w, letter);
+    vop__store_release_le32(p, value, letter);
+}
+
+/** Between a store into the window and the look at what the peer has stored meanwhile. */
+static inline void vop__window_fence(const struct vop__window *w, char letter)
 {
     vop__fence_storeload(letter);
+    vop__window_strengthen(w, letter);
+}
+
+/**
+ * Ends an arming: between the store of `word` (into this window) and the second look at what the peer has published.
+ * Either the peer sees the word, or the look sees what the peer stored before it looked. On a posted window this is the
+ * only load that ever crosses the wire.
+ */
+static inline void vop__window_flush16(const struct vop__window *w, const vop_le16 *word, char letter)
+{
+    vop__window_fence(w, letter);
+    if (w->flags & VOP__WINDOW_POSTED) {
+        (void)vop__load_acquire_le16(word, letter);
+        vop__window_fence(w, letter);
+    }
+}
+
+static inline void vop__window_flush32(const struct vop__window *w, const vop_le32 *word, char letter)
+{
+    vop__window_fence(w, letter);
     if (w->flags & VOP__WINDOW_POSTED) {
         (void)vop__load_acquire_le32(word, letter);
-        vop__fence_storeload(letter);
+        vop__window_fence(w, letter);
     }
 }
 

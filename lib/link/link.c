@@ -4,6 +4,7 @@
  *
  * Room: link.
  */
+#include "channel/options.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "link/scheme.h"
@@ -11,11 +12,11 @@
 #include <string.h>
 
 static const struct vop__scheme *const schemes[] = {
-    &vop__shm_link,
-    &vop__ivshmem_link,
+    &vop__shm_scheme,
+    &vop__ivshmem_scheme,
 };
 
-static int find_scheme(const char *uri, const struct vop__scheme **ret_ops, const char **ret_rest)
+static int find_scheme(const char *uri, const struct vop__scheme **ret_scheme, const char **ret_rest)
 {
     const char *colon = uri ? strchr(uri, ':') : NULL;
 
@@ -24,10 +25,10 @@ static int find_scheme(const char *uri, const struct vop__scheme **ret_ops, cons
                           "'%.80s' is not the name of a link: write shm:/path/of/socket or ivshmem:/dev/shm/NAME",
                           uri ? uri : "");
     for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-        size_t length = strlen(schemes[i]->scheme);
+        size_t length = strlen(schemes[i]->name);
 
-        if ((size_t)(colon - uri) == length && memcmp(uri, schemes[i]->scheme, length) == 0) {
-            *ret_ops = schemes[i];
+        if ((size_t)(colon - uri) == length && memcmp(uri, schemes[i]->name, length) == 0) {
+            *ret_scheme = schemes[i];
             *ret_rest = colon + 1;
             return 0;
         }
@@ -38,39 +39,39 @@ static int find_scheme(const char *uri, const struct vop__scheme **ret_ops, cons
 
 int vop_listener_open(const char *uri, const struct vop_options *options, vop_listener **ret_listener)
 {
-    const struct vop__scheme *ops = NULL;
+    const struct vop__scheme *scheme = NULL;
     struct vop_options resolved;
     const char *rest = NULL;
-    int ret = find_scheme(uri, &ops, &rest);
+    int ret = find_scheme(uri, &scheme, &rest);
 
     if (ret < 0)
         return ret;
     ret = vop__options_resolve(options, &resolved);
-    return ret < 0 ? ret : ops->listen(rest, &resolved, ret_listener);
+    return ret < 0 ? ret : scheme->listen(rest, &resolved, ret_listener);
 }
 
 int vop_listener_accept(vop_listener *listener, int timeout_ms, vop_channel **ret_channel)
 {
-    return listener->ops->accept(listener, vop__deadline(timeout_ms), ret_channel);
+    return listener->scheme->accept(listener, vop__deadline(timeout_ms), ret_channel);
 }
 
 int vop_listener_fd(const vop_listener *listener)
 {
-    return listener->ops->fd(listener);
+    return listener->scheme->fd(listener);
 }
 
 void vop_listener_close(vop_listener *listener)
 {
     if (listener)
-        listener->ops->close(listener);
+        listener->scheme->close(listener);
 }
 
 int vop_channel_connect(const char *uri, const struct vop_options *options, int timeout_ms, vop_channel **ret_channel)
 {
-    const struct vop__scheme *ops = NULL;
+    const struct vop__scheme *scheme = NULL;
     struct vop_options resolved;
     const char *rest = NULL;
-    int ret = find_scheme(uri, &ops, &rest);
+    int ret = find_scheme(uri, &scheme, &rest);
 
     if (ret < 0)
         return ret;
@@ -79,5 +80,5 @@ int vop_channel_connect(const char *uri, const struct vop_options *options, int 
         return ret;
     if (timeout_ms < 0)
         timeout_ms = (int)resolved.handshake_ms;
-    return ops->connect(rest, &resolved, vop__deadline(timeout_ms), ret_channel);
+    return scheme->connect(rest, &resolved, vop__deadline(timeout_ms), ret_channel);
 }

@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * scheme.h - how the scheme of a URI leads to a wire: one entry for each kind of link.
+ * scheme.h - how the scheme of a URI leads to a channel: one const table for each kind of link.
  *
- * Room: link, private to it. link.c holds the table; shm_link.c is the entry for shm, ivshmem_link.c that for
- * ivshmem.
+ * Room: link, private to it. link.c lists the schemes. A new one is a file beside shm_link.c and ivshmem_link.c, and a
+ * line in that list.
  */
 #ifndef VOP_LINK_SCHEME_H
 #define VOP_LINK_SCHEME_H
 
-#include "channel/channel.h"
+#include <vopipc/channel.h>
 
 struct vop__scheme;
 
 /** The part that listeners of all schemes share; each embeds it. */
 struct vop_listener {
-    const struct vop__scheme *ops;
+    const struct vop__scheme *scheme;
 };
 
-/** Operations of a scheme. `rest` is the URI behind the colon. Options are resolved. */
+/** Operations of a scheme. `rest` is the URI behind the colon. Options are resolved. Failures leave a text. */
 struct vop__scheme {
-    const char *scheme;
+    const char *name;
 
-    /** Opens the listening side. Must not wait. */
+    /** Opens the listening side. Must not wait. 0 or -errno. */
     int (*listen)(const char *rest, const struct vop_options *options, struct vop_listener **ret_listener);
 
-    /** The next channel that is up; waits until `deadline`. -EAGAIN none, -EINTR. */
+    /** The next channel that is up; waits until `deadline`. 0, -EAGAIN none, -EINTR, or an error of this side. */
     int (*accept)(struct vop_listener *listener, int64_t deadline, struct vop_channel **ret_channel);
 
     /** Descriptor that polls readable when accept() has something to do. */
@@ -33,12 +33,12 @@ struct vop__scheme {
     /** Undoes listen. */
     void (*close)(struct vop_listener *listener);
 
-    /** Connects, and returns a channel that is up; waits until `deadline`. */
+    /** Connects, and returns a channel that is up; waits until `deadline`. 0 or -errno. */
     int (*connect)(const char *rest, const struct vop_options *options, int64_t deadline,
                    struct vop_channel **ret_channel);
 };
 
-extern const struct vop__scheme vop__shm_link;
-extern const struct vop__scheme vop__ivshmem_link;
+extern const struct vop__scheme vop__shm_scheme;
+extern const struct vop__scheme vop__ivshmem_scheme;
 
 #endif

@@ -57,10 +57,12 @@ static void load_bytes(uint8_t *to, const uint8_t *from, size_t size)
 /* ---- Writing ---- */
 
 /* In this order: who sees that the state is gone sees that the incarnation is, and takes it for a restart. */
-static void withdraw(struct vop_announce *a)
+static void withdraw(const struct vop__session *s)
 {
+    struct vop_announce *a = own_block(s);
+
     vop__store_le64(&a->incarnation, 0);
-    vop__store_release_le32(&a->state, VOP_STATE_ABSENT, 'E');
+    vop__window_publish32(s->remote, &a->state, VOP_STATE_ABSENT, 'E');
 }
 
 static void write_block(const struct vop__session *s)
@@ -69,8 +71,8 @@ static void write_block(const struct vop__session *s)
     const struct vop__hello *h = &s->mine;
     static const uint8_t zero[VOP_CONFIG_MAX];
 
-    withdraw(a);
-    vop__fence_storeload('F');
+    withdraw(s);
+    vop__window_fence(s->remote, 'F');
     vop__store_le32(&a->magic, VOP_ANNOUNCE_MAGIC);
     store_pair(&a->version, VOP_ANNOUNCE_VERSION, VOP_ANNOUNCE_SIZE);
     vop__store_le64(&a->echo, h->echo);
@@ -89,7 +91,7 @@ static void write_block(const struct vop__session *s)
     store_bytes(a->config, h->config, sizeof(a->config));
     store_bytes((uint8_t *)a->reserved1, zero, sizeof(a->reserved1));
     vop__store_le64(&a->incarnation, h->incarnation);
-    vop__store_release_le32(&a->state, h->state, 'E');
+    vop__window_publish32(s->remote, &a->state, h->state, 'E');
 }
 
 /* HELLO, with a new incarnation. */
@@ -129,19 +131,19 @@ void vop__session_ready(struct vop__session *s)
     s->mine.echo = s->peer.incarnation;
     s->mine.state = VOP_STATE_READY;
     vop__store_le64(&a->echo, s->mine.echo);
-    vop__store_release_le32(&a->state, s->mine.state, 'E');
+    vop__window_publish32(s->remote, &a->state, s->mine.state, 'E');
 }
 
 void vop__session_close(struct vop__session *s)
 {
     s->mine.state = VOP_STATE_CLOSING;
-    vop__store_release_le32(&own_block(s)->state, s->mine.state, 'E');
+    vop__window_publish32(s->remote, &own_block(s)->state, s->mine.state, 'E');
 }
 
 void vop__session_leave(struct vop__session *s)
 {
     s->mine.state = VOP_STATE_ABSENT;
-    withdraw(own_block(s));
+    withdraw(s);
 }
 
 void vop__session_beat(const struct vop__session *s, uint32_t heartbeat)
@@ -155,13 +157,13 @@ void vop__session_beat(const struct vop__session *s, uint32_t heartbeat)
 static bool snapshot(const struct vop__session *s, struct vop_announce *ret)
 {
     const struct vop_announce *a = peer_block(s);
-    uint32_t state = vop__load_acquire_le32(&a->state, 'E');
+    uint32_t state = vop__window_observe32(s->local, &a->state, 'E');
     uint64_t incarnation = vop__load_le64(&a->incarnation);
 
     if (state == VOP_STATE_ABSENT)
         return false;
     load_bytes((uint8_t *)ret, (const uint8_t *)a, sizeof(*ret));
-    vop__fence_storeload('F');
+    vop__window_fence(s->local, 'F');
     if (incarnation == 0 || vop__load_le64(&a->incarnation) != incarnation || vop__load_le32(&a->state) != state)
         return false;
     ret->state = vop_to_le32(state);
@@ -273,7 +275,7 @@ int vop__session_step(struct vop__session *s)
 
 uint32_t vop__session_peer_state(const struct vop__session *s)
 {
-    return vop__load_acquire_le32(&peer_block(s)->state, 'E');
+    return vop__window_observe32(s->local, &peer_block(s)->state, 'E');
 }
 
 bool vop__session_peer_restarted(const struct vop__session *s)
@@ -289,7 +291,7 @@ uint32_t vop__session_peer_heartbeat(const struct vop__session *s)
 struct vop__claim vop__session_claim(const struct vop__window *half)
 {
     const struct vop_announce *a = vop__window_at(half, 0);
-    struct vop__claim claim = {.state = vop__load_acquire_le32(&a->state, 'E')};
+    struct vop__claim claim = {.state = vop__window_observe32(half, &a->state, 'E')};
 
     claim.incarnation = vop__load_le64(&a->incarnation);
     claim.heartbeat = vop__load_le32(&a->heartbeat);

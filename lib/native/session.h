@@ -7,7 +7,7 @@
  *   state     what was done                                         what may happen
  *   HELLO     own block is written, echo 0                          step: peer HELLO, or READY and echoes me -> READY
  *   READY     peer echoed, own words for this session are reset     step: peer READY and echoes me -> UP
- *             (the on_peer callback of the owner resets them)             peer has a new incarnation -> READY or HELLO
+ *             (by the owner, between step and ready)                      peer has a new incarnation -> READY or HELLO
  *   UP        both echo each other                                  peer_state; closing
  *   CLOSING   nothing further is published                          the end
  *
@@ -51,9 +51,8 @@ enum vop__session_event {
     VOP__SESSION_UP = 2,    /* up */
 };
 
-#define VOP__INCARNATION_SYSTEM                                                            \
-    48 /* an incarnation's bits from here on name a system (PROTOCOL.md, The ivshmem wire) \
-        */
+/** An incarnation's bits from here on name a system (PROTOCOL.md, The ivshmem wire). */
+#define VOP__INCARNATION_SYSTEM 48
 
 /**
  * Writes the own block into the remote half: state HELLO. `mine` is what to announce; echo, state, half_size and the

@@ -34,7 +34,7 @@
 #include "native/geometry.h"
 
 #include <stdbool.h>
-#include <sys/uio.h>
+#include <vopipc/channel.h>
 
 /** How a queue lies in memory. `pool` is where this side sees it: inside the window, or mapped twice elsewhere. */
 struct vop__slot_place {
@@ -46,12 +46,6 @@ struct vop__slot_place {
     bool mirrored;                    /* behind slot N-1 follows slot 0 */
 };
 
-/** Some bytes of a pool, in one or two segments. */
-struct vop__slot_span {
-    struct iovec segment[2];
-    size_t length;
-};
-
 /** Device role: fills slots of the peer's receive queue. */
 struct vop__slot_device {
     const struct vop_avail *avail;      /* local: written by the driver */
@@ -59,7 +53,8 @@ struct vop__slot_device {
     struct vop_used *used;              /* remote: written here */
     struct vop_used_elem *ring;         /* remote */
     struct vop_event *avail_event;      /* remote */
-    const struct vop__window *remote;
+    const struct vop__window *local;    /* the strength of what is loaded */
+    const struct vop__window *remote;   /* and of what is stored */
     uint8_t *pool;
     uint32_t size; /* N */
     uint32_t slot_size;
@@ -80,6 +75,7 @@ struct vop__slot_driver {
     const struct vop_event *avail_event;
     struct vop_avail *avail; /* remote: written here */
     struct vop_event *used_event;
+    const struct vop__window *local;
     const struct vop__window *remote;
     const uint8_t *pool;
     uint32_t size;
@@ -109,7 +105,7 @@ int vop__slot_device_attach(struct vop__slot_device *d, const struct vop__slot_p
 uint32_t vop__slot_count(const struct vop__slot_device *d, size_t length);
 
 /** Reserves room for 1 <= length <= N x S bytes: 0, -EAGAIN (no room), -EPROTO (broken). No reservation may be open. */
-int vop__slot_device_reserve(struct vop__slot_device *d, size_t length, struct vop__slot_span *ret_span);
+int vop__slot_device_reserve(struct vop__slot_device *d, size_t length, struct vop_buffer *ret_buffer);
 
 /** Turns the open reservation into a message of `length` bytes (no more than reserved), not yet published. */
 void vop__slot_device_commit(struct vop__slot_device *d, size_t length);
@@ -132,7 +128,7 @@ uint32_t vop__slot_device_in_doubt(const struct vop__slot_device *d);
 void vop__slot_driver_init(struct vop__slot_driver *d, const struct vop__slot_place *place);
 
 /** The next message: 1, 0 (none), -EPROTO. Moves on to the one behind it. */
-int vop__slot_driver_peek(struct vop__slot_driver *d, struct vop__slot_span *ret_span);
+int vop__slot_driver_peek(struct vop__slot_driver *d, struct vop_buffer *ret_buffer);
 
 /** Puts the message just peeked back: the next peek returns it again. `next` is the counter before that peek. */
 void vop__slot_driver_unpeek(struct vop__slot_driver *d, uint16_t next);
@@ -175,18 +171,23 @@ static inline uint32_t vop__word_of(uint16_t idx)
     return (uint32_t)idx << 16;
 }
 
-/** `length` bytes of a pool from slot `first` on. */
-static inline struct vop__slot_span vop__slot_span_of(const uint8_t *pool, uint32_t size, uint32_t slot_size,
-                                                      bool mirrored, uint32_t first, size_t length)
+/**
+ * `length` bytes of a pool from slot `first` on. Straight into the application's struct: a copy made of it at once
+ * would load in wider words than were just stored, and so wait until all stores before it, those to the peer among
+ * them, have left the processor.
+ */
+static inline void vop__slot_fill(struct vop_buffer *ret_buffer, const uint8_t *pool, uint32_t size, uint32_t slot_size,
+                                  bool mirrored, uint32_t first, size_t length)
 {
     size_t offset = (size_t)first * slot_size;
     size_t until_end = (size_t)size * slot_size - offset;
     size_t head = mirrored || length <= until_end ? length : until_end;
 
-    return (struct vop__slot_span){
-        .segment = {{(void *)(uintptr_t)(pool + offset), head}, {(void *)(uintptr_t)pool, length - head}},
-        .length = length,
-    };
+    ret_buffer->segment[0].iov_base = (void *)(uintptr_t)(pool + offset);
+    ret_buffer->segment[0].iov_len = head;
+    ret_buffer->segment[1].iov_base = (void *)(uintptr_t)pool;
+    ret_buffer->segment[1].iov_len = length - head;
+    ret_buffer->length = length;
 }
 
 #endif

@@ -20,6 +20,7 @@ void vop__slot_device_init(struct vop__slot_device *d, const struct vop__slot_pl
         .used = vop__window_at(remote, l.used),
         .ring = vop__window_at(remote, l.used + sizeof(struct vop_used)),
         .avail_event = vop__window_at(remote, l.avail_event),
+        .local = local,
         .remote = remote,
         .pool = place->pool,
         .size = place->geometry.queue_size,
@@ -70,7 +71,7 @@ static uint32_t outstanding(const struct vop__slot_device *d)
 
 static int load_avail(struct vop__slot_device *d)
 {
-    uint16_t idx = vop__idx_of(vop__load_acquire_le32(&d->avail->flags_idx, 'B'));
+    uint16_t idx = vop__idx_of(vop__window_observe32(d->local, &d->avail->flags_idx, 'B'));
     uint16_t returned = (uint16_t)(idx - d->avail_seen);
 
     if (__builtin_expect(returned > outstanding(d), 0)) {
@@ -91,7 +92,7 @@ static void prefetch_ring(const struct vop__slot_device *d)
     __builtin_prefetch(d->used, 1);
 }
 
-int vop__slot_device_reserve(struct vop__slot_device *d, size_t length, struct vop__slot_span *ret_span)
+int vop__slot_device_reserve(struct vop__slot_device *d, size_t length, struct vop_buffer *ret_buffer)
 {
     uint32_t slots = vop__slot_count(d, length);
 
@@ -105,7 +106,7 @@ int vop__slot_device_reserve(struct vop__slot_device *d, size_t length, struct v
     }
     d->reserved = (uint16_t)slots;
     prefetch_ring(d);
-    *ret_span = vop__slot_span_of(d->pool, d->size, d->slot_size, d->mirrored, d->next & (d->size - 1), length);
+    vop__slot_fill(ret_buffer, d->pool, d->size, d->slot_size, d->mirrored, d->next & (d->size - 1), length);
     return 0;
 }
 
@@ -131,13 +132,13 @@ bool vop__slot_device_publish(struct vop__slot_device *d)
 
     if (d->next == old)
         return false;
-    vop__store_release_le32(&d->used->flags_idx, vop__word_of(d->next), 'A');
+    vop__window_publish32(d->remote, &d->used->flags_idx, vop__word_of(d->next), 'A');
     d->published = d->next;
     if (__builtin_expect(d->first, 0)) {
         d->first = false;
         return true;
     }
-    vop__fence_storeload('C');
+    vop__window_fence(d->remote, 'C');
     return vop__need_event((uint16_t)vop__load_le32(&d->used_event->event), d->next, old);
 }
 
@@ -148,7 +149,7 @@ int vop__slot_device_arm(struct vop__slot_device *d, uint32_t slots)
     if (d->broken)
         return -EPROTO;
     vop__store_le32(&d->avail_event->event, (uint16_t)(d->next + slots - 1));
-    vop__window_flush(d->remote, &d->avail_event->event, 'D');
+    vop__window_flush32(d->remote, &d->avail_event->event, 'D');
     ret = load_avail(d);
     if (ret < 0)
         return ret;

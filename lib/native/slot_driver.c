@@ -22,6 +22,7 @@ void vop__slot_driver_init(struct vop__slot_driver *d, const struct vop__slot_pl
         .avail_event = vop__window_at(local, l.avail_event),
         .avail = vop__window_at(remote, l.avail),
         .used_event = vop__window_at(remote, l.used_event),
+        .local = local,
         .remote = remote,
         .pool = place->pool,
         .size = place->geometry.queue_size,
@@ -42,7 +43,7 @@ void vop__slot_driver_init(struct vop__slot_driver *d, const struct vop__slot_pl
 
 static int load_used(struct vop__slot_driver *d)
 {
-    uint16_t idx = vop__idx_of(vop__load_acquire_le32(&d->used->flags_idx, 'A'));
+    uint16_t idx = vop__idx_of(vop__window_observe32(d->local, &d->used->flags_idx, 'A'));
     uint16_t filled = (uint16_t)(idx - d->used_seen);
     uint32_t room = d->size - (uint16_t)(d->used_seen - d->published);
 
@@ -63,7 +64,7 @@ static int load_used(struct vop__slot_driver *d)
     return 0;
 }
 
-int vop__slot_driver_peek(struct vop__slot_driver *d, struct vop__slot_span *ret_span)
+int vop__slot_driver_peek(struct vop__slot_driver *d, struct vop_buffer *ret_buffer)
 {
     uint32_t first = d->next & (d->size - 1);
     uint32_t id, len, slots;
@@ -85,8 +86,8 @@ int vop__slot_driver_peek(struct vop__slot_driver *d, struct vop__slot_span *ret
         d->used_seen = d->next; /* nothing behind it is read: the next peek finds the queue broken */
         return vop__error(EPROTO, "peer broke the protocol: used element %u has id %u, len %u", first, id, len);
     }
-    *ret_span =
-        vop__slot_span_of(d->pool, d->size, d->slot_size, d->mirrored, first, (size_t)(slots - 1) * d->slot_size + len);
+    vop__slot_fill(ret_buffer, d->pool, d->size, d->slot_size, d->mirrored, first,
+                   (size_t)(slots - 1) * d->slot_size + len);
     d->next = (uint16_t)(d->next + slots);
     return 1;
 }
@@ -116,13 +117,13 @@ bool vop__slot_driver_publish(struct vop__slot_driver *d)
 
     if (idx == old)
         return false;
-    vop__store_release_le32(&d->avail->flags_idx, vop__word_of(idx), 'B');
+    vop__window_publish32(d->remote, &d->avail->flags_idx, vop__word_of(idx), 'B');
     d->published = d->released;
     if (__builtin_expect(d->first, 0)) {
         d->first = false;
         return true;
     }
-    vop__fence_storeload('D');
+    vop__window_fence(d->remote, 'D');
     return vop__need_event((uint16_t)vop__load_le32(&d->avail_event->event), idx, old);
 }
 
@@ -133,7 +134,7 @@ int vop__slot_driver_arm(struct vop__slot_driver *d)
     if (d->broken)
         return -EPROTO;
     vop__store_le32(&d->used_event->event, d->next);
-    vop__window_flush(d->remote, &d->used_event->event, 'C');
+    vop__window_flush32(d->remote, &d->used_event->event, 'C');
     ret = load_used(d);
     if (ret < 0)
         return ret;

@@ -39,18 +39,18 @@ static int need(const struct cursor *c, size_t len)
 static int parse_ethernet(struct cursor *c, uint16_t *ret_ethertype)
 {
     uint16_t ethertype;
-    int err = need(c, 14);
+    int ret = need(c, 14);
 
-    if (err < 0)
-        return err;
+    if (ret < 0)
+        return ret;
     ethertype = vop__net_get16(c->head + 12);
     c->at = 14;
     for (int tags = 0; ethertype == ETHERTYPE_VLAN || ethertype == ETHERTYPE_QINQ; tags++) {
         if (tags == VLAN_TAGS_MAX)
             return -EOPNOTSUPP;
-        err = need(c, 4);
-        if (err < 0)
-            return err;
+        ret = need(c, 4);
+        if (ret < 0)
+            return ret;
         ethertype = vop__net_get16(c->head + c->at + 2);
         c->at += 4;
     }
@@ -58,21 +58,21 @@ static int parse_ethernet(struct cursor *c, uint16_t *ret_ethertype)
     return 0;
 }
 
-static int parse_ipv4(struct cursor *c, struct vop__net_layout *layout)
+static int parse_ipv4(struct cursor *c, struct vop__net_frame *parsed)
 {
     const uint8_t *ip = c->head + c->at;
     size_t left = c->frame_len - c->at;
     size_t header_len, total;
-    int err = need(c, 20);
+    int ret = need(c, 20);
 
-    if (err < 0)
-        return err;
+    if (ret < 0)
+        return ret;
     header_len = (size_t)(ip[0] & 0x0f) * 4;
     if (ip[0] >> 4 != 4 || header_len < 20)
         return -EBADMSG;
-    err = need(c, header_len);
-    if (err < 0)
-        return err;
+    ret = need(c, header_len);
+    if (ret < 0)
+        return ret;
     if (vop__net_get16(ip + 6) & 0x3fff) /* more fragments, or an offset: only whole packets have a TCP header */
         return -EBADMSG;
     total = vop__net_get16(ip + 2);
@@ -80,9 +80,9 @@ static int parse_ipv4(struct cursor *c, struct vop__net_layout *layout)
         total = left;
     if (total > left) /* too little is seen in parse_l4(), for IPv6 too */
         return -EBADMSG;
-    layout->end = c->at + total;
-    layout->ip_version = 4;
-    layout->protocol = ip[9];
+    parsed->end = c->at + total;
+    parsed->ip_version = 4;
+    parsed->protocol = ip[9];
     c->at += header_len;
     return 0;
 }
@@ -91,30 +91,30 @@ static int skip_extension_headers(struct cursor *c, uint8_t *next)
 {
     for (int i = 0; *next == IPV6_HOP_BY_HOP || *next == IPV6_ROUTING || *next == IPV6_DESTINATION; i++) {
         size_t len;
-        int err = need(c, 8);
+        int ret = need(c, 8);
 
         if (i == EXTENSION_HEADERS_MAX)
             return -EOPNOTSUPP;
-        if (err < 0)
-            return err;
+        if (ret < 0)
+            return ret;
         len = ((size_t)c->head[c->at + 1] + 1) * 8;
-        err = need(c, len);
-        if (err < 0)
-            return err;
+        ret = need(c, len);
+        if (ret < 0)
+            return ret;
         *next = c->head[c->at];
         c->at += len;
     }
     return *next == IPV6_FRAGMENT ? -EBADMSG : 0;
 }
 
-static int parse_ipv6(struct cursor *c, struct vop__net_layout *layout)
+static int parse_ipv6(struct cursor *c, struct vop__net_frame *parsed)
 {
     const uint8_t *ip = c->head + c->at;
     size_t payload_len;
-    int err = need(c, 40);
+    int ret = need(c, 40);
 
-    if (err < 0)
-        return err;
+    if (ret < 0)
+        return ret;
     if (ip[0] >> 4 != 6)
         return -EBADMSG;
     c->at += 40;
@@ -123,56 +123,56 @@ static int parse_ipv6(struct cursor *c, struct vop__net_layout *layout)
         payload_len = c->frame_len - c->at;
     if (payload_len > c->frame_len - c->at)
         return -EBADMSG;
-    layout->end = c->at + payload_len;
-    layout->ip_version = 6;
-    layout->protocol = ip[6];
-    return skip_extension_headers(c, &layout->protocol);
+    parsed->end = c->at + payload_len;
+    parsed->ip_version = 6;
+    parsed->protocol = ip[6];
+    return skip_extension_headers(c, &parsed->protocol);
 }
 
-static int parse_l4(struct cursor *c, const struct vop__net_layout *layout)
+static int parse_l4(struct cursor *c, const struct vop__net_frame *parsed)
 {
-    size_t len = layout->protocol == VOP__NET_TCP ? 20 : 8;
-    int err = need(c, len);
+    size_t len = parsed->protocol == VOP__NET_TCP ? 20 : 8;
+    int ret = need(c, len);
 
-    if (err < 0)
-        return err;
-    if (layout->protocol == VOP__NET_TCP) {
+    if (ret < 0)
+        return ret;
+    if (parsed->protocol == VOP__NET_TCP) {
         len = (size_t)(c->head[c->at + 12] >> 4) * 4;
         if (len < 20)
             return -EBADMSG;
-        err = need(c, len);
-        if (err < 0)
-            return err;
+        ret = need(c, len);
+        if (ret < 0)
+            return ret;
     }
     c->at += len;
-    return c->at > layout->end ? -EBADMSG : 0;
+    return c->at > parsed->end ? -EBADMSG : 0;
 }
 
-int vop__net_parse(const uint8_t *head, size_t head_len, size_t frame_len, struct vop__net_layout *ret_layout)
+int vop__net_parse(const uint8_t *head, size_t head_len, size_t frame_len, struct vop__net_frame *ret_frame)
 {
     struct cursor c = {head, head_len, frame_len, 0};
-    struct vop__net_layout layout = {0};
+    struct vop__net_frame parsed = {0};
     uint16_t ethertype;
-    int err = parse_ethernet(&c, &ethertype);
+    int ret = parse_ethernet(&c, &ethertype);
 
-    if (err < 0)
-        return err;
-    layout.l3 = (uint16_t)c.at;
+    if (ret < 0)
+        return ret;
+    parsed.l3 = (uint16_t)c.at;
     if (ethertype == ETHERTYPE_IPV4)
-        err = parse_ipv4(&c, &layout);
+        ret = parse_ipv4(&c, &parsed);
     else if (ethertype == ETHERTYPE_IPV6)
-        err = parse_ipv6(&c, &layout);
+        ret = parse_ipv6(&c, &parsed);
     else
-        err = -EBADMSG;
-    if (err < 0)
-        return err;
-    if (layout.protocol != VOP__NET_TCP && layout.protocol != VOP__NET_UDP)
+        ret = -EBADMSG;
+    if (ret < 0)
+        return ret;
+    if (parsed.protocol != VOP__NET_TCP && parsed.protocol != VOP__NET_UDP)
         return -EOPNOTSUPP;
-    layout.l4 = (uint16_t)c.at;
-    err = parse_l4(&c, &layout);
-    if (err < 0)
-        return err;
-    layout.payload = (uint16_t)c.at;
-    *ret_layout = layout;
+    parsed.l4 = (uint16_t)c.at;
+    ret = parse_l4(&c, &parsed);
+    if (ret < 0)
+        return ret;
+    parsed.payload = (uint16_t)c.at;
+    *ret_frame = parsed;
     return 0;
 }

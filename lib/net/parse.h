@@ -14,7 +14,7 @@
 #define VOP__NET_UDP 17
 
 /** Where things are, in bytes from the start of the frame. */
-struct vop__net_layout {
+struct vop__net_frame {
     size_t end;         /* behind the last byte of the IP packet; padding may follow */
     uint16_t l3;        /* IP header */
     uint16_t l4;        /* TCP or UDP header */
@@ -30,6 +30,6 @@ struct vop__net_layout {
  * Returns 0, -EBADMSG if the frame contradicts itself or ends too early, is a fragment or is not IP, or -EOPNOTSUPP if
  * it may be legal but its headers exceed the head or are of kinds not known here.
  */
-int vop__net_parse(const uint8_t *head, size_t head_len, size_t frame_len, struct vop__net_layout *ret_layout);
+int vop__net_parse(const uint8_t *head, size_t head_len, size_t frame_len, struct vop__net_frame *ret_frame);
 
 #endif

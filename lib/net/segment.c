@@ -36,17 +36,17 @@
 #define UDP_CHECKSUM 6
 
 /* Is the frame of the kind that its header says? */
-static bool kind_matches(const struct vop__net_layout *layout, const struct vop_net_hdr *hdr)
+static bool kind_matches(const struct vop__net_frame *parsed, const struct vop_net_hdr *hdr)
 {
-    if (vop_from_le16(hdr->csum_start) != layout->l4)
+    if (vop_from_le16(hdr->csum_start) != parsed->l4)
         return false;
     switch (hdr->gso_type & ~VOP_NET_HDR_GSO_ECN) {
     case VOP_NET_HDR_GSO_TCPV4:
-        return layout->protocol == VOP__NET_TCP && layout->ip_version == 4;
+        return parsed->protocol == VOP__NET_TCP && parsed->ip_version == 4;
     case VOP_NET_HDR_GSO_TCPV6:
-        return layout->protocol == VOP__NET_TCP && layout->ip_version == 6;
+        return parsed->protocol == VOP__NET_TCP && parsed->ip_version == 6;
     default:
-        return layout->protocol == VOP__NET_UDP;
+        return parsed->protocol == VOP__NET_UDP;
     }
 }
 
@@ -59,16 +59,16 @@ static uint32_t ip_length(const struct vop_net_segmenter *s, uint32_t payload)
 }
 
 /* Takes what changes from segment to segment out of the headers. */
-static void load_headers(struct vop_net_segmenter *s, const struct vop__net_layout *layout)
+static void load_headers(struct vop_net_segmenter *s, const struct vop__net_frame *parsed)
 {
-    const uint8_t *l4 = s->header + layout->l4;
-    uint16_t whole_len = vop__net_fold((uint32_t)(layout->end - layout->l4));
+    const uint8_t *l4 = s->header + parsed->l4;
+    uint16_t whole_len = vop__net_fold((uint32_t)(parsed->end - parsed->l4));
 
-    s->ip_version = layout->ip_version;
-    s->protocol = layout->protocol;
-    s->l3 = layout->l3;
-    s->l4 = layout->l4;
-    s->header_len = layout->payload;
+    s->ip_version = parsed->ip_version;
+    s->protocol = parsed->protocol;
+    s->l3 = parsed->l3;
+    s->l4 = parsed->l4;
+    s->header_len = parsed->payload;
     if (s->ip_version == 4)
         s->ip_id = vop__net_get16(s->header + s->l3 + 4);
     if (s->protocol == VOP__NET_TCP) {
@@ -85,26 +85,26 @@ int vop_net_segment_begin(struct vop_net_segmenter *segmenter, const void *frame
                           const struct vop_net_hdr *hdr, uint64_t features)
 {
     struct vop_net_segmenter *s = segmenter;
-    struct vop__net_layout layout;
+    struct vop__net_frame parsed;
     size_t head_len = len < sizeof(s->header) ? len : sizeof(s->header);
     uint32_t first;
-    int err;
+    int ret;
 
     if (hdr->gso_type == VOP_NET_HDR_GSO_NONE)
         return -EINVAL;
-    err = vop_net_hdr_check(hdr, len, VOP_NET_OFFLOADS);
-    if (err < 0)
-        return err;
+    ret = vop_net_hdr_check(hdr, len, VOP_NET_OFFLOADS);
+    if (ret < 0)
+        return ret;
     memcpy(s->header, frame, head_len);
-    err = vop__net_parse(s->header, head_len, len, &layout);
-    if (err < 0)
-        return err;
-    if (!kind_matches(&layout, hdr) || layout.end - layout.payload > PAYLOAD_MAX)
+    ret = vop__net_parse(s->header, head_len, len, &parsed);
+    if (ret < 0)
+        return ret;
+    if (!kind_matches(&parsed, hdr) || parsed.end - parsed.payload > PAYLOAD_MAX)
         return -EBADMSG;
 
-    load_headers(s, &layout);
-    s->payload = (const uint8_t *)frame + layout.payload;
-    s->left = (uint32_t)(layout.end - layout.payload);
+    load_headers(s, &parsed);
+    s->payload = (const uint8_t *)frame + parsed.payload;
+    s->left = (uint32_t)(parsed.end - parsed.payload);
     s->gso_size = vop_from_le16(hdr->gso_size);
     s->partial = features & VOP_NET_FEATURE(VOP_NET_F_GUEST_CSUM);
     s->index = 0;

@@ -11,8 +11,8 @@
 #ifndef VOP_RING_PACKED_H
 #define VOP_RING_PACKED_H
 
-#include "ring/area.h"
-#include "ring/virtqueue.h"
+#include "core/window.h"
+#include "ring/vq.h"
 
 #define VOP__DESC_F_AVAIL (1u << 7)
 #define VOP__DESC_F_USED (1u << 15)

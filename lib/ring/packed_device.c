@@ -62,7 +62,7 @@ static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *pl
 
 static inline bool look(const struct packed_device *p, uint32_t *ret_word)
 {
-    *ret_word = vop__area_observe32(&p->device.vq.desc, &p->ring[p->next.index].id_flags, 'G');
+    *ret_word = vop__window_observe32(&p->device.vq.desc, &p->ring[p->next.index].id_flags, 'G');
     return vop__packed_is(*ret_word, vop__packed_avail(p->next.wrap));
 }
 
@@ -243,14 +243,14 @@ static bool publish(struct vop_virtqueue *vq)
     count = p->unpublished;
     if (count == 0)
         return false;
-    vop__area_publish32(&vq->desc, p->head, p->head_word, 'H');
+    vop__window_publish32(&vq->desc, p->head, p->head_word, 'H');
     p->in_ring -= count;
     p->unpublished = 0;
     if (__builtin_expect(vq->first, 0)) {
         vq->first = false;
         return true;
     }
-    vop__area_fence(&vq->desc, 'J');
+    vop__window_fence(&vq->desc, 'J');
     return vop__event_packed(vop__load_le32(&p->driver_event->word), vq->size, p->used.index, p->used.wrap, count);
 }
 
@@ -260,7 +260,7 @@ static void arm(struct vop_virtqueue *vq, bool delay)
 
     (void)delay; /* nobody knows how much the driver will add */
     arm_word(p, armed_mode(vq));
-    vop__area_flush32(&vq->device, &p->device_event->word, 'I');
+    vop__window_flush32(&vq->device, &p->device_event->word, 'I');
 }
 
 static void disarm(struct vop_virtqueue *vq)

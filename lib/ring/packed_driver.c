@@ -152,7 +152,7 @@ static bool publish(struct vop_virtqueue *vq)
 
     if (count == 0)
         return false;
-    vop__area_publish32(&vq->desc, p->head, p->head_word, 'G');
+    vop__window_publish32(&vq->desc, p->head, p->head_word, 'G');
     p->unpublished = 0;
     p->driver.published = vq->buffers;
     vq->position = vop__position_word(&p->next);
@@ -160,13 +160,13 @@ static bool publish(struct vop_virtqueue *vq)
         vq->first = false;
         return true;
     }
-    vop__area_fence(&vq->desc, 'I');
+    vop__window_fence(&vq->desc, 'I');
     return vop__event_packed(vop__load_le32(&p->device_event->word), vq->size, p->next.index, p->next.wrap, count);
 }
 
 static inline bool look(const struct packed_driver *p, uint32_t *ret_word)
 {
-    *ret_word = vop__area_observe32(&p->driver.vq.desc, &p->ring[p->used.index].id_flags, 'H');
+    *ret_word = vop__window_observe32(&p->driver.vq.desc, &p->ring[p->used.index].id_flags, 'H');
     return vop__packed_is(*ret_word, vop__packed_used(p->used.wrap));
 }
 
@@ -225,7 +225,7 @@ static void arm(struct vop_virtqueue *vq, bool delay)
     if (delay && vq->event_idx)
         vop__position_advance(&at, vq->size, vop__driver_delay(vq->size - p->driver.free_count));
     arm_word(p, &at, armed_mode(vq));
-    vop__area_flush32(&vq->driver, &p->driver_event->word, 'J');
+    vop__window_flush32(&vq->driver, &p->driver_event->word, 'J');
 }
 
 static void disarm(struct vop_virtqueue *vq)

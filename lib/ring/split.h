@@ -17,8 +17,8 @@
 #ifndef VOP_RING_SPLIT_H
 #define VOP_RING_SPLIT_H
 
-#include "ring/area.h"
-#include "ring/virtqueue.h"
+#include "core/window.h"
+#include "ring/vq.h"
 
 /** Where the words of a split ring lie in this process. */
 struct vop__split {

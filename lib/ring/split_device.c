@@ -43,7 +43,7 @@ static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *pl
 static int load_avail(struct split_device *s)
 {
     struct vop_virtqueue *vq = &s->device.vq;
-    uint16_t idx = vop__area_observe16(&vq->driver, s->ring.avail_idx, 'G');
+    uint16_t idx = vop__window_observe16(&vq->driver, s->ring.avail_idx, 'G');
     uint16_t added = (uint16_t)(idx - (uint16_t)(s->ring.base + s->seen));
 
     if (__builtin_expect(added > vq->size - (s->seen - s->published), 0))
@@ -219,7 +219,7 @@ static bool publish(struct vop_virtqueue *vq)
     if (s->completed == s->published)
         return false;
     idx = (uint16_t)(s->ring.base + s->completed);
-    vop__area_publish16(&vq->device, s->ring.used_idx, idx, 'H');
+    vop__window_publish16(&vq->device, s->ring.used_idx, idx, 'H');
     s->published = s->completed;
     if (__builtin_expect(vq->first, 0)) {
         vq->first = false;
@@ -227,7 +227,7 @@ static bool publish(struct vop_virtqueue *vq)
     }
     if (s->seen == s->completed && vop__vq_feature(&vq->options, VOP_F_NOTIFY_ON_EMPTY))
         return true;
-    vop__area_fence(&vq->device, 'J');
+    vop__window_fence(&vq->device, 'J');
     if (vq->event_idx)
         return vop__need_event(vop__load_le16(s->ring.used_event), idx, old);
     return !(vop__load_le16(s->ring.avail_flags) & VOP__RING_F_QUIET);
@@ -240,7 +240,7 @@ static void arm(struct vop_virtqueue *vq, bool delay)
 
     (void)delay; /* nobody knows how much the driver will add */
     vop__store_le16(word, vq->event_idx ? (uint16_t)(s->ring.base + vq->buffers) : 0);
-    vop__area_flush16(&vq->device, word, 'I');
+    vop__window_flush16(&vq->device, word, 'I');
 }
 
 static void disarm(struct vop_virtqueue *vq)

@@ -126,14 +126,14 @@ static bool publish(struct vop_virtqueue *vq)
 
     if (s->driver.published == vq->buffers)
         return false;
-    vop__area_publish16(&vq->driver, s->ring.avail_idx, idx, 'G');
+    vop__window_publish16(&vq->driver, s->ring.avail_idx, idx, 'G');
     s->driver.published = vq->buffers;
     vq->position = idx;
     if (__builtin_expect(vq->first, 0)) {
         vq->first = false;
         return true;
     }
-    vop__area_fence(&vq->driver, 'I');
+    vop__window_fence(&vq->driver, 'I');
     if (vq->event_idx)
         return vop__need_event(vop__load_le16(s->ring.avail_event), idx, old);
     return !(vop__load_le16(s->ring.used_flags) & VOP__RING_F_QUIET);
@@ -142,7 +142,7 @@ static bool publish(struct vop_virtqueue *vq)
 /* Loads used.idx. All that is used was published and not used before: else the device made it up. */
 static int load_used(struct split_driver *s)
 {
-    uint16_t idx = vop__area_observe16(&s->driver.vq.device, s->ring.used_idx, 'H');
+    uint16_t idx = vop__window_observe16(&s->driver.vq.device, s->ring.used_idx, 'H');
     uint16_t used = (uint16_t)(idx - (uint16_t)(s->ring.base + s->seen));
 
     if (__builtin_expect(used > s->driver.published - s->seen, 0))
@@ -218,7 +218,7 @@ static void arm(struct vop_virtqueue *vq, bool delay)
     vop_le16 *word = vq->event_idx ? s->ring.used_event : s->ring.avail_flags;
 
     vop__store_le16(word, vq->event_idx ? (uint16_t)(s->ring.base + s->driver.got + more) : 0);
-    vop__area_flush16(&vq->driver, word, 'J');
+    vop__window_flush16(&vq->driver, word, 'J');
 }
 
 static void disarm(struct vop_virtqueue *vq)

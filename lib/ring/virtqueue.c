@@ -2,14 +2,13 @@
 /*
  * virtqueue.c - the calls of <vopipc/virtqueue.h>: what is the same for every format, before and behind its operations.
  *
- * Room: ring. Theory of operation: ring/virtqueue.h.
+ * Room: ring. Theory of operation: ring/vq.h.
  */
-#include "ring/virtqueue.h"
+#include "ring/vq.h"
 #include "ring/vq_device.h"
 #include "ring/vq_driver.h"
+#include "ring/vq_options.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -179,42 +178,13 @@ int vop_virtqueue_reset(vop_virtqueue *vq, const struct vop_virtqueue_place *pla
 
 /* ---- Health ---- */
 
-static int health(const struct vop_virtqueue *vq)
-{
-    return vq->broken ? vop__error(EPROTO, "queue %u: %s", vq->options.index, vq->why) : 0;
-}
-
 static __attribute__((noinline, cold)) int why_not(const struct vop_virtqueue *vq)
 {
     if (vq->stopped)
         return vop__error_static(ESHUTDOWN, "the queue is shut down");
     if (vq->broken)
-        return health(vq);
+        return vop__vq_health(vq);
     return vop__error_static(EOPNOTSUPP, "this call belongs to the other role of a queue");
-}
-
-/* The first reason is the one that counts. */
-static void break_for(struct vop_virtqueue *vq, const char *who, const char *what)
-{
-    if (vq->broken)
-        return;
-    vq->broken = true;
-    (void)snprintf(vq->why, sizeof(vq->why), "%s: %s", who, what);
-    (void)health(vq); /* the callback may want to log it */
-    if (vq->options.events && vq->options.events->broken)
-        vq->options.events->broken(vq->options.context, vq);
-}
-
-int vop__vq_break(struct vop_virtqueue *vq, const char *format, ...)
-{
-    char line[160]; /* fits into vq->why, with who it was */
-    va_list args;
-
-    va_start(args, format);
-    (void)vsnprintf(line, sizeof(line), format, args);
-    va_end(args);
-    break_for(vq, "peer broke the protocol", line);
-    return health(vq);
 }
 
 /* Alive, and of a role that has the operation `entry`. */
@@ -222,13 +192,13 @@ int vop__vq_break(struct vop_virtqueue *vq, const char *format, ...)
 
 int vop_virtqueue_error(const vop_virtqueue *vq)
 {
-    return health(vq);
+    return vop__vq_health(vq);
 }
 
 void vop_virtqueue_fail(vop_virtqueue *vq, const char *reason)
 {
-    break_for(vq, "given up", reason ? reason : "no reason was named");
-    (void)health(vq);
+    vop__vq_break_for(vq, "given up", reason ? reason : "no reason was named");
+    (void)vop__vq_health(vq);
 }
 
 void vop_virtqueue_get_info(const vop_virtqueue *vq, struct vop_virtqueue_info *ret_info, size_t info_size)
@@ -252,50 +222,14 @@ void vop_virtqueue_get_info(const vop_virtqueue *vq, struct vop_virtqueue_info *
 
 /* ---- Notifying ---- */
 
-static int notify(struct vop_virtqueue *vq)
-{
-    const struct vop_virtqueue_events *events = vq->options.events;
-    uint32_t value = vq->options.index & 0xffff;
-    int ret;
-
-    if (vq->options.role == VOP_VIRTQUEUE_DRIVER && vop__vq_feature(&vq->options, VOP_F_NOTIFICATION_DATA))
-        value |= (uint32_t)vq->position << 16;
-    vq->notified++;
-    ret = events && events->notify ? events->notify(vq->options.context, value) : 0;
-    return ret < 0 ? vop__error(-ret, "queue %u: notify() failed: %s", vq->options.index, strerror(-ret)) : 1;
-}
-
-/* A notification that failed is owed: what was published before is not announced again by itself. */
-static int publish(struct vop_virtqueue *vq)
-{
-    int ret;
-
-    if (vq->ops->publish(vq))
-        vq->owed = true;
-    if (!vq->owed)
-        return 0;
-    ret = notify(vq);
-    vq->owed = ret < 0;
-    return ret;
-}
-
-int vop__vq_full(struct vop_virtqueue *vq, uint32_t descs)
-{
-    if (descs > vq->size)
-        return vop__error(EINVAL, "a buffer of %u descriptors in a queue of %u, and no indirect table that holds it",
-                          descs, vq->size);
-    (void)publish(vq); /* the seed's rule: a full queue is kicked */
-    return vop__error_static(ENOSPC, "the queue is full: get buffers first");
-}
-
 int vop_virtqueue_kick(vop_virtqueue *vq)
 {
-    return usable(vq, add) ? publish(vq) : why_not(vq);
+    return usable(vq, add) ? vop__vq_publish(vq) : why_not(vq);
 }
 
 int vop_virtqueue_call(vop_virtqueue *vq)
 {
-    return usable(vq, take) ? publish(vq) : why_not(vq);
+    return usable(vq, take) ? vop__vq_publish(vq) : why_not(vq);
 }
 
 /* ---- Driver role ---- */
@@ -373,7 +307,7 @@ void vop_virtqueue_disable(vop_virtqueue *vq)
 /* Publishes, arms, looks again: 1 armed, 0 there is something, or an error. */
 static int arm(struct vop_virtqueue *vq, bool delay)
 {
-    int ret = publish(vq);
+    int ret = vop__vq_publish(vq);
 
     if (ret < 0)
         return ret;

@@ -14,7 +14,7 @@
 #ifndef VOP_RING_VQ_DEVICE_H
 #define VOP_RING_VQ_DEVICE_H
 
-#include "ring/virtqueue.h"
+#include "ring/vq.h"
 
 struct vop__device {
     struct vop_virtqueue vq;

@@ -13,7 +13,7 @@
 #ifndef VOP_RING_VQ_DRIVER_H
 #define VOP_RING_VQ_DRIVER_H
 
-#include "ring/virtqueue.h"
+#include "ring/vq.h"
 
 struct vop__driver {
     struct vop_virtqueue vq;

@@ -10,8 +10,6 @@
 
 #include "wire/wire.h"
 
-#define VOP__BELLS 2u /* for each queue pair: enum vop__bell */
-
 struct vop__doorbells {
     int socket; /* to the peer; hangs up when it dies */
     unsigned queue_pairs;
@@ -46,7 +44,7 @@ void vop__socket_refuse_fds(int socket);
 /** Closes everything, the socket included. */
 void vop__doorbells_close(struct vop__doorbells *d);
 
-/* The wire operations that need nothing but doorbells. */
+/* What a wire does with them: as the operations of the same names in wire.h. */
 void vop__doorbells_kick(struct vop__doorbells *d, unsigned queue, enum vop__bell bell);
 int vop__doorbells_wait(struct vop__doorbells *d, unsigned queue, enum vop__bell bell, int64_t timeout_ns);
 int vop__doorbells_alive(struct vop__doorbells *d);

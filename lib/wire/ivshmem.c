@@ -11,8 +11,9 @@
 #include "wire/ivshmem.h"
 
 #include "core/clock.h"
+#include "core/container.h"
 #include "core/error.h"
-#include "sys/map.h"
+#include "wire/mirrors.h"
 
 #include <ctype.h>
 #include <fcntl.h>
@@ -23,43 +24,45 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define BELLS 2u                               /* enum vop__bell */
-#define MIRRORS_MAX (2u * VOP_QUEUE_PAIRS_MAX) /* each pool of both halves once */
-#define PCI_ADDRESS "0000:00:04.0"             /* what one looks like */
+#define PCI_ADDRESS "0000:00:04.0" /* what one looks like */
 #define PCI_ADDRESS_LENGTH (sizeof(PCI_ADDRESS) - 1)
 
-struct vop__ivshmem {
+struct ivshmem_side {
+    struct vop__side side;
     int users; /* atomic: whoever opened it, and its wire */
-    int busy;  /* atomic: there is a wire */
     struct vop__ivshmem_memory memory;
-    struct vop__window remote;
-    unsigned side;
-    uint16_t system;
-    int relay[BELLS]; /* -1 without a doorbell */
-    char *name;
+    int relay[VOP__BELLS]; /* -1 without a doorbell */
 };
 
 struct ivshmem_wire {
     struct vop__wire wire;
-    struct vop__ivshmem *owner;
+    struct ivshmem_side *owner;
     int saw_peer; /* atomic: a process of this system was seen to have the other side */
-    unsigned mirrors;
-    struct {
-        void *base;
-        size_t size;
-    } mirror[MIRRORS_MAX];
+    struct vop__mirrors mirrors;
 };
 
-static struct ivshmem_wire *ivshmem_of(struct vop__wire *wire)
+static struct ivshmem_wire *wire_of(struct vop__wire *wire)
 {
-    return (struct ivshmem_wire *)(void *)((char *)wire - offsetof(struct ivshmem_wire, wire));
+    return vop__container_of(wire, struct ivshmem_wire, wire);
+}
+
+static struct ivshmem_side *side_of(const struct vop__side *side)
+{
+    return vop__container_of(side, struct ivshmem_side, side);
+}
+
+static int ivshmem_check(const struct vop__side *side)
+{
+    const struct vop__ivshmem_memory *m = &side_of(side)->memory;
+
+    return m->ops->check ? m->ops->check(m->context) : 0;
 }
 
 /* ---- Doorbell ---- */
 
 static void ivshmem_kick(struct vop__wire *wire, unsigned queue, enum vop__bell bell)
 {
-    const struct vop__ivshmem_memory *m = &ivshmem_of(wire)->owner->memory;
+    const struct vop__ivshmem_memory *m = &wire_of(wire)->owner->memory;
 
     (void)queue;
     (void)bell;
@@ -89,10 +92,10 @@ static void relay_take(int fd)
  */
 static int ivshmem_alive(struct vop__wire *wire)
 {
-    struct ivshmem_wire *w = ivshmem_of(wire);
+    struct ivshmem_wire *w = wire_of(wire);
     const struct vop__ivshmem_memory *m = &w->owner->memory;
 
-    if (vop__ivshmem_check(w->owner) < 0)
+    if (ivshmem_check(&w->owner->side) < 0)
         return -ECONNRESET;
     if (!m->ops->sees_peer)
         return 0;
@@ -105,7 +108,7 @@ static int ivshmem_alive(struct vop__wire *wire)
 
 static int ivshmem_wait(struct vop__wire *wire, unsigned queue, enum vop__bell bell, int64_t timeout_ns)
 {
-    struct vop__ivshmem *s = ivshmem_of(wire)->owner;
+    struct ivshmem_side *s = wire_of(wire)->owner;
     struct pollfd fds[2] = {{.fd = s->memory.doorbell_fd, .events = POLLIN}, {.fd = s->relay[bell], .events = POLLIN}};
     struct timespec ts = vop__timespec(timeout_ns);
     int taken = 0;
@@ -127,7 +130,7 @@ static int ivshmem_watch(struct vop__wire *wire, int epoll_fd)
 {
     struct epoll_event event = {.events = EPOLLIN};
 
-    event.data.fd = ivshmem_of(wire)->owner->memory.doorbell_fd;
+    event.data.fd = wire_of(wire)->owner->memory.doorbell_fd;
     if (!wire->polled && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, event.data.fd, &event) < 0)
         return -errno;
     return 0;
@@ -135,7 +138,7 @@ static int ivshmem_watch(struct vop__wire *wire, int epoll_fd)
 
 static int ivshmem_process(struct vop__wire *wire, int epoll_fd)
 {
-    struct vop__ivshmem *s = ivshmem_of(wire)->owner;
+    struct ivshmem_side *s = wire_of(wire)->owner;
 
     int taken = wire->polled ? 0 : s->memory.ops->take(s->memory.context);
 
@@ -145,33 +148,46 @@ static int ivshmem_process(struct vop__wire *wire, int epoll_fd)
 
 /* ---- Memory ---- */
 
+static void free_side(struct ivshmem_side *s)
+{
+    for (unsigned bell = 0; bell < VOP__BELLS; bell++) {
+        if (s->relay[bell] >= 0)
+            close(s->relay[bell]);
+    }
+    free(s->side.name);
+    free(s);
+}
+
+/* Called by whoever opened it, and by its wire: the last one frees it. */
+static void release_side(struct ivshmem_side *s)
+{
+    if (__atomic_sub_fetch(&s->users, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    s->memory.ops->close(s->memory.context);
+    free_side(s);
+}
+
 static void *ivshmem_mirror(struct vop__wire *wire, bool remote, size_t offset, size_t size)
 {
-    struct ivshmem_wire *w = ivshmem_of(wire);
+    struct ivshmem_wire *w = wire_of(wire);
     const struct vop__ivshmem_memory *m = &w->owner->memory;
     void *base;
 
-    if (!m->ops->mirror || w->mirrors == MIRRORS_MAX)
+    if (!m->ops->mirror || !vop__mirrors_have_room(&w->mirrors))
         return NULL;
     base = m->ops->mirror(m->context, remote ? 1 - wire->side : wire->side, remote, offset, size);
-    if (base) {
-        w->mirror[w->mirrors].base = base;
-        w->mirror[w->mirrors].size = 2 * size;
-        w->mirrors++;
-    }
+    if (base)
+        vop__mirrors_keep(&w->mirrors, base, size);
     return base;
 }
 
 static void ivshmem_close(struct vop__wire *wire)
 {
-    struct ivshmem_wire *w = ivshmem_of(wire);
+    struct ivshmem_wire *w = wire_of(wire);
 
-    while (w->mirrors > 0) {
-        w->mirrors--;
-        vop__unmap(w->mirror[w->mirrors].base, w->mirror[w->mirrors].size);
-    }
-    __atomic_store_n(&w->owner->busy, 0, __ATOMIC_RELEASE);
-    vop__ivshmem_close(w->owner);
+    vop__mirrors_unmap(&w->mirrors);
+    __atomic_store_n(&w->owner->side.busy, 0, __ATOMIC_RELEASE);
+    release_side(w->owner);
     free(w);
 }
 
@@ -186,28 +202,29 @@ static const struct vop__wire_ops ivshmem_ops = {
     .close = ivshmem_close,
 };
 
-struct vop__wire *vop__ivshmem_wire(struct vop__ivshmem *s)
+static struct vop__wire *ivshmem_open_wire(struct vop__side *side)
 {
+    struct ivshmem_side *s = side_of(side);
     const struct vop__ivshmem_memory *m = &s->memory;
     struct ivshmem_wire *w;
 
-    if (__atomic_exchange_n(&s->busy, 1, __ATOMIC_ACQUIRE))
+    if (__atomic_exchange_n(&side->busy, 1, __ATOMIC_ACQUIRE))
         return NULL;
     w = calloc(1, sizeof(*w));
     if (!w) {
-        __atomic_store_n(&s->busy, 0, __ATOMIC_RELEASE);
+        __atomic_store_n(&side->busy, 0, __ATOMIC_RELEASE);
         vop__error(ENOMEM, "no memory for a link");
         return NULL;
     }
     w->wire = (struct vop__wire){
         .ops = &ivshmem_ops,
-        .local = {.base = m->half[s->side], .size = m->half_size, .flags = m->flags & VOP__WINDOW_DIRECT_IO},
-        .remote = s->remote,
-        .side = s->side,
+        .local = {.base = m->half[side->number], .size = m->half_size, .flags = m->local_flags},
+        .remote = side->remote,
+        .side = side->number,
         .queue_pairs = 1,
         .watched = true,
         .polled = m->doorbell_fd < 0,
-        .system = s->system,
+        .system = side->system,
         .doorbell = m->doorbell_address,
         .peer_pid = -1,
         .peer_uid = (uid_t)-1,
@@ -248,9 +265,9 @@ static uint16_t name_lock(const char *name)
     return (uint16_t)(hash ^ hash >> 16);
 }
 
-static int make_relays(struct vop__ivshmem *s)
+static int make_relays(struct ivshmem_side *s)
 {
-    for (unsigned bell = 0; bell < BELLS; bell++) {
+    for (unsigned bell = 0; bell < VOP__BELLS; bell++) {
         s->relay[bell] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (s->relay[bell] < 0)
             return vop__error(errno, "cannot make an eventfd: %s", strerror(errno));
@@ -258,34 +275,36 @@ static int make_relays(struct vop__ivshmem *s)
     return 0;
 }
 
-static void free_side(struct vop__ivshmem *s)
+static void ivshmem_close_side(struct vop__side *side)
 {
-    for (unsigned bell = 0; bell < BELLS; bell++) {
-        if (s->relay[bell] >= 0)
-            close(s->relay[bell]);
-    }
-    free(s->name);
-    free(s);
+    release_side(side_of(side));
 }
 
+static const struct vop__side_ops side_ops = {
+    .wire = ivshmem_open_wire,
+    .check = ivshmem_check,
+    .close = ivshmem_close_side,
+};
+
 int vop__ivshmem_adopt(const struct vop__ivshmem_memory *memory, unsigned side, const char *name,
-                       struct vop__ivshmem **ret_side)
+                       struct vop__side **ret_side)
 {
-    struct vop__ivshmem *s = calloc(1, sizeof(*s));
+    struct ivshmem_side *s = calloc(1, sizeof(*s));
     int ret = 0;
 
     if (!s)
         return vop__error(ENOMEM, "no memory for a link");
-    *s = (struct vop__ivshmem){
+    *s = (struct ivshmem_side){
+        .side = {.ops = &side_ops,
+                 .remote = {.base = memory->half[1 - side], .size = memory->half_size, .flags = memory->remote_flags},
+                 .number = side,
+                 .system = memory->is_exclusive ? name_lock(name) : 0,
+                 .name = strdup(name)},
         .users = 1,
         .memory = *memory,
-        .remote = {.base = memory->half[1 - side], .size = memory->half_size, .flags = memory->flags},
-        .side = side,
-        .system = memory->is_exclusive ? name_lock(name) : 0,
         .relay = {-1, -1},
-        .name = strdup(name),
     };
-    if (!s->name)
+    if (!s->side.name)
         ret = vop__error(ENOMEM, "no memory for a link");
     else if (memory->doorbell_fd >= 0)
         ret = make_relays(s);
@@ -293,7 +312,7 @@ int vop__ivshmem_adopt(const struct vop__ivshmem_memory *memory, unsigned side, 
         free_side(s);
         return ret;
     }
-    *ret_side = s;
+    *ret_side = &s->side;
     return 0;
 }
 
@@ -325,7 +344,7 @@ static int parse_side(char *name, unsigned *ret_side)
     return 0;
 }
 
-static int open_named(char *name, const char *rest, struct vop__ivshmem **ret_side)
+static int open_named(char *name, const char *rest, struct vop__side **ret_side)
 {
     struct vop__ivshmem_memory memory;
     unsigned side = name[0] == '/' ? 0 : 1; /* the host, and the guest */
@@ -347,7 +366,7 @@ static int open_named(char *name, const char *rest, struct vop__ivshmem **ret_si
     return ret;
 }
 
-int vop__ivshmem_open(const char *rest, struct vop__ivshmem **ret_side)
+int vop__ivshmem_open(const char *rest, struct vop__side **ret_side)
 {
     char *name = strdup(rest);
     int ret;
@@ -357,42 +376,4 @@ int vop__ivshmem_open(const char *rest, struct vop__ivshmem **ret_side)
     ret = open_named(name, rest, ret_side);
     free(name);
     return ret;
-}
-
-void vop__ivshmem_close(struct vop__ivshmem *s)
-{
-    if (__atomic_sub_fetch(&s->users, 1, __ATOMIC_ACQ_REL) > 0)
-        return;
-    s->memory.ops->close(s->memory.context);
-    free_side(s);
-}
-
-bool vop__ivshmem_is_busy(const struct vop__ivshmem *s)
-{
-    return __atomic_load_n(&s->busy, __ATOMIC_ACQUIRE);
-}
-
-int vop__ivshmem_check(const struct vop__ivshmem *s)
-{
-    return s->memory.ops->check ? s->memory.ops->check(s->memory.context) : 0;
-}
-
-const struct vop__window *vop__ivshmem_remote(const struct vop__ivshmem *s)
-{
-    return &s->remote;
-}
-
-uint16_t vop__ivshmem_system(const struct vop__ivshmem *s)
-{
-    return s->system;
-}
-
-const char *vop__ivshmem_name(const struct vop__ivshmem *s)
-{
-    return s->name;
-}
-
-unsigned vop__ivshmem_number(const struct vop__ivshmem *s)
-{
-    return s->side;
 }

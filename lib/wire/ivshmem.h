@@ -3,15 +3,13 @@
  * ivshmem.h - the ivshmem wire: one memory that two sides find in place, a virtual machine's device or its file on the
  * host (PROTOCOL.md, The ivshmem wire).
  *
- * Room: wire. A side is open (struct vop__ivshmem) for as long as a program may want a link there; meanwhile no other
- * process of this system has it. On it there is one wire at a time, for one session each.
- *
- * Where the memory comes from is behind struct vop__ivshmem_memory: ivshmem_file.c maps a file, ivshmem_pci.c a device.
+ * Room: wire. A kind of side (side.h). Where the memory comes from is behind struct vop__ivshmem_memory: ivshmem_file.c
+ * maps a file, ivshmem_pci.c a device.
  */
 #ifndef VOP_WIRE_IVSHMEM_H
 #define VOP_WIRE_IVSHMEM_H
 
-#include "wire/wire.h"
+#include "wire/side.h"
 
 /* ---- Memory, and what came with it ---- */
 
@@ -42,7 +40,8 @@ struct vop__ivshmem_ops {
 struct vop__ivshmem_memory {
     uint8_t *half[2];
     size_t half_size;
-    unsigned flags; /* of the remote window: enum vop__window_flags */
+    unsigned local_flags;  /* of the half that this side reads: enum vop__window_flags */
+    unsigned remote_flags; /* of the half that it writes */
     const struct vop__ivshmem_ops *ops;
     void *context;
     int doorbell_fd;           /* polls readable when the doorbell rang; -1: there is no doorbell */
@@ -67,35 +66,11 @@ int vop__ivshmem_pci_open_at(const char *root, const char *address, struct vop__
 
 /* ---- A side ---- */
 
-struct vop__ivshmem;
-
 /** Opens what a URI names behind its colon: PATH[?side=N] or PCI-ADDRESS[?side=N]. 0 or -errno with a text. */
-int vop__ivshmem_open(const char *rest, struct vop__ivshmem **ret_side);
+vop__side_open_fn vop__ivshmem_open;
 
 /** The same with memory that is open already. Takes it on success only. */
 int vop__ivshmem_adopt(const struct vop__ivshmem_memory *memory, unsigned side, const char *name,
-                       struct vop__ivshmem **ret_side);
-
-/** A wire for a session: NULL while there is one still, or no memory (then with a text). */
-struct vop__wire *vop__ivshmem_wire(struct vop__ivshmem *s);
-
-/** Is there a wire? */
-bool vop__ivshmem_is_busy(const struct vop__ivshmem *s);
-
-/** 0, or -ENODEV with a text: its memory was taken away, and it is only good for closing. */
-int vop__ivshmem_check(const struct vop__ivshmem *s);
-
-/** Gives the side back; a wire on it lives on. */
-void vop__ivshmem_close(struct vop__ivshmem *s);
-
-/** The half that this side writes. */
-const struct vop__window *vop__ivshmem_remote(const struct vop__ivshmem *s);
-
-/** Names the lock with which no other process can have this side now (system and device); 0: there is none. */
-uint16_t vop__ivshmem_system(const struct vop__ivshmem *s);
-
-/** What the URI says, for texts; and the number of this side. */
-const char *vop__ivshmem_name(const struct vop__ivshmem *s);
-unsigned vop__ivshmem_number(const struct vop__ivshmem *s);
+                       struct vop__side **ret_side);
 
 #endif

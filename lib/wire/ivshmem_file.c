@@ -155,7 +155,8 @@ int vop__ivshmem_file_open(const char *path, unsigned side, struct vop__ivshmem_
     *ret_memory = (struct vop__ivshmem_memory){
         .half = {f->half[0], f->half[1]},
         .half_size = f->half_size,
-        .flags = VOP__WINDOW_DIRECT_IO,
+        .local_flags = VOP__WINDOW_DIRECT_IO,
+        .remote_flags = VOP__WINDOW_DIRECT_IO,
         .ops = &file_ops,
         .context = f,
         .doorbell_fd = -1,

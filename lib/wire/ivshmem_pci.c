@@ -3,8 +3,8 @@
  * ivshmem_pci.c - the memory of an ivshmem device, and its doorbell, seen from inside the virtual machine.
  *
  * Room: wire. BAR2 is the memory, BAR0 the registers. The device raises message interrupts only, so what is taken need
- * not be enabled again. One without (ivshmem-plain, or a driver that has none for it) makes a polled wire, which still
- * rings the doorbell of a peer that has one.
+ * not be enabled again. One without (ivshmem-plain, or a kernel driver that has none for it) makes a polled wire, which
+ * still rings the doorbell of a peer that has one.
  */
 #include "core/error.h"
 #include "pci/pci.h"
@@ -98,7 +98,8 @@ int vop__ivshmem_pci_open_at(const char *root, const char *address, struct vop__
     *ret_memory = (struct vop__ivshmem_memory){
         .half = {d->memory.base, d->memory.base + d->memory.size / 2},
         .half_size = d->memory.size / 2,
-        .flags = d->memory.flags,
+        .local_flags = d->memory.flags & (VOP__WINDOW_DIRECT_IO | VOP__WINDOW_PLATFORM), /* loads bear any width */
+        .remote_flags = d->memory.flags,
         .ops = &device_ops,
         .context = d,
         .doorbell_fd = d->pci->irq_fd,

@@ -23,49 +23,15 @@
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-static void shm_kick(struct vop__wire *wire, unsigned queue, enum vop__bell bell)
-{
-    vop__doorbells_kick(&vop__shm_of(wire)->bells, queue, bell);
-}
-
-static int shm_wait(struct vop__wire *wire, unsigned queue, enum vop__bell bell, int64_t timeout_ns)
-{
-    return vop__doorbells_wait(&vop__shm_of(wire)->bells, queue, bell, timeout_ns);
-}
-
-static int shm_alive(struct vop__wire *wire)
-{
-    return vop__doorbells_alive(&vop__shm_of(wire)->bells);
-}
-
-static int shm_watch(struct vop__wire *wire, int epoll_fd)
-{
-    return vop__doorbells_watch(&vop__shm_of(wire)->bells, epoll_fd);
-}
-
-static int shm_process(struct vop__wire *wire, int epoll_fd)
-{
-    return vop__doorbells_process(&vop__shm_of(wire)->bells, epoll_fd);
-}
-
-static void shm_interrupt(struct vop__wire *wire)
-{
-    vop__doorbells_interrupt(&vop__shm_of(wire)->bells);
-}
-
 static void *shm_mirror(struct vop__wire *wire, bool remote, size_t offset, size_t size)
 {
     struct vop__shm_wire *w = vop__shm_of(wire);
-    struct vop__shm_mirror *m;
+    int fd = w->half_fd[remote ? 1 - wire->side : wire->side];
     void *base;
 
-    if (w->mirrors == VOP__SHM_MIRRORS_MAX)
+    if (!vop__mirrors_have_room(&w->mirrors) || vop__map_mirrored(fd, (off_t)offset, size, remote, &base) < 0)
         return NULL;
-    if (vop__map_mirrored(w->half_fd[remote ? 1 - wire->side : wire->side], (off_t)offset, size, remote, &base) < 0)
-        return NULL;
-    m = &w->mirror[w->mirrors++];
-    m->base = base;
-    m->size = 2 * size;
+    vop__mirrors_keep(&w->mirrors, base, size);
     return base;
 }
 
@@ -74,28 +40,25 @@ static void shm_close(struct vop__wire *wire)
     struct vop__shm_wire *w = vop__shm_of(wire);
 
     /* Memory first: when the socket hangs up, nothing here writes any more. */
-    while (w->mirrors > 0) {
-        w->mirrors--;
-        vop__unmap(w->mirror[w->mirrors].base, w->mirror[w->mirrors].size);
-    }
+    vop__mirrors_unmap(&w->mirrors);
     vop__unmap(wire->local.base, w->mapped);
     vop__unmap(wire->remote.base, w->mapped);
     for (unsigned h = 0; h < 2; h++) {
         if (w->half_fd[h] >= 0)
             close(w->half_fd[h]);
     }
-    vop__doorbells_close(&w->bells);
+    vop__doorbells_close(&w->base.bells);
     free(w);
 }
 
 static const struct vop__wire_ops shm_ops = {
     .name = "shm",
-    .kick = shm_kick,
-    .wait = shm_wait,
-    .alive = shm_alive,
-    .watch = shm_watch,
-    .process = shm_process,
-    .interrupt = shm_interrupt,
+    .kick = vop__bell_wire_kick,
+    .wait = vop__bell_wire_wait,
+    .alive = vop__bell_wire_alive,
+    .watch = vop__bell_wire_watch,
+    .process = vop__bell_wire_process,
+    .interrupt = vop__bell_wire_interrupt,
     .mirror = shm_mirror,
     .close = shm_close,
 };
@@ -119,7 +82,7 @@ int vop__shm_wire_open(int socket, unsigned side, unsigned queue_pairs, struct v
 
     if (!w)
         return vop__error(ENOMEM, "no memory for a link");
-    w->wire = (struct vop__wire){
+    w->base.wire = (struct vop__wire){
         .ops = &shm_ops,
         .side = side,
         .queue_pairs = queue_pairs,
@@ -128,12 +91,12 @@ int vop__shm_wire_open(int socket, unsigned side, unsigned queue_pairs, struct v
         .peer_gid = (gid_t)-1,
     };
     w->half_fd[0] = w->half_fd[1] = -1;
-    ret = vop__doorbells_open(&w->bells, socket, queue_pairs);
+    ret = vop__doorbells_open(&w->base.bells, socket, queue_pairs);
     if (ret < 0) {
         free(w);
         return ret;
     }
-    learn_peer(&w->wire, socket);
+    learn_peer(&w->base.wire, socket);
     *ret_wire = w;
     return 0;
 }
@@ -199,11 +162,11 @@ int vop__shm_wire_make_memory(struct vop__shm_wire *w, size_t half_size)
 
 int vop__shm_wire_map(struct vop__shm_wire *w, size_t half_size, size_t need)
 {
-    struct vop__window *window[2] = {&w->wire.local, &w->wire.remote};
+    struct vop__window *window[2] = {&w->base.wire.local, &w->base.wire.remote};
 
     w->mapped = need < half_size ? need : half_size;
     for (unsigned remote = 0; remote < 2; remote++) {
-        unsigned half = remote ? 1 - w->wire.side : w->wire.side;
+        unsigned half = remote ? 1 - w->base.wire.side : w->base.wire.side;
         void *base;
         int ret = vop__map(w->half_fd[half], 0, w->mapped, remote, &base);
 

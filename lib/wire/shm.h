@@ -62,7 +62,4 @@ int vop__shm_confirm(struct vop__wire *wire);
 /** Receives UP: -EAGAIN it has not come yet. */
 int vop__shm_confirmed(struct vop__wire *wire);
 
-/** The socket, to poll during the handshake. Owned by the wire. */
-int vop__shm_socket(struct vop__wire *wire);
-
 #endif

@@ -57,9 +57,9 @@ static int send_message(int socket, const struct vop_shm_message *message, const
 static int send_doorbells(struct vop__shm_wire *w, const struct vop_shm_message *message, const int *fds,
                           unsigned count)
 {
-    int ret = send_message(w->bells.socket, message, fds, count);
+    int ret = send_message(w->base.bells.socket, message, fds, count);
 
-    vop__doorbells_given(&w->bells);
+    vop__doorbells_given(&w->base.bells);
     return ret;
 }
 
@@ -179,10 +179,10 @@ int vop__shm_connect(const char *path, size_t half_size, unsigned queue_pairs, i
     }
     ret = vop__shm_wire_make_memory(w, half_size);
     if (ret < 0) {
-        w->wire.ops->close(&w->wire);
+        w->base.wire.ops->close(&w->base.wire);
         return ret;
     }
-    *ret_wire = &w->wire;
+    *ret_wire = &w->base.wire;
     return 0;
 }
 
@@ -190,7 +190,7 @@ int vop__shm_offer(struct vop__wire *wire)
 {
     struct vop__shm_wire *w = vop__shm_of(wire);
     int fds[HANDSHAKE_FDS_MAX] = {w->half_fd[0], w->half_fd[1]};
-    unsigned count = 2 + vop__doorbells_give(&w->bells, wire->queue_pairs, fds + 2);
+    unsigned count = 2 + vop__doorbells_give(&w->base.bells, wire->queue_pairs, fds + 2);
     struct vop_shm_message m = message_of(VOP_SHM_CONNECT, count);
 
     m.queue_pairs = vop_to_le16((uint16_t)wire->queue_pairs);
@@ -201,13 +201,13 @@ int vop__shm_offer(struct vop__wire *wire)
 int vop__shm_accepted(struct vop__wire *wire, const char *path, int64_t deadline)
 {
     struct vop__shm_wire *w = vop__shm_of(wire);
-    struct pollfd poll_fd = {.fd = w->bells.socket, .events = POLLIN};
+    struct pollfd poll_fd = {.fd = w->base.bells.socket, .events = POLLIN};
     struct vop_shm_message m;
     int fds[HANDSHAKE_FDS_MAX];
     unsigned count, pairs;
     int ret;
 
-    while ((ret = receive_message(w->bells.socket, &m, fds, &count)) == -EAGAIN) {
+    while ((ret = receive_message(w->base.bells.socket, &m, fds, &count)) == -EAGAIN) {
         int64_t left = vop__time_left(deadline);
 
         if (left == 0)
@@ -238,13 +238,13 @@ int vop__shm_accepted(struct vop__wire *wire, const char *path, int64_t deadline
         ret = vop__error(EPROTO, "the server broke the handshake: message %u with %u file descriptors",
                          vop_from_le16(m.type), count);
     else
-        ret = vop__doorbells_take(&w->bells, fds, pairs);
+        ret = vop__doorbells_take(&w->base.bells, fds, pairs);
     if (ret < 0) {
         close_fds(fds, count);
         return ret;
     }
     wire->queue_pairs = pairs;
-    vop__socket_refuse_fds(w->bells.socket); /* nothing that follows brings any */
+    vop__socket_refuse_fds(w->base.bells.socket); /* nothing that follows brings any */
     return 0;
 }
 
@@ -252,7 +252,7 @@ int vop__shm_confirm(struct vop__wire *wire)
 {
     struct vop_shm_message m = message_of(VOP_SHM_UP, 0);
 
-    return send_message(vop__shm_of(wire)->bells.socket, &m, NULL, 0);
+    return send_message(vop__shm_of(wire)->base.bells.socket, &m, NULL, 0);
 }
 
 /* ---- Accepting ---- */
@@ -292,7 +292,7 @@ int vop__shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_p
     ret = vop__shm_wire_open(socket, 0, queue_pairs, &w);
     if (ret < 0)
         goto err_fds;
-    ret = vop__doorbells_take(&w->bells, fds + 2, queue_pairs);
+    ret = vop__doorbells_take(&w->base.bells, fds + 2, queue_pairs);
     if (ret < 0)
         goto err_wire;
     /* From here the wire owns the fds; those for queue pairs that will not be are not needed. */
@@ -301,18 +301,18 @@ int vop__shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_p
     close_fds(fds + 2 + VOP__BELLS * queue_pairs, count - 2 - VOP__BELLS * queue_pairs);
     ret = vop__shm_wire_map(w, (size_t)vop_from_le64(m.half_size), need);
     if (ret < 0) {
-        w->bells.socket = -1; /* taken on success only */
-        w->wire.ops->close(&w->wire);
+        w->base.bells.socket = -1; /* taken on success only */
+        w->base.wire.ops->close(&w->base.wire);
         return ret;
     }
     vop__socket_refuse_fds(socket); /* nothing that follows brings any */
     *ret_pairs = offered;
-    *ret_wire = &w->wire;
+    *ret_wire = &w->base.wire;
     return 0;
 
 err_wire:
-    w->bells.socket = -1;
-    w->wire.ops->close(&w->wire);
+    w->base.bells.socket = -1;
+    w->base.wire.ops->close(&w->base.wire);
 err_fds:
     close_fds(fds, count);
     return ret;
@@ -322,7 +322,7 @@ int vop__shm_answer(struct vop__wire *wire)
 {
     struct vop__shm_wire *w = vop__shm_of(wire);
     int fds[HANDSHAKE_FDS_MAX];
-    unsigned count = vop__doorbells_give(&w->bells, wire->queue_pairs, fds);
+    unsigned count = vop__doorbells_give(&w->base.bells, wire->queue_pairs, fds);
     struct vop_shm_message m = message_of(VOP_SHM_ACCEPT, count);
 
     m.queue_pairs = vop_to_le16((uint16_t)wire->queue_pairs);
@@ -343,7 +343,7 @@ int vop__shm_confirmed(struct vop__wire *wire)
     struct vop_shm_message m;
     int fds[HANDSHAKE_FDS_MAX];
     unsigned count;
-    int ret = receive_message(vop__shm_of(wire)->bells.socket, &m, fds, &count);
+    int ret = receive_message(vop__shm_of(wire)->base.bells.socket, &m, fds, &count);
 
     if (ret < 0)
         return ret;
@@ -351,9 +351,4 @@ int vop__shm_confirmed(struct vop__wire *wire)
     if (vop_from_le16(m.type) != VOP_SHM_UP || count > 0)
         return vop__error(EPROTO, "the peer broke the handshake: message %u instead of UP", vop_from_le16(m.type));
     return 0;
-}
-
-int vop__shm_socket(struct vop__wire *wire)
-{
-    return vop__shm_of(wire)->bells.socket;
 }

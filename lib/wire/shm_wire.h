@@ -8,28 +8,21 @@
 #ifndef VOP_WIRE_SHM_WIRE_H
 #define VOP_WIRE_SHM_WIRE_H
 
-#include "wire/doorbell.h"
+#include "core/container.h"
+#include "wire/bell_wire.h"
+#include "wire/mirrors.h"
 #include "wire/shm.h"
 
-#define VOP__SHM_MIRRORS_MAX (2u * VOP_QUEUE_PAIRS_MAX) /* each pool of both halves once */
-
-struct vop__shm_mirror {
-    void *base;
-    size_t size;
-};
-
 struct vop__shm_wire {
-    struct vop__wire wire;
-    struct vop__doorbells bells;
+    struct vop__bell_wire base;
     int half_fd[2]; /* memory of half 0 and half 1 */
     size_t mapped;  /* bytes of each that are mapped, from its beginning */
-    unsigned mirrors;
-    struct vop__shm_mirror mirror[VOP__SHM_MIRRORS_MAX];
+    struct vop__mirrors mirrors;
 };
 
 static inline struct vop__shm_wire *vop__shm_of(struct vop__wire *wire)
 {
-    return (struct vop__shm_wire *)(void *)((char *)wire - offsetof(struct vop__shm_wire, wire));
+    return vop__container_of(wire, struct vop__shm_wire, base.wire);
 }
 
 /** A wire with doorbells and no memory yet. Takes the socket on success only. Undone by ops->close. */

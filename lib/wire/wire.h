@@ -20,6 +20,8 @@ enum vop__bell {
     VOP__BELL_SLOTS = 1,    /* avail.idx moved */
 };
 
+#define VOP__BELLS 2u /* of each queue pair */
+
 /**
  * Operations of a wire, a const table for each kind of wire. Calls for different queues or bells may run in different
  * threads at once; mirror and close only while nothing else runs.

@@ -11,6 +11,8 @@
  *   then       operations: a byte that picks one, and its operands
  */
 #include "channel/channel.h"
+#include "channel/life.h"
+#include "channel/options.h"
 #include "support/loop.h"
 #include "util_input.h"
 
@@ -131,7 +133,7 @@ static void peek(struct world *w)
     known_of(ret, &w->rx_broken);
     if (ret != 1)
         return;
-    check_span(w, &b, &w->c->place_rx);
+    check_span(w, &b, &w->c->rx.place);
     for (unsigned i = 0; i < 2; i++) {
         for (size_t k = 0; k < b.segment[i].iov_len; k++)
             (void)*((volatile const uint8_t *)b.segment[i].iov_base + k);
@@ -150,7 +152,7 @@ static void reserve(struct world *w, struct input *in)
     if (ret < 0)
         return;
     PROMISE(b.length == length);
-    check_span(w, &b, &w->c->place_tx);
+    check_span(w, &b, &w->c->tx.place);
     memset(b.segment[0].iov_base, 0x5a, b.segment[0].iov_len);
     memset(b.segment[1].iov_base, 0xa5, b.segment[1].iov_len);
     w->reserving = true;
@@ -218,7 +220,7 @@ static void operate(struct world *w, struct input *in)
     case 10:
         ret = vop_channel_process(w->c);
         PROMISE(ret == 0 || ret == -ECONNRESET || ret == -EPROTO);
-        PROMISE(vop_channel_in_doubt(w->c) <= w->c->session.geometry.queue_size);
+        PROMISE(vop_channel_in_doubt(w->c) <= w->c->link->session.geometry.queue_size);
         break;
     default:
         peer_acts(w, in);

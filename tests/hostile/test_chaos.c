@@ -7,6 +7,8 @@
  * ends. A second for each kind of scribbling; with VOP_LONG forty.
  */
 #include "channel/channel.h"
+#include "channel/life.h"
+#include "channel/options.h"
 #include "hostile/util_stage.h"
 
 #include <errno.h>
@@ -129,7 +131,7 @@ static int act(vop_channel *c, uint64_t r, struct vop_buffer *held, bool *holdin
     case 2:
         ret = vop_channel_peek(c, 0, &b);
         if (ret == 1) {
-            check_span(c, &b, &c->place_rx);
+            check_span(c, &b, &c->rx.place);
             memcpy(bytes, b.segment[0].iov_base, b.segment[0].iov_len);
             *held = b;
             *holding = true;
@@ -143,7 +145,7 @@ static int act(vop_channel *c, uint64_t r, struct vop_buffer *held, bool *holdin
     case 4:
         ret = vop_channel_reserve(c, 1 + r / 8 % (SLOTS * SLOT_SIZE), 0, &b);
         if (ret == 0) {
-            check_span(c, &b, &c->place_tx);
+            check_span(c, &b, &c->tx.place);
             memset(b.segment[0].iov_base, 0x5a, b.segment[0].iov_len);
             ret = vop_channel_commit(c, 1 + r / 64 % b.length, r % 256 < 128 ? VOP_COMMIT_MORE : 0);
         }

@@ -8,6 +8,8 @@
 #include "model/util_explore.h"
 
 #include "channel/channel.h"
+#include "channel/life.h"
+#include "channel/options.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -332,7 +334,7 @@ static void tell(unsigned side)
 /* What must be true of the own half once up: nothing of an older life counts. */
 static void check_fresh(unsigned side)
 {
-    struct vop__slot_span span;
+    struct vop_buffer span;
     struct vop_channel *c = m.channel[side];
 
     if (vop__slot_driver_peek(&c->rx.queue, &span) != 0)
@@ -348,8 +350,8 @@ static void go_up(unsigned side)
 
     tell(side);
     while ((ret = vop__channel_step(m.channel[side])) == 0) {
-        if (m.channel[side]->session.mine.state != before) {
-            before = m.channel[side]->session.mine.state;
+        if (m.channel[side]->link->session.mine.state != before) {
+            before = m.channel[side]->link->session.mine.state;
             tell(side);
         }
         explore_sleep(bell_of(side, VOP__BELL_MESSAGES));
@@ -408,7 +410,7 @@ static void zombie(void)
 {
     explore_payload_store(paused.segment[0].iov_base, 31);
     (void)vop_channel_commit(old[0], sizeof(uint32_t), 0);
-    if (!vop__session_peer_restarted(&old[0]->session))
+    if (!vop__session_peer_restarted(&old[0]->link->session))
         explore_fail("the restarted peer looks the same");
     m.channel[0] = new_channel(0);
     go_up(0);
@@ -452,25 +454,25 @@ static void rewrite(void)
     struct vop__hello mine = {.device_id = 7, .geometry = m.geometry, .config_size = 4, .config = {1, 1, 1, 1}};
     struct vop__session s;
 
-    if (vop__session_open(&s, &old[1]->wire->local, &old[1]->wire->remote, &mine) < 0)
+    if (vop__session_open(&s, &old[1]->link->wire->local, &old[1]->link->wire->remote, &mine) < 0)
         explore_fail("open: %s", vop_error_text());
 }
 
 /* Side 0 must see all of the old block or all of the new one. */
 static void read_block(void)
 {
-    struct vop__session s = {.local = &old[0]->wire->local, .remote = &old[0]->wire->remote};
+    struct vop__session s = {.local = &old[0]->link->wire->local, .remote = &old[0]->link->wire->remote};
     bool is_old, is_new;
     int ret;
 
-    s.mine = old[0]->session.mine;
+    s.mine = old[0]->link->session.mine;
     s.mine.state = VOP_STATE_HELLO; /* as one that has not chosen its peer yet */
     ret = vop__session_step(&s);
     if (ret < 0)
         explore_fail("step: %s", vop_error_text());
     if (ret != VOP__SESSION_READY)
         return;
-    is_old = s.peer.incarnation == old[1]->session.mine.incarnation;
+    is_old = s.peer.incarnation == old[1]->link->session.mine.incarnation;
     is_new = s.peer.config_size == 4 && s.peer.config[3] == 1;
     if (is_old == is_new || is_new != (s.peer.echo == 0))
         explore_fail("an announce block half old and half new was believed");

@@ -6,7 +6,7 @@
  */
 #include "model/util_vq_steps.h"
 
-#include "ring/virtqueue.h"
+#include "ring/vq.h"
 
 #include <vopipc/channel.h>
 

@@ -98,7 +98,7 @@ void link_close(struct link *l)
 
 void link_die(struct link *l, unsigned side)
 {
-    vop__set_dead(l->side[side]); /* then closing says nothing in the announce block */
+    vop__fate_die(l->side[side]->link); /* then closing says nothing in the announce block */
     vop_channel_close(l->side[side]);
     l->side[side] = NULL;
 }

@@ -10,6 +10,8 @@
 #include "support/test.h"
 
 #include "channel/channel.h"
+#include "channel/life.h"
+#include "channel/options.h"
 
 #include <vopipc/vopipc.h>
 

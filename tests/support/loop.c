@@ -6,8 +6,9 @@
  */
 #include "support/loop.h"
 
+#include "core/container.h"
 #include "core/error.h"
-#include "wire/doorbell.h"
+#include "wire/bell_wire.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -22,44 +23,13 @@ struct loop_memory {
 };
 
 struct loop_wire {
-    struct vop__wire wire;
-    struct vop__doorbells bells;
+    struct vop__bell_wire base;
     struct loop_memory *memory;
 };
 
 static struct loop_wire *loop_of(struct vop__wire *wire)
 {
-    return (struct loop_wire *)(void *)((char *)wire - offsetof(struct loop_wire, wire));
-}
-
-static void loop_kick(struct vop__wire *wire, unsigned queue, enum vop__bell bell)
-{
-    vop__doorbells_kick(&loop_of(wire)->bells, queue, bell);
-}
-
-static int loop_wait(struct vop__wire *wire, unsigned queue, enum vop__bell bell, int64_t timeout_ns)
-{
-    return vop__doorbells_wait(&loop_of(wire)->bells, queue, bell, timeout_ns);
-}
-
-static int loop_alive(struct vop__wire *wire)
-{
-    return vop__doorbells_alive(&loop_of(wire)->bells);
-}
-
-static int loop_watch(struct vop__wire *wire, int epoll_fd)
-{
-    return vop__doorbells_watch(&loop_of(wire)->bells, epoll_fd);
-}
-
-static int loop_process(struct vop__wire *wire, int epoll_fd)
-{
-    return vop__doorbells_process(&loop_of(wire)->bells, epoll_fd);
-}
-
-static void loop_interrupt(struct vop__wire *wire)
-{
-    vop__doorbells_interrupt(&loop_of(wire)->bells);
+    return vop__container_of(wire, struct loop_wire, base.wire);
 }
 
 static void *loop_mirror(struct vop__wire *wire, bool remote, size_t offset, size_t size)
@@ -84,19 +54,19 @@ static void loop_close(struct vop__wire *wire)
 {
     struct loop_wire *w = loop_of(wire);
 
-    vop__doorbells_close(&w->bells);
+    vop__doorbells_close(&w->base.bells);
     release_memory(w->memory);
     free(w);
 }
 
 static const struct vop__wire_ops loop_ops = {
     .name = "loop",
-    .kick = loop_kick,
-    .wait = loop_wait,
-    .alive = loop_alive,
-    .watch = loop_watch,
-    .process = loop_process,
-    .interrupt = loop_interrupt,
+    .kick = vop__bell_wire_kick,
+    .wait = vop__bell_wire_wait,
+    .alive = vop__bell_wire_alive,
+    .watch = vop__bell_wire_watch,
+    .process = vop__bell_wire_process,
+    .interrupt = vop__bell_wire_interrupt,
     .mirror = loop_mirror,
     .close = loop_close,
 };
@@ -125,14 +95,16 @@ static struct loop_wire *make_end(unsigned side, int socket, struct loop_memory 
 {
     struct loop_wire *w = calloc(1, sizeof(*w));
 
-    if (!w || vop__doorbells_open(&w->bells, socket, 1) < 0) {
+    if (!w || vop__doorbells_open(&w->base.bells, socket, 1) < 0) {
         free(w);
         return NULL;
     }
     w->memory = memory;
-    w->wire = (struct vop__wire){
+    w->base.wire = (struct vop__wire){
         .ops = &loop_ops,
-        .local = {.base = memory->half[side], .size = half_size, .flags = VOP__WINDOW_DIRECT_IO},
+        .local = {.base = memory->half[side],
+                  .size = half_size,
+                  .flags = VOP__WINDOW_DIRECT_IO | (window_flags & VOP__WINDOW_PLATFORM)},
         .remote = {.base = memory->half[1 - side], .size = half_size, .flags = window_flags},
         .side = side,
         .queue_pairs = 1,
@@ -147,14 +119,14 @@ static struct loop_wire *make_end(unsigned side, int socket, struct loop_memory 
 static int join(struct loop_wire *a, struct loop_wire *b)
 {
     int fds[VOP__BELLS];
-    unsigned count = vop__doorbells_give(&a->bells, 1, fds);
+    unsigned count = vop__doorbells_give(&a->base.bells, 1, fds);
 
     for (unsigned i = 0; i < count; i++) {
         fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
         if (fds[i] < 0)
             return -1;
     }
-    return vop__doorbells_take(&b->bells, fds, 1);
+    return vop__doorbells_take(&b->base.bells, fds, 1);
 }
 
 int vop__loop_pair(size_t half_size, unsigned window_flags, struct vop__wire *ret_ends[2])
@@ -175,16 +147,16 @@ int vop__loop_pair(size_t half_size, unsigned window_flags, struct vop__wire *re
     }
     if (join(end[0], end[1]) < 0 || join(end[1], end[0]) < 0)
         goto err_ends;
-    vop__doorbells_given(&end[0]->bells);
-    vop__doorbells_given(&end[1]->bells);
-    ret_ends[0] = &end[0]->wire;
-    ret_ends[1] = &end[1]->wire;
+    vop__doorbells_given(&end[0]->base.bells);
+    vop__doorbells_given(&end[1]->base.bells);
+    ret_ends[0] = &end[0]->base.wire;
+    ret_ends[1] = &end[1]->base.wire;
     return 0;
 
 err_ends:
     for (unsigned side = 0; side < 2; side++) {
         if (end[side]) {
-            vop__doorbells_close(&end[side]->bells);
+            vop__doorbells_close(&end[side]->base.bells);
             free(end[side]);
         }
         if (sockets[side] >= 0)

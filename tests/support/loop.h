@@ -12,7 +12,8 @@
 
 /**
  * Makes both ends of a wire with halves of `half_size` bytes; `window_flags` are those of the remote windows (enum
- * vop__window_flags). Each end is closed on its own; the peer hears it as a death. 0 or -errno with a text.
+ * vop__window_flags); VOP__WINDOW_PLATFORM among them is for the local ones, too. Each end is closed on its own; the
+ * peer hears it as a death. 0 or -errno with a text.
  */
 int vop__loop_pair(size_t half_size, unsigned window_flags, struct vop__wire *ret_ends[2]);
 

@@ -189,6 +189,8 @@ def test_master(pair):
         namespace.ip("link", "set", "br0", "up")
     pair.start(both=["--master", "br0"])
     assert pair.namespace["a"].link("vop0")["master"] == "br0"
+    for namespace in pair.namespace.values():  # whose carrier follows that of its port, a moment later
+        eventually(lambda: namespace.has_carrier("br0"), "carrier of br0")
     assert ping(pair.namespace["a"], "10.88.0.2") == 0
 
 

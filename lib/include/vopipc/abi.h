@@ -5,10 +5,10 @@
  * Room: the public headers. This file and docs/PROTOCOL.md say the same thing twice, once for the compiler and
  * once for people; where they differ, PROTOCOL.md is right and this file has a bug.
  *
- * Every field is little-endian whatever the processor, wrapped in a type that cannot be used as a number by
+ * Every field is little-endian whatever the processor, and wrapped in a type that cannot be used as a number by
  * mistake. Every struct is naturally aligned and never packed, and every size and offset is asserted below.
  *
- *   half h: all that side h reads, and only that. Side 1-h is its only writer.
+ *   half h: all that side h reads, and nothing else. Side 1-h is its only writer.
  *
  *   0x0000  announce block                    struct vop_announce
  *   0x0100  reserved, zero
@@ -49,7 +49,7 @@ typedef struct {
 #define VOP_DESC_F_WRITE 2u    /* the device writes this buffer */
 #define VOP_DESC_F_INDIRECT 4u /* the buffer is a table of descriptors */
 
-/** Descriptor (virtio 1.2, 2.7.5). On the native link `addr` is an offset into the reader's half of the driver. */
+/** Descriptor (virtio 1.2, 2.7.5). On the native link `addr` is an offset into the half that the driver reads. */
 struct vop_desc {
     vop_le64 addr;
     vop_le32 len;
@@ -118,13 +118,13 @@ enum vop_announce_state {
     VOP_STATE_CLOSING = 3, /* nothing further will be committed; what was committed is to be read */
 };
 
-/** What a side says about itself, in the half of its reader. */
+/** What a side says about itself, in the half that the other side reads. */
 struct vop_announce {
     vop_le32 magic;                       /* VOP_ANNOUNCE_MAGIC */
     vop_le16 version;                     /* VOP_ANNOUNCE_VERSION */
     vop_le16 size;                        /* VOP_ANNOUNCE_SIZE */
     vop_le64 incarnation;                 /* random, not zero, new for each session this side opens */
-    vop_le64 echo;                        /* the reader's incarnation that this block answers, 0 for none yet */
+    vop_le64 echo;                        /* the reader's incarnation that this block answers; 0: none yet */
     vop_le32 state;                       /* enum vop_announce_state, stored last */
     vop_le32 heartbeat;                   /* counts up while the side is alive; 0 on wires that hear a death */
     vop_le32 features[VOP_FEATURE_WORDS]; /* features this side offers */
@@ -166,7 +166,7 @@ VOP_STATIC_ASSERT(offsetof(struct vop_announce, reserved1) == 0xc0, "PROTOCOL.md
 /* ---- Geometry of a half ---- */
 
 #define VOP_AREA_OFFSET 0x1000u /* first queue area */
-#define VOP_AREA_ALIGN 128u     /* two cache lines: the adjacent-line prefetcher pairs nothing foreign */
+#define VOP_AREA_ALIGN 128u     /* two cache lines, since some processors prefetch them in pairs */
 #define VOP_POOL_ALIGN 4096u    /* so that a pool can be mapped twice, back to back */
 #define VOP_SLOT_ALIGN 64u
 
@@ -188,7 +188,7 @@ enum vop_shm_type {
     VOP_SHM_CONNECT = 1, /* connecting side: memory of both halves and its doorbells */
     VOP_SHM_ACCEPT = 2,  /* accepting side: its doorbells */
     VOP_SHM_REFUSE = 3,  /* accepting side: why not, and the socket is closed */
-    VOP_SHM_UP = 4,      /* connecting side: READY stands in the acceptor's half */
+    VOP_SHM_UP = 4,      /* connecting side: it has stored READY in the acceptor's half */
 };
 
 /** One datagram on the SOCK_SEQPACKET socket; file descriptors travel beside it (SCM_RIGHTS). */

@@ -5,23 +5,22 @@
  * Room: the public headers. Read examples/echo_server.c first, then this.
  *
  * A channel carries messages of 1 byte up to vop_channel_message_max() bytes, in order, in both directions. Sending is
- * reserve, fill, commit; receiving is peek, use, release; both without a copy. send and recv are the copying short
- * form.
+ * reserve, fill, commit; receiving is peek, use, release; both without a copy. The short forms send and recv copy.
  *
  * Names of links are URIs:
  *
  *   shm:/run/app.sock    two processes of one host. The path is a Unix socket that the listening side creates.
  *   ivshmem:/dev/shm/x   memory that is there already: the file behind the ivshmem device of a virtual machine, or any
- *                        file of a power of two bytes on tmpfs or hugetlbfs. It is neither made nor resized. ?side=1
- *                        at the end makes this side 1; a host is side 0 if nothing is said. One side may listen and the
- *                        other connect, or both the same, in any order; there is one channel at a time.
+ *                        file on tmpfs or hugetlbfs whose size is a power of two. It is neither made nor resized. A
+ *                        host is side 0 unless ?side=1 is at the end of the name. One side may listen and the other
+ *                        connect, or both may do the same, in any order; there is one channel at a time.
  *   ivshmem:0000:00:04.0 the same memory, inside the virtual machine: the PCI address of the device. A guest is side 1
- *                        if nothing is said.
+ *                        unless ?side=0 is at the end of the name.
  *
- * On ivshmem nobody else tells the peer that this program lives, and the library has no thread. So be inside the
- * library at least twice a second: in a call that waits, in calls that send or receive, or in an event loop, where
- * vop_channel_process() whenever the descriptor polls readable is enough. Whoever is silent for a second counts as
- * dead: the peer gets -ECONNRESET, and so does this program.
+ * On ivshmem only the library tells the peer that this program lives, and it has no thread for that. So be inside the
+ * library at least twice a second: in a call that waits, in calls that send or receive, or in an event loop, where it
+ * is enough to call vop_channel_process() whenever the descriptor polls readable. A program that is silent for a second
+ * counts as dead: its peer gets -ECONNRESET, and so does the program itself.
  *
  * Errors. A call returns 0 (or a count, or a file descriptor), or a negative errno value. Outputs come last, are named
  * ret_, and are untouched on failure. vop_error_text() (error.h) holds one line about the last failure in this thread:
@@ -30,18 +29,18 @@
  *   -EAGAIN      nothing to read, or no room to send, within the timeout. Try later.
  *   -EINTR       a signal handler ran while the call slept. Call again.
  *   -ECONNRESET  the peer is gone without closing; on ivshmem also if it closed and began anew before this side looked.
- *                All it had sent has been read by now (for the receiving calls).
+ *                A receiving call returns this when all that the peer had sent has been read.
  *                Close the channel; vop_channel_in_doubt() tells how many sent messages it may not have handled.
  *   -EPIPE       the peer has closed, so nothing can be sent any more. Close the channel.
  *   -EPROTO      the peer broke the protocol. The channel is dead; close it, and distrust the peer.
  *   -EINVAL      this program used the call wrongly; the text says how.
  *
  * Threads. One thread may send (reserve, commit, cancel, flush, send, in_doubt) while another receives (peek, release,
- * recv), without locks. Two threads must not do the same kind at once. Everything else on a channel (process, arm,
- * close) is for a moment when no other thread uses it. Different channels are independent. The library makes no
+ * recv), without locks. Two threads must not send at once, nor receive at once. Everything else on a channel (process,
+ * arm, close) is for a moment when no other thread uses it. Different channels are independent. The library makes no
  * threads, installs no signal handlers, never prints, and never raises SIGPIPE. After fork(), the child must not use
- * the parent's channels: their memory is not there. A child that lives on without exec(2) keeps the parent's sockets
- * open, and so hides the parent's death from its peers.
+ * the parent's channels: their memory is not mapped there. A child that lives on without exec(2) keeps the parent's
+ * sockets open, and so hides the parent's death from its peers.
  */
 #ifndef VOPIPC_CHANNEL_H
 #define VOPIPC_CHANNEL_H
@@ -67,17 +66,18 @@ extern "C" {
 
 /**
  * How a side wants its link. Fill it with vop_options_init(), then change what you care about. Zero always means the
- * default. The two sides' geometries are combined to the smaller of each value.
+ * default. Where the two sides' geometries differ, the smaller of each value is in force.
  */
 struct vop_options {
     size_t struct_size;    /* bytes of this struct; set by vop_options_init() */
     uint32_t queue_size;   /* slots of the receive queue, a power of two, 2 to 32768. Default 256 */
     uint32_t slot_size;    /* bytes of a slot, a multiple of 64, 64 to 1048576. Default 2048. A message occupies whole
                               slots; the largest message is queue_size x slot_size, at most 1 GiB */
-    uint32_t spin_us;      /* longest spinning before a blocking call sleeps, in microseconds. Default 50. The library
-                              spins shorter, or not at all, when spinning did not help lately. VOP_SPIN_NEVER sleeps at
-                              once, VOP_SPIN_FOREVER never sleeps: only with a processor to spare for each side */
-    uint32_t socket_mode;  /* shm, listening: file mode of the socket, as in chmod(2). Default 0600: own user, root */
+    uint32_t spin_us;      /* longest time to spin before a blocking call sleeps, in microseconds. Default 50. The
+                              library spins for less, or not at all, when spinning did not help lately.
+                              VOP_SPIN_NEVER sleeps at once. VOP_SPIN_FOREVER never sleeps: only for where each side
+                              has a processor to spare */
+    uint32_t socket_mode;  /* shm, listening: file mode of the socket, as in chmod(2). Default 0600: this user, root */
     uint32_t handshake_ms; /* time a peer has to finish the handshake, in milliseconds. Default 5000 */
     uint32_t pending_max;  /* listening: peers that may be in the handshake at once. Default 64 */
     uint32_t device_id;    /* what the messages are, as a virtio device ID: 0 plain messages, 1 network frames. Both
@@ -108,7 +108,7 @@ typedef struct vop_channel vop_channel;
  *
  * -EINVAL      the URI or an option makes no sense
  * -EPROTONOSUPPORT  this library does not know the URI's scheme
- * -EADDRINUSE  a live server listens there, or the path is some other file; ivshmem: somebody has this side
+ * -EADDRINUSE  a live server listens there, or the path is a file of another kind; ivshmem: somebody has this side
  * -ENOENT, -ENOTDIR, -EACCES, -EROFS, -ENAMETOOLONG  the path: see the error text
  * -ENODEV      ivshmem: no such device, or no driver has it
  * -EMFILE, -ENFILE, -ENOMEM  out of file descriptors or memory
@@ -121,12 +121,12 @@ int vop_listener_open(const char *uri, const struct vop_options *options, vop_li
  *
  * timeout_ms   0: do not wait; negative: no limit
  *
- * -EAGAIN      nobody within the timeout; ivshmem: or the last channel of this side is not closed yet
+ * -EAGAIN      nobody came within the timeout; ivshmem: or the last channel of this side is not closed yet
  * -EINTR       a signal handler ran
  * -EADDRINUSE  ivshmem: this side is in use by another machine
  * -ENODEV      ivshmem: the device is gone (unplugged, unbound). Close the listener, and open another once it is back
  * -EMFILE, -ENFILE, -ENOMEM   out of resources; peers stay in the backlog, so free some and call again. While peers in
- * the handshake hold some, those that say nothing have to leave first, and there is no error
+ *              the handshake hold some, those that say nothing have to leave first, and there is no error
  */
 int vop_listener_accept(vop_listener *listener, int timeout_ms, vop_channel **ret_channel);
 
@@ -136,15 +136,15 @@ int vop_listener_accept(vop_listener *listener, int timeout_ms, vop_channel **re
  */
 int vop_listener_fd(const vop_listener *listener);
 
-/** Stops listening, drops unfinished handshakes, removes the socket file. Accepted channels live on. NULL is allowed.
- */
+/** Stops listening, drops unfinished handshakes, removes the socket file. Channels stay open. NULL is allowed. */
 void vop_listener_close(vop_listener *listener);
 
 /**
  * Connects to a listening side and finishes the handshake.
  *
  * timeout_ms   longest wait for the handshake; negative: options->handshake_ms. On shm it does not wait for a server to
- *              appear; on ivshmem it does. There it can take a second longer, if who had this side last may live still
+ *              appear; on ivshmem it does. There it can take a second longer, if whoever had this side last may still
+ *              be alive
  *
  * -ENOENT, -ECONNREFUSED  no server there (yet), or no such memory: try again later
  * -EACCES         the mode of the socket, or of the memory's file, does not let this user in
@@ -160,8 +160,8 @@ int vop_channel_connect(const char *uri, const struct vop_options *options, int 
 
 /**
  * Closes a channel and frees it. Messages accepted before stay readable for the peer, which then sees the end of
- * stream. Returned slots are lost for the peer's counting: messages received but not released count as in doubt over
- * there. NULL is allowed. No other thread may be inside a call on it.
+ * stream. Messages received and not released stay so: to the peer they are in doubt. NULL is allowed. No other thread
+ * may be inside a call on it.
  */
 void vop_channel_close(vop_channel *channel);
 
@@ -182,8 +182,9 @@ void vop_channel_close(vop_channel *channel);
 int vop_channel_send(vop_channel *channel, const void *data, size_t length, int timeout_ms);
 
 /**
- * Receives one message, copying it, and releases it and all that was peeked before. At most once: the peer counts it as
- * handled although this program may still die before it looks at it. For at least once, use peek and release.
+ * Receives one message, copying it, and releases it and all that was peeked before. That is delivery at most once: the
+ * peer counts the message as handled, although this program may die before it looks at it. For at least once, use peek
+ * and release.
  *
  * size         bytes of `data`
  * Returns the length of the message, 1 or more, or 0 at the end of stream: the peer has closed and all was read.
@@ -196,9 +197,9 @@ ssize_t vop_channel_recv(vop_channel *channel, void *data, size_t size, int time
 /* ---- Without copying ---- */
 
 /**
- * Bytes of one message in shared memory. segment[0] holds them all, unless the memory cannot show the end and the
- * beginning of the ring side by side: then a message that passes the end has its rest in segment[1], whose iov_len is
- * else 0. On shm, where queue_size x slot_size is a multiple of the page size (as by default), there is only
+ * Bytes of one message in shared memory. segment[0] holds them all, unless this memory cannot be mapped with the
+ * beginning of the ring behind its end: then a message that passes the end continues in segment[1], whose iov_len is 0
+ * otherwise. On shm, if queue_size x slot_size is a multiple of the page size (as by default), there is only
  * segment[0].
  */
 struct vop_buffer {
@@ -208,8 +209,8 @@ struct vop_buffer {
 };
 
 /**
- * Reserves room for a message. Fill it, then commit or cancel it. The memory is the peer's to read at any time and must
- * not be read back by this side: on some wires it is slow, on none it can be trusted.
+ * Reserves room for a message. Fill it, then commit or cancel it. The peer can read the memory at any time. This side
+ * must not read it back: on some wires that is slow, and on none can it be trusted.
  *
  * length       bytes wanted, 1 to vop_channel_message_max(). Commit may be shorter
  *
@@ -226,7 +227,7 @@ enum vop_commit_flags {
 /**
  * Commits the open reservation as a message of its first `length` bytes. Without VOP_COMMIT_MORE this and all messages
  * held back are accepted on return. With it the message is complete but held back until a commit without it, until
- * vop_channel_flush(), or until this side waits or arms: cheaper, one publication for a batch.
+ * vop_channel_flush(), or until this side waits or arms: a batch is cheaper if it is published at once.
  *
  * length       1 to the reserved length
  * flags        enum vop_commit_flags
@@ -254,8 +255,8 @@ int vop_channel_flush(vop_channel *channel);
 int vop_channel_peek(vop_channel *channel, int timeout_ms, struct vop_buffer *ret_buffer);
 
 /**
- * Releases a message and all that were peeked before it (cumulative): their memory belongs to the sender again. The
- * sender is told of several at once, at the latest when this side finds nothing more to receive, waits or arms.
+ * Releases a message and all that were peeked before it: their memory belongs to the sender again. The sender is told
+ * of several at once, at the latest when this side finds nothing more to receive, waits or arms.
  *
  * -EINVAL      `buffer` is not a message peeked and still held
  * -EPROTO      the channel is broken; there is nothing to release
@@ -271,9 +272,9 @@ enum vop_arm_flags {
 };
 
 /**
- * File descriptor that polls readable after the peer has kicked, closed or died. One for the channel, for both
- * directions and for all that the library has to do in time: on ivshmem it polls readable several times a second, armed
- * or not. Owned by the channel: poll it or add it to epoll, nothing else.
+ * File descriptor that polls readable after the peer has kicked, closed or died. There is one for the channel, for both
+ * directions and for all that the library has to do now and then: on ivshmem it polls readable several times a second,
+ * armed or not. Owned by the channel: poll it or add it to epoll, nothing else.
  *
  * The loop:   work with timeout 0 until -EAGAIN; vop_channel_arm(); if it returned 0, poll the descriptor;
  *             when it is readable, vop_channel_process(); and again.
@@ -281,9 +282,9 @@ enum vop_arm_flags {
 int vop_channel_fd(const vop_channel *channel);
 
 /**
- * Takes what the descriptor announced, so that it is no longer readable. Call it when the descriptor polls readable,
- * then receive and send until -EAGAIN. After the end of the link the descriptor stays readable; the receiving calls
- * return what is left and then how it ended.
+ * Takes what made the descriptor readable, so that it is no longer. Call it when the descriptor polls readable, then
+ * receive and send until -EAGAIN. After the end of the link the descriptor stays readable; the receiving calls return
+ * what is left and then how it ended.
  *
  * Returns 0, also after an orderly close, or -EPROTO, or -ECONNRESET when the peer is gone without closing: there may
  * still be messages to receive.
@@ -294,8 +295,8 @@ int vop_channel_process(vop_channel *channel);
  * Asks to be woken by the descriptor, then looks once more. Publishes all that this side holds back.
  *
  * what         VOP_ARM_RECV, VOP_ARM_SEND or both
- * Returns 0: armed, sleep. 1: do not sleep; there is something to do, or an end or error that the next call on the
- * channel will tell.
+ * Returns 0: armed, so sleep. 1: do not sleep; there is something to do, or the next call on the channel returns an end
+ * or an error.
  */
 int vop_channel_arm(vop_channel *channel, unsigned what);
 
@@ -305,8 +306,8 @@ int vop_channel_arm(vop_channel *channel, unsigned what);
 size_t vop_channel_message_max(const vop_channel *channel);
 
 /**
- * Messages that were accepted and that the peer has not yet said it released. After -ECONNRESET: the number in doubt,
- * the last ones sent; it may have handled some of them. Those before were released by it.
+ * Number of messages that were accepted and that the peer has not yet released. After -ECONNRESET they are in doubt:
+ * the last ones sent, of which it may have handled some. It has released all those before.
  */
 uint64_t vop_channel_in_doubt(const vop_channel *channel);
 
@@ -344,7 +345,7 @@ struct vop_channel_stats {
     uint64_t rx_kicks;     /* kicks after them */
     uint64_t sleeps;       /* times a blocking call slept */
     uint64_t spins_hit;    /* times spinning found what it waited for */
-    uint64_t rescues;      /* ivshmem: times a look at the rings found what no kick had told of */
+    uint64_t rescues;      /* ivshmem: times a look at the rings found what no kick had announced */
 };
 
 /** Fills `ret_stats` up to its struct_size. May be called while other threads send and receive: figures may lag. */

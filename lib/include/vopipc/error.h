@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * error.h - the words behind a negative errno value that the library returned.
+ * error.h - the text behind a negative errno value that the library returned.
  *
  * Room: the public headers.
  */

@@ -3,8 +3,8 @@
  * le.h - turns the little-endian fields of abi.h and net.h into numbers and back.
  *
  * Room: the public headers. These act on private copies, such as a header that was read out of a message or the bytes
- * of a device configuration. They order nothing: words of a ring that a peer may change meanwhile are the library's
- * business. All of them are pure functions for any thread.
+ * of a device configuration. They order nothing: words of a ring, which a peer may change at the same time, are the
+ * library's business. All are pure functions for any thread.
  */
 #ifndef VOPIPC_LE_H
 #define VOPIPC_LE_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * log.h - where the library's log lines go. Until a program says so, nowhere.
+ * log.h - where the library's log lines go: nowhere, until a program says where.
  *
  * Room: the public headers.
  */
@@ -19,14 +19,14 @@ enum vop_log_level {
 };
 
 /**
- * Called for each log line, from the thread that is inside the library. `line` has no newline and is valid during the
- * call only. It must not call the library.
+ * Called for each log line, in the thread that is inside the library. `line` has no newline and is valid during the
+ * call only. The function must not call the library.
  */
 typedef void (*vop_log_fn)(void *context, enum vop_log_level level, const char *line);
 
 /**
  * Sets where log lines go, for the whole process; NULL (the default) is silence. Call it before any other thread uses
- * the library. Lines above `level` are not made. What a hostile peer can cause is limited to a few lines for each link.
+ * the library. Lines above `level` are not made. A hostile peer can cause no more than a few lines for each link.
  */
 void vop_log_set(vop_log_fn fn, void *context, enum vop_log_level level);
 

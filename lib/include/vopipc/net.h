@@ -59,8 +59,8 @@ extern "C" {
 /**
  * Returns `features` without the offloads whose dependencies are missing: TSO and USO need GUEST_CSUM, ECN needs a TSO
  * (virtio 1.2, 5.1.3.1), GUEST_USO4 and GUEST_USO6 come together or not at all (the header does not tell them apart,
- * and a Linux TAP demands it), and GUEST_UFO goes always. Other bits stay. Call it on the own offer before announcing
- * it and on the peer's before using it. Never fails.
+ * and a Linux TAP demands it), and GUEST_UFO is always taken out. Other bits stay. Call it on this side's offer before
+ * announcing it and on the peer's before using it. Never fails.
  */
 uint64_t vop_net_features_normalize(uint64_t features);
 
@@ -100,7 +100,7 @@ struct vop_net_hdr {
     vop_le16 hdr_len;     /* bytes of all headers of a GSO frame. A hint: nothing in this library believes it */
     vop_le16 gso_size;    /* payload bytes of each segment but the last */
     vop_le16 csum_start;  /* frame offset where the checksum begins to count */
-    vop_le16 csum_offset; /* bytes behind csum_start where its 16 bits stand; the pseudo-header sum is there already */
+    vop_le16 csum_offset; /* where its 16 bits are, in bytes behind csum_start; they hold the pseudo-header sum */
     vop_le16 num_buffers; /* 1; not read */
 };
 VOP_STATIC_ASSERT(sizeof(struct vop_net_hdr) == 12, "virtio 1.2, 5.1.6");
@@ -126,9 +126,9 @@ uint64_t vop_net_hdr_features(const struct vop_net_hdr *hdr);
 
 /**
  * Checks a header that a peer wrote: is it legal, and does it keep to what was offered? Besides the rules of virtio
- * 1.2, 5.1.6.2 and 5.1.6.4 it refuses what a Linux TAP refuses or stumbles over: a checksum that begins
- * before the end of the shortest IP header, GSO whose checksum fields are not those of TCP or UDP, gso_size 0xffff, too
- * many UDP segments.
+ * 1.2, 5.1.6.2 and 5.1.6.4 it refuses what a Linux TAP refuses or mishandles: a checksum that begins before the end of
+ * the shortest IP header, GSO whose checksum fields are not those of TCP or UDP, gso_size 0xffff, too many UDP
+ * segments.
  *
  * hdr        a private copy: the peer may change its own at any time
  * frame_len  bytes of the frame behind the header. The upper limit is the caller's, who knows the MTU
@@ -144,8 +144,8 @@ int vop_net_hdr_check(const struct vop_net_hdr *hdr, size_t frame_len, uint64_t 
 /**
  * Makes a header that passed vop_net_hdr_check() fit to be handed on, to a TAP or to a peer that offered `features`:
  * clears unknown flags, DATA_VALID where GUEST_CSUM is not in `features`, and fields that mean nothing beside the
- * others; limits hdr_len to the frame, without which a Linux TAP refuses the frame; sets num_buffers to 1. It drops no
- * offload: what `features` lack is to be undone with the calls below. Also right for the header of a frame read from a
+ * others; limits hdr_len to the frame, since a Linux TAP would refuse it otherwise; sets num_buffers to 1. It drops no
+ * offload: what `features` lack has to be undone with the calls below. It also fits the header of a frame read from a
  * TAP, which leaves num_buffers unwritten.
  *
  * hdr        private copy, rewritten
@@ -194,7 +194,7 @@ struct vop_net_segmenter {
     uint8_t protocol;                           /* IPPROTO_TCP or IPPROTO_UDP */
     uint8_t tcp_flags;                          /* of the whole frame */
     bool partial;                               /* leave the checksums partial */
-    uint8_t header[VOP_NET_SEGMENT_HEADER_MAX]; /* Ethernet to TCP or UDP, of the segment last given out */
+    uint8_t header[VOP_NET_SEGMENT_HEADER_MAX]; /* Ethernet to TCP or UDP, of the segment made last */
 };
 
 /** One segment. The message to send is `hdr`, `header_len` bytes of `header`, `payload_len` bytes of `payload`. */
@@ -210,17 +210,17 @@ struct vop_net_segment {
  * Begins to cut a GSO frame (TCPV4, TCPV6, UDP_L4) into frames that are sent one by one. Takes Ethernet with up to two
  * VLAN tags (0x8100, 0x88a8), IPv4 with options, IPv6 with hop-by-hop, routing and destination options headers. All
  * headers are parsed from a private copy; hdr->hdr_len plays no part. Bytes behind the IP packet are left out.
- * As virtio says, the checksum field holds the sum of the pseudo header, and the sums of the segments are derived
- * from it, so that they are right behind a routing header, too.
+ * As virtio says, the checksum field holds the sum of the pseudo header. The sums of the segments are derived from it,
+ * so they are right behind a routing header, too.
  *
  * segmenter  filled. It holds no resource: it may be dropped at any time, and must not be copied
  * frame      `len` bytes, Ethernet header first; read only, any alignment. It must stay until the last segment is
- *            used. If somebody writes to it meanwhile, segments get wrong checksums and nothing worse happens
+ *            used. If somebody writes to it in the meantime, segments get wrong checksums and nothing worse happens
  * hdr        private copy of the header
  * features   what the receiver of the segments offered: with GUEST_CSUM their checksums are left partial, which saves
  *            reading the payload; with 0 they are complete
  *
- * Returns the number of segments, 1 to 65535 (a caller that minds many frames from one can refuse here), or
+ * Returns the number of segments, 1 to 65535 (a caller that does not want many frames from one can refuse here), or
  *   -EBADMSG     the header is not legal (vop_net_hdr_check()) or the frame is not what it says. Drop and count.
  *   -EOPNOTSUPP  more than two VLAN tags, other IPv6 extension headers, headers beyond VOP_NET_SEGMENT_HEADER_MAX, or
  *                a gso_type that this library cannot segment (UFO). Drop and count.
@@ -234,7 +234,7 @@ int vop_net_segment_begin(struct vop_net_segmenter *segmenter, const void *frame
  * sequence number and flags (CWR only on the first, FIN and PSH only on the last), UDP length, and TCP or UDP checksum.
  * Each payload byte is read once, here, if checksums are to be complete.
  *
- * Returns true with `ret_segment` filled, or false, and `ret_segment` untouched, when all were given out. Never fails.
+ * Returns true with `ret_segment` filled, or false, and `ret_segment` untouched, when there are no more. Never fails.
  */
 bool vop_net_segment_next(struct vop_net_segmenter *segmenter, struct vop_net_segment *ret_segment);
 

@@ -2,22 +2,22 @@
 /*
  * virtqueue.h - virtqueues over memory that the caller brings: split and packed, driver and device.
  *
- * Room: the public headers. Needs nothing else of the library. Read examples/ring.c first, then this.
+ * Room: the public headers. It needs nothing else of the library. Read examples/ring.c first, then this.
  *
- * A virtqueue moves buffers from a driver to a device and back. The driver adds buffers, each some segments that the
- * device reads followed by some that it writes, and gets them back used; the device takes them, works on them, and
- * completes them.
+ * A virtqueue moves buffers from a driver to a device and back. The driver adds buffers, each of which is some segments
+ * for the device to read followed by some for it to write, and gets them back used. The device takes buffers, works on
+ * them, and completes them.
  *
  *     driver                                        device
  *     vop_virtqueue_add_buf()  ... add_buf()        vop_virtqueue_take()
  *     vop_virtqueue_kick()           ---->          (works on the segments)
  *     vop_virtqueue_get_buf()        <----          vop_virtqueue_complete(), vop_virtqueue_call()
  *
- * Whoever has many buffers at hand pays less for each with vop_virtqueue_get_bufs(), vop_virtqueue_take_bufs() and
- * vop_virtqueue_complete_bufs(), and with one kick or call for all of them.
+ * Many buffers cost less with vop_virtqueue_get_bufs(), vop_virtqueue_take_bufs() and vop_virtqueue_complete_bufs(),
+ * and with one kick or call for all of them.
  *
- * Both roles wait alike: vop_virtqueue_restart() says whether the peer will notify or whether there is work already,
- * and the program hands each notification to vop_virtqueue_notified(), which calls the queue's callback.
+ * Both roles wait in the same way: vop_virtqueue_restart() says whether the peer will notify or whether there is work
+ * already, and the program passes each notification on to vop_virtqueue_notified(), which calls the queue's callback.
  *
  * Memory. A queue is three areas, each written by one side (the packed descriptor ring by both): descriptors, driver
  * area, device area. The caller gives each as this process sees it, anywhere; with each area in the memory of its
@@ -25,23 +25,24 @@
  * regions. The ring memory holds no state that a side needs: all of that is private, and nothing that a peer writes
  * there makes this library loop, abort, or touch memory outside of the areas and the regions.
  *
- * Starting. Each role believes what its peer's areas say, so these must be of the present session before it looks at
- * them for the first time: a driver the device area, a device the descriptors and the driver area. They are if they are
- * zero, or if their writer has made or reset its queue before. The simplest way is always right: whenever both sides
- * have stopped, or one has died and the other has stopped, somebody zeroes the three areas; then both start, in any
- * order. Else a device takes buffers of a driver that is gone, and a driver finds its queue broken or used too early.
+ * Starting. Each role believes what its peer's areas say, so these must belong to the present session before it looks
+ * at them for the first time: a driver looks at the device area, a device at the descriptors and the driver area. They
+ * belong to it if they are zero, or if their writer has made or reset its queue before. The simplest way is always
+ * right: whenever both sides have stopped, or one has died and the other has stopped, somebody zeroes the three areas;
+ * then both start, in any order. Otherwise a device takes buffers of a driver that is gone, and a driver finds its
+ * queue broken, or buffers used that the device has not seen.
  *
  * Errors. A call returns 0 or a count, or a negative errno value; vop_error_text() (error.h) has a line about it.
- * Outputs come last, are named ret_, and are untouched on failure. Pointers must not be NULL where nothing else is
- * said. In every call:
+ * Outputs come last, are named ret_, and are untouched on failure. Pointers must not be NULL unless the call says so.
+ * In every call:
  *
  *   -EPROTO      the peer broke the virtio protocol, and with that the queue, for good. A device sets
  *                DEVICE_NEEDS_RESET; a driver sets FAILED. Then shutdown, detach the buffers, reset or free.
  *   -ESHUTDOWN   the queue is shut down; vop_virtqueue_reset() starts it again.
- *   -EOPNOTSUPP  a call of the other role.
+ *   -EOPNOTSUPP  the call belongs to the other role.
  *
  * Threads. The caller locks: no two calls on one queue at once. Different queues are independent. No call blocks,
- * allocates memory (but new and reset) or makes a system call; the two callbacks do what the caller makes them do.
+ * allocates memory (except new and reset) or makes a system call; the callbacks do what the caller makes them do.
  */
 #ifndef VOPIPC_VIRTQUEUE_H
 #define VOPIPC_VIRTQUEUE_H
@@ -75,12 +76,12 @@ typedef struct vop_virtqueue vop_virtqueue;
 enum vop_ring_layout {
     VOP_RING_SPLIT = 0,  /* virtio 1.x, 2.7. Size: a power of two, 1 to 32768 */
     VOP_RING_PACKED = 1, /* virtio 1.x, 2.8. Any size from 1 to 32768. Descriptors in coherent memory only */
-    VOP_RING_LEGACY = 2, /* split in one block as virtio 0.9 places it, little-endian */
+    VOP_RING_LEGACY = 2, /* split, in one block as virtio 0.9 places it, little-endian */
     VOP_RING_2009 = 3,   /* 12-byte descriptors (docs/PROTOCOL.md, The 2009 layout). Size: a power of two, 1 to 64.
                             Without indirect descriptors and event indexes */
 };
 
-/** Where the areas of a queue lie if they are put into one block, and how big they are, in bytes. */
+/** Where the areas of a queue lie if they are put into one block, and how large they are, in bytes. */
 struct vop_ring_offsets {
     size_t desc, desc_size;     /* descriptors */
     size_t driver, driver_size; /* driver area: available ring, or driver event suppression */
@@ -90,8 +91,8 @@ struct vop_ring_offsets {
 
 /**
  * Sizes and offsets for a queue of `size` entries. `alignment` (a power of two; 0 means the least that is legal) is
- * that of each area; for VOP_RING_LEGACY it is virtio 0.9's queue alignment: the device area, and the end of the
- * block, are aligned to it, and the rest is close together.
+ * that of each area; for VOP_RING_LEGACY it is virtio 0.9's queue alignment: the device area and the end of the block
+ * are aligned to it, and there are no other gaps.
  *
  * -EINVAL  the layout, size or alignment does not exist
  */
@@ -105,7 +106,7 @@ int vop_ring_layout_offsets(enum vop_ring_layout layout, uint32_t size, size_t a
 /** Memory of an area, as this process sees it. */
 struct vop_area {
     void *base;
-    size_t size; /* may be more than needed */
+    size_t size; /* may be more than is needed */
     uint32_t flags;
 };
 
@@ -117,12 +118,12 @@ struct vop_virtqueue_place {
     struct vop_area device; /* device area, aligned to 4 */
 
     struct vop_area tables;  /* driver: memory for indirect tables, aligned to 16; size 0: never indirect. It holds */
-                             /* one table at least. Without the feature INDIRECT_DESC it is not used */
+                             /* one table at least. Not used without the feature INDIRECT_DESC */
     uint64_t tables_address; /* what the device calls the first byte of `tables`: in its regions, aligned to 16 */
     uint32_t tables_entries; /* descriptors, of 16 bytes, in each table. 0: the memory is shared out over N tables */
 
     bool resume;       /* begin at `position` instead of at the start (vhost-user's SET_VRING_BASE) */
-    uint16_t position; /* split: both indexes. packed: next slot, wrap counter in bit 15 */
+    uint16_t position; /* split: both indexes. packed: next descriptor, wrap counter in bit 15 */
 };
 
 /** Buffer memory that both sides know: [address, address + size) on the wire is at `base` in this process. */
@@ -142,27 +143,27 @@ enum vop_virtqueue_role {
     VOP_VIRTQUEUE_DEVICE = 2,
 };
 
-/** What a queue calls. Constant, shared by any number of queues; an entry may be NULL. None may call the queue's
- * vop_virtqueue_free() or vop_virtqueue_reset(); of the queue's calls, `notify` may make none, and `broken` only
- * vop_virtqueue_get_info() and vop_virtqueue_error(). */
+/** Callbacks of a queue. Constant, shared by any number of queues; an entry may be NULL. No callback may free or reset
+ * its queue; `notify` may make no call on it at all, and `broken` only vop_virtqueue_get_info() and
+ * vop_virtqueue_error(). */
 struct vop_virtqueue_events {
     /**
      * Notifies the peer. Must not block. What was published must be visible to whoever takes the notification: a system
-     * call sees to that, a store to a register needs a barrier before it. `value`, for a driver, is what virtio's
+     * call ensures that, a store to a register needs a barrier before it. `value`, for a driver, is what virtio's
      * notification carries: the queue's index, and with NOTIFICATION_DATA the next position in the upper half; for a
-     * device, the queue's index. Returns 0, or a negative errno value: what was published stays so, the call that
-     * wanted to notify (kick, call, restart, restart_delayed, notified) returns it and does nothing further, and the
-     * next one of these tries again, even if nothing was published meanwhile.
+     * device, the queue's index. Returns 0, or a negative errno value: what was published stays published, the call
+     * that wanted to notify (kick, call, restart, restart_delayed, notified) returns the value and does nothing
+     * further, and the next of these calls tries again, even if nothing was published in between.
      */
     int (*notify)(void *context, uint32_t value);
     /**
-     * There are buffers to get or take. Returning false keeps further callbacks off until vop_virtqueue_restart();
-     * true asks for more as they come.
+     * There are buffers to get or take. Return true to be called again for more; false stops the callbacks until
+     * vop_virtqueue_restart().
      */
     bool (*callback)(void *context, vop_virtqueue *vq);
     /**
-     * The peer broke the protocol, or vop_virtqueue_fail() was called: once, inside the call that found it.
-     * vop_error_text() says what it found.
+     * The peer broke the protocol, or vop_virtqueue_fail() was called. Called once, inside the call that found it.
+     * vop_error_text() says what was found.
      */
     void (*broken)(void *context, vop_virtqueue *vq);
 };
@@ -177,13 +178,13 @@ struct vop_virtqueue_options {
     struct vop_virtqueue_place place;
 
     const struct vop_region *regions; /* copied. A driver without regions uses pointers as addresses. A device must */
-    size_t region_count;              /* have some; {0, UINT64_MAX, NULL} stands for all of this process */
+    size_t region_count;              /* have some; {0, UINT64_MAX, NULL} stands for all memory of this process */
 
     uint32_t segments_max;  /* of one buffer. Default (and what virtio allows) N */
     uint32_t bytes_max;     /* of one buffer. Default 2^32 - 1 */
     uint32_t callbacks_max; /* in one vop_virtqueue_notified(). Default 16 */
 
-    uint32_t indirect_threshold; /* driver: a buffer of so many segments becomes indirect. Default 2 */
+    uint32_t indirect_threshold; /* driver: a buffer of so many segments or more becomes indirect. Default 2 */
     uint32_t indirect_after;     /* driver, split: so many direct descriptors come before the table. Default 0 */
 
     const struct vop_virtqueue_events *events;
@@ -195,7 +196,7 @@ void vop_virtqueue_options_init(struct vop_virtqueue_options *options, size_t st
 
 /**
  * Makes a queue and resets what its role writes: a driver the descriptors and its area, a device its area. What the
- * peer writes must be of this session or zero (see Starting, above). Notifications to this side are on, as after
+ * peer writes must belong to this session or be zero (see Starting, above). Notifications to this side are on, as after
  * vop_virtqueue_restart().
  *
  * -EINVAL  an option makes no sense; the text says which
@@ -203,7 +204,7 @@ void vop_virtqueue_options_init(struct vop_virtqueue_options *options, size_t st
  */
 int vop_virtqueue_new(const struct vop_virtqueue_options *options, vop_virtqueue **ret_vq);
 
-/** Frees a queue; NULL is allowed. The ring memory stays as it is, and tokens still inside are forgotten. */
+/** Frees a queue; NULL is allowed. The ring memory stays as it is, and the tokens of buffers in flight are lost. */
 void vop_virtqueue_free(vop_virtqueue *vq);
 
 /**
@@ -222,9 +223,10 @@ int vop_virtqueue_detach_buf(vop_virtqueue *vq, void **ret_token);
 
 /**
  * Starts a queue from the beginning, in other memory or of another size if the caller likes, after a reset of the
- * device, or of this queue with RING_RESET. One that still runs is shut down by this. Both sides must have stopped
- * before either is started again, and what the peer writes must be of the new session or zero (see Starting, above): in
- * the same memory, zero the areas in between. A device forgets the buffers that it has taken, and their handles.
+ * device, or of this queue with RING_RESET. A queue that still runs is shut down first. Both sides must have stopped
+ * before either is started again, and what the peer writes must belong to the new session or be zero (see Starting,
+ * above): in the same memory, zero the areas in between. A device forgets the buffers that it has taken, and their
+ * handles.
  *
  * -EBUSY   driver: buffers have not been detached
  * -EINVAL, -ENOMEM  as vop_virtqueue_new(); the queue is still shut down
@@ -239,9 +241,9 @@ int vop_virtqueue_reset(vop_virtqueue *vq, const struct vop_virtqueue_place *pla
  *
  * -ENOSPC  not enough free descriptors. What was added before has been kicked (if notify() failed, the next kick tries
  *          again); get buffers and try again
- * -EINVAL  no segment; one of length 0; one that does not lie in one region as a whole, or lies in a READ_ONLY one and
- *          is to be written; more segments or bytes than allowed; or more descriptors than the queue has, and no
- *          indirect table is big enough
+ * -EINVAL  no segment; a segment of length 0; one that does not lie in one region as a whole, or that the device is to
+ *          write but lies in a READ_ONLY region; more segments or bytes than allowed; or more descriptors than the
+ *          queue has, and no indirect table is large enough
  */
 int vop_virtqueue_add_buf(vop_virtqueue *vq, const struct iovec *segments, unsigned out, unsigned in, void *token);
 
@@ -249,7 +251,7 @@ int vop_virtqueue_add_buf(vop_virtqueue *vq, const struct iovec *segments, unsig
 struct vop_used_buf {
     void *token;    /* as given to add_buf */
     uint32_t len;   /* bytes that the device says it wrote; never more than the buffer's writable segments hold. With */
-                    /* IN_ORDER it may say so by silence: a buffer that it skips is full (virtio 1.2, 2.7.9) */
+                    /* IN_ORDER the device may skip a buffer, which says that it is full (virtio 1.2, 2.7.9) */
     uint32_t flags; /* VOP_USED_ bits */
 };
 
@@ -258,19 +260,19 @@ struct vop_used_buf {
 /**
  * Gets the next used buffer: 1, or 0 if there is none. `ret_len` may be NULL.
  *
- * -EPROTO  among others: the device returned a buffer that it did not have
+ * -EPROTO  for example, the device returned a buffer that it did not have
  */
 int vop_virtqueue_get_buf(vop_virtqueue *vq, void **ret_token, uint32_t *ret_len);
 
 /**
- * Gets up to `max` used buffers; returns how many. An error is returned only when there was nothing before it: of a
- * queue that breaks in between, the buffers before are good, and the next call returns -EPROTO.
+ * Gets up to `max` used buffers; returns how many. An error is returned only if no buffer came before it: if the queue
+ * breaks in between, the buffers before are good, and the next call returns -EPROTO.
  */
 int vop_virtqueue_get_bufs(vop_virtqueue *vq, struct vop_used_buf *ret_bufs, unsigned max);
 
 /**
- * Publishes what was added and notifies the device if it wants to know: 1 notified, 0 not needed, or what notify()
- * said. The first that publishes something, after new and after reset, always notifies.
+ * Publishes what was added and notifies the device if it wants to know: 1 notified, 0 not needed, or the error of
+ * notify(). The first kick that publishes something after new or reset always notifies.
  */
 int vop_virtqueue_kick(vop_virtqueue *vq);
 
@@ -292,14 +294,14 @@ struct vop_taken_buf {
  * have been written to.
  *
  * -ENOBUFS  `iov` is too small: nothing was taken. segments_max iovecs are enough unless segments cross regions
- * -EPROTO   among others: a chain loops, is too long, leaves the regions, or is not in order
+ * -EPROTO   for example, a chain loops, is too long, leaves the regions, or is not in order
  */
 int vop_virtqueue_take(vop_virtqueue *vq, struct iovec *iov, unsigned iov_count, struct vop_taken_buf *ret_buf);
 
 /**
  * Takes up to `max` buffers; returns how many. Their iovecs follow each other in `iov`, in the order of `ret_bufs`; a
- * buffer for which there is no room left is not taken. An error is returned only when there was nothing before it: of a
- * queue that breaks in between, the segments of the buffers before are good, but nobody can complete them any more.
+ * buffer for which there is no room left is not taken. An error is returned only if no buffer came before it: if
+ * the queue breaks in between, the segments of the buffers before are good, but nobody can complete them any more.
  */
 int vop_virtqueue_take_bufs(vop_virtqueue *vq, struct iovec *iov, unsigned iov_count, struct vop_taken_buf *ret_bufs,
                             unsigned max);
@@ -308,9 +310,9 @@ int vop_virtqueue_take_bufs(vop_virtqueue *vq, struct iovec *iov, unsigned iov_c
 int vop_virtqueue_untake(vop_virtqueue *vq, uint32_t handle);
 
 /**
- * Completes a buffer after writing `len` bytes into its writable segments, in any order. The driver sees nothing before
- * vop_virtqueue_call(): so many buffers that belong together appear at once. With IN_ORDER buffers become visible in
- * the order they were taken, and one used element stands for as many as it may.
+ * Completes a buffer after writing `len` bytes into its writable segments. Buffers may be completed in any order. The
+ * driver sees nothing before vop_virtqueue_call(), so buffers that belong together appear at once. With IN_ORDER
+ * buffers become visible in the order they were taken, and one used element stands for as many as it may.
  *
  * -EINVAL  `handle` is not held, or `len` is more than was writable
  */
@@ -325,8 +327,8 @@ struct vop_completed_buf {
 /** Completes `count` buffers. -EINVAL as above, for the first that is wrong: those before it are completed. */
 int vop_virtqueue_complete_bufs(vop_virtqueue *vq, const struct vop_completed_buf *bufs, unsigned count);
 
-/** Publishes what was completed and notifies the driver if it wants to know: 1 notified, 0 not needed, or what notify()
- * said. The first that publishes something, after new and after reset, always notifies. */
+/** Publishes what was completed and notifies the driver if it wants to know: 1 notified, 0 not needed, or the error of
+ * notify(). The first call that publishes something after new or reset always notifies. */
 int vop_virtqueue_call(vop_virtqueue *vq);
 
 /* ---- Waiting: both roles ---- */
@@ -335,9 +337,9 @@ int vop_virtqueue_call(vop_virtqueue *vq);
 void vop_virtqueue_disable(vop_virtqueue *vq);
 
 /**
- * Asks the peer to notify when there is something to get or take: 1, and it will; or 0, there is something already,
- * and notifications stay off. Publishes first what this side holds back; if notify() fails, it is as if this had not
- * been called. To wait: drain the queue, restart, and sleep if it returned 1.
+ * Asks the peer to notify when there is something to get or take. Returns 1: it will; or 0: there is something already,
+ * and notifications stay off. Publishes first what this side holds back; if notify() fails, it is as if restart had not
+ * been called. To wait: drain the queue, restart, and sleep if that returned 1.
  */
 int vop_virtqueue_restart(vop_virtqueue *vq);
 
@@ -349,15 +351,15 @@ int vop_virtqueue_restart_delayed(vop_virtqueue *vq);
 
 /**
  * The peer has notified: runs the callback as long as there are buffers and it returns true, then arms again. Spurious
- * calls are harmless, and what a NOTIFICATION_DATA notification says is not needed here. Returns 0, or 1 if work is
- * left (the callback ran callbacks_max times, or there is none): call it again, without waiting for a notification.
- * After a negative value of notify() call it again, too.
+ * calls are harmless, and the data of a NOTIFICATION_DATA notification is not needed here. Returns 0; or 1 if work is
+ * left (the callback ran callbacks_max times, or there is no callback): call this again, without waiting for a
+ * notification. Call it again as well after an error of notify().
  */
 int vop_virtqueue_notified(vop_virtqueue *vq);
 
 /* ---- State ---- */
 
-/** State of a queue for people and transports. */
+/** State of a queue, for people and transports. */
 struct vop_virtqueue_info {
     uint32_t size;       /* N */
     uint32_t in_flight;  /* driver: buffers added and not returned. device: taken and not completed */
@@ -377,8 +379,8 @@ void vop_virtqueue_get_info(const vop_virtqueue *vq, struct vop_virtqueue_info *
 int vop_virtqueue_error(const vop_virtqueue *vq);
 
 /**
- * Breaks the queue, as if the peer had: for a device or driver that finds nonsense inside a buffer. -EPROTO from now
- * on, with `reason` (copied) in the error text.
+ * Breaks the queue, as if the peer had broken the protocol: for a device or driver that finds nonsense inside a buffer.
+ * Calls return -EPROTO from now on, with `reason` (copied) in the error text.
  */
 void vop_virtqueue_fail(vop_virtqueue *vq, const char *reason);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_forward.c - frames between a TAP and a channel: what passes, what is dropped and counted, and a full link.
+ * test_forward.c - frames between a TAP and a link: what passes, what is dropped and counted, and a full link.
  *
  * Room: tests. The TAP is one end of a datagram socket pair, which also gives and takes one frame for each call.
  */
@@ -12,7 +12,9 @@
 #include <cmocka.h>
 
 #include "forward.h"
+#include "frame.h"
 #include "offload.h"
+#include "port_channel.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -22,19 +24,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define HEADER_SIZE sizeof(struct vop_net_hdr)
 #define BUDGET 64
 
 /* Two ends of a link: ours with the TAP, and the peer's. */
 struct world {
     char uri[64];
     struct vop_options peer_options;
-    int connect_error;
+    int connect_ret;
     vop_channel *near;
     vop_channel *far;
-    struct tap tap;
+    struct port_channel port;
+    int tap;
     int kernel; /* the other end of the TAP */
-    struct forward_counters counters;
+    struct counters counters;
     struct forward forward;
 };
 
@@ -42,7 +44,7 @@ static void *peer_connect(void *argument)
 {
     struct world *world = argument;
 
-    world->connect_error = vop_channel_connect(world->uri, &world->peer_options, 5000, &world->far);
+    world->connect_ret = vop_channel_connect(world->uri, &world->peer_options, 5000, &world->far);
     return NULL;
 }
 
@@ -61,7 +63,11 @@ static void options_fill(struct vop_options *options, uint32_t slots, unsigned o
 static void world_open(struct world *world, uint32_t slots, unsigned ours, unsigned theirs)
 {
     struct forward_setup setup = {
-        .tap = &world->tap, .counters = &world->counters, .offered = offload_to_features(ours), .mtu = 1500};
+        .offload = ours,
+        .features = offload_to_features(ours),
+        .mtu = 1500,
+        .counters = &world->counters,
+    };
     struct vop_options options;
     vop_listener *listener;
     pthread_t thread;
@@ -75,14 +81,14 @@ static void world_open(struct world *world, uint32_t slots, unsigned ours, unsig
     assert_int_equal(pthread_create(&thread, NULL, peer_connect, world), 0);
     assert_int_equal(vop_listener_accept(listener, 5000, &world->near), 0);
     pthread_join(thread, NULL);
-    assert_int_equal(world->connect_error, 0);
+    assert_int_equal(world->connect_ret, 0);
     vop_listener_close(listener);
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
-    world->tap.fd = pair[0];
-    world->tap.offload = ours;
+    world->tap = setup.tap_fd = pair[0];
     world->kernel = pair[1];
-    assert_int_equal(forward_open(&world->forward, &setup, world->near), 0);
+    assert_int_equal(port_channel_open(&world->port, world->near, setup.mtu), 0);
+    assert_int_equal(forward_open(&world->forward, &setup, &world->port.port), 0);
 }
 
 static void world_close(struct world *world)
@@ -90,7 +96,7 @@ static void world_close(struct world *world)
     forward_close(&world->forward);
     vop_channel_close(world->near);
     vop_channel_close(world->far);
-    close(world->tap.fd);
+    close(world->tap);
     close(world->kernel);
 }
 
@@ -98,11 +104,11 @@ static void world_close(struct world *world)
 
 static void peer_sends(struct world *world, const struct vop_net_hdr *hdr, size_t length)
 {
-    uint8_t *message = calloc(1, HEADER_SIZE + length);
+    uint8_t *message = calloc(1, FRAME_HEADER_SIZE + length);
 
     assert_non_null(message);
-    memcpy(message, hdr, length ? HEADER_SIZE : 1);
-    assert_int_equal(vop_channel_send(world->far, message, length ? HEADER_SIZE + length : 1, 0), 0);
+    memcpy(message, hdr, length ? FRAME_HEADER_SIZE : 1);
+    assert_int_equal(vop_channel_send(world->far, message, length ? FRAME_HEADER_SIZE + length : 1, 0), 0);
     free(message);
     assert_int_equal(forward_to_tap(&world->forward, BUDGET), FORWARD_IDLE);
 }
@@ -125,7 +131,7 @@ static void test_hostile_peer(void **state)
     hdr.flags = VOP_NET_HDR_F_NEEDS_CSUM;
     memcpy(&hdr.csum_start, "\xff\x7f", 2); /* behind the end */
     peer_sends(&world, &hdr, 1000);
-    peer_sends(&world, &plain, FORWARD_FRAME_MAX + 1);
+    peer_sends(&world, &plain, FRAME_MAX + 1);
     assert_int_equal(world.counters.rx_malformed, 5);
     hdr = plain;
     hdr.flags = VOP_NET_HDR_F_NEEDS_CSUM;
@@ -142,15 +148,15 @@ static void test_hostile_peer(void **state)
     memset(&hdr.num_buffers, 0xee, 2);
     peer_sends(&world, &hdr, 1000);
     assert_int_equal(world.counters.rx_frames, 1);
-    assert_int_equal(recv(world.kernel, bytes, sizeof(bytes), 0), HEADER_SIZE + 1000);
-    assert_memory_equal(bytes, "\0\0\0\0\0\0\0\0\0\0\1\0", HEADER_SIZE);
+    assert_int_equal(recv(world.kernel, bytes, sizeof(bytes), 0), FRAME_HEADER_SIZE + 1000);
+    assert_memory_equal(bytes, "\0\0\0\0\0\0\0\0\0\0\1\0", FRAME_HEADER_SIZE);
     world_close(&world);
 }
 
 static void test_end_of_stream(void **state)
 {
     struct vop_net_hdr plain = {.flags = 0};
-    uint8_t message[HEADER_SIZE + 60] = {0};
+    uint8_t message[FRAME_HEADER_SIZE + 60] = {0};
     struct world world;
 
     (void)state;
@@ -168,10 +174,10 @@ static void test_end_of_stream(void **state)
 
 static void kernel_sends(struct world *world, const struct vop_net_hdr *hdr, const uint8_t *frame, size_t length)
 {
-    struct iovec iov[2] = {{(void *)(uintptr_t)hdr, HEADER_SIZE}, {(void *)(uintptr_t)frame, length}};
+    struct iovec iov[2] = {{(void *)(uintptr_t)hdr, FRAME_HEADER_SIZE}, {(void *)(uintptr_t)frame, length}};
     struct msghdr message = {.msg_iov = iov, .msg_iovlen = 2};
 
-    assert_int_equal(sendmsg(world->kernel, &message, 0), HEADER_SIZE + length);
+    assert_int_equal(sendmsg(world->kernel, &message, 0), FRAME_HEADER_SIZE + length);
 }
 
 /* Receives one message at the peer; returns its length, or 0 if there is none. */
@@ -199,9 +205,9 @@ static void test_direct(void **state)
     for (size_t length = 14; length <= sizeof(frame); length += length < 100 ? 1 : 4999) {
         kernel_sends(&world, &hdr, frame, length);
         assert_int_equal(forward_from_tap(&world.forward, BUDGET), FORWARD_IDLE);
-        assert_int_equal(peer_receives(&world, bytes, sizeof(bytes)), HEADER_SIZE + length);
-        assert_memory_equal(bytes, "\2\0\0\0\0\0\0\0\0\0\1\0", HEADER_SIZE);
-        assert_memory_equal(bytes + HEADER_SIZE, frame, length);
+        assert_int_equal(peer_receives(&world, bytes, sizeof(bytes)), FRAME_HEADER_SIZE + length);
+        assert_memory_equal(bytes, "\2\0\0\0\0\0\0\0\0\0\1\0", FRAME_HEADER_SIZE);
+        assert_memory_equal(bytes + FRAME_HEADER_SIZE, frame, length);
     }
     kernel_sends(&world, &hdr, frame, 13);
     assert_int_equal(forward_from_tap(&world.forward, BUDGET), FORWARD_IDLE);
@@ -219,18 +225,18 @@ static void test_full(void **state)
     struct world world;
     uint32_t sent = 0;
     uint32_t received = 0;
-    int result = FORWARD_IDLE;
+    int ret = FORWARD_IDLE;
 
     (void)state;
     world_open(&world, 128, OFFLOAD_ALL, OFFLOAD_ALL);
-    while (result == FORWARD_IDLE) {
+    while (ret == FORWARD_IDLE) {
         memcpy(frame + 14, &sent, sizeof(sent));
         kernel_sends(&world, &hdr, frame, sizeof(frame));
-        result = forward_from_tap(&world.forward, BUDGET);
+        ret = forward_from_tap(&world.forward, BUDGET);
         sent++;
         assert_true(sent <= 128);
     }
-    assert_int_equal(result, FORWARD_FULL);
+    assert_int_equal(ret, FORWARD_FULL);
     assert_int_equal(world.counters.tx_full, 1);
     assert_int_equal(forward_from_tap(&world.forward, BUDGET), FORWARD_FULL);
     assert_int_equal(world.counters.tx_full, 1); /* the same time */
@@ -240,7 +246,7 @@ static void test_full(void **state)
             assert_true(forward_from_tap(&world.forward, BUDGET) == FORWARD_IDLE);
             continue;
         }
-        assert_memory_equal(bytes + HEADER_SIZE + 14, &received, sizeof(received));
+        assert_memory_equal(bytes + FRAME_HEADER_SIZE + 14, &received, sizeof(received));
         received++;
     }
     world_close(&world);
@@ -283,16 +289,16 @@ static void test_segments_through_a_small_link(void **state)
     kernel_sends(&world, &hdr, frame, length);
     for (int i = 0; seen < payload && i < 1000; i++) {
         size_t got;
-        int result = forward_from_tap(&world.forward, BUDGET);
+        int ret = forward_from_tap(&world.forward, BUDGET);
 
-        assert_true(result == FORWARD_FULL || result == FORWARD_IDLE);
-        was_full = was_full || result == FORWARD_FULL;
+        assert_true(ret == FORWARD_FULL || ret == FORWARD_IDLE);
+        was_full = was_full || ret == FORWARD_FULL;
         while ((got = peer_receives(&world, bytes, sizeof(bytes))) != 0) {
-            size_t part = got - HEADER_SIZE - 54;
+            size_t part = got - FRAME_HEADER_SIZE - 54;
 
-            assert_memory_equal(bytes, "\0\0\0\0\0\0\0\0\0\0\1\0", HEADER_SIZE);
+            assert_memory_equal(bytes, "\0\0\0\0\0\0\0\0\0\0\1\0", FRAME_HEADER_SIZE);
             assert_int_equal(part, payload - seen < 1000 ? payload - seen : 1000);
-            assert_memory_equal(bytes + HEADER_SIZE + 54, frame + 54 + seen, part);
+            assert_memory_equal(bytes + FRAME_HEADER_SIZE + 54, frame + 54 + seen, part);
             seen += part;
         }
         vop_channel_arm(world.far, VOP_ARM_RECV);
@@ -307,17 +313,14 @@ static void test_segments_through_a_small_link(void **state)
 /* A link that cannot carry the MTU is refused. */
 static void test_too_small(void **state)
 {
-    struct forward_setup setup = {.mtu = 9000};
-    struct forward forward;
+    struct port_channel port;
     struct world world;
     int silence = dup(STDERR_FILENO);
 
     (void)state;
     world_open(&world, 4, 0, 0);
-    setup.tap = &world.tap;
-    setup.counters = &world.counters;
     assert_non_null(freopen("/dev/null", "w", stderr));
-    assert_int_equal(forward_open(&forward, &setup, world.near), -EMSGSIZE);
+    assert_int_equal(port_channel_open(&port, world.near, 9000), -EMSGSIZE);
     dup2(silence, STDERR_FILENO);
     close(silence);
     world_close(&world);

@@ -117,11 +117,11 @@ static void test_wrong(void **state)
     (void)state;
     dup2(silence, STDERR_FILENO);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        int error = parse(wrong[i], &options);
+        int ret = parse(wrong[i], &options);
 
-        if (error != -EINVAL || options.mtu != 77) {
+        if (ret != -EINVAL || options.mtu != 77) {
             dup2(terminal, STDERR_FILENO);
-            fail_msg("%s: %d", wrong[i], error);
+            fail_msg("%s: %d", wrong[i], ret);
         }
     }
     dup2(terminal, STDERR_FILENO);

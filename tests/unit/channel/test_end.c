@@ -260,7 +260,7 @@ static void test_death_while_polling_for_room(void **state)
 /* The block that this side reads: in the peer's hands. */
 static struct vop_announce *its_block(vop_channel *c)
 {
-    return (struct vop_announce *)(void *)l.side[c == l.side[0]]->wire->remote.base;
+    return (struct vop_announce *)(void *)l.side[c == l.side[0]]->link->wire->remote.base;
 }
 
 /* Another incarnation: the peer restarted. What it had sent before is read first. */
@@ -353,7 +353,7 @@ static void test_no_sigpipe(void **state)
     link_die(&l, 0);
     assert_int_equal(vop_channel_reserve(a, 10, 0, &buffer), 0); /* it has not heard yet */
     assert_int_equal(vop_channel_commit(a, 10, 0), 0);
-    a->wire->ops->kick(a->wire, 0, VOP__BELL_MESSAGES);
+    a->link->wire->ops->kick(a->link->wire, 0, VOP__BELL_MESSAGES);
     assert_int_equal(vop_channel_process(a), -ECONNRESET);
     assert_int_equal(vop_channel_in_doubt(a), 2);
 }

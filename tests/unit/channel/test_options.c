@@ -4,6 +4,7 @@
  *
  * Room: tests.
  */
+#include "channel/wait.h"
 #include "support/link.h"
 
 static void test_defaults(void **state)
@@ -137,11 +138,11 @@ static void test_spinning(void **state)
     struct vop_spin spin;
 
     (void)state;
-    vop__spin_init(&spin, VOP_SPIN_FOREVER);
+    vop__spin_start(&spin, VOP_SPIN_FOREVER);
     assert_true(spin.max_ns == INT64_MAX && spin.window_ns == INT64_MAX);
-    vop__spin_init(&spin, VOP_SPIN_NEVER);
+    vop__spin_start(&spin, VOP_SPIN_NEVER);
     assert_true(spin.max_ns == 0 && spin.window_ns == 0);
-    vop__spin_init(&spin, 70);
+    vop__spin_start(&spin, 70);
     assert_true(spin.max_ns == (sysconf(_SC_NPROCESSORS_ONLN) < 2 ? 0 : 70000));
 }
 

@@ -29,7 +29,7 @@ struct addresses {
 
 static struct addresses addresses_of(const vop_channel *c)
 {
-    return (struct addresses){(uintptr_t)c->wire->local.base, (uintptr_t)c->wire->remote.base};
+    return (struct addresses){(uintptr_t)c->link->wire->local.base, (uintptr_t)c->link->wire->remote.base};
 }
 
 static struct stream stream_of(const struct plan *p)

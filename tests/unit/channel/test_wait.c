@@ -466,7 +466,7 @@ static void *recv_breach(void *arg)
 
 static void test_breach_ends_other_waits(void **state)
 {
-    struct vop_announce *block = (void *)l.side[1]->wire->remote.base;
+    struct vop_announce *block = (void *)l.side[1]->link->wire->remote.base;
     pthread_t receiver = start(recv_breach);
 
     (void)state;
@@ -493,7 +493,7 @@ static void test_fork(void **state)
         signal(SIGSEGV, SIG_DFL);
         if (test_count_maps("memfd:vop") != 0)
             _exit(1);
-        *(volatile uint8_t *)l.side[0]->wire->remote.base = 1; /* a second writer that does not know it */
+        *(volatile uint8_t *)l.side[0]->link->wire->remote.base = 1; /* a second writer that does not know it */
         _exit(2);
     }
     check(waitpid(child, &status, 0) == child);

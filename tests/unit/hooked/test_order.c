@@ -119,7 +119,8 @@ static void test_trace_of_announce(void **state)
 
     (void)state;
     setup(0);
-    assert_int_equal(vop__session_open(&s, &hook_as(0)->wire->local, &hook.link.side[0]->wire->remote, &hello), 0);
+    assert_int_equal(
+        vop__session_open(&s, &hook_as(0)->link->wire->local, &hook.link.side[0]->link->wire->remote, &hello), 0);
     assert_true(hook.traced > 20 && hook.traced < HOOK_TRACE_MAX);
     for (unsigned i = 0; i < 3; i++)
         assert_true(hook.trace[i].kind == HOOK_STORE && hook.trace[i].remote);
@@ -146,7 +147,7 @@ static bool token_for(unsigned side, enum vop__bell bell)
 {
     vop_channel *c = hook.link.side[side];
 
-    return c->wire->ops->wait(c->wire, 0, bell, 0) == 1;
+    return c->link->wire->ops->wait(c->link->wire, 0, bell, 0) == 1;
 }
 
 /* Wherever the peer sends while this side arms: it does not sleep, or it is woken. */
@@ -260,7 +261,7 @@ static void test_broken_stays_broken(void **state)
         ssize_t found;
 
         setup(0);
-        block = (struct vop_announce *)(void *)hook.link.side[0]->wire->remote.base;
+        block = (struct vop_announce *)(void *)hook.link.side[0]->link->wire->remote.base;
         hook_intrude(peer_lies, at);
         found = vop_channel_recv(hook_as(1), bytes, 1, 1);
         reached = hook.intruded;
@@ -285,8 +286,8 @@ static void peer_sends_and_ends(void)
 
     check(vop_channel_send(hook.link.side[me], "last", 4, 0) == 0);
     if (dies) {
-        vop__set_dead(hook.link.side[me]);
-        vop__set_dead(hook.link.side[1 - me]); /* as the other thread of that side would say */
+        vop__fate_die(hook.link.side[me]->link);
+        vop__fate_die(hook.link.side[1 - me]->link); /* as the other thread of that side would say */
     }
     vop_channel_close(hook.link.side[me]);
     hook.link.side[me] = NULL;
@@ -328,7 +329,7 @@ static void peer_closes_and_is_heard(void)
 
     vop_channel_close(hook.link.side[me]);
     hook.link.side[me] = NULL;
-    vop__set_dead(hook.link.side[1 - me]);
+    vop__fate_die(hook.link.side[1 - me]->link);
 }
 
 static void test_closed_is_not_taken_for_dead(void **state)
@@ -379,7 +380,7 @@ static void test_torn_block(void **state)
     memset(other_hello.config, 0xee, sizeof(other_hello.config));
     setup(0);
     for (at = 0; reached; at++) {
-        const struct vop__wire *mine = hook.link.side[1]->wire, *its = hook.link.side[0]->wire;
+        const struct vop__wire *mine = hook.link.side[1]->link->wire, *its = hook.link.side[0]->link->wire;
         int ret;
 
         hook.acting = 1;

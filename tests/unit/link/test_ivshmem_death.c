@@ -257,7 +257,7 @@ static void test_paused_writer(void **state)
         }
         assert_int_equal(vop_listener_accept(listener, 100, &fresh), -EAGAIN);
         if (moment == 3)
-            vop__set_dead(l.side[1]);
+            vop__fate_die(l.side[1]->link);
         vop_channel_close(l.side[1]);
         assert_int_equal(vop_listener_accept(listener, 100, &fresh), -EAGAIN);
 

@@ -75,12 +75,13 @@ static vop_channel *open_side(unsigned side, unsigned flags, unsigned lose)
     struct vop__ivshmem_memory memory = {
         .half = {half[0], half[1]},
         .half_size = HALF_SIZE,
-        .flags = flags,
+        .local_flags = flags & VOP__WINDOW_DIRECT_IO,
+        .remote_flags = flags,
         .ops = &bell_ops,
         .context = &bells[side],
         .doorbell_address = 5 + side,
     };
-    struct vop__ivshmem *s;
+    struct vop__side *s;
     vop_channel *c;
 
     if (bells[side].fd == 0)
@@ -90,8 +91,8 @@ static vop_channel *open_side(unsigned side, unsigned flags, unsigned lose)
     memory.doorbell_fd = bells[side].fd;
     check(vop__ivshmem_adopt(&memory, side, "a device", &s) == 0);
     check(vop__options_resolve(&options, &options) == 0);
-    check(vop__channel_new(vop__ivshmem_wire(s), &options, &c) == 0);
-    vop__ivshmem_close(s);
+    check(vop__channel_new(s->ops->wire(s), &options, &c) == 0);
+    s->ops->close(s);
     return c;
 }
 

@@ -8,7 +8,7 @@
 
 static void pop(struct queue *q, size_t length, uint64_t seed)
 {
-    struct vop__slot_span span;
+    struct vop_buffer span;
 
     assert_int_equal(vop__slot_driver_peek(&q->driver, &span), 1);
     assert_true(queue_holds(&span, length, seed));
@@ -119,7 +119,7 @@ static void test_element(void **state)
 /* Every size of queue: one full of small messages, one full of a single message, and nothing beyond. */
 static void test_full_and_empty(void **state)
 {
-    struct vop__slot_span span;
+    struct vop_buffer span;
     struct queue q;
 
     (void)state;
@@ -185,7 +185,7 @@ static void test_indexes_wrap(void **state)
 static void passes_the_end(bool mirrored)
 {
     uint32_t n = 64, s = 192; /* 64 x 192 is three pages */
-    struct vop__slot_span span;
+    struct vop_buffer span;
     struct queue q;
     const uint8_t *pool;
 
@@ -242,7 +242,7 @@ static void test_mirrored(void **state)
 /* Commit may be shorter than reserve: only the slots that are used are used. */
 static void test_commit_shorter(void **state)
 {
-    struct vop__slot_span span;
+    struct vop_buffer span;
     struct queue q;
 
     (void)state;
@@ -260,7 +260,7 @@ static void test_commit_shorter(void **state)
 
 static void test_release_is_cumulative(void **state)
 {
-    struct vop__slot_span span;
+    struct vop_buffer span;
     uint16_t position[8];
     struct queue q;
 
@@ -290,7 +290,7 @@ static void test_release_is_cumulative(void **state)
 
 static void test_unpeek(void **state)
 {
-    struct vop__slot_span span;
+    struct vop_buffer span;
     struct queue q;
     uint16_t before;
 
@@ -310,7 +310,7 @@ static void test_unpeek(void **state)
 /* PROTOCOL.md, Messages: returns are published at the latest when N / 4 slots are held back. */
 static void test_should_publish(void **state)
 {
-    struct vop__slot_span span;
+    struct vop_buffer span;
     struct queue q;
 
     (void)state;
@@ -335,7 +335,7 @@ static void test_should_publish(void **state)
 
 static void test_in_doubt(void **state)
 {
-    struct vop__slot_span span;
+    struct vop_buffer span;
     struct queue q;
     unsigned round;
 

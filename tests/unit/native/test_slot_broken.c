@@ -11,7 +11,7 @@
 
 static void take(struct queue *q, unsigned messages, unsigned publish)
 {
-    struct vop__slot_span span;
+    struct vop_buffer span;
 
     while (messages-- > 0) {
         assert_int_equal(vop__slot_driver_peek(&q->driver, &span), 1);
@@ -34,7 +34,7 @@ static void start_at(struct queue *q, uint16_t at)
 
 static void assert_driver_broken(struct queue *q)
 {
-    struct vop__slot_span span = {.length = 77};
+    struct vop_buffer span = {.length = 77};
 
     assert_true(q->driver.broken);
     assert_int_equal(vop__slot_driver_arm(&q->driver), -EPROTO);
@@ -46,7 +46,7 @@ static const uint16_t starts[] = {0, 1, 5, 65530};
 /* used.idx: at most returned + N, never behind what was seen. Returns that are held back are no room yet. */
 static void test_used_idx(void **state)
 {
-    struct vop__slot_span span;
+    struct vop_buffer span;
     struct queue q;
 
     (void)state;
@@ -80,7 +80,7 @@ static void test_used_idx(void **state)
 /* The same value is found while arming. */
 static void test_used_idx_at_arm(void **state)
 {
-    struct vop__slot_span span;
+    struct vop_buffer span;
     struct queue q;
 
     (void)state;
@@ -108,7 +108,7 @@ static void test_used_idx_at_arm(void **state)
 static void test_element(void **state)
 {
     static const uint32_t lengths[] = {0, 1, S - 1, S, S + 1, 0x10000, 0x80000001, UINT32_MAX};
-    struct vop__slot_span span;
+    struct vop_buffer span;
     struct queue q;
 
     (void)state;
@@ -146,7 +146,7 @@ static void test_element(void **state)
 /* A broken driver gives nothing more, whatever lies in the ring. */
 static void test_driver_stays_broken(void **state)
 {
-    struct vop__slot_span span;
+    struct vop_buffer span;
     struct queue q;
 
     (void)state;
@@ -168,7 +168,7 @@ static void test_driver_stays_broken(void **state)
 /* avail.idx: never behind what was seen, and no more returned than was out. */
 static void test_avail_idx(void **state)
 {
-    struct vop__slot_span span;
+    struct vop_buffer span;
     struct queue q;
 
     (void)state;
@@ -202,7 +202,7 @@ static void test_avail_idx(void **state)
 /* The same value is found while reserving, and then nothing is reserved any more. */
 static void test_avail_idx_at_reserve(void **state)
 {
-    struct vop__slot_span span = {.length = 77};
+    struct vop_buffer span = {.length = 77};
     struct queue q;
 
     (void)state;
@@ -221,7 +221,7 @@ static void test_avail_idx_at_reserve(void **state)
 /* Zeros punched into the memory. */
 static void test_zeros(void **state)
 {
-    struct vop__slot_span span;
+    struct vop_buffer span;
     struct queue q;
 
     (void)state;
@@ -249,7 +249,7 @@ static void test_zeros(void **state)
 /* Flags beside an index are ignored, and no event breaks anything. */
 static void test_ignored(void **state)
 {
-    struct vop__slot_span span;
+    struct vop_buffer span;
     struct queue q;
 
     (void)state;

@@ -47,7 +47,7 @@ static void test_need_event(void **state)
 /* Moves both indexes of an empty queue on by `slots` without a look at kicks. */
 static void advance(struct queue *q, uint32_t slots)
 {
-    struct vop__slot_span span;
+    struct vop_buffer span;
 
     for (; slots > 0; slots--) {
         assert_int_equal(queue_put(q, 1, 0), 0);
@@ -66,7 +66,7 @@ static bool put_and_publish(struct queue *q, size_t length)
 
 static bool take_and_publish(struct queue *q)
 {
-    struct vop__slot_span span;
+    struct vop_buffer span;
 
     assert_int_equal(vop__slot_driver_peek(&q->driver, &span), 1);
     assert_int_equal(vop__slot_driver_release(&q->driver, q->driver.next), 0);
@@ -129,7 +129,7 @@ static void test_waiting_for_messages(void **state)
 /* A waiter that holds messages it has peeked waits for the next behind them. */
 static void test_waiting_with_messages_held(void **state)
 {
-    struct vop__slot_span span;
+    struct vop_buffer span;
     struct queue q;
 
     (void)state;

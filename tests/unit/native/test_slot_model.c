@@ -61,7 +61,7 @@ static void step_send(struct model *m)
     uint64_t seed = test_random(&m->random);
     uint64_t slots = (length + m->q.s - 1) / m->q.s;
     bool room = m->q.n - (m->slots_committed - m->slots_returned) >= slots;
-    struct vop__slot_span span;
+    struct vop_buffer span;
 
     assert_int_equal(vop__slot_device_reserve(&m->q.device, reserved, &span), room ? 0 : -EAGAIN);
     if (!room)
@@ -97,7 +97,7 @@ static void step_publish_used(struct model *m)
 static void step_peek(struct model *m)
 {
     bool some = m->peeked < m->published;
-    struct vop__slot_span span;
+    struct vop_buffer span;
 
     assert_int_equal(vop__slot_driver_peek(&m->q.driver, &span), some);
     if (!some)

@@ -63,7 +63,7 @@ static void add_slot(struct bridge *b, uint32_t i)
 static uint32_t get_message(struct bridge *b, size_t length, uint64_t seed, uint32_t *first)
 {
     uint8_t expected[N * SLOT], got[N * SLOT];
-    struct vop__slot_span span = {.segment = {{expected, length}, {expected, 0}}, .length = length};
+    struct vop_buffer span = {.segment = {{expected, length}, {expected, 0}}, .length = length};
     uint32_t slots = 0;
     size_t at = 0;
 
@@ -144,14 +144,14 @@ static void test_device(void **state)
     for (unsigned round = 0; round < 40000; round++) {
         uint32_t length = 1 + (uint32_t)(test_random(&seed) % SLOT);
         bool armed = test_random(&seed) % 2 && vop__slot_driver_arm(&b.queue.driver) == 0;
-        struct vop__slot_span span;
+        struct vop_buffer span;
         struct vop_taken_buf buf;
         struct iovec iov;
         int called;
 
         assert_int_equal(vop_virtqueue_take(b.vq, &iov, 1, &buf), 1);
         assert_int_equal(buf.writable_bytes, SLOT);
-        span = (struct vop__slot_span){.segment = {{iov.iov_base, length}, {iov.iov_base, 0}}, .length = length};
+        span = (struct vop_buffer){.segment = {{iov.iov_base, length}, {iov.iov_base, 0}}, .length = length};
         queue_fill(&span, round);
         assert_int_equal(vop_virtqueue_complete(b.vq, buf.handle, length), 0);
         called = vop_virtqueue_call(b.vq); /* one message a call: a batch would be one message of several slots */

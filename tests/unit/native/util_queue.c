@@ -156,7 +156,7 @@ static uint8_t byte_of(uint64_t seed, size_t i)
     return (uint8_t)(seed + i * 151 + (i >> 8) * 59);
 }
 
-void queue_fill(const struct vop__slot_span *span, uint64_t seed)
+void queue_fill(const struct vop_buffer *span, uint64_t seed)
 {
     size_t done = 0;
 
@@ -169,7 +169,7 @@ void queue_fill(const struct vop__slot_span *span, uint64_t seed)
     check(done == span->length);
 }
 
-bool queue_holds(const struct vop__slot_span *span, size_t length, uint64_t seed)
+bool queue_holds(const struct vop_buffer *span, size_t length, uint64_t seed)
 {
     size_t done = 0;
 
@@ -186,7 +186,7 @@ bool queue_holds(const struct vop__slot_span *span, size_t length, uint64_t seed
 
 int queue_put(struct queue *q, size_t length, uint64_t seed)
 {
-    struct vop__slot_span span;
+    struct vop_buffer span;
     int ret = vop__slot_device_reserve(&q->device, length, &span);
 
     if (ret < 0)

@@ -58,8 +58,8 @@ static inline void queue_set_idx(vop_le32 *word, uint16_t idx)
 }
 
 /** Writes, or checks, bytes that follow from a seed. */
-void queue_fill(const struct vop__slot_span *span, uint64_t seed);
-bool queue_holds(const struct vop__slot_span *span, size_t length, uint64_t seed);
+void queue_fill(const struct vop_buffer *span, uint64_t seed);
+bool queue_holds(const struct vop_buffer *span, size_t length, uint64_t seed);
 
 /** Reserves, fills, commits: -EAGAIN or 0. */
 int queue_put(struct queue *q, size_t length, uint64_t seed);

@@ -22,15 +22,15 @@ static void test_layouts(void **state)
             .payload = n / 36 * 100,
         };
         struct test_frame f = test_build(&spec);
-        struct vop__net_layout layout;
+        struct vop__net_frame parsed;
 
-        assert_int_equal(vop__net_parse(f.bytes, f.len, f.len, &layout), 0);
-        assert_int_equal(layout.l3, f.l3);
-        assert_int_equal(layout.l4, f.l4);
-        assert_int_equal(layout.payload, f.payload);
-        assert_int_equal(layout.end, f.len);
-        assert_int_equal(layout.ip_version, spec.ip);
-        assert_int_equal(layout.protocol, spec.protocol);
+        assert_int_equal(vop__net_parse(f.bytes, f.len, f.len, &parsed), 0);
+        assert_int_equal(parsed.l3, f.l3);
+        assert_int_equal(parsed.l4, f.l4);
+        assert_int_equal(parsed.payload, f.payload);
+        assert_int_equal(parsed.end, f.len);
+        assert_int_equal(parsed.ip_version, spec.ip);
+        assert_int_equal(parsed.protocol, spec.protocol);
         free(f.bytes);
     }
 }
@@ -45,14 +45,14 @@ static void test_cuts(void **state)
         struct test_frame f = test_build(&spec);
 
         for (size_t len = 0; len < f.len; len++) {
-            struct vop__net_layout layout = {.end = 4711};
+            struct vop__net_frame parsed = {.end = 4711};
             uint8_t *cut = malloc(len ? len : 1);
 
             assert_non_null(cut);
             memcpy(cut, f.bytes, len);
-            assert_int_equal(vop__net_parse(cut, len, len, &layout), -EBADMSG);
-            assert_int_equal(layout.end, 4711);
-            assert_int_equal(vop__net_parse(cut, len, f.len, &layout), len < f.payload ? -EOPNOTSUPP : 0);
+            assert_int_equal(vop__net_parse(cut, len, len, &parsed), -EBADMSG);
+            assert_int_equal(parsed.end, 4711);
+            assert_int_equal(vop__net_parse(cut, len, f.len, &parsed), len < f.payload ? -EOPNOTSUPP : 0);
             free(cut);
         }
         free(f.bytes);
@@ -101,11 +101,11 @@ static void test_contradictions(void **state)
         const struct row *r = &rows[i];
         struct test_spec spec = {.ip = r->ip, .protocol = r->protocol, .options = r->options, .payload = 8};
         struct test_frame f = test_build(&spec);
-        struct vop__net_layout layout;
+        struct vop__net_frame parsed;
         int got;
 
         f.bytes[(long)f.l3 + r->at] = (uint8_t)r->value;
-        got = vop__net_parse(f.bytes, f.len, f.len, &layout);
+        got = vop__net_parse(f.bytes, f.len, f.len, &parsed);
         if (got != r->expect)
             fail_msg("%s: got %d, expected %d", r->what, got, r->expect);
         free(f.bytes);
@@ -114,7 +114,7 @@ static void test_contradictions(void **state)
 
 static void test_lengths_of_ip(void **state)
 {
-    struct vop__net_layout layout;
+    struct vop__net_frame parsed;
 
     (void)state;
     for (unsigned ip = 4; ip <= 6; ip += 2) {
@@ -124,20 +124,20 @@ static void test_lengths_of_ip(void **state)
         unsigned whole = test_get16(f.bytes + field);
 
         test_put16(f.bytes + field, whole - 30); /* 30 bytes of padding */
-        assert_int_equal(vop__net_parse(f.bytes, f.len, f.len, &layout), 0);
-        assert_int_equal(layout.end, f.len - 30);
+        assert_int_equal(vop__net_parse(f.bytes, f.len, f.len, &parsed), 0);
+        assert_int_equal(parsed.end, f.len - 30);
         test_put16(f.bytes + field, whole - 100); /* nothing but headers */
-        assert_int_equal(vop__net_parse(f.bytes, f.len, f.len, &layout), 0);
-        assert_int_equal(layout.end, layout.payload);
+        assert_int_equal(vop__net_parse(f.bytes, f.len, f.len, &parsed), 0);
+        assert_int_equal(parsed.end, parsed.payload);
         test_put16(f.bytes + field, whole - 101); /* the IP packet ends inside TCP */
-        assert_int_equal(vop__net_parse(f.bytes, f.len, f.len, &layout), -EBADMSG);
+        assert_int_equal(vop__net_parse(f.bytes, f.len, f.len, &parsed), -EBADMSG);
         test_put16(f.bytes + field, 1);
-        assert_int_equal(vop__net_parse(f.bytes, f.len, f.len, &layout), -EBADMSG);
+        assert_int_equal(vop__net_parse(f.bytes, f.len, f.len, &parsed), -EBADMSG);
         test_put16(f.bytes + field, whole + 1);
-        assert_int_equal(vop__net_parse(f.bytes, f.len, f.len, &layout), -EBADMSG);
+        assert_int_equal(vop__net_parse(f.bytes, f.len, f.len, &parsed), -EBADMSG);
         test_put16(f.bytes + field, 0); /* left to whoever segments */
-        assert_int_equal(vop__net_parse(f.bytes, f.len, f.len, &layout), 0);
-        assert_int_equal(layout.end, f.len);
+        assert_int_equal(vop__net_parse(f.bytes, f.len, f.len, &parsed), 0);
+        assert_int_equal(parsed.end, f.len);
         free(f.bytes);
     }
 }
@@ -146,12 +146,12 @@ static void test_lengths_of_ip(void **state)
 static void test_limits(void **state)
 {
     uint8_t frame[400] = {0};
-    struct vop__net_layout layout;
+    struct vop__net_frame parsed;
 
     (void)state;
     for (unsigned i = 0; i < 3; i++)
         test_put16(frame + 12 + 4 * i, 0x8100);
-    assert_int_equal(vop__net_parse(frame, sizeof(frame), sizeof(frame), &layout), -EOPNOTSUPP);
+    assert_int_equal(vop__net_parse(frame, sizeof(frame), sizeof(frame), &parsed), -EOPNOTSUPP);
 
     for (unsigned count = 1; count <= 9; count++) {
         memset(frame, 0, sizeof(frame));
@@ -160,7 +160,7 @@ static void test_limits(void **state)
         frame[14 + 6] = 60;
         for (unsigned i = 0; i < count; i++)
             frame[54 + 8 * i] = i + 1 == count ? 17 : 60;
-        assert_int_equal(vop__net_parse(frame, sizeof(frame), sizeof(frame), &layout), count <= 8 ? 0 : -EOPNOTSUPP);
+        assert_int_equal(vop__net_parse(frame, sizeof(frame), sizeof(frame), &parsed), count <= 8 ? 0 : -EOPNOTSUPP);
     }
 }
 

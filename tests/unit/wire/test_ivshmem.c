@@ -37,9 +37,9 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct vop__ivshmem *open_side(const char *query)
+static struct vop__side *open_side(const char *query)
 {
-    struct vop__ivshmem *s;
+    struct vop__side *s;
     char rest[128];
 
     snprintf(rest, sizeof(rest), "%s%s", path, query);
@@ -49,7 +49,7 @@ static struct vop__ivshmem *open_side(const char *query)
 
 static void refused(const char *rest, int error, const char *words)
 {
-    struct vop__ivshmem *s;
+    struct vop__side *s;
     int ret = vop__ivshmem_open(rest, &s);
 
     if (ret != error || !strstr(vop_error_text(), words))
@@ -69,20 +69,20 @@ static void refused_query(const char *query, int error, const char *words)
 
 static void test_uris(void **state)
 {
-    struct vop__ivshmem *s[2];
+    struct vop__side *s[2];
 
     (void)state;
     s[0] = open_side("");
-    assert_int_equal(vop__ivshmem_number(s[0]), 0);
-    assert_string_equal(vop__ivshmem_name(s[0]), path);
-    vop__ivshmem_close(s[0]);
+    assert_int_equal(s[0]->number, 0);
+    assert_string_equal(s[0]->name, path);
+    s[0]->ops->close(s[0]);
     s[0] = open_side("?side=0");
     s[1] = open_side("?side=1");
-    assert_int_equal(vop__ivshmem_number(s[0]), 0);
-    assert_int_equal(vop__ivshmem_number(s[1]), 1);
-    assert_string_equal(vop__ivshmem_name(s[1]), path);
+    assert_int_equal(s[0]->number, 0);
+    assert_int_equal(s[1]->number, 1);
+    assert_string_equal(s[1]->name, path);
     for (unsigned i = 0; i < 2; i++)
-        vop__ivshmem_close(s[i]);
+        s[i]->ops->close(s[i]);
 
     refused("", -EINVAL, "by its whole path");
     refused("dev/shm/x", -EINVAL, "by its whole path");
@@ -121,8 +121,8 @@ static void test_files(void **state)
 
 static void test_memory(void **state)
 {
-    struct vop__ivshmem *s[2] = {open_side(""), open_side("?side=1")};
-    struct vop__wire *w[2] = {vop__ivshmem_wire(s[0]), vop__ivshmem_wire(s[1])};
+    struct vop__side *s[2] = {open_side(""), open_side("?side=1")};
+    struct vop__wire *w[2] = {s[0]->ops->wire(s[0]), s[1]->ops->wire(s[1])};
     uint8_t *pool;
 
     (void)state;
@@ -145,28 +145,30 @@ static void test_memory(void **state)
     assert_int_equal(w[1]->local.base[8192 + 5], 77);
     assert_null(w[0]->ops->mirror(w[0], true, 8192, 4000));
 
-    assert_true(vop__ivshmem_is_busy(s[0]));
-    assert_null(vop__ivshmem_wire(s[0])); /* one at a time */
+    assert_true(vop__side_is_busy(s[0]));
+    assert_null(s[0]->ops->wire(s[0])); /* one at a time */
     w[0]->ops->close(w[0]);
-    assert_false(vop__ivshmem_is_busy(s[0]));
-    vop__ivshmem_close(s[1]); /* its wire lives on */
+    assert_false(vop__side_is_busy(s[0]));
+    s[1]->ops->close(s[1]); /* its wire lives on */
     assert_int_equal(w[1]->local.base[0], 11);
     refused_query("?side=1", -EADDRINUSE, "side 1 is in use");
     w[1]->ops->close(w[1]);
-    vop__ivshmem_close(s[0]);
+    s[0]->ops->close(s[0]);
     assert_int_equal(test_count_maps(path), 0);
 }
 
 static void test_one_claimant(void **state)
 {
-    struct vop__ivshmem *s = open_side("");
+    struct vop__side *s = open_side(""), *other;
 
     (void)state;
     refused_query("", -EADDRINUSE, "side 0 is in use");
     refused_query("?side=0", -EADDRINUSE, "?side=1");
-    vop__ivshmem_close(open_side("?side=1"));
-    vop__ivshmem_close(s);
-    vop__ivshmem_close(open_side(""));
+    other = open_side("?side=1");
+    other->ops->close(other);
+    s->ops->close(s);
+    s = open_side("");
+    s->ops->close(s);
 }
 
 static pid_t fork_holder(const char *query)
@@ -178,8 +180,10 @@ static pid_t fork_holder(const char *query)
     check(pipe(ready) == 0);
     child = test_child();
     if (child == 0) {
+        struct vop__side *s = open_side(query);
+
         alarm(100);
-        check(vop__ivshmem_wire(open_side(query)) != NULL);
+        check(s->ops->wire(s) != NULL);
         check(write(ready[1], "", 1) == 1);
         for (;;)
             pause();
@@ -194,8 +198,8 @@ static pid_t fork_holder(const char *query)
 static void test_killed_claimant(void **state)
 {
     pid_t child = fork_holder("?side=1");
-    struct vop__ivshmem *s = open_side("");
-    struct vop__wire *w = vop__ivshmem_wire(s);
+    struct vop__side *s = open_side("");
+    struct vop__wire *w = s->ops->wire(s);
 
     (void)state;
     assert_int_equal(w->ops->alive(w), 0);
@@ -210,25 +214,27 @@ static void test_killed_claimant(void **state)
     assert_int_equal(w->ops->process(w, -1), -ECONNRESET);
     w->ops->close(w);
     /* For the next session a peer that was never seen is one that cannot be: it is elsewhere. */
-    w = vop__ivshmem_wire(s);
+    w = s->ops->wire(s);
     assert_int_equal(w->ops->alive(w), 0);
     w->ops->close(w);
-    vop__ivshmem_close(s);
-    vop__ivshmem_close(open_side("?side=1"));
+    s->ops->close(s);
+    s = open_side("?side=1");
+    s->ops->close(s);
 }
 
 /* A child inherits no memory: it would be a second writer without knowing it. */
 static void test_fork(void **state)
 {
-    struct vop__ivshmem *s = open_side("");
+    struct vop__side *s = open_side("");
     pid_t child = test_child();
 
     (void)state;
     if (child == 0)
         _exit(test_count_maps(path) != 0);
     assert_int_equal(waitpid(child, (int[]){0}, 0), child);
-    vop__ivshmem_close(s);
-    vop__ivshmem_close(open_side(""));
+    s->ops->close(s);
+    s = open_side("");
+    s->ops->close(s);
 }
 
 /* ---- A doorbell ---- */
@@ -280,11 +286,11 @@ static void test_names_of_locks(void **state)
 
     (void)state;
     for (unsigned i = 0; i < 5; i++) {
-        struct vop__ivshmem *s;
+        struct vop__side *s;
 
         assert_int_equal(vop__ivshmem_adopt(&m, 1, name[i], &s), 0);
-        lock[i] = vop__ivshmem_system(s);
-        vop__ivshmem_close(s);
+        lock[i] = s->system;
+        s->ops->close(s);
     }
     assert_int_equal(lock[0], lock[1]);
     assert_int_not_equal(lock[0], lock[2]);
@@ -298,14 +304,14 @@ static void test_doorbell(void **state)
     static uint8_t half[2][4096];
     struct vop__ivshmem_memory m = {
         .half = {half[0], half[1]}, .half_size = 4096, .ops = &ops, .doorbell_fd = -1, .doorbell_address = 3};
-    struct vop__ivshmem *s;
+    struct vop__side *s;
     struct vop__wire *w;
     uint64_t one = 1;
 
     (void)state;
     m.doorbell_fd = bell.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     assert_int_equal(vop__ivshmem_adopt(&m, 1, "a device", &s), 0);
-    w = vop__ivshmem_wire(s);
+    w = s->ops->wire(s);
     assert_true(w->watched && !w->polled);
     assert_int_equal(w->system, 0); /* it was not said to be exclusive */
     assert_int_equal(w->doorbell, 3);
@@ -333,7 +339,7 @@ static void test_doorbell(void **state)
     assert_int_equal(w->ops->wait(w, 0, VOP__BELL_SLOTS, VOP__NEVER), -ECONNRESET);
     assert_int_equal(w->ops->process(w, -1), -ECONNRESET);
     w->ops->close(w);
-    vop__ivshmem_close(s);
+    s->ops->close(s);
 }
 
 /* ---- Memory that is not cached ---- */

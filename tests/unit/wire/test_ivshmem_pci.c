@@ -47,7 +47,8 @@ static void test_halves(void **state)
     tree_put_ours();
     m = open_memory();
     assert_int_equal(m.half_size, HALF);
-    assert_int_equal(m.flags, VOP__WINDOW_DIRECT_IO);
+    assert_int_equal(m.local_flags, VOP__WINDOW_DIRECT_IO);
+    assert_int_equal(m.remote_flags, VOP__WINDOW_DIRECT_IO);
     assert_true(m.is_exclusive);
     m.half[0][0] = 1;
     m.half[1][HALF - 1] = 2;
@@ -104,7 +105,8 @@ static void test_through_sysfs(void **state)
     tree_put_generic();
     m = open_memory();
     assert_int_equal(m.half_size, HALF);
-    assert_int_equal(m.flags, VOP__WINDOW_UNCACHED);
+    assert_int_equal(m.local_flags, 0);
+    assert_int_equal(m.remote_flags, VOP__WINDOW_UNCACHED);
     assert_false(m.is_exclusive); /* whoever may, maps it */
     m.ops->close(m.context);
 }

@@ -66,7 +66,7 @@ static void open_pair(struct vop__wire *side[2], unsigned connector_pairs, unsig
     check(vop__shm_accepted(side[1], path, VOP__NEVER) == 0);
     check(vop__shm_confirm(side[1]) == 0);
     check(vop__shm_confirmed(side[0]) == 0);
-    check(vop__shm_socket(side[0]) == fd);
+    check(vop__shm_of(side[0])->base.bells.socket == fd);
 }
 
 static void close_pair(struct vop__wire *side[2])

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * virtqueue_options.c - layouts, defaults, and the judgement of what a caller asks for.
+ * vq_options.c - layouts, defaults, and the check of what a caller asks for.
  *
  * Room: ring.
  */
+#include "ring/vq_options.h"
+
 #include "core/error.h"
 #include "core/options.h"
-#include "ring/virtqueue.h"
+#include "ring/vq.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * virtqueue.h - what the engines of all formats and roles have in common.
+ * vq.h - what the engines of all formats and roles have in common.
  *
  * Room: ring. Theory of operation
  *
@@ -9,6 +9,8 @@
  *         |
  *         +- split_driver.c  packed_driver.c      over  vq_driver.{h,c}   (tokens, ids, lengths, in-order batches)
  *         +- split_device.c  packed_device.c      over  vq_device.{h,c}   (handles, in-order batches, chains)
+ *         |                                        |
+ *         +----------------------------------------+--- vq.c        (why a queue broke; notifying the peer)
  *
  * Ring state lies apart from ring memory. A side decides from private state only: what it wrote it never loads again,
  * and what the peer wrote it loads once for each decision, checks, and uses from the private copy. Each buffer
@@ -18,8 +20,8 @@
  *
  * A violation breaks the queue (vop__vq_break): from then on every call returns -EPROTO and touches no shared word.
  */
-#ifndef VOP_RING_VIRTQUEUE_H
-#define VOP_RING_VIRTQUEUE_H
+#ifndef VOP_RING_VQ_H
+#define VOP_RING_VQ_H
 
 #include "core/error.h"
 #include "core/window.h"
@@ -124,17 +126,23 @@ struct vop_virtqueue {
     struct vop_virtqueue_options options; /* resolved; its place is the present one */
 };
 
-/** Breaks the queue, if it is not broken yet, and says why. Returns -EPROTO. */
+/** 0, or -EPROTO with a text that says why the queue is broken. */
+int vop__vq_health(const struct vop_virtqueue *vq);
+
+/** Breaks the queue, if it is not broken yet: the first reason is the one that counts. */
+void vop__vq_break_for(struct vop_virtqueue *vq, const char *who, const char *what);
+
+/** Breaks the queue, if it is not broken yet, and says what the peer did. Returns -EPROTO. */
 int vop__vq_break(struct vop_virtqueue *vq, const char *format, ...) __attribute__((format(printf, 2, 3), cold));
+
+/**
+ * Publishes, and notifies if the peer wants that: 1 notified, 0 not, or what notify() said. A notification that failed
+ * is owed and tried again: what was published before is not announced again by itself.
+ */
+int vop__vq_publish(struct vop_virtqueue *vq);
 
 /** A buffer of `descs` descriptors did not fit: kicks and returns -ENOSPC; -EINVAL if it never will. */
 int vop__vq_full(struct vop_virtqueue *vq, uint32_t descs) __attribute__((cold));
-
-/** Copies options of an older or newer caller, fills in defaults and judges them, all but the place. */
-int vop__vq_options_resolve(const struct vop_virtqueue_options *options, struct vop_virtqueue_options *ret_options);
-
-/** Judges a place for a queue made with (resolved) options. */
-int vop__vq_place_check(const struct vop_virtqueue_options *options, const struct vop_virtqueue_place *place);
 
 static inline bool vop__vq_feature(const struct vop_virtqueue_options *options, unsigned bit)
 {

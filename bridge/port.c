@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * port.c - reaching into a message that may lie in several segments.
+ *
+ * Room: bridge.
+ */
+#include "port.h"
+
+#include <string.h>
+
+void port_buffer_read(const struct port_buffer *buffer, void *ret_data, size_t length)
+{
+    uint8_t *to = ret_data;
+
+    for (unsigned i = 0; i < buffer->count && length; i++) {
+        const struct iovec *segment = &buffer->segment[i];
+        size_t part = segment->iov_len < length ? segment->iov_len : length;
+
+        memcpy(to, segment->iov_base, part);
+        to += part;
+        length -= part;
+    }
+}
+
+int port_buffer_tail(const struct port_buffer *buffer, size_t offset, struct iovec *ret_iov)
+{
+    int count = 0;
+
+    for (unsigned i = 0; i < buffer->count; i++) {
+        const struct iovec *segment = &buffer->segment[i];
+
+        if (offset >= segment->iov_len) {
+            offset -= segment->iov_len;
+            continue;
+        }
+        ret_iov[count].iov_base = (uint8_t *)segment->iov_base + offset;
+        ret_iov[count].iov_len = segment->iov_len - offset;
+        offset = 0;
+        count++;
+    }
+    return count;
+}
+
+void port_buffer_write(const struct port_buffer *buffer, size_t offset, const void *data, size_t length)
+{
+    struct iovec iov[PORT_SEGMENT_MAX];
+    int count = port_buffer_tail(buffer, offset, iov);
+    const uint8_t *from = data;
+
+    for (int i = 0; i < count && length; i++) {
+        size_t part = iov[i].iov_len < length ? iov[i].iov_len : length;
+
+        memcpy(iov[i].iov_base, from, part);
+        from += part;
+        length -= part;
+    }
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * port_channel.c - a channel of the library as a port.
+ *
+ * Room: bridge.
+ */
+#include "port_channel.h"
+
+#include "frame.h"
+#include "log.h"
+
+#include <errno.h>
+#include <string.h>
+#include <vopipc/le.h>
+#include <vopipc/net.h>
+
+static struct port_channel *get_self(struct port *port)
+{
+    return (struct port_channel *)port;
+}
+
+static void show_buffer(const struct vop_buffer *buffer, struct port_buffer *ret_buffer)
+{
+    ret_buffer->segment = buffer->segment;
+    ret_buffer->count = buffer->segment[1].iov_len ? 2 : 1;
+    ret_buffer->length = buffer->length;
+}
+
+static int peek(struct port *port, struct port_buffer *ret_buffer)
+{
+    struct port_channel *self = get_self(port);
+    int ret = vop_channel_peek(self->channel, 0, &self->peeked);
+
+    if (ret > 0)
+        show_buffer(&self->peeked, ret_buffer);
+    return ret;
+}
+
+static int release(struct port *port)
+{
+    struct port_channel *self = get_self(port);
+
+    return vop_channel_release(self->channel, &self->peeked);
+}
+
+static int reserve(struct port *port, size_t length, struct port_buffer *ret_buffer)
+{
+    struct port_channel *self = get_self(port);
+    int ret = vop_channel_reserve(self->channel, length, 0, &self->reserved);
+
+    if (!ret)
+        show_buffer(&self->reserved, ret_buffer);
+    return ret;
+}
+
+static int commit(struct port *port, size_t length, bool more)
+{
+    return vop_channel_commit(get_self(port)->channel, length, more ? VOP_COMMIT_MORE : 0);
+}
+
+static void cancel(struct port *port)
+{
+    vop_channel_cancel(get_self(port)->channel);
+}
+
+static int flush(struct port *port)
+{
+    return vop_channel_flush(get_self(port)->channel);
+}
+
+static int arm(struct port *port, bool for_room)
+{
+    return vop_channel_arm(get_self(port)->channel, for_room ? VOP_ARM_RECV | VOP_ARM_SEND : VOP_ARM_RECV);
+}
+
+static int process(struct port *port)
+{
+    return vop_channel_process(get_self(port)->channel);
+}
+
+static void compare_mtu(const struct vop_channel_info *info, uint32_t mtu)
+{
+    struct vop_net_config config;
+    uint32_t peer_mtu;
+
+    if (!(info->peer_features[0] & UINT32_C(1) << VOP_NET_F_MTU) || info->peer_config_size < sizeof(config))
+        return;
+    memcpy(&config, info->peer_config, sizeof(config));
+    peer_mtu = vop_from_le16(config.mtu);
+    if (peer_mtu != mtu)
+        log_line("the MTU is %u here and %u at the peer: long frames will be lost; give both the same --mtu", mtu,
+                 peer_mtu);
+}
+
+int port_channel_open(struct port_channel *port, vop_channel *channel, uint32_t mtu)
+{
+    static const struct port_ops ops = {
+        .peek = peek,
+        .release = release,
+        .reserve = reserve,
+        .commit = commit,
+        .cancel = cancel,
+        .flush = flush,
+        .arm = arm,
+        .process = process,
+    };
+    struct vop_channel_info info = {.struct_size = sizeof(info)};
+    size_t message_max = vop_channel_message_max(channel);
+    int ret = vop_channel_get_info(channel, &info);
+
+    if (ret)
+        return ret;
+    if (message_max < frame_message_least(mtu)) {
+        log_line("%u slots of %u bytes cannot carry a frame of MTU %u; raise --slots or --slot-size on both sides",
+                 info.queue_size, info.slot_size, mtu);
+        return -EMSGSIZE;
+    }
+    compare_mtu(&info, mtu);
+    memset(port, 0, sizeof(*port));
+    port->channel = channel;
+    port->port.ops = &ops;
+    port->port.fd = vop_channel_fd(channel);
+    port->port.features = vop_net_features_normalize((uint64_t)info.peer_features[1] << 32 | info.peer_features[0]);
+    port->port.message_max = message_max;
+    port->port.is_direct = info.direct_io_remote;
+    return 0;
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * worker.c - one loop's share of a bridge: carries frames between one queue of the TAP and one port of the link.
+ *
+ * Room: bridge.
+ *
+ * Theory of operation. The poll callbacks only note what has become ready; all work is done in one place, the prepare
+ * callback, which runs before the loop sleeps:
+ *
+ * - turn: a limited number of frames each way. If there is more, the loop turns without sleeping (an active idle handle
+ *   makes it poll with timeout 0), so that signals are heard under any load
+ * - spin: nothing is left, so look on for as long as that has paid off lately (<vopipc/spin.h>)
+ * - arm: ask the peer for a kick, look once more, and let the loop sleep
+ */
+#include "worker.h"
+
+#include "log.h"
+#include "tap.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TURN_BUDGET 64
+
+/*
+ * What the TAP is watched for. Its deletion is reported with any mask, but wakes us only where the mask has a bit that
+ * the kernel's wake-up for new frames has; and then every frame wakes epoll within the kernel, which has a price under
+ * load.
+ */
+#define TAP_WATCH_FRAMES UV_READABLE
+#define TAP_WATCH_DELETION UV_PRIORITIZED
+#define TAP_WATCH_NOTHING UV_DISCONNECT
+
+/* ---- Watching ---- */
+
+static void on_tap_ready(uv_poll_t *poll, int status, int events)
+{
+    struct worker *worker = poll->data;
+
+    if (status < 0 || ((events & UV_PRIORITIZED) && !tap_is_there(worker->setup.tap_fd)))
+        worker->lost(worker->context, -EBADFD);
+    else if (events & UV_READABLE)
+        worker->tap_is_readable = true;
+}
+
+/* A change costs two system calls: for a change of state, not for each frame. */
+static void watch_tap(struct worker *worker, int events)
+{
+    if (worker->tap_events == events)
+        return;
+    worker->tap_events = events;
+    uv_poll_start(&worker->tap_poll, events, on_tap_ready);
+}
+
+static void on_port_ready(uv_poll_t *poll, int status, int events)
+{
+    struct worker *worker = poll->data;
+    int ret = worker->port->ops->process(worker->port);
+
+    (void)status; /* an error on the descriptor shows in process(), too */
+    (void)events;
+    /* After a death there may be frames to receive: the next turn finds them, and then the error. */
+    if (ret < 0 && ret != -ECONNRESET)
+        worker->lost(worker->context, ret);
+}
+
+static void free_poll(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+/* A handle is closed only when a turn of the loop ends, and the next port may come before: so each has its own. */
+static int watch_port(struct worker *worker, struct port *port)
+{
+    uv_poll_t *poll = malloc(sizeof(*poll));
+    int ret = -ENOMEM;
+
+    if (poll)
+        ret = uv_poll_init(worker->loop, poll, port->fd);
+    if (ret) {
+        free(poll);
+        log_line("watching the link: %s", strerror(-ret));
+        return ret;
+    }
+    poll->data = worker;
+    ret = uv_poll_start(poll, UV_READABLE, on_port_ready);
+    if (ret) {
+        uv_close((uv_handle_t *)poll, free_poll);
+        log_line("watching the link: %s", strerror(-ret));
+        return ret;
+    }
+    worker->port_poll = poll;
+    return 0;
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    (void)idle;
+}
+
+static void forbid_sleep(struct worker *worker)
+{
+    uv_idle_start(&worker->idle, on_idle);
+}
+
+/* ---- Work ---- */
+
+static int turn(struct worker *worker)
+{
+    int to_link = FORWARD_IDLE;
+    int to_tap = forward_to_tap(&worker->forward, TURN_BUDGET);
+
+    if (to_tap < 0)
+        return to_tap;
+    if (worker->tap_is_readable) {
+        to_link = forward_from_tap(&worker->forward, TURN_BUDGET);
+        if (to_link < 0)
+            return to_link;
+        watch_tap(worker, to_link == FORWARD_FULL ? TAP_WATCH_NOTHING : TAP_WATCH_FRAMES);
+        worker->tap_is_readable = to_link != FORWARD_IDLE;
+    }
+    return to_tap == FORWARD_MORE || to_link == FORWARD_MORE ? FORWARD_MORE : FORWARD_IDLE;
+}
+
+static uint64_t count_frames(const struct worker *worker)
+{
+    return worker->counters.tx_frames + worker->counters.rx_frames;
+}
+
+/* Looks for more until it is found or does not pay. */
+static int spin(struct worker *worker)
+{
+    uint64_t before = count_frames(worker);
+    uint64_t until;
+
+    worker->idle_since = uv_hrtime();
+    until = worker->idle_since + (uint64_t)worker->spin.window_ns;
+    while (uv_hrtime() < until) {
+        int ret;
+
+        worker->tap_is_readable = true;
+        ret = turn(worker);
+        if (ret)
+            return ret;
+        if (count_frames(worker) != before)
+            return FORWARD_MORE;
+        sched_yield(); /* whoever makes our work may be waiting for this processor */
+    }
+    return FORWARD_IDLE;
+}
+
+/* Returns FORWARD_MORE if there is something to do already. */
+static int arm(struct worker *worker)
+{
+    int ret = worker->port->ops->arm(worker->port, worker->forward.is_full);
+
+    if (ret > 0)
+        return FORWARD_MORE;
+    if (ret == 0) {
+        worker->is_asleep = true;
+        return FORWARD_IDLE;
+    }
+    /* The end. What came before it is received first. */
+    for (;;) {
+        int last = forward_to_tap(&worker->forward, TURN_BUDGET);
+
+        if (last != FORWARD_MORE)
+            return last < 0 ? last : ret;
+    }
+}
+
+/* Goes on while looking on finds work, but not so long that a signal would be kept waiting. */
+static int work_until_idle(struct worker *worker)
+{
+    uint64_t enough = count_frames(worker) + TURN_BUDGET;
+    int ret;
+
+    do {
+        ret = turn(worker);
+        if (ret == FORWARD_IDLE)
+            ret = spin(worker);
+    } while (ret == FORWARD_MORE && count_frames(worker) < enough);
+    return ret == FORWARD_IDLE ? arm(worker) : ret;
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct worker *worker = prepare->data;
+    int ret;
+
+    if (!worker->port)
+        return;
+    if (worker->is_asleep)
+        vop_spin_learn(&worker->spin, (int64_t)(uv_hrtime() - worker->idle_since));
+    worker->is_asleep = false;
+    ret = work_until_idle(worker);
+    if (ret < 0)
+        worker->lost(worker->context, ret);
+    else if (ret == FORWARD_MORE)
+        forbid_sleep(worker);
+    else
+        uv_idle_stop(&worker->idle);
+}
+
+/* ---- States ---- */
+
+/* Where only one processor may be used, whoever would make our work needs it. */
+static void init_spin(struct vop_spin *spin, uint32_t max_us)
+{
+    cpu_set_t processors;
+    bool has_others = sched_getaffinity(0, sizeof(processors), &processors) == 0 && CPU_COUNT(&processors) > 1;
+
+    vop_spin_init(spin, has_others ? (int64_t)max_us * 1000 : 0);
+    spin->window_ns = 0; /* nothing was learned yet, and the longest look may be a second */
+}
+
+int worker_open(struct worker *worker, uv_loop_t *loop, const struct forward_setup *setup, uint32_t spin_us,
+                worker_lost *lost, void *context)
+{
+    int ret;
+
+    memset(worker, 0, sizeof(*worker));
+    ret = uv_poll_init(loop, &worker->tap_poll, setup->tap_fd);
+    if (ret) {
+        log_line("watching the TAP: %s", strerror(-ret));
+        return ret;
+    }
+    worker->loop = loop;
+    worker->lost = lost;
+    worker->context = context;
+    worker->setup = *setup;
+    worker->setup.counters = &worker->counters;
+    init_spin(&worker->spin, spin_us);
+    worker->tap_poll.data = worker;
+    watch_tap(worker, TAP_WATCH_DELETION);
+    uv_idle_init(loop, &worker->idle);
+    uv_prepare_init(loop, &worker->prepare);
+    worker->prepare.data = worker;
+    uv_prepare_start(&worker->prepare, on_prepare);
+    return 0;
+}
+
+int worker_begin(struct worker *worker, struct port *port)
+{
+    int ret = forward_open(&worker->forward, &worker->setup, port);
+
+    if (ret)
+        return ret;
+    ret = watch_port(worker, port);
+    if (ret) {
+        forward_close(&worker->forward);
+        return ret;
+    }
+    worker->port = port;
+    worker->counters.tx_stale += tap_drain(worker->setup.tap_fd);
+    worker->is_asleep = false;
+    worker->tap_is_readable = true;
+    watch_tap(worker, TAP_WATCH_FRAMES);
+    forbid_sleep(worker);
+    return 0;
+}
+
+void worker_end(struct worker *worker)
+{
+    if (!worker->port)
+        return;
+    worker->port = NULL;
+    forward_close(&worker->forward);
+    uv_close((uv_handle_t *)worker->port_poll, free_poll);
+    uv_idle_stop(&worker->idle);
+    watch_tap(worker, TAP_WATCH_DELETION);
+}
+
+void worker_close(struct worker *worker)
+{
+    if (!worker->loop)
+        return;
+    worker_end(worker);
+    worker->loop = NULL;
+    uv_close((uv_handle_t *)&worker->prepare, NULL);
+    uv_close((uv_handle_t *)&worker->idle, NULL);
+    uv_close((uv_handle_t *)&worker->tap_poll, NULL);
+}

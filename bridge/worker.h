@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * worker.h - one loop's share of a bridge: carries frames between one queue of the TAP and one port of the link.
+ *
+ * Room: bridge. It knows neither the interface nor the link as a whole: bridge.c gives it a port when a session begins,
+ * and takes the port back when the session ends. All that it changes is in its struct, so that several workers need no
+ * locks. It is used by the thread that runs its loop only.
+ *
+ *   IDLE      no port. The TAP is watched for its deletion only
+ *   CARRYING  frames flow. While the link is full, the TAP is not read: then the kernel drops, and counts
+ *   CLOSED    nothing is open
+ *
+ * IDLE -> CARRYING by worker_begin(), which throws away what the TAP had queued for the last peer; CARRYING -> IDLE by
+ * worker_end(); all -> CLOSED by worker_close().
+ */
+#ifndef VOP_BRIDGE_WORKER_H
+#define VOP_BRIDGE_WORKER_H
+
+#include "counters.h"
+#include "forward.h"
+#include "port.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+#include <vopipc/spin.h>
+
+/**
+ * Called when a worker cannot go on. -EBADFD: the interface was deleted. Anything else: the session is over, as port.h
+ * says, and worker_end() must follow. Either may be done in the call.
+ */
+typedef void worker_lost(void *context, int why);
+
+/** Private to worker.c, but for `counters`. */
+struct worker {
+    uv_loop_t *loop; /* NULL: CLOSED */
+    worker_lost *lost;
+    void *context;
+
+    struct forward_setup setup;
+    struct forward forward;
+    struct counters counters;
+
+    uv_prepare_t prepare;
+    uv_idle_t idle; /* active: do not sleep */
+    uv_poll_t tap_poll;
+    int tap_events; /* TAP_WATCH_ */
+    bool tap_is_readable;
+    struct port *port;    /* NULL unless CARRYING */
+    uv_poll_t *port_poll; /* frees itself when closed */
+
+    bool is_asleep; /* the last turn ended in an arm */
+    struct vop_spin spin;
+    uint64_t idle_since; /* when the work had run out, by uv_hrtime() */
+};
+
+/**
+ * Opens a worker on this loop. The TAP's descriptor is in `setup` and stays the caller's; `setup->counters` is not
+ * looked at, for a worker has its own.
+ *
+ * spin_us   longest spinning before it sleeps, in microseconds
+ *
+ * -errno    the worker is not open
+ */
+int worker_open(struct worker *worker, uv_loop_t *loop, const struct forward_setup *setup, uint32_t spin_us,
+                worker_lost *lost, void *context);
+
+/**
+ * Begins to carry frames, while the carrier is off. The port must stay until worker_end().
+ *
+ * -errno    the worker stays IDLE; the reason was logged
+ */
+int worker_begin(struct worker *worker, struct port *port);
+
+/** Stops to carry frames. Does nothing without a port. */
+void worker_end(struct worker *worker);
+
+/** Closes the worker; does nothing if it is not open. The loop must run once more before it is closed. */
+void worker_close(struct worker *worker);
+
+#endif

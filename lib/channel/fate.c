@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * fate.c - is this link still good, and if not, why?
+ *
+ * Room: channel. Theory: fate.h.
+ */
+#include "channel/fate.h"
+
+#include "core/error.h"
+
+static void record(struct vop__link *l, unsigned flags)
+{
+    __atomic_fetch_or(&l->fate, flags, __ATOMIC_RELEASE);
+}
+
+void vop__fate_die(struct vop__link *l)
+{
+    record(l, VOP__FATE_DIED);
+}
+
+void vop__fate_hear_end(struct vop__link *l)
+{
+    if (!vop__fate_broke(l))
+        vop__fate_die(l);
+}
+
+void vop__fate_oust(struct vop__link *l)
+{
+    record(l, VOP__FATE_OUSTED | VOP__FATE_DIED);
+}
+
+bool vop__fate_restarted(struct vop__link *l)
+{
+    if (!vop__session_peer_restarted(&l->session))
+        return false;
+    vop__fate_die(l);
+    return true;
+}
+
+/* Whoever sleeps in the other direction is to hear it, and whoever watches the descriptor. */
+static void break_link(struct vop__link *l)
+{
+    record(l, VOP__FATE_BROKE);
+    if (l->wire->ops->interrupt)
+        l->wire->ops->interrupt(l->wire);
+}
+
+static int say_died(void)
+{
+    return vop__error_static(ECONNRESET, "the peer is gone without closing the link");
+}
+
+int vop__fate_breach(struct vop__link *l)
+{
+    if (vop__fate_restarted(l))
+        return say_died();
+    break_link(l);
+    return -EPROTO;
+}
+
+int vop__fate_why(struct vop__link *l, unsigned fate, uint32_t state)
+{
+    if (fate & VOP__FATE_BROKE)
+        return vop__error_static(EPROTO, "the peer broke the protocol");
+    if (state == VOP_STATE_CLOSING)
+        return vop__error_static(EPIPE, "the peer has closed the link");
+    if (fate & VOP__FATE_DIED || vop__fate_restarted(l))
+        return say_died();
+    break_link(l);
+    return vop__error(EPROTO, "peer broke the protocol: its state became %u", state);
+}

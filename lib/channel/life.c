@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * life.c - a channel from its wire to its end: handshake, queues, close.
+ *
+ * Room: channel.
+ */
+#include "channel/life.h"
+
+#include "channel/event.h"
+#include "channel/options.h"
+#include "channel/wait.h"
+#include "core/error.h"
+#include "core/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Making ---- */
+
+static int announce(struct vop__link *l, const struct vop_options *options)
+{
+    struct vop__hello mine = {
+        .device_id = options->device_id,
+        .geometry = vop__options_geometry(options),
+        .config_size = options->config_size,
+        .incarnation = (uint64_t)l->wire->system << VOP__INCARNATION_SYSTEM,
+        .doorbell = l->wire->doorbell,
+    };
+
+    memcpy(mine.features, options->features, sizeof(mine.features));
+    memcpy(mine.config, options->config, sizeof(mine.config));
+    vop__heart_start(l);
+    return vop__session_open(&l->session, &l->wire->local, &l->wire->remote, &mine);
+}
+
+static void free_channel(struct vop_channel *c)
+{
+    vop__tx_free(&c->tx);
+    free(c->link);
+    free(c);
+}
+
+static struct vop_channel *make_channel(struct vop__wire *wire, const struct vop_options *options)
+{
+    struct vop_channel *c = aligned_alloc(_Alignof(struct vop_channel), sizeof(*c));
+    struct vop__link *l = calloc(1, sizeof(*l));
+
+    if (!c || !l) {
+        free(c);
+        free(l);
+        return NULL;
+    }
+    memset(c, 0, sizeof(*c));
+    l->wire = wire;
+    c->link = c->tx.link = c->rx.link = l;
+    vop__spin_start(&c->tx.spin, options->spin_us);
+    vop__spin_start(&c->rx.spin, options->spin_us);
+    return c;
+}
+
+int vop__channel_new(struct vop__wire *wire, const struct vop_options *options, struct vop_channel **ret_channel)
+{
+    struct vop_channel *c = make_channel(wire, options);
+    int ret;
+
+    if (!c)
+        return vop__error(ENOMEM, "no memory for a channel");
+    ret = vop__event_open(c);
+    if (ret < 0)
+        goto err_free;
+    ret = announce(c->link, options);
+    if (ret < 0)
+        goto err_event;
+    *ret_channel = c;
+    return 0;
+
+err_event:
+    vop__event_close(c);
+err_free:
+    free_channel(c);
+    return ret;
+}
+
+/* ---- The handshake ---- */
+
+/* The peer is known: resets all that this side writes for the session. */
+static int reset_queues(struct vop_channel *c)
+{
+    int ret = vop__tx_reset(&c->tx);
+
+    if (ret == 0)
+        vop__rx_reset(&c->rx);
+    return ret;
+}
+
+static int start(struct vop_channel *c)
+{
+    struct vop__link *l = c->link;
+    int ret = vop__tx_start(&c->tx);
+
+    if (ret < 0)
+        return ret;
+    vop__rx_start(&c->rx);
+    vop__event_start(c);
+    l->wire->peer_doorbell = l->session.peer.doorbell;
+    l->up = true;
+    vop__log(VOP_LOG_INFO, "link up: %s, side %u, pid %d, %u slots of %u bytes", l->wire->ops->name, l->wire->side,
+             (int)l->wire->peer_pid, l->session.geometry.queue_size, l->session.geometry.slot_size);
+    return 1;
+}
+
+int vop__channel_step(struct vop_channel *c)
+{
+    struct vop__link *l = c->link;
+
+    if (l->up) /* a peer can be READY before it says so on the socket */
+        return 1;
+    /* Two looks, READY and then UP: a peer that changes its incarnation all the time must not keep this here. */
+    for (unsigned looks = 0; looks < 2; looks++) {
+        int ret = vop__session_step(&l->session);
+
+        if (ret == VOP__SESSION_UP)
+            return start(c);
+        if (ret != VOP__SESSION_READY)
+            return ret;
+        ret = reset_queues(c);
+        if (ret < 0)
+            return ret;
+        vop__session_ready(&l->session);
+    }
+    return 0;
+}
+
+bool vop__channel_has_answered(const struct vop_channel *c)
+{
+    return c->link->session.mine.state == VOP_STATE_READY;
+}
+
+unsigned vop__channel_offered_pairs(const struct vop_channel *c)
+{
+    return c->link->session.peer.geometry.queue_pairs;
+}
+
+unsigned vop__channel_pairs(const struct vop_channel *c)
+{
+    return c->link->session.geometry.queue_pairs;
+}
+
+bool vop__channel_was_known(const struct vop_channel *c)
+{
+    return c->tx.queue.broken; /* judged only once the peer was READY for this side */
+}
+
+bool vop__channel_keeps_side(struct vop_channel *c)
+{
+    if (vop__heart_is_lost(c->link))
+        return false;
+    vop__beat(c->link);
+    return vop__fate_may_write(c->link);
+}
+
+/* ---- The end ---- */
+
+static void say_goodbye(struct vop_channel *c)
+{
+    struct vop__link *l = c->link;
+
+    if (l->up && !(vop__fate_flags(l) & VOP__FATE_DIED)) {
+        vop__tx_publish(&c->tx);
+        vop__session_close(&l->session);
+        l->wire->ops->kick(l->wire, c->tx.index, VOP__BELL_MESSAGES);
+        l->wire->ops->kick(l->wire, c->rx.index, VOP__BELL_SLOTS);
+    } else if (l->wire->watched && vop__fate_may_write(l)) {
+        vop__session_leave(&l->session); /* the memory stays, and a peer that is only late will look at it */
+    }
+}
+
+void vop_channel_close(vop_channel *c)
+{
+    struct vop__link *l;
+
+    if (!c)
+        return;
+    l = c->link;
+    say_goodbye(c);
+    if (l->up)
+        vop__log(VOP_LOG_INFO, "link closed: %s, side %u, pid %d", l->wire->ops->name, l->wire->side,
+                 (int)l->wire->peer_pid);
+    l->wire->ops->close(l->wire);
+    vop__event_close(c);
+    free_channel(c);
+}

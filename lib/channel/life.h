@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * life.h - a channel from its wire to its end, for the schemes that make channels (lib/link).
+ *
+ * Room: channel, its fourth step. A scheme makes a channel on a wire, steps it until it is up, and hands it over; or
+ * closes it with vop_channel_close(). All in one thread.
+ */
+#ifndef VOP_CHANNEL_LIFE_H
+#define VOP_CHANNEL_LIFE_H
+
+#include "wire/wire.h"
+
+#include <vopipc/channel.h>
+
+/**
+ * Makes a channel on an open wire, with every descriptor that it will need, and announces it (HELLO). Takes the wire on
+ * success only. `options` are resolved (channel/options.h). 0 or -errno with a text.
+ */
+int vop__channel_new(struct vop__wire *wire, const struct vop_options *options, struct vop_channel **ret_channel);
+
+/** Goes on with the handshake as far as the peer's half allows: 1 up, 0 the peer must act first, -errno with a text. */
+int vop__channel_step(struct vop_channel *c);
+
+/** Has a step found the peer's announce block, and answered it (READY)? */
+bool vop__channel_has_answered(const struct vop_channel *c);
+
+/** Queue pairs that the peer's announce block offers, once it was answered; and those in force. */
+unsigned vop__channel_offered_pairs(const struct vop_channel *c);
+unsigned vop__channel_pairs(const struct vop_channel *c);
+
+/** After a step that said -EPROTO: did the peer know this side already, so that it was no remnant of a dead one? */
+bool vop__channel_was_known(const struct vop_channel *c);
+
+/** Watched wires, until it is up: beats. False: somebody else has taken this side. */
+bool vop__channel_keeps_side(struct vop_channel *c);
+
+#endif

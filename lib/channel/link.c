@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * link.c - where in a link's memory its queues lie, and which thread this is.
+ *
+ * Room: channel.
+ */
+#include "channel/link.h"
+
+_Thread_local char vop__thread_mark;
+
+struct vop__slot_place vop__link_place(struct vop__link *l, unsigned queue, bool remote)
+{
+    const struct vop__geometry *g = &l->session.geometry;
+    const struct vop__window *w = remote ? &l->wire->remote : &l->wire->local;
+    size_t offset = vop__geometry_areas(g, queue).pool;
+    void *mirror = l->wire->ops->mirror(l->wire, remote, offset, vop__geometry_pool_size(g));
+
+    return (struct vop__slot_place){
+        .local = &l->wire->local,
+        .remote = &l->wire->remote,
+        .geometry = *g,
+        .queue = queue,
+        .pool = mirror ? mirror : vop__window_at(w, offset),
+        .mirrored = mirror != NULL,
+    };
+}

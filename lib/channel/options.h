@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * options.h - defaults of the public options, and the judgement of what an application set.
+ *
+ * Room: channel.
+ */
+#ifndef VOP_CHANNEL_OPTIONS_H
+#define VOP_CHANNEL_OPTIONS_H
+
+#include "native/geometry.h"
+
+#include <vopipc/channel.h>
+
+/** Options with every default filled in, checked. -EINVAL with a text. `options` may be NULL. */
+int vop__options_resolve(const struct vop_options *options, struct vop_options *ret_options);
+
+/** Geometry that the options offer. */
+struct vop__geometry vop__options_geometry(const struct vop_options *options);
+
+#endif

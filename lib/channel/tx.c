@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tx.c - the sending direction of a queue pair, one attempt at a time.
+ *
+ * Room: channel.
+ */
+#include "channel/tx.h"
+
+#include "core/error.h"
+
+#include <stdlib.h>
+
+int vop__tx_reset(struct vop__tx *tx)
+{
+    const struct vop__geometry *g = &tx->link->session.geometry;
+
+    vop__tx_free(tx);
+    tx->spans = calloc(g->queue_size, sizeof(*tx->spans));
+    if (!tx->spans)
+        return vop__error(ENOMEM, "no memory for a channel");
+    tx->message_max = vop__geometry_pool_size(g);
+    tx->place = vop__link_place(tx->link, tx->index, true);
+    vop__slot_device_init(&tx->queue, &tx->place, tx->spans);
+    return 0;
+}
+
+int vop__tx_start(struct vop__tx *tx)
+{
+    vop__pulse_start(tx->link, &tx->pulse);
+    return vop__slot_device_attach(&tx->queue, &tx->place);
+}
+
+void vop__tx_free(struct vop__tx *tx)
+{
+    free(tx->spans);
+    tx->spans = NULL;
+}
+
+void vop__tx_publish(struct vop__tx *tx)
+{
+    struct vop__link *l = tx->link;
+
+    if (tx->queue.next == tx->queue.published)
+        return;
+    vop__beat(l);
+    if (!vop__fate_may_write(l))
+        return;
+    vop__count(&tx->publishes, 1);
+    if (vop__slot_device_publish(&tx->queue)) {
+        vop__count(&tx->kicks, 1);
+        l->wire->ops->kick(l->wire, tx->index, VOP__BELL_MESSAGES);
+    }
+    if (tx->holder)
+        __atomic_store_n(&tx->holder, NULL, __ATOMIC_RELEASE);
+}
+
+int vop__tx_try(struct vop__tx *tx, size_t length, struct vop_buffer *ret_buffer)
+{
+    struct vop__link *l = tx->link;
+    int ret;
+
+    vop__beat(l); /* there may be room enough to be busy for long */
+    ret = vop__fate(l);
+    if (ret < 0)
+        return ret;
+    ret = vop__slot_device_reserve(&tx->queue, length, ret_buffer);
+    if (__builtin_expect(ret == -EAGAIN, 0)) {
+        vop__tx_publish(tx); /* the peer cannot free what it has not seen */
+        tx->wanted = vop__slot_count(&tx->queue, length);
+        vop__pulse_look(l, &tx->pulse);
+        return vop__error_static(EAGAIN, "no room for the message");
+    }
+    if (__builtin_expect(ret == -EPROTO, 0))
+        return vop__fate_breach(l);
+    return ret;
+}
+
+int vop__tx_arm(struct vop__tx *tx, uint32_t slots)
+{
+    int ret = vop__slot_device_arm(&tx->queue, slots);
+
+    if (ret < 0)
+        return vop__fate_breach(tx->link); /* a message for which there is room would not look at the index again */
+    return ret;
+}

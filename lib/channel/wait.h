@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * wait.h - how a thread waits for a channel: it spins as long as that has paid off lately, then sleeps.
+ *
+ * Room: channel, its third step.
+ */
+#ifndef VOP_CHANNEL_WAIT_H
+#define VOP_CHANNEL_WAIT_H
+
+#include "channel/channel.h"
+
+/** Sets up the spinning that an option asks for, in microseconds. */
+void vop__spin_start(struct vop_spin *spin, uint32_t spin_us);
+
+/**
+ * vop__tx_try() and vop__rx_try() until one does not say -EAGAIN, or until timeout_ms is over (then -EAGAIN). To be
+ * called after a try that said so. -EINTR: a signal ended the sleep.
+ */
+int vop__tx_wait(struct vop_channel *c, size_t length, int timeout_ms, struct vop_buffer *ret_buffer);
+int vop__rx_wait(struct vop_channel *c, int timeout_ms, struct vop_buffer *ret_buffer);
+
+#endif

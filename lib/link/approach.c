@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * approach.c - two sides that find each other in memory that is there already.
+ *
+ * Room: link. wire/side.h is a side of such a memory; PROTOCOL.md, The ivshmem wire, the contract.
+ *
+ * The two sides do the same, whoever came first, and nothing but the memory joins them: so listening and connecting are
+ * one approach, and differ in who waits for how long. There is one channel at a time.
+ *
+ *   state of an approach   at each tick
+ *   no channel             waits for its own last channel to be closed; then looks whether the side is free, which
+ *                          takes CLAIM_NS if its last owner is unknown and may live -> has a channel
+ *   has a channel          beats, and goes on with the session's handshake -> up, handed over
+ */
+#include "link/approach.h"
+
+#include "channel/life.h"
+#include "channel/options.h"
+#include "core/clock.h"
+#include "core/container.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "native/session.h"
+
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define TICK_NS (20 * VOP__NS_PER_MS)       /* between two looks at the peer's block */
+#define BUSY_TICK_NS (100 * VOP__NS_PER_MS) /* while there is a channel */
+#define CLAIM_NS (1000 * VOP__NS_PER_MS)    /* somebody who has a side beats within that time, or has lost it */
+
+struct approach {
+    struct vop__side *side;
+    struct vop_options options;
+    struct vop_channel *channel;     /* NULL until the side is claimed */
+    const struct vop__window *local; /* the half that it reads */
+    struct vop__claim owner;         /* whose block stood in the own place, while it is watched */
+    int64_t since;                   /* when that began; 0: it did not */
+    struct vop__claim peer;          /* as it was when the channel began */
+    uint64_t refused;                /* incarnation of the peer that was complained about */
+};
+
+struct approach_listener {
+    struct vop_listener listener;
+    struct approach approach;
+    int timer;
+    int64_t tick_ns;
+};
+
+static struct approach_listener *listener_of(const struct vop_listener *listener)
+{
+    return vop__container_of(listener, struct approach_listener, listener);
+}
+
+/* ---- Approaching ---- */
+
+static bool is_same(const struct vop__claim *a, const struct vop__claim *b)
+{
+    return a->incarnation == b->incarnation && a->state == b->state && a->heartbeat == b->heartbeat;
+}
+
+static int open_approach(struct approach *a, vop__side_open_fn *open_side, const char *rest,
+                         const struct vop_options *options)
+{
+    struct vop__geometry geometry = vop__options_geometry(options);
+    uint64_t needed = vop__geometry_half_size(&geometry), file = 2;
+    int ret;
+
+    *a = (struct approach){.options = *options};
+    ret = open_side(rest, &a->side);
+    if (ret < 0)
+        return ret;
+    while (file < 2 * needed)
+        file *= 2;
+    if (needed > a->side->remote.size) {
+        ret = vop__error(EINVAL,
+                         "%.120s: half of it is too small for a queue of %u slots of %u bytes; make it %llu KiB, or "
+                         "the queue smaller",
+                         a->side->name, geometry.queue_size, geometry.slot_size, (unsigned long long)file / 1024);
+        a->side->ops->close(a->side);
+    }
+    return ret;
+}
+
+/* Gives up what is not up. */
+static void close_approach(struct approach *a)
+{
+    if (a->channel)
+        vop_channel_close(a->channel);
+    a->side->ops->close(a->side);
+}
+
+/* May this side be taken? 1, 0 not yet, -EADDRINUSE. */
+static int claim(struct approach *a)
+{
+    struct vop__claim now = vop__session_claim(&a->side->remote);
+    uint64_t system = now.incarnation >> VOP__INCARNATION_SYSTEM;
+
+    if (now.state == VOP_STATE_ABSENT)
+        return 1;
+    if (system != 0 && system == a->side->system) /* who had it, with the lock we have now, is dead */
+        return 1;
+    if (a->since == 0) {
+        a->since = vop__clock_ns();
+        a->owner = now;
+        return 0;
+    }
+    if (!is_same(&now, &a->owner)) {
+        a->since = 0;
+        return vop__error(
+            EADDRINUSE, "%.120s: side %u is in use, by another machine or another device; use the other side: ?side=%u",
+            a->side->name, a->side->number, 1 - a->side->number);
+    }
+    return vop__clock_ns() - a->since >= CLAIM_NS;
+}
+
+/* 0: there is a channel, which says HELLO, or not yet. */
+static int begin_channel(struct approach *a)
+{
+    struct vop__wire *wire;
+    int ret;
+
+    if (vop__side_is_busy(a->side))
+        return 0;
+    ret = claim(a);
+    if (ret <= 0)
+        return ret;
+    a->since = 0;
+    wire = a->side->ops->wire(a->side);
+    if (!wire)
+        return -ENOMEM;
+    a->local = &wire->local;
+    a->peer = vop__session_claim(a->local);
+    ret = vop__channel_new(wire, &a->options, &a->channel);
+    if (ret < 0) {
+        wire->ops->close(wire);
+        return ret;
+    }
+    return 0;
+}
+
+static void drop_channel(struct approach *a)
+{
+    vop_channel_close(a->channel);
+    a->channel = NULL;
+}
+
+/* The peer's block is not to be had: what a dead one left behind is none of our business, a live one is to hear it. */
+static int judge_refusal(struct approach *a)
+{
+    struct vop__claim now = vop__session_claim(a->local);
+
+    if (vop__channel_was_known(a->channel)) /* it was READY for this side, so it lives */
+        drop_channel(a);
+    else if (is_same(&now, &a->peer))
+        return 0;
+    if (now.incarnation != a->refused)
+        vop__log(VOP_LOG_ERROR, "refused a peer: %s", vop_error_text());
+    a->refused = now.incarnation;
+    return -EPROTO;
+}
+
+/* 1 the channel is up, 0 the peer must act first, -EPROTO it is not for us, else an error of this side. */
+static int step(struct approach *a)
+{
+    int ret;
+
+    if (!a->channel) {
+        ret = begin_channel(a);
+        if (!a->channel)
+            return ret;
+    }
+    /* Who claimed the side at the same moment has written the same block; the last one has it. */
+    if (!vop__channel_keeps_side(a->channel)) {
+        drop_channel(a);
+        return vop__error(EADDRINUSE, "%.120s: somebody else has taken side %u", a->side->name, a->side->number);
+    }
+    ret = vop__channel_step(a->channel);
+    return ret == -EPROTO ? judge_refusal(a) : ret;
+}
+
+/* The same, handing over the channel. What a step found means nothing if the memory is gone by its end. */
+static int advance(struct approach *a, struct vop_channel **ret_channel)
+{
+    int ret = step(a), gone = a->side->ops->check(a->side);
+
+    if (gone < 0) {
+        drop_channel(a);
+        return gone;
+    }
+    if (ret == 1) {
+        *ret_channel = a->channel;
+        a->channel = NULL;
+    }
+    return ret;
+}
+
+/* ---- Listening ---- */
+
+static void set_tick(struct approach_listener *l, int64_t ns)
+{
+    struct itimerspec at = {.it_value = {.tv_nsec = 1}, .it_interval = vop__timespec(ns)};
+
+    if (ns == l->tick_ns)
+        return;
+    l->tick_ns = ns;
+    (void)timerfd_settime(l->timer, 0, &at, NULL);
+}
+
+int vop__approach_listen(const struct vop__scheme *scheme, vop__side_open_fn *open_side, const char *rest,
+                         const struct vop_options *options, struct vop_listener **ret_listener)
+{
+    struct approach_listener *l = calloc(1, sizeof(*l));
+    int ret;
+
+    if (!l)
+        return vop__error(ENOMEM, "no memory for a listener");
+    l->listener.scheme = scheme;
+    l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (l->timer < 0) {
+        ret = vop__error(errno, "cannot make a listener: %s", strerror(errno));
+        goto err_free;
+    }
+    ret = open_approach(&l->approach, open_side, rest, options);
+    if (ret < 0)
+        goto err_close;
+    set_tick(l, TICK_NS);
+    *ret_listener = &l->listener;
+    return 0;
+
+err_close:
+    close(l->timer);
+err_free:
+    free(l);
+    return ret;
+}
+
+void vop__approach_close(struct vop_listener *listener)
+{
+    struct approach_listener *l = listener_of(listener);
+
+    close_approach(&l->approach);
+    close(l->timer);
+    free(l);
+}
+
+int vop__approach_fd(const struct vop_listener *listener)
+{
+    return listener_of(listener)->timer;
+}
+
+/* 1 with a channel, -EAGAIN, or an error of this side. */
+static int poll_once(struct approach_listener *l, struct vop_channel **ret_channel)
+{
+    uint64_t ticks;
+    int ret;
+
+    if (read(l->timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
+        return vop__error(errno, "cannot read a timer: %s", strerror(errno));
+    ret = advance(&l->approach, ret_channel);
+    set_tick(l, vop__side_is_busy(l->approach.side) && !l->approach.channel ? BUSY_TICK_NS : TICK_NS);
+    return ret == 0 || ret == -EPROTO ? -EAGAIN : ret;
+}
+
+int vop__approach_accept(struct vop_listener *listener, int64_t deadline, struct vop_channel **ret_channel)
+{
+    struct approach_listener *l = listener_of(listener);
+    int ret;
+
+    while ((ret = poll_once(l, ret_channel)) == -EAGAIN) {
+        struct pollfd fd = {.fd = l->timer, .events = POLLIN};
+        int64_t left = vop__time_left(deadline);
+
+        if (left == 0)
+            return vop__error_static(EAGAIN, "no peer is there");
+        if (poll(&fd, 1, left / VOP__NS_PER_MS >= INT_MAX ? -1 : (int)(left / VOP__NS_PER_MS + 1)) < 0)
+            return vop__error_static(EINTR, "interrupted by a signal");
+    }
+    return ret < 0 ? ret : 0;
+}
+
+/* ---- Connecting ---- */
+
+static int meet(struct approach *a, int64_t deadline, struct vop_channel **ret_channel)
+{
+    struct timespec tick = {.tv_nsec = TICK_NS};
+    int ret;
+
+    while ((ret = advance(a, ret_channel)) == 0) {
+        if (a->channel && vop__time_left(deadline) == 0)
+            return vop__error(ETIMEDOUT, "%.120s: nobody answers on side %u; start the program of that side",
+                              a->side->name, 1 - a->side->number);
+        if (nanosleep(&tick, NULL) < 0)
+            return vop__error_static(EINTR, "interrupted by a signal");
+    }
+    return ret < 0 ? ret : 0;
+}
+
+int vop__approach_connect(vop__side_open_fn *open_side, const char *rest, const struct vop_options *options,
+                          int64_t deadline, struct vop_channel **ret_channel)
+{
+    struct approach a;
+    int ret = open_approach(&a, open_side, rest, options);
+
+    if (ret < 0)
+        return ret;
+    ret = meet(&a, deadline, ret_channel);
+    close_approach(&a);
+    return ret;
+}

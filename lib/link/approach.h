@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * approach.h - two sides that find each other in memory that is there already: the operations of a scheme for it.
+ *
+ * Room: link. What the memory is, is known to whoever opens a side of it (wire/side.h), and to nobody here. A scheme
+ * puts the last three into its table as they are, and calls the first two with how it opens a side.
+ */
+#ifndef VOP_LINK_APPROACH_H
+#define VOP_LINK_APPROACH_H
+
+#include "link/scheme.h"
+#include "wire/side.h"
+
+/* Operations of a scheme (scheme.h). */
+int vop__approach_listen(const struct vop__scheme *scheme, vop__side_open_fn *open_side, const char *rest,
+                         const struct vop_options *options, struct vop_listener **ret_listener);
+int vop__approach_connect(vop__side_open_fn *open_side, const char *rest, const struct vop_options *options,
+                          int64_t deadline, struct vop_channel **ret_channel);
+int vop__approach_accept(struct vop_listener *listener, int64_t deadline, struct vop_channel **ret_channel);
+int vop__approach_fd(const struct vop_listener *listener);
+void vop__approach_close(struct vop_listener *listener);
+
+#endif

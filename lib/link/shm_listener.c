@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shm_listener.c - the listening side of the scheme shm: who is at the door, and the order of the handshake.
+ *
+ * Room: link. wire/shm.h has the steps; PROTOCOL.md, The shm wire, the contract.
+ *
+ * The listener is one epoll instance over the listening socket, the sockets of peers that are in the handshake
+ * ("pending"), and a timer for the first of their deadlines. A pending peer that breaks the protocol or takes too long
+ * is told and dropped. While as many are pending as the options or the descriptors allow, whoever knocks takes the
+ * place of the peer that has been silent longest, if it has been so for PATIENCE; until there is one, the listening
+ * socket is not watched, so that nothing spins.
+ *
+ *   state of a pending peer    on a message from it
+ *   no channel                 CONNECT: check, map, announce, answer -> has a channel
+ *   has a channel              UP: the session must be up -> ready, handed to accept()
+ */
+#include "link/shm_listener.h"
+
+#include "channel/life.h"
+#include "channel/options.h"
+#include "core/clock.h"
+#include "core/container.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "wire/shm.h"
+
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define EVENTS_AT_ONCE 64
+#define PATIENCE_NS (100 * VOP__NS_PER_MS) /* with a peer that says nothing while others knock */
+
+struct pending {
+    struct pending *next;
+    int socket;                  /* owned until there is a channel, then by its wire */
+    struct vop_channel *channel; /* NULL until CONNECT was accepted */
+    struct vop__wire *wire;      /* the channel's */
+    int64_t since;
+};
+
+struct shm_listener {
+    struct vop_listener listener;
+    struct vop_options options;
+    int socket;
+    int timer;
+    int epoll_fd;
+    bool watching;   /* the listening socket is in the epoll instance */
+    bool is_starved; /* out of descriptors: no room until a pending peer leaves */
+    unsigned count;
+    struct pending *pending; /* oldest first */
+    char *path;
+    dev_t device; /* of the socket's file, so that only the own one is removed */
+    ino_t inode;
+};
+
+static struct shm_listener *listener_of(const struct vop_listener *listener)
+{
+    return vop__container_of(listener, struct shm_listener, listener);
+}
+
+/* ---- Listening ---- */
+
+static int watch_fd(int epoll_fd, int fd, void *tag)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = tag};
+
+    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+        return vop__error(errno, "cannot watch a descriptor: %s", strerror(errno));
+    return 0;
+}
+
+static void remember_file(struct shm_listener *l)
+{
+    struct stat st;
+
+    if (lstat(l->path, &st) == 0) {
+        l->device = st.st_dev;
+        l->inode = st.st_ino;
+    }
+}
+
+static void remove_file(const struct shm_listener *l)
+{
+    struct stat st;
+
+    if (lstat(l->path, &st) == 0 && st.st_dev == l->device && st.st_ino == l->inode)
+        unlink(l->path);
+}
+
+int vop__shm_listener_open(const struct vop__scheme *scheme, const char *path, const struct vop_options *options,
+                           struct vop_listener **ret_listener)
+{
+    struct shm_listener *l = calloc(1, sizeof(*l));
+    int ret;
+
+    if (!l)
+        return vop__error(ENOMEM, "no memory for a listener");
+    *l = (struct shm_listener){.listener = {scheme}, .options = *options, .socket = -1, .timer = -1, .epoll_fd = -1};
+    l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    l->path = strdup(path);
+    if (l->epoll_fd < 0 || l->timer < 0 || !l->path) {
+        ret = vop__error(errno, "cannot make a listener: %s", strerror(errno));
+        goto err_close;
+    }
+    ret = watch_fd(l->epoll_fd, l->timer, &l->timer);
+    if (ret < 0)
+        goto err_close;
+    ret = vop__shm_listen(path, options->socket_mode, &l->socket);
+    if (ret < 0)
+        goto err_close;
+    remember_file(l);
+    ret = watch_fd(l->epoll_fd, l->socket, &l->socket);
+    if (ret < 0)
+        goto err_close;
+    l->watching = true;
+    *ret_listener = &l->listener;
+    return 0;
+
+err_close:
+    vop__shm_listener_close(&l->listener);
+    return ret;
+}
+
+/* Closing does not, where a child of a fork keeps the socket open: it would stay ready for ever. */
+static void unwatch(const struct shm_listener *l, const struct pending *p)
+{
+    if (p->socket >= 0)
+        (void)epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, p->socket, NULL);
+}
+
+static void drop_pending(struct shm_listener *l, struct pending **at)
+{
+    struct pending *p = *at;
+
+    *at = p->next;
+    l->count--;
+    l->is_starved = false;
+    unwatch(l, p);
+    if (p->channel)
+        vop_channel_close(p->channel);
+    else if (p->socket >= 0)
+        close(p->socket);
+    free(p);
+}
+
+void vop__shm_listener_close(struct vop_listener *listener)
+{
+    struct shm_listener *l = listener_of(listener);
+
+    while (l->pending)
+        drop_pending(l, &l->pending);
+    if (l->socket >= 0) {
+        remove_file(l);
+        close(l->socket);
+    }
+    if (l->timer >= 0)
+        close(l->timer);
+    if (l->epoll_fd >= 0)
+        close(l->epoll_fd);
+    free(l->path);
+    free(l);
+}
+
+int vop__shm_listener_fd(const struct vop_listener *listener)
+{
+    return listener_of(listener)->epoll_fd;
+}
+
+/* ---- Accepting ---- */
+
+static int64_t deadline_of(const struct shm_listener *l, const struct pending *p)
+{
+    return p->since + l->options.handshake_ms * VOP__NS_PER_MS;
+}
+
+static bool is_silent(const struct pending *p)
+{
+    struct pollfd fd = {.fd = p->socket, .events = POLLIN};
+
+    return !p->channel && poll(&fd, 1, 0) == 0;
+}
+
+/* The peer that has been silent longest, NULL if all have spoken. */
+static struct pending **find_silent(struct shm_listener *l)
+{
+    struct pending **at = &l->pending;
+
+    while (*at && !is_silent(*at))
+        at = &(*at)->next;
+    return *at ? at : NULL;
+}
+
+static bool has_room(const struct shm_listener *l)
+{
+    return l->count < l->options.pending_max && !l->is_starved;
+}
+
+/*
+ * Watches the listening socket while there is room for another peer, or one to be put out for it. Sets the timer to the
+ * first deadline, or to when patience with somebody ends.
+ */
+static void tend(struct shm_listener *l)
+{
+    bool room = has_room(l);
+    struct pending **silent = room ? NULL : find_silent(l);
+    int64_t patience = silent ? (*silent)->since + PATIENCE_NS : VOP__NEVER;
+    bool want = room || patience <= vop__clock_ns();
+    struct itimerspec at = {0};
+
+    if (want != l->watching) {
+        if (want)
+            l->watching = watch_fd(l->epoll_fd, l->socket, &l->socket) == 0;
+        else
+            l->watching = epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, l->socket, NULL) < 0;
+    }
+    if (l->pending) {
+        int64_t first = deadline_of(l, l->pending);
+
+        if (!want && patience < first)
+            first = patience;
+        at.it_value = vop__timespec(first);
+    }
+    (void)timerfd_settime(l->timer, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
+static void refuse(struct shm_listener *l, struct pending **at, int err)
+{
+    struct pending *p = *at;
+
+    vop__log(VOP_LOG_ERROR, "refused a peer: %s", vop_error_text());
+    if (err != ECONNRESET && p->socket >= 0)
+        vop__shm_refuse(p->socket, err);
+    drop_pending(l, at);
+}
+
+static void put_out(struct shm_listener *l, struct pending **silent)
+{
+    vop__error(EBUSY, "others are waiting, and this peer said nothing; send CONNECT as soon as connected");
+    refuse(l, silent, EBUSY);
+}
+
+static int take_peer(struct shm_listener *l)
+{
+    struct pending **last = &l->pending, **silent = NULL;
+    struct pending *p;
+    int fd = -1;
+    int ret;
+
+    if (!has_room(l)) {
+        silent = find_silent(l);
+        if (!silent || (*silent)->since + PATIENCE_NS > vop__clock_ns())
+            return 0;
+    }
+    if (l->is_starved) { /* its descriptors are needed first */
+        put_out(l, silent);
+        silent = NULL;
+    }
+    ret = vop__shm_accept(l->socket, &fd);
+    if ((ret == -EMFILE || ret == -ENFILE) && l->pending) {
+        l->is_starved = true;
+        vop__log(VOP_LOG_ERROR, "%s", vop_error_text());
+        return 0;
+    }
+    if (ret < 0)
+        return ret;
+    if (silent)
+        put_out(l, silent);
+    p = calloc(1, sizeof(*p));
+    if (!p || watch_fd(l->epoll_fd, fd, p) < 0) {
+        free(p);
+        close(fd);
+        return vop__error(ENOMEM, "no memory for another peer");
+    }
+    *p = (struct pending){.socket = fd, .since = vop__clock_ns()};
+    while (*last)
+        last = &(*last)->next;
+    *last = p;
+    l->count++;
+    return 0;
+}
+
+/* CONNECT has come: everything is checked, the own side announced, and the peer answered. */
+static int begin_channel(const struct shm_listener *l, struct pending *p)
+{
+    struct vop__geometry offer = vop__options_geometry(&l->options);
+    struct vop_channel *c;
+    struct vop__wire *wire;
+    unsigned pairs;
+    int ret = vop__shm_take(p->socket, (size_t)vop__geometry_half_size(&offer), offer.queue_pairs, &pairs, &wire);
+
+    if (ret < 0)
+        return ret;
+    ret = vop__channel_new(wire, &l->options, &c);
+    if (ret < 0) {
+        /* The wire owns the socket, and closes it. */
+        vop__shm_refuse(p->socket, -ret);
+        unwatch(l, p);
+        wire->ops->close(wire);
+        p->socket = -1;
+        return ret;
+    }
+    p->channel = c;
+    p->wire = wire;
+    ret = vop__channel_step(c);
+    if (ret < 0)
+        return ret;
+    if (!vop__channel_has_answered(c))
+        return vop__error(EPROTO, "the peer offered memory without announcing itself in it");
+    if (vop__channel_offered_pairs(c) != pairs)
+        return vop__error(EPROTO, "the peer's message offers %u queue pairs, its announce block %u", pairs,
+                          vop__channel_offered_pairs(c));
+    return vop__shm_answer(wire);
+}
+
+/* 1: the channel is up. */
+static int advance(const struct shm_listener *l, struct pending *p)
+{
+    int ret;
+
+    if (!p->channel) {
+        ret = begin_channel(l, p);
+        return ret < 0 ? ret : -EAGAIN;
+    }
+    ret = vop__shm_confirmed(p->wire);
+    if (ret < 0)
+        return ret;
+    ret = vop__channel_step(p->channel);
+    if (ret == 0)
+        return vop__error(EPROTO, "the peer says that the link is up, but its announce block does not");
+    return ret;
+}
+
+/* A pending peer has sent something. 1 with its channel, or -EAGAIN. */
+static int serve(struct shm_listener *l, struct pending *which, struct vop_channel **ret_channel)
+{
+    struct pending **at = &l->pending;
+    int ret;
+
+    while (*at && *at != which)
+        at = &(*at)->next;
+    if (!*at) /* dropped meanwhile */
+        return -EAGAIN;
+    ret = advance(l, which);
+    if (ret == -EAGAIN)
+        return ret;
+    if (ret < 0) {
+        refuse(l, at, -ret);
+        return -EAGAIN;
+    }
+    *ret_channel = which->channel;
+    which->channel = NULL;
+    unwatch(l, which);
+    which->socket = -1;
+    drop_pending(l, at);
+    return 1;
+}
+
+static void expire(struct shm_listener *l)
+{
+    struct pending **at = &l->pending;
+    int64_t now = vop__clock_ns();
+    uint64_t ticks;
+
+    if (read(l->timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
+        return;
+    while (*at) {
+        if (deadline_of(l, *at) <= now) {
+            vop__error(ETIMEDOUT, "the handshake took longer than %u ms", l->options.handshake_ms);
+            refuse(l, at, ETIMEDOUT);
+        } else {
+            at = &(*at)->next;
+        }
+    }
+}
+
+/* Handles what is ready now. 1 with a channel, -EAGAIN, or an error of this side. */
+static int poll_once(struct shm_listener *l, struct vop_channel **ret_channel)
+{
+    struct epoll_event event;
+    int ret = -EAGAIN;
+
+    /* Bounded, so that a crowd at the door cannot keep the caller here past its timeout. */
+    for (unsigned i = 0; i < EVENTS_AT_ONCE && ret == -EAGAIN && epoll_wait(l->epoll_fd, &event, 1, 0) == 1; i++) {
+        if (event.data.ptr == &l->timer) {
+            expire(l);
+        } else if (event.data.ptr == &l->socket) {
+            ret = take_peer(l);
+            if (ret == 0)
+                ret = -EAGAIN;
+        } else {
+            ret = serve(l, event.data.ptr, ret_channel);
+        }
+        tend(l);
+    }
+    return ret;
+}
+
+int vop__shm_listener_accept(struct vop_listener *listener, int64_t deadline, struct vop_channel **ret_channel)
+{
+    struct shm_listener *l = listener_of(listener);
+    int ret;
+
+    while ((ret = poll_once(l, ret_channel)) == -EAGAIN) {
+        struct pollfd fd = {.fd = l->epoll_fd, .events = POLLIN};
+        int64_t left = vop__time_left(deadline);
+
+        if (left == 0)
+            return vop__error_static(EAGAIN, "no peer is waiting");
+        if (poll(&fd, 1, left / VOP__NS_PER_MS >= INT_MAX ? -1 : (int)(left / VOP__NS_PER_MS + 1)) < 0)
+            return vop__error_static(EINTR, "interrupted by a signal");
+    }
+    return ret < 0 ? ret : 0;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * side.h - one end of a memory that is there already, as long as this process may want a link there.
+ *
+ * Room: wire. Such a memory is found in place: a virtual machine's ivshmem device or its file on the host, a board
+ * behind PCI. A process takes a side of it, and meanwhile no other process of this system has that side. On it there is
+ * one wire at a time, for one session each. Each kind embeds struct vop__side in a struct of its own.
+ */
+#ifndef VOP_WIRE_SIDE_H
+#define VOP_WIRE_SIDE_H
+
+#include "wire/wire.h"
+
+struct vop__side;
+
+/** Operations of a side, a const table for each kind of memory. None blocks. */
+struct vop__side_ops {
+    /** A wire for a session: NULL while there is one still, or no memory (then with a text). */
+    struct vop__wire *(*wire)(struct vop__side *s);
+
+    /** 0, or -ENODEV with a text: its memory was taken away, and the side is only good for closing. */
+    int (*check)(const struct vop__side *s);
+
+    /** Gives the side back; a wire on it lives on. */
+    void (*close)(struct vop__side *s);
+};
+
+/** The part that all sides share. Constant once the side is open, except where marked. */
+struct vop__side {
+    const struct vop__side_ops *ops;
+    struct vop__window remote; /* the half that this side writes */
+    unsigned number;           /* 0 or 1 */
+    uint16_t system;           /* names the lock with which no other process can have this side now; 0: there is none */
+    int busy;                  /* atomic: there is a wire */
+    char *name;                /* what the URI says, for texts */
+};
+
+/** Is there a wire? Any thread. */
+static inline bool vop__side_is_busy(const struct vop__side *s)
+{
+    return __atomic_load_n(&s->busy, __ATOMIC_ACQUIRE);
+}
+
+/** Opens the side that a URI names behind its colon. 0 or -errno with a text. */
+typedef int vop__side_open_fn(const char *rest, struct vop__side **ret_side);
+
+#endif
