@@ -7,6 +7,7 @@
  * block or sends a datagram: a correct one of some type, then spoilt, with descriptors of some kinds beside it.
  * It checks that errors are documented ones, that nothing crashes, and that no descriptor is left behind.
  */
+#include "support/fds.h"
 #include "util_input.h"
 
 #include <vopipc/vopipc.h>
@@ -23,7 +24,6 @@
 #include <unistd.h>
 
 #define HALF_SIZE 12288u /* what 16 slots of 256 bytes need */
-#define FDS_MAX 253u     /* SCM_MAX_FD */
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 /* ---- Descriptors to pass: made once ---- */
@@ -187,25 +187,11 @@ struct peer {
 static void close_received(int socket)
 {
     uint8_t bytes[256];
-    struct iovec iov = {bytes, sizeof(bytes)};
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
-    } control;
-    struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof(control.space)};
+    int fds[FDS_MAX];
+    unsigned count;
 
-    while (recvmsg(socket, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) > 0) {
-        for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
-            for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
-                int fd;
-
-                memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-                close(fd);
-            }
-        }
-        msg.msg_controllen = sizeof(control.space);
-    }
+    while (fds_receive(socket, bytes, sizeof(bytes), MSG_DONTWAIT, fds, &count) > 0)
+        fds_close(fds, count);
 }
 
 static void send_datagram(const struct peer *p, struct input *in)
@@ -221,12 +207,6 @@ static void send_datagram(const struct peer *p, struct input *in)
     unsigned first = type % 5 == VOP_SHM_CONNECT ? 0 : 2;
     size_t size = sizeof(d.message);
     int fds[FDS_MAX];
-    struct iovec iov = {.iov_base = &d};
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
-    } control = {0};
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
     if (how & 2) /* another number of them */
         count = take_byte(in) % (FDS_MAX + 1);
@@ -251,16 +231,7 @@ static void send_datagram(const struct peer *p, struct input *in)
     }
     if (how & 0x80)
         size = take_byte(in) % (sizeof(d) + 1);
-    iov.iov_len = size;
-    if (count > 0) {
-        msg.msg_control = control.space;
-        msg.msg_controllen = CMSG_SPACE(count * sizeof(int));
-        control.header.cmsg_level = SOL_SOCKET;
-        control.header.cmsg_type = SCM_RIGHTS;
-        control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
-        memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
-    }
-    (void)sendmsg(p->socket, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)fds_send(p->socket, &d, size, fds, count, MSG_DONTWAIT);
 }
 
 static void step(const struct peer *p, struct input *in)
@@ -330,27 +301,19 @@ static void *serve(void *argument)
     struct input *in = argument;
     struct peer p;
     uint8_t bytes[128];
-    struct iovec iov = {bytes, sizeof(bytes)};
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
-    } control;
-    struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof(control.space)};
-    int fds[4];
+    int fds[FDS_MAX];
+    unsigned count;
     void *at[2];
 
     p.socket = accept4(server, NULL, NULL, SOCK_CLOEXEC);
     PROMISE(p.socket >= 0);
-    PROMISE(recvmsg(p.socket, &msg, MSG_CMSG_CLOEXEC) == sizeof(bytes));
-    PROMISE(CMSG_FIRSTHDR(&msg) && CMSG_FIRSTHDR(&msg)->cmsg_len == CMSG_LEN(sizeof(fds)));
-    memcpy(fds, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fds));
+    PROMISE(fds_receive(p.socket, bytes, sizeof(bytes), 0, fds, &count) == sizeof(bytes));
+    PROMISE(count == 4);
     for (unsigned h = 0; h < 2; h++) {
         at[h] = mmap(NULL, HALF_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fds[h], 0);
         PROMISE(at[h] != MAP_FAILED);
     }
-    for (unsigned i = 0; i < 4; i++)
-        close(fds[i]);
+    fds_close(fds, count);
     p.writes = at[1];
     p.reads = at[0];
     announce(p.writes, VOP_STATE_READY, incarnation_in(p.reads));

@@ -250,7 +250,7 @@ static void test_up_too_early(void **state)
     peer_announce(&p, VOP_STATE_HELLO);
     assert_int_equal(peer_dial(&p, s.path), 0);
     {
-        int fds[PEER_FDS_MAX];
+        int fds[FDS_MAX];
         unsigned count = peer_offer_fds(&p, fds);
         struct vop_shm_message m = peer_message(VOP_SHM_CONNECT, count, &p);
 

@@ -15,7 +15,7 @@ struct draft {
     struct vop_shm_message message;
     uint8_t tail[128]; /* behind the message: for long ones */
     size_t size;
-    int fds[PEER_FDS_MAX];
+    int fds[FDS_MAX];
     unsigned count;
 };
 

@@ -283,50 +283,17 @@ struct vop_shm_message peer_message(uint16_t type, unsigned fds, const struct pe
 
 int peer_send(int socket, const void *bytes, size_t size, const int *fds, unsigned count)
 {
-    struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(PEER_FDS_MAX * sizeof(int))];
-    } control;
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-
-    if (count > 0) {
-        memset(&control, 0, sizeof(control));
-        msg.msg_control = control.space;
-        msg.msg_controllen = CMSG_SPACE(count * sizeof(int));
-        control.header.cmsg_level = SOL_SOCKET;
-        control.header.cmsg_type = SCM_RIGHTS;
-        control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
-        memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
-    }
-    return sendmsg(socket, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -1 : 0;
+    return fds_send(socket, bytes, size, fds, count, MSG_DONTWAIT) < 0 ? -1 : 0;
 }
 
 long peer_receive(int socket, void *bytes, size_t size, int *ret_fds, unsigned *ret_count, int timeout_ms)
 {
     struct pollfd fd = {.fd = socket, .events = POLLIN};
-    struct iovec iov = {.iov_base = bytes, .iov_len = size};
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(PEER_FDS_MAX * sizeof(int))];
-    } control;
-    struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof(control.space)};
-    long n;
 
     *ret_count = 0;
     if (poll(&fd, 1, timeout_ms) <= 0)
         return -1;
-    n = recvmsg(socket, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    if (n < 0)
-        return -1;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
-            *ret_count = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-            memcpy(ret_fds, CMSG_DATA(c), *ret_count * sizeof(int));
-        }
-    }
-    return n;
+    return fds_receive(socket, bytes, size, MSG_DONTWAIT, ret_fds, ret_count);
 }
 
 /* Receives a message of `type` and its descriptors, or closes them. */
@@ -337,8 +304,7 @@ static int take(const struct peer *p, uint16_t type, struct vop_shm_message *m, 
     if (n == sizeof(*m) && memcmp(&m->magic, "VOPS", 4) == 0 && le16toh(m->version.le) == 1 &&
         le16toh(m->type.le) == type && le16toh(m->fds.le) == *count)
         return 0;
-    for (unsigned i = 0; n >= 0 && i < *count; i++)
-        close(fds[i]);
+    fds_close(fds, *count);
     return -1;
 }
 
@@ -372,7 +338,7 @@ unsigned peer_offer_fds(const struct peer *p, int *ret_fds)
 
 int peer_offer(struct peer *p)
 {
-    int fds[PEER_FDS_MAX];
+    int fds[FDS_MAX];
     unsigned count = peer_offer_fds(p, fds);
     struct vop_shm_message m = peer_message(VOP_SHM_CONNECT, count, p);
     int ret = peer_send(p->socket, &m, sizeof(m), fds, count);
@@ -384,7 +350,7 @@ int peer_offer(struct peer *p)
 int peer_take_answer(struct peer *p)
 {
     struct vop_shm_message m;
-    int fds[PEER_FDS_MAX];
+    int fds[FDS_MAX];
     unsigned count;
 
     if (take(p, VOP_SHM_ACCEPT, &m, fds, &count) < 0)
@@ -429,7 +395,7 @@ int peer_admit(struct peer *p, int listener)
 int peer_take_offer(struct peer *p)
 {
     struct vop_shm_message m;
-    int fds[PEER_FDS_MAX];
+    int fds[FDS_MAX];
     unsigned count;
 
     if (take(p, VOP_SHM_CONNECT, &m, fds, &count) < 0)
@@ -456,7 +422,7 @@ int peer_answer(struct peer *p)
 int peer_take_up(struct peer *p)
 {
     struct vop_shm_message m;
-    int fds[PEER_FDS_MAX];
+    int fds[FDS_MAX];
     unsigned count;
 
     return take(p, VOP_SHM_UP, &m, fds, &count);

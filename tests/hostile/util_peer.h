@@ -18,13 +18,14 @@
 
 #include <vopipc/abi.h>
 
+#include "support/fds.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define PEER_PAIRS_MAX 64
 #define PEER_BELLS 2 /* for each pair: message doorbell, slot doorbell */
-#define PEER_FDS_MAX 300
 
 /** Offsets in a half (PROTOCOL.md, Geometry) for queue pair 0 of a geometry. */
 struct peer_areas {

@@ -258,12 +258,11 @@ vop_channel *stage_link(struct stage *s, enum role role, struct peer *p)
 
 static long receive_and_close(struct peer *p, struct vop_shm_message *m)
 {
-    int fds[PEER_FDS_MAX];
+    int fds[FDS_MAX];
     unsigned count;
     long n = peer_receive(p->socket, m, sizeof(*m), fds, &count, 2000);
 
-    for (unsigned i = 0; n >= 0 && i < count; i++)
-        close(fds[i]);
+    fds_close(fds, count);
     return n;
 }
 

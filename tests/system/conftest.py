@@ -3,12 +3,13 @@
 import atexit
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
 
 from lib import netns
-from lib.bridge import Pair
+from lib.bridge import BIN, Pair
 from lib.echo import Place
 
 collect_ignore = ["vm"]  # machines are for who asks for them: pytest tests/system/vm
@@ -37,6 +38,17 @@ def root():
         pytest.skip("needs root: namespaces and TAP interfaces")
     if not os.path.exists("/dev/net/tun"):
         pytest.skip("needs /dev/net/tun: modprobe tun")
+
+
+@pytest.fixture
+def as_nobody():
+    """What makes a child of subprocess a user without rights. In a clone in /root that user has no way to a program."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to become nobody")
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+    if subprocess.run(["test", "-x", BIN], check=False, **nobody).returncode != 0:
+        pytest.skip(f"nobody cannot read {BIN}")
+    return nobody
 
 
 @pytest.fixture

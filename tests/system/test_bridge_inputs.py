@@ -200,11 +200,9 @@ def test_no_capability(fails):
           preexec_fn=lambda: drop_capabilities(12))  # CAP_NET_ADMIN
 
 
-def test_no_rights_at_all(root, tmp_path):
+def test_no_rights_at_all(root, as_nobody):
     """As a plain user: who may not even open the device, is told so."""
-    os.chmod(tmp_path, 0o755)
-    status, _, err = run("--link", "shm:/tmp/vop-test-nobody.sock", "--listen", "--tap", "vop0", user=65534,
-                         group=65534, extra_groups=[])
+    status, _, err = run("--link", "shm:/tmp/vop-test-nobody.sock", "--listen", "--tap", "vop0", **as_nobody)
     assert status == 1
     assert re.search(r"(TAP vop0|/dev/net/tun): (Operation not permitted|Permission denied); run ", one_line(err)), err
 

@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """./demo says what it does and refuses what it cannot do; it is too slow and too loud to run whole in the tests."""
-import os
 import subprocess
 
 import pytest
 
 from lib.echo import one_line
 from lib.netns import root_of_project
-
-NOBODY = 65534
 
 
 def demo(*arguments, **options):
@@ -45,10 +42,7 @@ def test_file_that_cannot_be_written(tmp_path):
     assert f"{tmp_path}/nowhere/figures.json" in one_line(errors)
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become nobody")
-def test_needs_root():
-    if subprocess.run(["test", "-x", root_of_project() / "demo"], user=NOBODY, group=NOBODY, check=False).returncode:
-        pytest.skip(f"nobody cannot read {root_of_project()}")
-    status, output, errors = demo(user=NOBODY, group=NOBODY, extra_groups=[])
+def test_needs_root(as_nobody):
+    status, output, errors = demo(**as_nobody)
     assert (status, output) == (1, "")
     assert "root" in one_line(errors) and "sudo" in errors

@@ -11,7 +11,6 @@ from lib.bridge import eventually, pause
 from lib.echo import holdings, kill, one_line, program, run
 
 BOTH = pytest.mark.parametrize("name", ["echo_server", "echo_client"])
-NOBODY = 65534
 
 
 def failure(name, link, *words, **options):
@@ -93,10 +92,8 @@ def test_foreign_listener_is_not_replaced_nor_spoken_to(place):
     assert place.socket.is_socket()
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become nobody")
-def test_no_permission_as_nobody(place):
+def test_no_permission_as_nobody(place, as_nobody):
     place.path.chmod(0o755)
-    as_nobody = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
     failure("echo_server", place.link, str(place.path), **as_nobody)
     server = place.server()
     failure("echo_client", place.link, str(place.socket), ("ermission", "mode"), **as_nobody)

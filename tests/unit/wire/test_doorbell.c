@@ -4,6 +4,7 @@
  *
  * Room: tests. ppoll and epoll_wait are wrapped, so that a peer can act between them and the library's next step.
  */
+#include "support/fds.h"
 #include "support/test.h"
 
 #include "core/clock.h"
@@ -269,16 +270,7 @@ static int lingering(int *ret_other)
 /* Sends a token of kind `flags` with `fd` beside it. */
 static int send_with_fd(int socket, int fd, int flags)
 {
-    char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = {0};
-    struct iovec iov = {(char[1]){0}, 1};
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(c), &fd, sizeof(int));
-    return sendmsg(socket, &msg, MSG_DONTWAIT | MSG_NOSIGNAL | flags) == 1 ? 0 : -1;
+    return fds_send(socket, "", 1, &fd, 1, MSG_DONTWAIT | flags) == 1 ? 0 : -1;
 }
 
 static bool has_urgent_bytes(void)

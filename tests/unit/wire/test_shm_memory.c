@@ -4,6 +4,7 @@
  *
  * Room: tests.
  */
+#include "support/fds.h"
 #include "support/test.h"
 
 #include "core/clock.h"
@@ -344,23 +345,7 @@ static struct vop_shm_message offer_of(unsigned pairs, unsigned fds)
 
 static void send_raw(int socket, const void *data, size_t size, const int *fds, unsigned count)
 {
-    char control[CMSG_SPACE(200 * sizeof(int))] __attribute__((aligned(8)));
-    struct iovec iov = {(void *)(uintptr_t)data, size};
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-
-    memset(control, 0, sizeof(control));
-    if (count > 0) {
-        struct cmsghdr *c;
-
-        msg.msg_control = control;
-        msg.msg_controllen = CMSG_SPACE(count * sizeof(int));
-        c = CMSG_FIRSTHDR(&msg);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(count * sizeof(int));
-        memcpy(CMSG_DATA(c), fds, count * sizeof(int));
-    }
-    check(sendmsg(socket, &msg, 0) == (ssize_t)size);
+    check(fds_send(socket, data, size, fds, count, 0) == (ssize_t)size);
 }
 
 /* Whatever the first message is, take() returns this and keeps neither descriptors nor memory. */

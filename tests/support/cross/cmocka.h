@@ -5,8 +5,8 @@
  * Room: tests, in a cross build only. Header only. Same names, same meaning: what fails is reported with its place and
  * ends its test, and the others still run.
  */
-#ifndef TESTS_POWERPC_CMOCKA_H
-#define TESTS_POWERPC_CMOCKA_H
+#ifndef TESTS_SUPPORT_CROSS_CMOCKA_H
+#define TESTS_SUPPORT_CROSS_CMOCKA_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -41,7 +41,7 @@ enum mock_end {
     MOCK_SKIPPED = 2,
 };
 
-static jmp_buf mock_out; /* of the test that runs */
+__attribute__((weak)) jmp_buf mock_out; /* of the test that runs; weak: one for all files of a program */
 
 static inline __attribute__((noreturn, format(printf, 3, 4))) void mock_fail(const char *file, int line,
                                                                              const char *format, ...)
