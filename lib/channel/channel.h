@@ -32,6 +32,8 @@ struct vop_channel {
     struct vop__link *link;
     int epoll_fd;
     struct vop__alarm alarm;
+    uint32_t message_min; /* what the options demand of the geometry in force */
+    bool contiguous;
     struct vop__tx tx;
     struct vop__rx rx;
 };

@@ -128,6 +128,8 @@ int vop_channel_process(vop_channel *c)
     if (l->wire->watched)
         end_nap(c, ret > 0);
     ret = vop__fate(l);
+    if (ret == 0 && vop__link_is_interrupted(l))
+        return vop__link_interrupted();
     return ret == -EPIPE ? 0 : ret; /* receiving reports an orderly end */
 }
 

@@ -20,7 +20,7 @@ void vop__fate_die(struct vop__link *l)
 
 void vop__fate_hear_end(struct vop__link *l)
 {
-    if (!vop__fate_broke(l))
+    if (!vop__fate_broke(l) && !vop__link_is_interrupted(l))
         vop__fate_die(l);
 }
 

@@ -58,7 +58,10 @@ static inline bool vop__fate_may_write(const struct vop__link *l)
 /** The peer is dead. */
 void vop__fate_die(struct vop__link *l);
 
-/** The wire reports the end: the peer died, or it broke the protocol and our own waits were ended for that. */
+/**
+ * The wire reports the end: the peer died, or this side ended its own waits, because the peer broke the protocol or
+ * because the application wants it.
+ */
 void vop__fate_hear_end(struct vop__link *l);
 
 /** This side has been ousted. */

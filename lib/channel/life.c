@@ -53,6 +53,8 @@ static struct vop_channel *make_channel(struct vop__wire *wire, const struct vop
     memset(c, 0, sizeof(*c));
     l->wire = wire;
     c->link = c->tx.link = c->rx.link = l;
+    c->message_min = options->message_min;
+    c->contiguous = options->contiguous;
     vop__spin_start(&c->tx.spin, options->spin_us);
     vop__spin_start(&c->rx.spin, options->spin_us);
     return c;
@@ -83,14 +85,36 @@ err_free:
 
 /* ---- The handshake ---- */
 
+/* The geometry in force is the smaller of two offers, so it may be less than this program can live with. */
+static int check_demands(const struct vop_channel *c)
+{
+    const struct vop__session *s = &c->link->session;
+    const struct vop__geometry *mine = &s->mine.geometry, *its = &s->peer.geometry;
+
+    if (c->tx.message_max < c->message_min)
+        return vop__error(EMSGSIZE,
+                          "the longest message would have %zu bytes, and one side needs %u: it offers %u slots of %u "
+                          "bytes, the other %u of %u; raise queue_size or slot_size there",
+                          c->tx.message_max, c->message_min, mine->queue_size, mine->slot_size, its->queue_size,
+                          its->slot_size);
+    if (c->contiguous && !(c->tx.place.mirrored && c->rx.place.mirrored))
+        return vop__error(
+            EMSGSIZE,
+            "messages could have two segments, and one side needs one: it offers %u slots of %u bytes, the "
+            "other %u of %u; make the smaller product a multiple of the page size",
+            mine->queue_size, mine->slot_size, its->queue_size, its->slot_size);
+    return 0;
+}
+
 /* The peer is known: resets all that this side writes for the session. */
 static int reset_queues(struct vop_channel *c)
 {
     int ret = vop__tx_reset(&c->tx);
 
-    if (ret == 0)
-        vop__rx_reset(&c->rx);
-    return ret;
+    if (ret < 0)
+        return ret;
+    vop__rx_reset(&c->rx);
+    return check_demands(c);
 }
 
 static int start(struct vop_channel *c)

@@ -6,7 +6,14 @@
  */
 #include "channel/link.h"
 
+#include "core/error.h"
+
 _Thread_local char vop__thread_mark;
+
+int vop__link_interrupted(void)
+{
+    return vop__error_static(ECANCELED, "vop_channel_interrupt() has ended all waits on this channel");
+}
 
 struct vop__slot_place vop__link_place(struct vop__link *l, unsigned queue, bool remote)
 {

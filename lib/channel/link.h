@@ -21,10 +21,20 @@ struct vop__heart {
 struct vop__link {
     struct vop__wire *wire;
     struct vop__session session;
-    unsigned fate; /* atomic: enum vop__fate_flags (fate.h) */
-    bool up;       /* both sides were READY: messages may travel */
+    unsigned fate;   /* atomic: enum vop__fate_flags (fate.h) */
+    bool up;         /* both sides were READY: messages may travel */
+    int interrupted; /* atomic: the application ends all waits; no news of the peer */
     struct vop__heart heart;
 };
+
+/** -ECANCELED, with a text. */
+int vop__link_interrupted(void);
+
+/** Has the application ended all waits? */
+static inline bool vop__link_is_interrupted(const struct vop__link *l)
+{
+    return __builtin_expect(__atomic_load_n(&l->interrupted, __ATOMIC_RELAXED), 0);
+}
 
 /** Where queue pair `queue` has its receive queue: if `remote` the peer's, which this side fills, else this side's. */
 struct vop__slot_place vop__link_place(struct vop__link *l, unsigned queue, bool remote);

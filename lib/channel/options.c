@@ -32,6 +32,7 @@ static void fill_defaults(struct vop_options *o)
     fill(&o->socket_mode, DEFAULT_SOCKET_MODE);
     fill(&o->handshake_ms, DEFAULT_HANDSHAKE_MS);
     fill(&o->pending_max, DEFAULT_PENDING_MAX);
+    fill(&o->message_min, 1);
 }
 
 void vop_options_init(struct vop_options *options, size_t struct_size)
@@ -61,6 +62,10 @@ int vop__options_resolve(const struct vop_options *options, struct vop_options *
         return ret;
     if (o.config_size > VOP_CONFIG_MAX)
         return vop__error(EINVAL, "config_size %u: at most %u", o.config_size, VOP_CONFIG_MAX);
+    if (o.message_min > vop__geometry_pool_size(&geometry))
+        return vop__error(EINVAL,
+                          "message_min %u: %u slots of %u bytes hold no such message; raise queue_size or slot_size",
+                          o.message_min, o.queue_size, o.slot_size);
     if (o.socket_mode > 0777)
         return vop__error(EINVAL, "socket_mode 0%o: at most 0777", o.socket_mode);
     if (o.handshake_ms > INT32_MAX)

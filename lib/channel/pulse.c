@@ -8,7 +8,6 @@
 
 #include "core/clock.h"
 
-#define PULSE_POLLS 64                         /* fruitless attempts between two looks at the clock */
 #define PULSE_NS (100 * VOP__NS_PER_MS)        /* time between two checks of whether the peer lives */
 #define BEAT_NS (100 * VOP__NS_PER_MS)         /* time between two heartbeats */
 #define SILENCE_NS (1000 * VOP__NS_PER_MS)     /* a heart that has stood still for this long is dead */
@@ -61,7 +60,7 @@ void vop__pulse_start(struct vop__link *l, struct vop__pulse *pulse)
     if (!l->wire->watched)
         return;
     pulse->heartbeat = vop__session_peer_heartbeat(&l->session);
-    pulse->looked_ns = vop__clock_ns();
+    pulse->looked_ns = vop__clock_coarse_ns();
     (void)l->wire->ops->alive(l->wire); /* lets the wire see the peer once, so that it can notice its end */
 }
 
@@ -83,13 +82,11 @@ static void listen_for_peer(struct vop__link *l, struct vop__pulse *pulse, int64
 
 void vop__pulse_look(struct vop__link *l, struct vop__pulse *pulse)
 {
-    int64_t now;
+    int64_t now =
+        vop__clock_coarse_ns(); /* a program may look without end, or once a second: time decides, not number */
 
-    if (__builtin_expect(++pulse->polls % PULSE_POLLS && !l->wire->watched, 1))
-        return;
     vop__beat(l);
-    now = vop__clock_ns();
-    if (now < pulse->next_ns)
+    if (__builtin_expect(now < pulse->next_ns, 1))
         return;
     pulse->next_ns = now + PULSE_NS;
     if (vop__fate_restarted(l))

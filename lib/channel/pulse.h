@@ -17,7 +17,6 @@
 
 /** One direction's share of checking that the peer is alive, while that direction does not sleep. */
 struct vop__pulse {
-    uint32_t polls;
     int64_t next_ns;
     uint32_t heartbeat; /* of the peer, as last seen. Watched wires only, like the fields below */
     int64_t looked_ns;

@@ -7,6 +7,17 @@
 #include "channel/wait.h"
 #include "core/error.h"
 
+static __attribute__((cold)) int refuse_length(const struct vop__link *l, size_t length, size_t max)
+{
+    const struct vop__geometry *mine = &l->session.mine.geometry, *its = &l->session.peer.geometry;
+
+    return vop__error(
+        EMSGSIZE,
+        "a message of %zu bytes: must be 1 to %zu, the smaller queue_size times the smaller slot_size (this "
+        "side offers %u of %u bytes, the peer %u of %u)",
+        length, max, mine->queue_size, mine->slot_size, its->queue_size, its->slot_size);
+}
+
 int vop_channel_reserve(vop_channel *c, size_t length, int timeout_ms, struct vop_buffer *ret_buffer)
 {
     struct vop__tx *tx = &c->tx;
@@ -15,7 +26,7 @@ int vop_channel_reserve(vop_channel *c, size_t length, int timeout_ms, struct vo
     if (tx->reserved_length)
         return vop__error_static(EBUSY, "a reservation is open: commit or cancel it first");
     if (length == 0 || length > tx->message_max)
-        return vop__error(EMSGSIZE, "a message of %zu bytes: must be 1 to %zu", length, tx->message_max);
+        return refuse_length(c->link, length, tx->message_max);
     ret = vop__tx_try(tx, length, ret_buffer);
     if (ret == -EAGAIN) {
         vop__count(&tx->full, 1);

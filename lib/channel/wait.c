@@ -85,7 +85,7 @@ static int spin(const struct direction *d, int64_t until)
 
         if (ret != -EAGAIN)
             return ret;
-        if (until != VOP__NEVER && vop__clock_ns() >= until)
+        if ((until != VOP__NEVER && vop__clock_ns() >= until) || vop__link_is_interrupted(d->c->link))
             return -EAGAIN;
     }
 }
@@ -128,6 +128,8 @@ static int wait(const struct direction *d, int timeout_ms)
             return ret;
         if (ret > 0)
             continue;
+        if (vop__link_is_interrupted(d->c->link))
+            return vop__link_interrupted();
         vop__count(d->sleeps, 1);
         nap = vop__nap(wire, nap);
         ret = wire->ops->wait(wire, d->c->tx.index, d->bell, left < nap ? left : nap);
@@ -141,6 +143,18 @@ static int wait(const struct direction *d, int timeout_ms)
         vop__count(d->rescues, 1);
     vop_spin_learn(d->spin, vop__clock_ns() - start);
     return ret;
+}
+
+/* For any thread and for a signal handler, so nothing but an atomic store and plain system calls. */
+void vop_channel_interrupt(vop_channel *c)
+{
+    struct vop__wire *wire = c->link->wire;
+    int saved = errno;
+
+    __atomic_store_n(&c->link->interrupted, 1, __ATOMIC_SEQ_CST);
+    if (wire->ops->interrupt)
+        wire->ops->interrupt(wire);
+    errno = saved;
 }
 
 int vop__tx_wait(struct vop_channel *c, size_t length, int timeout_ms, struct vop_buffer *ret_buffer)

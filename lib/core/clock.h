@@ -23,6 +23,15 @@ static inline int64_t vop__clock_ns(void)
     return (int64_t)ts.tv_sec * VOP__NS_PER_S + ts.tv_nsec;
 }
 
+/** The same to some milliseconds, for a tenth of the cost. */
+static inline int64_t vop__clock_coarse_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+    return (int64_t)ts.tv_sec * VOP__NS_PER_S + ts.tv_nsec;
+}
+
 /** Point in time `timeout_ms` from now; VOP__NEVER for a negative one. */
 static inline int64_t vop__deadline(int timeout_ms)
 {

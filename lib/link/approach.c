@@ -150,7 +150,7 @@ static void drop_channel(struct approach *a)
 }
 
 /* The peer's block cannot be used. What a dead peer left behind is of no interest; a live one must be told. */
-static int judge_refusal(struct approach *a)
+static int check_refusal(struct approach *a)
 {
     struct vop__claim now = vop__session_claim(a->local);
 
@@ -180,7 +180,7 @@ static int step(struct approach *a)
         return vop__error(EADDRINUSE, "%.120s: somebody else has taken side %u", a->side->name, a->side->number);
     }
     ret = vop__channel_step(a->channel);
-    return ret == -EPROTO ? judge_refusal(a) : ret;
+    return ret == -EPROTO || ret == -EMSGSIZE ? check_refusal(a) : ret;
 }
 
 /* The same, and hands over the channel. What a step found means nothing if the memory is gone by the end of it. */
@@ -239,6 +239,14 @@ err_free:
     return ret;
 }
 
+void vop__approach_wake(struct vop_listener *listener)
+{
+    struct approach_listener *l = listener_of(listener);
+    struct itimerspec at = {.it_value = {.tv_nsec = 1}, .it_interval = vop__timespec(TICK_NS)};
+
+    (void)timerfd_settime(l->timer, 0, &at, NULL);
+}
+
 void vop__approach_close(struct vop_listener *listener)
 {
     struct approach_listener *l = listener_of(listener);
@@ -277,6 +285,8 @@ int vop__approach_accept(struct vop_listener *listener, int64_t deadline, struct
 
         if (left == 0)
             return vop__error_static(EAGAIN, "no peer is there");
+        if (vop__listener_interrupted(listener) < 0)
+            return -ECANCELED;
         if (poll(&fd, 1, left / VOP__NS_PER_MS >= INT_MAX ? -1 : (int)(left / VOP__NS_PER_MS + 1)) < 0)
             return vop__error_static(EINTR, "interrupted by a signal");
     }

@@ -18,6 +18,7 @@ int vop__approach_connect(vop__side_open_fn *open_side, const char *rest, const 
                           int64_t deadline, struct vop_channel **ret_channel);
 int vop__approach_accept(struct vop_listener *listener, int64_t deadline, struct vop_channel **ret_channel);
 int vop__approach_fd(const struct vop_listener *listener);
+void vop__approach_wake(struct vop_listener *listener);
 void vop__approach_close(struct vop_listener *listener);
 
 #endif

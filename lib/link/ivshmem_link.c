@@ -23,6 +23,7 @@ const struct vop__scheme vop__ivshmem_scheme = {
     .listen = ivshmem_listen,
     .accept = vop__approach_accept,
     .fd = vop__approach_fd,
+    .wake = vop__approach_wake,
     .close = vop__approach_close,
     .connect = ivshmem_connect,
 };

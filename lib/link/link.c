@@ -55,6 +55,22 @@ int vop_listener_accept(vop_listener *listener, int timeout_ms, vop_channel **re
     return listener->scheme->accept(listener, vop__deadline(timeout_ms), ret_channel);
 }
 
+void vop_listener_interrupt(vop_listener *listener)
+{
+    int saved = errno;
+
+    __atomic_store_n(&listener->interrupted, 1, __ATOMIC_SEQ_CST);
+    listener->scheme->wake(listener);
+    errno = saved;
+}
+
+int vop__listener_interrupted(const struct vop_listener *listener)
+{
+    if (!__atomic_load_n(&listener->interrupted, __ATOMIC_SEQ_CST))
+        return 0;
+    return vop__error_static(ECANCELED, "vop_listener_interrupt() has ended all waits on this listener");
+}
+
 int vop_listener_fd(const vop_listener *listener)
 {
     return listener->scheme->fd(listener);

@@ -15,7 +15,11 @@ struct vop__scheme;
 /** The part that listeners of all schemes share; each embeds it. */
 struct vop_listener {
     const struct vop__scheme *scheme;
+    int interrupted; /* atomic: the application ends all waits */
 };
+
+/** Has it? Then an accept that would have to wait says so: -ECANCELED with a text. 0 if not. */
+int vop__listener_interrupted(const struct vop_listener *listener);
 
 /** Operations of a scheme. `rest` is the URI after the colon. Options are resolved. Failures leave a text. */
 struct vop__scheme {
@@ -29,6 +33,9 @@ struct vop__scheme {
 
     /** Descriptor that polls readable when accept() has something to do. */
     int (*fd)(const struct vop_listener *listener);
+
+    /** Makes fd() poll readable once, now. From a signal handler: plain system calls only. */
+    void (*wake)(struct vop_listener *listener);
 
     /** Undoes listen. */
     void (*close)(struct vop_listener *listener);

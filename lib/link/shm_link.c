@@ -63,6 +63,7 @@ const struct vop__scheme vop__shm_scheme = {
     .listen = shm_listen,
     .accept = vop__shm_listener_accept,
     .fd = vop__shm_listener_fd,
+    .wake = vop__shm_listener_wake,
     .close = vop__shm_listener_close,
     .connect = shm_connect,
 };

@@ -150,6 +150,13 @@ static void drop_pending(struct shm_listener *l, struct pending **at)
     free(p);
 }
 
+void vop__shm_listener_wake(struct vop_listener *listener)
+{
+    struct itimerspec at = {.it_value = {.tv_nsec = 1}};
+
+    (void)timerfd_settime(listener_of(listener)->timer, 0, &at, NULL);
+}
+
 void vop__shm_listener_close(struct vop_listener *listener)
 {
     struct shm_listener *l = listener_of(listener);
@@ -413,6 +420,8 @@ int vop__shm_listener_accept(struct vop_listener *listener, int64_t deadline, st
 
         if (left == 0)
             return vop__error_static(EAGAIN, "no peer is waiting");
+        if (vop__listener_interrupted(listener) < 0)
+            return -ECANCELED;
         if (poll(&fd, 1, left / VOP__NS_PER_MS >= INT_MAX ? -1 : (int)(left / VOP__NS_PER_MS + 1)) < 0)
             return vop__error_static(EINTR, "interrupted by a signal");
     }

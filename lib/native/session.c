@@ -171,7 +171,7 @@ static bool snapshot(const struct vop__session *s, struct vop_announce *ret)
     return true;
 }
 
-static int judge(const struct vop__session *s, const struct vop_announce *a, struct vop__hello *ret)
+static int check_block(const struct vop__session *s, const struct vop_announce *a, struct vop__hello *ret)
 {
     struct vop__hello h = {
         .incarnation = vop_from_le64(a->incarnation),
@@ -253,7 +253,7 @@ int vop__session_step(struct vop__session *s)
         return VOP__SESSION_WAIT;
     if (is_old(s, &block))
         return wait_for_hello(s, vop_from_le64(block.incarnation));
-    ret = judge(s, &block, &peer);
+    ret = check_block(s, &block, &peer);
     if (ret < 0)
         return ret;
     if (s->mine.state == VOP_STATE_READY && peer.incarnation == s->mine.echo) {

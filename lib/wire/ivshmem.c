@@ -123,6 +123,14 @@ static int ivshmem_wait(struct vop__wire *wire, unsigned queue, enum vop__bell b
     return taken < 0 || ivshmem_alive(wire) < 0 ? -ECONNRESET : ready > 0;
 }
 
+static void ivshmem_interrupt(struct vop__wire *wire)
+{
+    const struct ivshmem_side *s = wire_of(wire)->owner;
+
+    for (unsigned bell = 0; bell < VOP__BELLS && !wire->polled; bell++)
+        relay_put(s->relay[bell]);
+}
+
 static int ivshmem_watch(struct vop__wire *wire, int epoll_fd)
 {
     struct epoll_event event = {.events = EPOLLIN};
@@ -195,6 +203,7 @@ static const struct vop__wire_ops ivshmem_ops = {
     .alive = ivshmem_alive,
     .watch = ivshmem_watch,
     .process = ivshmem_process,
+    .interrupt = ivshmem_interrupt,
     .mirror = ivshmem_mirror,
     .close = ivshmem_close,
 };

@@ -28,6 +28,7 @@
  *
  *   -EAGAIN      nothing to read, or no room to send, within the timeout. Try later.
  *   -EINTR       a signal handler ran while the call slept. Call again.
+ *   -ECANCELED   the call would have had to wait, and vop_channel_interrupt() has ended that.
  *   -ECONNRESET  the peer is gone without closing; on ivshmem also if it closed and began anew before this side looked.
  *                A receiving call returns this when all that the peer had sent has been read.
  *                Close the channel; vop_channel_in_doubt() tells how many sent messages it may not have handled.
@@ -37,7 +38,8 @@
  *
  * Threads. One thread may send (reserve, commit, cancel, flush, send, in_doubt) while another receives (peek, release,
  * recv), without locks. Two threads must not send at once, nor receive at once. Everything else on a channel (process,
- * arm, close) is for a moment when no other thread uses it. Different channels are independent. The library makes no
+ * arm, close) is for a moment when no other thread uses it, but for vop_channel_interrupt(), which is for any moment.
+ * Different channels are independent. The library makes no
  * threads, installs no signal handlers, never prints, and never raises SIGPIPE. After fork(), the child must not use
  * the parent's channels: their memory is not mapped there. A child that lives on without exec(2) keeps the parent's
  * sockets open, and so hides the parent's death from its peers.
@@ -85,6 +87,10 @@ struct vop_options {
     uint32_t features[4]; /* device feature bits offered to the peer, bit 0 first. The library adds those of the ring */
     uint32_t config_size; /* bytes of `config` in use, 0 to 64 */
     uint8_t config[VOP_DEVICE_CONFIG_MAX]; /* device configuration announced to the peer */
+    uint32_t message_min; /* bytes that one message must be able to have: a peer whose geometry does not allow it is
+                             refused, with a text that names both sides' figures. Default 1 */
+    uint32_t contiguous;  /* not 0: a peer with which a message could have two segments is refused likewise. For
+                             programs that use segment[0] alone */
 };
 
 #define VOP_SPIN_NEVER 0xffffffffu
@@ -122,7 +128,8 @@ int vop_listener_open(const char *uri, const struct vop_options *options, vop_li
  * timeout_ms   0: do not wait; negative: no limit
  *
  * -EAGAIN      nobody came within the timeout; ivshmem: or the last channel of this side is not closed yet
- * -EINTR       a signal handler ran
+ * -EINTR       a signal handler ran. Handshakes go on where they were when it is called again
+ * -ECANCELED   vop_listener_interrupt() was called, and nobody was there
  * -EADDRINUSE  ivshmem: this side is in use by another machine
  * -ENODEV      ivshmem: the device is gone (unplugged, unbound). Close the listener, and open another once it is back
  * -EMFILE, -ENFILE, -ENOMEM   out of resources; peers stay in the backlog, so free some and call again. While peers in
@@ -135,6 +142,13 @@ int vop_listener_accept(vop_listener *listener, int timeout_ms, vop_channel **re
  * handshake that ends in -EAGAIN). Owned by the listener: poll it, add it to epoll, do nothing else with it.
  */
 int vop_listener_fd(const vop_listener *listener);
+
+/**
+ * Ends the wait of whichever thread is inside vop_listener_accept(), and every later one: it returns -ECANCELED where it
+ * would have to wait. What needs no wait is still done. For any thread, and for a signal handler, as long as the
+ * listener is not closed.
+ */
+void vop_listener_interrupt(vop_listener *listener);
 
 /** Stops listening, drops unfinished handshakes, removes the socket file. Channels stay open. NULL is allowed. */
 void vop_listener_close(vop_listener *listener);
@@ -149,6 +163,7 @@ void vop_listener_close(vop_listener *listener);
  * -ENOENT, -ECONNREFUSED  no server there (yet), or no such memory: try again later
  * -EACCES         the mode of the socket, or of the memory's file, does not let this user in
  * -ETIMEDOUT      the other side did not answer in time
+ * -EMSGSIZE       the geometry in force does not meet `message_min` or `contiguous` of one side; see the error text
  * -EADDRINUSE     ivshmem: somebody has this side
  * -ENODEV         ivshmem: no such device (any more), or no driver has it
  * -EINTR          a signal handler ran. The handshake is given up: another call begins a new one
@@ -157,6 +172,16 @@ void vop_listener_close(vop_listener *listener);
  * other           what the server gave as its reason for refusing, with its words in the error text
  */
 int vop_channel_connect(const char *uri, const struct vop_options *options, int timeout_ms, vop_channel **ret_channel);
+
+/**
+ * Ends the wait of every thread that sleeps or spins in a call on this channel, and every later wait: a call that would
+ * have to wait returns -ECANCELED. Calls that need no wait go on as before, so what is there can still be received.
+ * Nothing tells the peer. The descriptor of vop_channel_fd() polls readable from then on. For any thread, and for a
+ * signal handler, as long as the channel is not closed.
+ *
+ * To end a thread that serves a channel: interrupt it, join it, close it.
+ */
+void vop_channel_interrupt(vop_channel *channel);
 
 /**
  * Closes a channel and frees it. Messages accepted before stay readable for the peer, which then sees the end of
@@ -174,7 +199,7 @@ void vop_channel_close(vop_channel *channel);
  * length       1 to vop_channel_message_max() bytes
  * timeout_ms   longest wait for room; 0: do not wait; negative: no limit
  *
- * -EMSGSIZE    the message is longer than the largest, or empty
+ * -EMSGSIZE    the message is longer than the largest, or empty; the text says whose options make it so
  * -EAGAIN      no room within the timeout; nothing was sent
  * -EBUSY       a reservation is open: commit or cancel it first
  * -EPIPE, -ECONNRESET, -EPROTO, -EINTR   see the head of this file; nothing was sent
@@ -263,6 +288,23 @@ int vop_channel_peek(vop_channel *channel, int timeout_ms, struct vop_buffer *re
  */
 int vop_channel_release(vop_channel *channel, const struct vop_buffer *buffer);
 
+/**
+ * Copies `length` bytes into a reserved buffer from its byte `offset` on, over both segments if there are two, as the
+ * memory wants to be written.
+ *
+ * -EINVAL      the buffer has fewer bytes; or `offset` is no multiple of 4, and this memory takes whole words only
+ */
+int vop_channel_write(vop_channel *channel, const struct vop_buffer *buffer, size_t offset, const void *data,
+                      size_t length);
+
+/**
+ * Copies `length` bytes out of a received buffer from its byte `offset` on, over both segments if there are two.
+ *
+ * -EINVAL      the buffer has fewer bytes
+ */
+int vop_channel_read(const vop_channel *channel, const struct vop_buffer *buffer, size_t offset, void *ret_data,
+                     size_t length);
+
 /* ---- In an event loop ---- */
 
 /** What vop_channel_arm() is to wait for. */
@@ -287,7 +329,7 @@ int vop_channel_fd(const vop_channel *channel);
  * what is left and then how it ended.
  *
  * Returns 0, also after an orderly close, or -EPROTO, or -ECONNRESET when the peer is gone without closing: there may
- * still be messages to receive.
+ * still be messages to receive; or -ECANCELED after vop_channel_interrupt().
  */
 int vop_channel_process(vop_channel *channel);
 
