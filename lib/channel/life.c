@@ -85,24 +85,22 @@ err_free:
 
 /* ---- The handshake ---- */
 
-/* The geometry in force is the smaller of two offers, so it may be less than this program can live with. */
+/*
+ * The geometry in force is the smaller of two offers, so it may be less than this program can live with. The peer may
+ * read the text in a REFUSE, which holds 103 characters.
+ */
 static int check_demands(const struct vop_channel *c)
 {
     const struct vop__session *s = &c->link->session;
     const struct vop__geometry *mine = &s->mine.geometry, *its = &s->peer.geometry;
 
     if (c->tx.message_max < c->message_min)
-        return vop__error(EMSGSIZE,
-                          "the longest message would have %zu bytes, and one side needs %u: it offers %u slots of %u "
-                          "bytes, the other %u of %u; raise queue_size or slot_size there",
-                          c->tx.message_max, c->message_min, mine->queue_size, mine->slot_size, its->queue_size,
-                          its->slot_size);
-    if (c->contiguous && !(c->tx.place.mirrored && c->rx.place.mirrored))
         return vop__error(
-            EMSGSIZE,
-            "messages could have two segments, and one side needs one: it offers %u slots of %u bytes, the "
-            "other %u of %u; make the smaller product a multiple of the page size",
-            mine->queue_size, mine->slot_size, its->queue_size, its->slot_size);
+            EMSGSIZE, "needs messages of %u bytes, not %zu: it offers %u slots of %u, the other side %u of %u",
+            c->message_min, c->tx.message_max, mine->queue_size, mine->slot_size, its->queue_size, its->slot_size);
+    if (c->contiguous && !(c->tx.place.mirrored && c->rx.place.mirrored))
+        return vop__error(EMSGSIZE, "needs messages in one segment: it offers %u slots of %u, the other side %u of %u",
+                          mine->queue_size, mine->slot_size, its->queue_size, its->slot_size);
     return 0;
 }
 

@@ -144,8 +144,8 @@ int vop_listener_accept(vop_listener *listener, int timeout_ms, vop_channel **re
 int vop_listener_fd(const vop_listener *listener);
 
 /**
- * Ends the wait of whichever thread is inside vop_listener_accept(), and every later one: it returns -ECANCELED where it
- * would have to wait. What needs no wait is still done. For any thread, and for a signal handler, as long as the
+ * Ends the wait of whichever thread is inside vop_listener_accept(), and every later one: it returns -ECANCELED where
+ * it would have to wait. What needs no wait is still done. For any thread, and for a signal handler, as long as the
  * listener is not closed.
  */
 void vop_listener_interrupt(vop_listener *listener);
