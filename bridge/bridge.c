@@ -26,7 +26,7 @@
 #include <uv.h>
 #include <vopipc/log.h>
 
-static const int signal_numbers[] = {SIGTERM, SIGINT, SIGUSR1};
+static const int signal_numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 
 #define SIGNAL_COUNT (sizeof(signal_numbers) / sizeof(signal_numbers[0]))
 
@@ -126,6 +126,14 @@ static int open_interface(struct bridge *bridge)
     return ret ? ret : setup_offer(bridge->options, &bridge->tap, bridge->interface.mtu, &bridge->features);
 }
 
+/* Whoever starts a program under nohup(1) wants it to outlive the terminal. */
+static bool is_wanted(int number)
+{
+    struct sigaction action;
+
+    return number != SIGHUP || sigaction(number, NULL, &action) < 0 || action.sa_handler != SIG_IGN;
+}
+
 static int watch_signals(struct bridge *bridge)
 {
     int ret = 0;
@@ -134,8 +142,10 @@ static int watch_signals(struct bridge *bridge)
         uv_signal_init(&bridge->loop, &bridge->signals[i]);
         bridge->signals[i].data = bridge;
     }
-    for (unsigned i = 0; !ret && i < SIGNAL_COUNT; i++)
-        ret = uv_signal_start(&bridge->signals[i], on_signal, signal_numbers[i]);
+    for (unsigned i = 0; !ret && i < SIGNAL_COUNT; i++) {
+        if (is_wanted(signal_numbers[i]))
+            ret = uv_signal_start(&bridge->signals[i], on_signal, signal_numbers[i]);
+    }
     if (ret)
         log_line("watching for signals: %s", strerror(-ret));
     return ret;

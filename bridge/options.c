@@ -241,9 +241,10 @@ int options_parse(int argc, char **argv, struct options *ret_options)
     static const struct argp argp = {
         .options = option_table,
         .parser = read_argument,
-        .doc = "Makes a network interface of a link of libvopipc: what one bridge's interface sends, "
-               "the other's receives.\vExample: vop-bridge --link shm:/run/vop/a.sock --listen --tap vop0 "
-               "--address 10.99.0.1/24 --mtu 1500\n\nSignals: SIGTERM and SIGINT end it, SIGUSR1 prints counters.",
+        .doc =
+            "Makes a network interface of a link of libvopipc: what one bridge's interface sends, "
+            "the other's receives.\vExample: vop-bridge --link shm:/run/vop/a.sock --listen --tap vop0 "
+            "--address 10.99.0.1/24 --mtu 1500\n\nSignals: SIGTERM, SIGINT and SIGHUP end it, SIGUSR1 prints counters.",
     };
     struct options options = {
         .offload = OFFLOAD_ALL,

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -16,9 +17,9 @@ def alone(namespaces, tmp_path):
     namespace = namespaces("a")
     started = []
 
-    def start(*words, inside=True):
+    def start(*words, inside=True, prefix=()):
         bridge = Bridge("--link", f"shm:{tmp_path}/link.sock", "--listen", "--tap", "vop0", *words,
-                        namespace=namespace if inside else None, log=tmp_path / f"{len(started)}.log")
+                        namespace=namespace if inside else None, log=tmp_path / f"{len(started)}.log", prefix=prefix)
         started.append(bridge)
 
         def is_up_or_ended():
@@ -80,13 +81,45 @@ def test_silent_on_success(alone):
     assert bridge.text() == ""
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signal_removes_all(alone, tmp_path, number):
     bridge = alone()
     bridge.signal(number)
     assert bridge.process.wait(2) == 0
     assert alone.namespace.link("vop0") is None
     assert not os.path.exists(tmp_path / "link.sock")
+
+
+def test_signals_that_end_nothing(alone):
+    """SIGHUP under nohup, and signals that others take for a request."""
+    bridge = alone(prefix=["nohup"])
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE, signal.SIGXFSZ):
+        bridge.signal(number)
+    time.sleep(0.1)
+    assert bridge.process.poll() is None
+    assert bridge.stop() == 0
+
+
+def test_full_log_file(alone, tmp_path):
+    """A log that may not grow any more is no reason to end."""
+    bridge = alone(prefix=["prlimit", "--fsize=100", "--"])
+    before = len(bridge.text())
+    for _ in range(3):
+        bridge.signal(signal.SIGUSR1)
+        time.sleep(0.1)
+    assert before < len(bridge.text()) == 100
+    assert bridge.stop() == 0
+    assert not os.path.exists(tmp_path / "link.sock")
+
+
+def test_standard_streams_closed(alone):
+    """They become /dev/null, so that neither the TAP nor the link gets what is meant for them."""
+    bridge = alone("--verbose", prefix=["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-'])
+    for number in range(3):
+        assert os.readlink(f"/proc/{bridge.pid}/fd/{number}") == "/dev/null"
+    bridge.signal(signal.SIGUSR1)
+    assert bridge.stop() == 0
+    assert bridge.text() == ""
 
 
 def test_kill_removes_interface(alone):
