@@ -8,16 +8,43 @@
 #include "log.h"
 #include "options.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
+
+/* Gives descriptors 0 to 2 something harmless: else the TAP would be one of them, and get the lines meant for stderr.
+ */
+static int fill_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0) /* the lowest one free: this one */
+            return -1;
+    }
+    return 0;
+}
+
+/* Signals that would end it without clean-up: of a stderr that is closed or at its limit, and those that ask. */
+static void ignore_signals(void)
+{
+    static const int numbers[] = {SIGPIPE, SIGXFSZ, SIGUSR1, SIGUSR2};
+
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        signal(numbers[i], SIG_IGN);
+}
 
 int main(int argc, char **argv)
 {
     struct options options;
+    int ret;
 
-    /* The library never raises it; a line to a stderr that is closed must not, either. */
-    signal(SIGPIPE, SIG_IGN);
+    if (fill_standard_streams() < 0)
+        return 1; /* and there is nobody to tell */
+    ignore_signals();
     if (options_parse(argc, argv, &options) < 0)
         return 2;
     log_set_verbose(options.verbose);
-    return bridge_run(&options) < 0 ? 1 : 0;
+    log_open();
+    ret = bridge_run(&options);
+    log_close();
+    return ret < 0 ? 1 : 0;
 }

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The interface that vop-bridge opens or makes: its properties, its namespace, and what is left of it at the end."""
 import os
+import re
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -16,9 +18,9 @@ def alone(namespaces, tmp_path):
     namespace = namespaces("a")
     started = []
 
-    def start(*words, inside=True):
+    def start(*words, inside=True, prefix=()):
         bridge = Bridge("--link", f"shm:{tmp_path}/link.sock", "--listen", "--tap", "vop0", *words,
-                        namespace=namespace if inside else None, log=tmp_path / f"{len(started)}.log")
+                        namespace=namespace if inside else None, log=tmp_path / f"{len(started)}.log", prefix=prefix)
         started.append(bridge)
 
         def is_up_or_ended():
@@ -80,13 +82,45 @@ def test_silent_on_success(alone):
     assert bridge.text() == ""
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signal_removes_all(alone, tmp_path, number):
     bridge = alone()
     bridge.signal(number)
     assert bridge.process.wait(2) == 0
     assert alone.namespace.link("vop0") is None
     assert not os.path.exists(tmp_path / "link.sock")
+
+
+def test_signals_that_end_nothing(alone):
+    """SIGHUP under nohup, and signals that others take for a request."""
+    bridge = alone(prefix=["nohup"])
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE, signal.SIGXFSZ):
+        bridge.signal(number)
+    time.sleep(0.1)
+    assert bridge.process.poll() is None
+    assert bridge.stop() == 0
+
+
+def test_full_log_file(alone, tmp_path):
+    """A log that may not grow any more is no reason to end."""
+    bridge = alone(prefix=["prlimit", "--fsize=100", "--"])
+    before = len(bridge.text())
+    for _ in range(3):
+        bridge.signal(signal.SIGUSR1)
+        time.sleep(0.1)
+    assert before < len(bridge.text()) == 100
+    assert bridge.stop() == 0
+    assert not os.path.exists(tmp_path / "link.sock")
+
+
+def test_standard_streams_closed(alone):
+    """They become /dev/null, so that neither the TAP nor the link gets what is meant for them."""
+    bridge = alone("--verbose", prefix=["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-'])
+    for number in range(3):
+        assert os.readlink(f"/proc/{bridge.pid}/fd/{number}") == "/dev/null"
+    bridge.signal(signal.SIGUSR1)
+    assert bridge.stop() == 0
+    assert bridge.text() == ""
 
 
 def test_kill_removes_interface(alone):
@@ -139,6 +173,31 @@ def test_owner_needs_no_capability(namespaces, tmp_path):
             bridge.kill()
 
 
+def test_owner_may_name_what_is_there(namespaces, tmp_path):
+    """Options that ask for what the interface has already need no capability; others are refused."""
+    namespace = namespaces("a")
+    namespace.ip("link", "add", "br0", "type", "bridge")
+    namespace.ip("tuntap", "add", "dev", "vop0", "mode", "tap", "user", os.geteuid())
+    namespace.ip("link", "set", "vop0", "address", "02:00:00:00:00:ac", "mtu", 1400, "txqueuelen", 333, "master", "br0",
+                 "up")
+    namespace.ip("address", "add", "10.99.0.1/24", "dev", "vop0")
+    namespace.ip("address", "add", "fd99::1/64", "dev", "vop0")
+    words = ["--link", f"shm:{tmp_path}/link.sock", "--listen", "--tap", "vop0"]
+    prefix = ["setpriv", "--bounding-set", "-net_admin,-sys_admin"]
+    bridge = Bridge(*words, "--netns", namespace.name, "--mac", "02:00:00:00:00:ac", "--mtu", 1400, "--txqueuelen", 333, "--master", "br0",
+                    "--address", "10.99.0.1/24", "--address", "fd99::1/64", "--persist",
+                    namespace=namespace, log=tmp_path / "log", prefix=prefix)
+    try:
+        eventually(lambda: (tmp_path / "link.sock").exists() or bridge.process.poll() is not None, bridge.text)
+        assert bridge.process.poll() is None, bridge.text()
+    finally:
+        bridge.stop()
+    for address in ("10.99.0.1/16", "10.99.0.3/24", "fd99::1/48"):
+        other = Bridge(*words, "--address", address, namespace=namespace, log=tmp_path / "other", prefix=prefix)
+        assert other.process.wait(5) == 1
+        assert f"--address {address}: " in other.text()
+
+
 def test_failed_start_leaves_nothing(alone, tmp_path):
     status, _, _ = run("--link", f"shm:{tmp_path}/no/such.sock", "--listen", "--tap", "vop0", "--persist", "--netns",
                        alone.namespace.name)
@@ -163,6 +222,36 @@ def test_netns(alone, tmp_path, how):
     assert os.stat(f"/proc/{bridge.pid}/ns/net").st_ino == os.stat("/proc/self/ns/net").st_ino
     assert bridge.stop() == 0
     assert namespace.link("vop0") is None
+
+
+@pytest.mark.parametrize("how", ["name", "path", "link"])
+@pytest.mark.parametrize("is_replaced", [False, True], ids=["deleted", "replaced"])
+def test_deleted_namespace_ends_the_bridge(alone, tmp_path, how, is_replaced):
+    """Else it would live on without a name, and its addresses would go on to answer the peer."""
+    namespace = alone.namespace
+    (tmp_path / "link").symlink_to(namespace.path)
+    where = {"name": namespace.name, "path": namespace.path, "link": tmp_path / "link"}[how]
+    bridge = alone("--netns", where, "--persist", inside=False)
+    subprocess.run(["ip", "netns", "add", f"{namespace.name}-other"], check=True)  # another name is not ours
+    subprocess.run(["ip", "netns", "del", f"{namespace.name}-other"], check=True)
+    time.sleep(0.1)
+    assert bridge.process.poll() is None, bridge.text()
+    subprocess.run(["ip", "netns", "del", namespace.name], check=True)
+    if is_replaced:
+        subprocess.run(["ip", "netns", "add", namespace.name], check=True)
+    assert bridge.process.wait(3) == 1
+    assert re.fullmatch(rf"vop-bridge: --netns .*{namespace.name}: it was deleted; .*\n", bridge.text())
+    assert not os.path.exists(tmp_path / "link.sock")
+
+
+def test_deleted_namespace_is_kept(pair):
+    pair.start_side("a")
+    kept = pair.start_side("b", "--on-netns-loss", "keep", inside=False)
+    pair.wait_up()
+    subprocess.run(["ip", "netns", "del", pair.namespace["b"].name], check=True)
+    assert ping(pair.namespace["a"], "10.99.0.2") == 0
+    assert kept.stop() == 0
+    pair.bridge["a"].wait_line("link down")
 
 
 def test_two_from_one_namespace(namespaces, tmp_path):
