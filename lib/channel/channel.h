@@ -30,6 +30,7 @@ struct vop__alarm {
 
 struct vop_channel {
     struct vop__link *link;
+    struct vop__wire *wire; /* the link's, also where that is not to be used any more */
     int epoll_fd;
     struct vop__alarm alarm;
     uint32_t message_min; /* what the options demand of the geometry in force */

@@ -121,8 +121,11 @@ int vop_channel_fd(const vop_channel *c)
 int vop_channel_process(vop_channel *c)
 {
     struct vop__link *l = c->link;
-    int ret = l->wire->ops->process(l->wire, c->epoll_fd);
+    int ret;
 
+    if (!vop__fate_is_here(l))
+        return vop__fate(l);
+    ret = l->wire->ops->process(l->wire, c->epoll_fd);
     if (ret < 0)
         vop__fate_hear_end(l);
     if (l->wire->watched)
@@ -135,6 +138,8 @@ int vop_channel_process(vop_channel *c)
 
 int vop_channel_arm(vop_channel *c, unsigned what)
 {
+    if (!vop__fate_is_here(c->link))
+        return 1;
     if (c->link->wire->watched)
         vop__pulse_look(c->link, &c->rx.pulse);
     if (vop__fate_restarted(c->link) || vop__fate(c->link) < 0) {

@@ -20,7 +20,7 @@ void vop__fate_die(struct vop__link *l)
 
 void vop__fate_hear_end(struct vop__link *l)
 {
-    if (!vop__fate_broke(l) && !vop__link_is_interrupted(l))
+    if (!(vop__fate_flags(l) & VOP__FATE_BROKE) && !vop__link_is_interrupted(l))
         vop__fate_die(l);
 }
 
@@ -58,14 +58,22 @@ int vop__fate_breach(struct vop__link *l)
     return -EPROTO;
 }
 
-int vop__fate_why(struct vop__link *l, unsigned fate, uint32_t state)
+int vop__fate_why(struct vop__link *l, unsigned fate)
 {
+    uint32_t state;
+
+    if (!(fate & VOP__FATE_HERE))
+        return vop__error_static(EINVAL,
+                                 "the channel is that of another process, which forked this one: close it here");
     if (fate & VOP__FATE_BROKE)
         return vop__error_static(EPROTO, "the peer broke the protocol");
+    state = vop__session_peer_state(&l->session);
     if (state == VOP_STATE_CLOSING)
         return vop__error_static(EPIPE, "the peer has closed the link");
     if (fate & VOP__FATE_DIED || vop__fate_restarted(l))
         return say_died();
+    if (state == VOP_STATE_READY)
+        return 0;
     break_link(l);
     return vop__error(EPROTO, "peer broke the protocol: its state became %u", state);
 }

@@ -11,42 +11,44 @@
  *                                        incarnation in its block
  *   this side was taken for dead         a look at its own block (pulse.h)                -ECONNRESET
  *   the peer broke the protocol          a queue, its state word                          -EPROTO
+ *   this process is a child of fork()    the flag that only its parent has                -EINVAL
  */
 #ifndef VOP_CHANNEL_FATE_H
 #define VOP_CHANNEL_FATE_H
 
 #include "channel/link.h"
 
-enum vop__fate_flags {
-    VOP__FATE_DIED = 1u << 0,   /* the peer is dead, or takes this side for dead */
-    VOP__FATE_BROKE = 1u << 1,  /* the peer broke the protocol: both directions of all queue pairs end */
-    VOP__FATE_OUSTED = 1u << 2, /* somebody else has this side's memory now: nothing more may be written */
-};
-
 /** The rare part of vop__fate(): something was recorded in `fate`, or the peer's state was seen not to be READY. */
-int vop__fate_why(struct vop__link *l, unsigned fate, uint32_t state);
+int vop__fate_why(struct vop__link *l, unsigned fate);
 
 static inline unsigned vop__fate_flags(const struct vop__link *l)
 {
     return __atomic_load_n(&l->fate, __ATOMIC_ACQUIRE);
 }
 
-/** 0 while the link is good, else with a text: -EPIPE, -ECONNRESET or -EPROTO, as above. */
+/** 0 while the link is good, else with a text: -EPIPE, -ECONNRESET, -EPROTO or -EINVAL, as above. */
 static inline int vop__fate(struct vop__link *l)
 {
     /* In this order: a peer that another thread saw die may have closed first, and then its state says so. */
     unsigned fate = vop__fate_flags(l);
-    uint32_t state = vop__session_peer_state(&l->session);
 
-    if (__builtin_expect(state == VOP_STATE_READY && fate == 0, 1))
+    if (__builtin_expect(fate == VOP__FATE_HERE, 1) &&
+        __builtin_expect(vop__session_peer_state(&l->session) == VOP_STATE_READY, 1))
         return 0;
-    return vop__fate_why(l, fate, state);
+    return vop__fate_why(l, fate);
 }
 
-/** Did the peer break the protocol? What a dead peer had sent may still be received, but not what a liar had. */
-static inline bool vop__fate_broke(const struct vop__link *l)
+/** Is this the process that opened the link? In a child of fork() the memory is not mapped, and nothing may be touched.
+ */
+static inline bool vop__fate_is_here(const struct vop__link *l)
 {
-    return __builtin_expect(vop__fate_flags(l) & VOP__FATE_BROKE, 0);
+    return __builtin_expect(vop__fate_flags(l) & VOP__FATE_HERE, 1);
+}
+
+/** Is receiving over, too? What a dead peer had sent may still be received, but not what a liar had. */
+static inline bool vop__fate_bars_receiving(const struct vop__link *l)
+{
+    return __builtin_expect((vop__fate_flags(l) & (VOP__FATE_HERE | VOP__FATE_BROKE)) != VOP__FATE_HERE, 0);
 }
 
 /** May this side still write into its memory? */

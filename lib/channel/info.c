@@ -5,6 +5,7 @@
  * Room: channel.
  */
 #include "channel/channel.h"
+#include "channel/fate.h"
 #include "core/error.h"
 
 #include <string.h>
@@ -16,7 +17,7 @@ size_t vop_channel_message_max(const vop_channel *c)
 
 uint64_t vop_channel_in_doubt(const vop_channel *c)
 {
-    return vop__slot_device_in_doubt(&c->tx.queue);
+    return vop__fate_is_here(c->link) ? vop__slot_device_in_doubt(&c->tx.queue) : 0;
 }
 
 /* Copies as much of a versioned struct as the caller's struct can hold. */
@@ -34,7 +35,7 @@ static int give_struct(void *to, const void *from, size_t to_size, size_t first_
 int vop_channel_get_info(const vop_channel *c, struct vop_channel_info *ret_info)
 {
     const struct vop__session *s = &c->link->session;
-    const struct vop__wire *wire = c->link->wire;
+    const struct vop__wire *wire = c->wire;
     struct vop_channel_info info = {
         .side = wire->side,
         .queue_size = s->geometry.queue_size,
@@ -48,6 +49,8 @@ int vop_channel_get_info(const vop_channel *c, struct vop_channel_info *ret_info
         .direct_io_remote = wire->remote.flags & VOP__WINDOW_DIRECT_IO,
     };
 
+    if (!vop__fate_is_here(c->link))
+        return vop__fate(c->link);
     memcpy(info.peer_features, s->peer.features, sizeof(info.peer_features));
     memcpy(info.peer_config, s->peer.config, sizeof(info.peer_config));
     return give_struct(ret_info, &info, ret_info->struct_size, sizeof(info), sizeof(info));

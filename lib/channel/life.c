@@ -36,22 +36,22 @@ static int announce(struct vop__link *l, const struct vop_options *options)
 static void free_channel(struct vop_channel *c)
 {
     vop__tx_free(&c->tx);
-    free(c->link);
+    vop__link_free(c->link);
     free(c);
 }
 
 static struct vop_channel *make_channel(struct vop__wire *wire, const struct vop_options *options)
 {
     struct vop_channel *c = aligned_alloc(_Alignof(struct vop_channel), sizeof(*c));
-    struct vop__link *l = calloc(1, sizeof(*l));
+    struct vop__link *l = vop__link_new(wire);
 
     if (!c || !l) {
         free(c);
-        free(l);
+        vop__link_free(l);
         return NULL;
     }
     memset(c, 0, sizeof(*c));
-    l->wire = wire;
+    c->wire = wire;
     c->link = c->tx.link = c->rx.link = l;
     c->message_min = options->message_min;
     c->contiguous = options->contiguous;
@@ -204,11 +204,15 @@ void vop_channel_close(vop_channel *c)
     if (!c)
         return;
     l = c->link;
-    say_goodbye(c);
-    if (l->up)
-        vop__log(VOP_LOG_INFO, "link closed: %s, side %u, pid %d", l->wire->ops->name, l->wire->side,
-                 (int)l->wire->peer_pid);
-    l->wire->ops->close(l->wire);
+    if (vop__fate_is_here(l)) {
+        say_goodbye(c);
+        if (l->up)
+            vop__log(VOP_LOG_INFO, "link closed: %s, side %u, pid %d", l->wire->ops->name, l->wire->side,
+                     (int)l->wire->peer_pid);
+    } else {
+        c->wire->ops->forget(c->wire);
+    }
+    c->wire->ops->close(c->wire);
     vop__event_close(c);
     free_channel(c);
 }

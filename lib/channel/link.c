@@ -7,8 +7,25 @@
 #include "channel/link.h"
 
 #include "core/error.h"
+#include "sys/map.h"
 
 _Thread_local char vop__thread_mark;
+
+struct vop__link *vop__link_new(struct vop__wire *wire)
+{
+    struct vop__link *l = vop__map_wiped(sizeof(*l));
+
+    if (!l)
+        return NULL;
+    l->wire = wire;
+    l->fate = VOP__FATE_HERE;
+    return l;
+}
+
+void vop__link_free(struct vop__link *l)
+{
+    vop__unmap(l, sizeof(*l));
+}
 
 int vop__link_interrupted(void)
 {

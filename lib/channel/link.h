@@ -18,6 +18,13 @@ struct vop__heart {
     uint32_t last_ms; /* atomic; wraps: time since then is a difference */
 };
 
+enum vop__fate_flags {
+    VOP__FATE_DIED = 1u << 0,   /* the peer is dead, or takes this side for dead */
+    VOP__FATE_BROKE = 1u << 1,  /* the peer broke the protocol: both directions of all queue pairs end */
+    VOP__FATE_OUSTED = 1u << 2, /* somebody else has this side's memory now: nothing more may be written */
+    VOP__FATE_HERE = 1u << 3,   /* this is the process that opened the link; a child of fork() finds 0 (link.h) */
+};
+
 struct vop__link {
     struct vop__wire *wire;
     struct vop__session session;
@@ -35,6 +42,10 @@ static inline bool vop__link_is_interrupted(const struct vop__link *l)
 {
     return __builtin_expect(__atomic_load_n(&l->interrupted, __ATOMIC_RELAXED), 0);
 }
+
+/** A link on a wire, in memory that a child of fork() finds all zero: there it is nobody's. NULL without memory. */
+struct vop__link *vop__link_new(struct vop__wire *wire);
+void vop__link_free(struct vop__link *l);
 
 /** Where queue pair `queue` has its receive queue: if `remote` the peer's, which this side fills, else this side's. */
 struct vop__slot_place vop__link_place(struct vop__link *l, unsigned queue, bool remote);

@@ -27,7 +27,7 @@ int vop_channel_release(vop_channel *c, const struct vop_buffer *buffer)
 
     if (buffer->position > UINT16_MAX || vop__slot_driver_release(&rx->queue, (uint16_t)buffer->position) < 0)
         return vop__error_static(EINVAL, "release of a message that is not held: pass a buffer from peek, once");
-    if (vop__fate_broke(c->link))
+    if (vop__fate_bars_receiving(c->link))
         return vop__fate(c->link);
     if (vop__slot_driver_should_publish(&rx->queue))
         vop__rx_publish(rx);

@@ -59,7 +59,7 @@ int vop__rx_try(struct vop__rx *rx, struct vop_buffer *ret_buffer)
     struct vop__link *l = rx->link;
     int ret;
 
-    if (vop__fate_broke(l))
+    if (vop__fate_bars_receiving(l))
         return vop__fate(l);
     ret = vop__slot_driver_peek(&rx->queue, ret_buffer);
     if (__builtin_expect(ret == 0, 0)) {

@@ -74,13 +74,13 @@ void vop_channel_cancel(vop_channel *c)
 
 int vop_channel_flush(vop_channel *c)
 {
-    int ret;
+    int ret = vop__fate(c->link);
 
+    if (ret < 0)
+        return ret;
     vop__beat(c->link);
-    ret = vop__fate(c->link);
-    if (ret == 0)
-        vop__tx_publish(&c->tx);
-    return ret;
+    vop__tx_publish(&c->tx);
+    return vop__fate_may_write(c->link) ? 0 : vop__fate(c->link);
 }
 
 int vop_channel_send(vop_channel *c, const void *data, size_t length, int timeout_ms)

@@ -59,10 +59,12 @@ int vop__tx_try(struct vop__tx *tx, size_t length, struct vop_buffer *ret_buffer
     struct vop__link *l = tx->link;
     int ret;
 
-    vop__beat(l); /* a busy sender may never reach the waiting code */
     ret = vop__fate(l);
     if (ret < 0)
         return ret;
+    vop__beat(l); /* there may be room enough to be busy for long */
+    if (!vop__fate_may_write(l))
+        return vop__fate(l);
     ret = vop__slot_device_reserve(&tx->queue, length, ret_buffer);
     if (__builtin_expect(ret == -EAGAIN, 0)) {
         vop__tx_publish(tx); /* the peer cannot free what it has not seen */

@@ -152,7 +152,7 @@ void vop_channel_interrupt(vop_channel *c)
     int saved = errno;
 
     __atomic_store_n(&c->link->interrupted, 1, __ATOMIC_SEQ_CST);
-    if (wire->ops->interrupt)
+    if (vop__fate_is_here(c->link) && wire->ops->interrupt)
         wire->ops->interrupt(wire);
     errno = saved;
 }

@@ -251,6 +251,8 @@ void vop__approach_close(struct vop_listener *listener)
 {
     struct approach_listener *l = listener_of(listener);
 
+    if (listener->opener != getpid())
+        l->approach.side->ops->forget(l->approach.side);
     close_approach(&l->approach);
     close(l->timer);
     free(l);
@@ -279,6 +281,9 @@ int vop__approach_accept(struct vop_listener *listener, int64_t deadline, struct
     struct approach_listener *l = listener_of(listener);
     int ret;
 
+    if (listener->opener != getpid())
+        return vop__error_static(EINVAL,
+                                 "the listener is that of another process, which forked this one: close it here");
     while ((ret = poll_once(l, ret_channel)) == -EAGAIN) {
         struct pollfd fd = {.fd = l->timer, .events = POLLIN};
         int64_t left = vop__time_left(deadline);

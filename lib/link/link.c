@@ -10,6 +10,7 @@
 #include "link/scheme.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static const struct vop__scheme *const schemes[] = {
     &vop__shm_scheme,
@@ -47,7 +48,11 @@ int vop_listener_open(const char *uri, const struct vop_options *options, vop_li
     if (ret < 0)
         return ret;
     ret = vop__options_resolve(options, &resolved);
-    return ret < 0 ? ret : scheme->listen(rest, &resolved, ret_listener);
+    if (ret == 0)
+        ret = scheme->listen(rest, &resolved, ret_listener);
+    if (ret == 0)
+        (*ret_listener)->opener = getpid();
+    return ret;
 }
 
 int vop_listener_accept(vop_listener *listener, int timeout_ms, vop_channel **ret_channel)

@@ -16,6 +16,7 @@ struct vop__scheme;
 struct vop_listener {
     const struct vop__scheme *scheme;
     int interrupted; /* atomic: the application ends all waits */
+    pid_t opener;    /* the process that opened it: a child of fork() that closes it takes nothing away */
 };
 
 /** Has it? Then an accept that would have to wait says so: -ECANCELED with a text. 0 if not. */
@@ -37,7 +38,7 @@ struct vop__scheme {
     /** Makes fd() poll readable once, now. From a signal handler: plain system calls only. */
     void (*wake)(struct vop_listener *listener);
 
-    /** Undoes listen. */
+    /** Undoes listen; where another process opened it, only as far as descriptors and memory of this one go. */
     void (*close)(struct vop_listener *listener);
 
     /** Connects, and returns a channel that is up; waits until `deadline`. 0 or -errno. */

@@ -164,7 +164,8 @@ void vop__shm_listener_close(struct vop_listener *listener)
     while (l->pending)
         drop_pending(l, &l->pending);
     if (l->socket >= 0) {
-        remove_file(l);
+        if (listener->opener == getpid() || listener->opener == 0)
+            remove_file(l);
         close(l->socket);
     }
     if (l->timer >= 0)

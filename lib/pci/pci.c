@@ -38,6 +38,12 @@ int vop__pci_check(const struct vop__pci *p)
     return p->ops->is_gone(p) ? vop__pci_gone(p->info.address) : 0;
 }
 
+void vop__pci_forget(struct vop__pci *p)
+{
+    for (unsigned bar = 0; bar < VOP__PCI_BARS; bar++)
+        p->mapping[bar].base = NULL;
+}
+
 void vop__pci_close(struct vop__pci *p)
 {
     if (!p)

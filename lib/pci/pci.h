@@ -49,6 +49,9 @@ int vop__pci_irq_take(struct vop__pci *p);
 /** 0, or -ENODEV with a text: the device is gone. For those without an interrupt, which would tell. Any thread. */
 int vop__pci_check(const struct vop__pci *p);
 
+/** In a child of fork(), before it is closed: its mappings are not there, so nothing is to be unmapped. */
+void vop__pci_forget(struct vop__pci *p);
+
 /** Unmaps and closes. NULL is allowed. */
 void vop__pci_close(struct vop__pci *p);
 

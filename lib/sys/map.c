@@ -60,6 +60,19 @@ err_unmap:;
     return -err;
 }
 
+void *vop__map_wiped(size_t size)
+{
+    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (base == MAP_FAILED)
+        return NULL;
+    if (madvise(base, size, MADV_WIPEONFORK) < 0) {
+        munmap(base, size);
+        return NULL;
+    }
+    return base;
+}
+
 void vop__unmap(void *base, size_t size)
 {
     if (base)

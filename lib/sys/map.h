@@ -23,6 +23,9 @@ int vop__map(int fd, off_t offset, size_t size, bool writable, void **ret_base);
  */
 int vop__map_mirrored(int fd, off_t offset, size_t size, bool writable, void **ret_base);
 
+/** Private memory of `size` bytes, all zero; a child of fork() finds it all zero again. NULL if there is none. */
+void *vop__map_wiped(size_t size);
+
 /** Undoes either of them; `size` is that of the call, twice that for a mirrored one. NULL is allowed. */
 void vop__unmap(void *base, size_t size);
 

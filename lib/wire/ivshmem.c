@@ -186,6 +186,22 @@ static void *ivshmem_mirror(struct vop__wire *wire, bool remote, size_t offset, 
     return base;
 }
 
+static void forget_side(struct vop__side *side)
+{
+    const struct vop__ivshmem_memory *m = &side_of(side)->memory;
+
+    if (m->ops->forget)
+        m->ops->forget(m->context);
+}
+
+static void ivshmem_forget(struct vop__wire *wire)
+{
+    struct ivshmem_wire *w = wire_of(wire);
+
+    vop__mirrors_forget(&w->mirrors);
+    forget_side(&w->owner->side);
+}
+
 static void ivshmem_close(struct vop__wire *wire)
 {
     struct ivshmem_wire *w = wire_of(wire);
@@ -205,6 +221,7 @@ static const struct vop__wire_ops ivshmem_ops = {
     .process = ivshmem_process,
     .interrupt = ivshmem_interrupt,
     .mirror = ivshmem_mirror,
+    .forget = ivshmem_forget,
     .close = ivshmem_close,
 };
 
@@ -289,6 +306,7 @@ static void ivshmem_close_side(struct vop__side *side)
 static const struct vop__side_ops side_ops = {
     .wire = ivshmem_open_wire,
     .check = ivshmem_check,
+    .forget = forget_side,
     .close = ivshmem_close_side,
 };
 

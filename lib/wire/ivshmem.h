@@ -33,6 +33,9 @@ struct vop__ivshmem_ops {
     /** 0, or -ENODEV with a text: the memory was taken away. What its mappings show then means nothing. */
     int (*check)(void *context);
 
+    /** In a child of fork(), before close(): its mappings are not there, so nothing is to be unmapped. */
+    void (*forget)(void *context);
+
     /** Unmaps, closes, frees. */
     void (*close)(void *context);
 };

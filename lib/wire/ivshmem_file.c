@@ -51,6 +51,13 @@ static void *file_mirror(void *context, unsigned half, bool writable, size_t off
     return base;
 }
 
+static void file_forget(void *context)
+{
+    struct file *f = context;
+
+    f->half[0] = f->half[1] = NULL;
+}
+
 static void file_close(void *context)
 {
     struct file *f = context;
@@ -65,6 +72,7 @@ static void file_close(void *context)
 static const struct vop__ivshmem_ops file_ops = {
     .sees_peer = file_sees_peer,
     .mirror = file_mirror,
+    .forget = file_forget,
     .close = file_close,
 };
 

@@ -44,6 +44,13 @@ static int device_check(void *context)
     return vop__pci_check(d->pci);
 }
 
+static void device_forget(void *context)
+{
+    const struct device *d = context;
+
+    vop__pci_forget(d->pci);
+}
+
 static void device_close(void *context)
 {
     struct device *d = context;
@@ -57,6 +64,7 @@ static const struct vop__ivshmem_ops device_ops = {
     .kick = device_kick,
     .take = device_take,
     .check = device_check,
+    .forget = device_forget,
     .close = device_close,
 };
 

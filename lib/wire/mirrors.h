@@ -26,6 +26,12 @@ bool vop__mirrors_have_room(const struct vop__mirrors *m);
 /** Keeps what vop__map_mirrored() gave for a stretch of `size` bytes. There must be room. */
 void vop__mirrors_keep(struct vop__mirrors *m, void *base, size_t size);
 
+/** Leaves them to their fate: in a child of fork() they are not mapped. */
+static inline void vop__mirrors_forget(struct vop__mirrors *m)
+{
+    m->count = 0;
+}
+
 /** Unmaps all of them. */
 void vop__mirrors_unmap(struct vop__mirrors *m);
 

@@ -35,6 +35,12 @@ static void *shm_mirror(struct vop__wire *wire, bool remote, size_t offset, size
     return base;
 }
 
+static void shm_forget(struct vop__wire *wire)
+{
+    vop__mirrors_forget(&vop__shm_of(wire)->mirrors);
+    wire->local.base = wire->remote.base = NULL;
+}
+
 static void shm_close(struct vop__wire *wire)
 {
     struct vop__shm_wire *w = vop__shm_of(wire);
@@ -60,6 +66,7 @@ static const struct vop__wire_ops shm_ops = {
     .process = vop__bell_wire_process,
     .interrupt = vop__bell_wire_interrupt,
     .mirror = shm_mirror,
+    .forget = shm_forget,
     .close = shm_close,
 };
 

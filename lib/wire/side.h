@@ -21,6 +21,9 @@ struct vop__side_ops {
     /** 0, or -ENODEV with a text: its memory was taken away, and all that can be done is to close the side. */
     int (*check)(const struct vop__side *s);
 
+    /** In a child of fork(), before close(): the memory is not mapped there, so nothing is to be unmapped. */
+    void (*forget)(struct vop__side *s);
+
     /** Gives the side back; a wire on it lives on. */
     void (*close)(struct vop__side *s);
 };

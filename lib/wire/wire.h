@@ -60,6 +60,9 @@ struct vop__wire_ops {
      */
     void *(*mirror)(struct vop__wire *wire, bool remote, size_t offset, size_t size);
 
+    /** In a child of fork(), before close(): the memory is not mapped there, so nothing is to be unmapped. */
+    void (*forget)(struct vop__wire *wire);
+
     /** Unmaps, closes, frees. The peer hears it as a death. */
     void (*close)(struct vop__wire *wire);
 };

@@ -41,6 +41,11 @@ static void *loop_mirror(struct vop__wire *wire, bool remote, size_t offset, siz
     return NULL;
 }
 
+static void loop_forget(struct vop__wire *wire)
+{
+    (void)wire; /* ordinary memory: a child has a copy */
+}
+
 static void release_memory(struct loop_memory *m)
 {
     if (__atomic_sub_fetch(&m->ends, 1, __ATOMIC_ACQ_REL) > 0)
@@ -68,6 +73,7 @@ static const struct vop__wire_ops loop_ops = {
     .process = vop__bell_wire_process,
     .interrupt = vop__bell_wire_interrupt,
     .mirror = loop_mirror,
+    .forget = loop_forget,
     .close = loop_close,
 };
 

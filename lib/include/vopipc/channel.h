@@ -40,9 +40,14 @@
  * recv), without locks. Two threads must not send at once, nor receive at once. Everything else on a channel (process,
  * arm, close) is for a moment when no other thread uses it, but for vop_channel_interrupt(), which is for any moment.
  * Different channels are independent. The library makes no
- * threads, installs no signal handlers, never prints, and never raises SIGPIPE. After fork(), the child must not use
- * the parent's channels: their memory is not mapped there. A child that lives on without exec(2) keeps the parent's
- * sockets open, and so hides the parent's death from its peers.
+ * threads, installs no signal handlers, never prints, and never raises SIGPIPE.
+ *
+ * fork(). A channel belongs to the process that opened it. In a child its memory is not mapped: every call on it
+ * returns -EINVAL (vop_channel_arm() 1, vop_channel_in_doubt() 0), and vop_channel_close() frees the child's
+ * descriptors and memory without a word to the peer. A child that lives on should close what it inherited: as long as
+ * it holds the sockets open, it hides the parent's death from its peers. A shm listener may be used by parent and
+ * children alike, as servers that fork their workers in advance do: each accepts for itself. Closing it in a child
+ * leaves the socket file to the process that opened it. An ivshmem listener is like a channel.
  */
 #ifndef VOPIPC_CHANNEL_H
 #define VOPIPC_CHANNEL_H
