@@ -69,13 +69,6 @@ void vop_listener_interrupt(vop_listener *listener)
     errno = saved;
 }
 
-int vop__listener_interrupted(const struct vop_listener *listener)
-{
-    if (!__atomic_load_n(&listener->interrupted, __ATOMIC_SEQ_CST))
-        return 0;
-    return vop__error_static(ECANCELED, "vop_listener_interrupt() has ended all waits on this listener");
-}
-
 int vop_listener_fd(const vop_listener *listener)
 {
     return listener->scheme->fd(listener);

@@ -8,6 +8,8 @@
 #ifndef VOP_LINK_SCHEME_H
 #define VOP_LINK_SCHEME_H
 
+#include "core/error.h"
+
 #include <vopipc/channel.h>
 
 struct vop__scheme;
@@ -20,7 +22,12 @@ struct vop_listener {
 };
 
 /** Has it? Then an accept that would have to wait says so: -ECANCELED with a text. 0 if not. */
-int vop__listener_interrupted(const struct vop_listener *listener);
+static inline int vop__listener_interrupted(const struct vop_listener *listener)
+{
+    if (!__atomic_load_n(&listener->interrupted, __ATOMIC_SEQ_CST))
+        return 0;
+    return vop__error_static(ECANCELED, "vop_listener_interrupt() has ended all waits on this listener");
+}
 
 /** Operations of a scheme. `rest` is the URI after the colon. Options are resolved. Failures leave a text. */
 struct vop__scheme {

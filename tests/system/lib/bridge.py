@@ -128,7 +128,8 @@ class Pair:
         self.bridge[side] = Bridge(
             "--link", f"shm:{self.socket}", *(["--listen"] if side == "a" else []), "--tap", "vop0",
             "--address", f"10.99.0.{number}/24", "--address", f"fd99::{number}/64", *self.arguments[side],
-            *where, namespace=self.namespace[side] if inside else None, log=self.directory / f"{side}.log", prefix=prefix)
+            *where, namespace=self.namespace[side] if inside else None, log=self.directory / f"{side}.log",
+            prefix=prefix)
         return self.bridge[side]
 
     def start(self, a=(), b=(), both=()):
