@@ -96,7 +96,10 @@ static inline void vop__window_publish32(const struct vop__window *w, vop_le32 *
     vop__store_release_le32(p, value, letter);
 }
 
-/** Between a store into the window and the look at what the peer has stored in the meantime. */
+/**
+ * Between a store into the window and the look at what the peer has stored in the meantime, in another one. The
+ * strength is that of the window stored to: a wire whose local half is PLATFORM gives its remote half that flag, too.
+ */
 static inline void vop__window_fence(const struct vop__window *w, char letter)
 {
     vop__fence_storeload(letter);

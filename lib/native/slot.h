@@ -152,7 +152,8 @@ static inline uint16_t vop__idx_of(uint32_t flags_idx)
     return (uint16_t)(flags_idx >> 16);
 }
 
-/** For spinning: has used.idx moved since it was last loaded? One load, nothing is checked. */
+/** For spinning: has used.idx moved since it was last loaded? One load; it decides nothing, for peeking loads it anew.
+ */
 static inline bool vop__slot_driver_has_news(const struct vop__slot_driver *d)
 {
     return vop__idx_of(vop__load_acquire_le32(&d->used->flags_idx, 'A')) != d->used_seen;

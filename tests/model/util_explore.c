@@ -33,7 +33,7 @@ unsigned explore_choose(unsigned options)
     return choice;
 }
 
-/* The next list of choices; false when all were had. */
+/* The next list of choices; false when there is none. */
 static bool next_list(void)
 {
     x.length = x.at; /* what a failure cut off was never chosen */
@@ -115,20 +115,24 @@ static bool can_run(int index)
     return a->asleep < 0 || x.tokens[a->asleep] > 0 || explore_kick_is_coming(1 - (unsigned)index, (unsigned)a->asleep);
 }
 
-/* Runs actors until both have ended, or nobody can go on. */
+/* Runs actors until both have ended, or nobody can go on. The first choice is the actor that ran last. */
 static void schedule(void)
 {
+    int last = 0;
+
     for (;;) {
         int ready[EXPLORE_ACTORS];
         unsigned count = 0;
 
         for (int i = 0; i < EXPLORE_ACTORS; i++) {
-            if (can_run(i))
-                ready[count++] = i;
+            int actor = (last + i) % EXPLORE_ACTORS;
+
+            if (can_run(actor))
+                ready[count++] = actor;
         }
         if (count == 0)
             break;
-        x.running = ready[explore_choose(count)];
+        last = x.running = ready[explore_choose(count)];
         x.turns[x.running]++;
         swapcontext(&x.scheduler, &x.actors[x.running].context);
         x.running = -1;

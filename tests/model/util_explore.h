@@ -9,8 +9,8 @@
  * Theory of operation
  *
  * An execution is decided by a list of choices: which actor goes on, and which of the values that a load may see it
- * sees. explore() runs the scenario again and again from the beginning, each time with the next list, until all lists
- * were had (depth-first). Actors are coroutines, switched only where it can matter: before loads of words that the
+ * sees. explore() runs the scenario again and again from the beginning, each time with the next list, until every list
+ * has been run (depth-first). Actors are coroutines, switched only where it can matter: before loads of words that the
  * other side synchronises with, before fences, and where they sleep.
  *
  * Coherent memory is a view machine. Each word keeps every value it ever had; each actor has a view, the oldest value
@@ -25,6 +25,12 @@
  * choice at each load of a synchronising word, and a kick arrives behind the stores before it; fences do nothing; a
  * load across the bus returns when both queues are empty: it pushes the own stores before it, and the answer pushes the
  * peer's.
+ *
+ * Posted memory of a platform keeps no order by itself: stores may pass each other on their way to the bus, and loads
+ * of what has arrived may be early, unless a fence for the platform stands between. So it has views, not queues. But
+ * fences share nothing there, since a store may still be on its way when the fence behind it is over. Only a load
+ * across the bus shares: with the next fence of either side, what both sides had stored before their last fences is
+ * seen.
  *
  * A mutation weakens one use of one letter (core/barrier.h) in one actor. The scenario must then fail, or the letter is
  * not needed, or not modelled.
@@ -42,7 +48,7 @@ enum explore_memory {
     EXPLORE_COHERENT,
     EXPLORE_PLATFORM, /* acquire, release and fences of a processor order nothing */
     EXPLORE_POSTED,
-    EXPLORE_POSTED_PLATFORM, /* posted, and what is declared coherent there is as of a platform */
+    EXPLORE_POSTED_PLATFORM, /* both; what is declared coherent there is as EXPLORE_PLATFORM */
 };
 
 enum explore_kind {
@@ -81,12 +87,12 @@ struct explore_scenario {
 
 struct explore_result {
     uint64_t executions;
-    bool complete; /* every list of choices was had */
+    bool complete; /* every list of choices was run */
     bool failed;
     char failure[160];
 };
 
-/** Runs a scenario until it failed, all was had, or `executions_max` executions were run. */
+/** Runs a scenario until it fails, every list of choices was run, or `executions_max` executions were. */
 struct explore_result explore(const struct explore_scenario *scenario, struct explore_mutation mutation,
                               uint64_t executions_max);
 

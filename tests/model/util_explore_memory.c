@@ -62,6 +62,27 @@ static unsigned half_of(const void *p)
     return 0;
 }
 
+static bool has_bus(void)
+{
+    return x.scenario->memory == EXPLORE_POSTED || x.scenario->memory == EXPLORE_POSTED_PLATFORM;
+}
+
+static bool is_platform(void)
+{
+    return x.scenario->memory == EXPLORE_PLATFORM || x.scenario->memory == EXPLORE_POSTED_PLATFORM;
+}
+
+static bool is_posted(const void *p)
+{
+    return has_bus() && !in_ranges(x.coherent, x.coherent_count, p);
+}
+
+/* Does the bus keep stores in order? Then they wait in a queue, and memory holds what has arrived. */
+static bool is_queued(const void *p)
+{
+    return is_posted(p) && !is_platform();
+}
+
 static uint64_t read_memory(const void *p, unsigned size)
 {
     uint64_t v = 0;
@@ -72,6 +93,8 @@ static uint64_t read_memory(const void *p, unsigned size)
 
 static unsigned word_of(const void *p, unsigned size)
 {
+    struct word *w;
+
     for (unsigned i = 0; i < x.word_count; i++) {
         if (x.words[i].address == p) {
             assert(x.words[i].size == size);
@@ -79,8 +102,13 @@ static unsigned word_of(const void *p, unsigned size)
         }
     }
     assert(x.word_count < WORDS_MAX);
-    x.words[x.word_count] = (struct word){.address = p, .size = size, .count = 1};
-    x.words[x.word_count].values[0].number = read_memory(p, size);
+    w = &x.words[x.word_count];
+    w->address = p;
+    w->size = size;
+    w->is_posted = is_posted(p);
+    w->count = 1; /* the other values are left as they are: to clear them all would take most of the time */
+    w->values[0].number = read_memory(p, size);
+    w->values[0].carries = false;
     return x.word_count++;
 }
 
@@ -93,8 +121,8 @@ static void join(view *a, const view *b)
 }
 
 /*
- * Which of the values that may be seen is seen: newest first. Of values that cannot be told apart only the oldest
- * counts, since whoever saw it may still see all that the others allow.
+ * Chooses one of the values that may be seen, newest first. Of values that cannot be told apart only the oldest is
+ * tried: whoever saw it may still see all that the others allow.
  */
 static unsigned pick_index(const struct word *word, unsigned oldest)
 {
@@ -112,7 +140,7 @@ static unsigned pick_index(const struct word *word, unsigned oldest)
     return candidates[explore_choose(count)];
 }
 
-/* Only values from index `floor` on, unless older ones may not be seen any more anyway. */
+/* Chooses among the values from index `floor` on, or from where the actor's view begins if that is later. */
 static uint64_t pick_value(struct actor *me, unsigned w, unsigned floor, bool acquire)
 {
     const struct word *word = &x.words[w];
@@ -192,7 +220,7 @@ static void arrive(void)
     unsigned least = x.arrived[from], before = x.posted[from];
 
     if (explore_switch_point()) {
-        least = x.arrived[from] > before ? x.arrived[from] : before + 1; /* to see less, it need not have waited */
+        least = x.arrived[from] > before ? x.arrived[from] : before + 1; /* with less, the switch changed nothing */
         if (x.posted[from] == before)
             explore_prune();
     }
@@ -227,36 +255,52 @@ static void post_kick(unsigned bell)
     s->seen = x.actors[x.running].seen;
 }
 
-static bool has_bus(void)
+/* The request pushes the own stores before it, and the answer those of the peer. */
+static uint64_t read_back_queued(const void *p, unsigned size)
 {
-    return x.scenario->memory == EXPLORE_POSTED || x.scenario->memory == EXPLORE_POSTED_PLATFORM;
-}
-
-static bool is_platform(void)
-{
-    return x.scenario->memory == EXPLORE_PLATFORM || x.scenario->memory == EXPLORE_POSTED_PLATFORM;
-}
-
-static bool is_posted(const void *p)
-{
-    return has_bus() && !in_ranges(x.coherent, x.coherent_count, p);
-}
-
-static uint64_t load_posted(const void *p, unsigned size, char letter)
-{
-    if ((int)half_of(p) != x.running) { /* across the bus */
-        if (mutated(EXPLORE_READBACK, letter))
-            return 0;
-        x.actors[x.running].has_read_back = true;
-        (void)explore_switch_point();
-        for (unsigned i = 0; i < EXPLORE_ACTORS; i++) {
-            while (x.queue_begin[i] < x.queue_end[i])
-                explore_deliver(i, false);
-        }
-    } else if (in_ranges(x.sync, x.sync_count, p)) {
-        arrive();
+    (void)explore_switch_point();
+    for (unsigned i = 0; i < EXPLORE_ACTORS; i++) {
+        while (x.queue_begin[i] < x.queue_end[i])
+            explore_deliver(i, false);
     }
     return read_memory(p, size);
+}
+
+/* A place where the other actor may go on, if what it does then is a fence or a read-back. */
+static void switch_to_fences(void)
+{
+    uint64_t before = x.fence_count;
+
+    if (explore_switch_point() && x.fence_count == before)
+        explore_prune();
+    x.fence_count++;
+}
+
+/*
+ * On a platform the same holds for what either side had stored before its last fence, and for the word that is read:
+ * what was stored later may still be inside the processor. It is seen from the next fence of its reader on.
+ */
+static uint64_t read_back_unordered(const void *p, unsigned size)
+{
+    const view *mine;
+    unsigned w;
+
+    switch_to_fences();
+    w = word_of(p, size);
+    mine = &x.actors[x.running].seen;
+    for (unsigned i = 0; i < EXPLORE_ACTORS; i++)
+        join(&x.fences, &x.actors[i].fenced);
+    if (x.fences.oldest[w] < mine->oldest[w])
+        x.fences.oldest[w] = mine->oldest[w];
+    return x.words[w].values[x.words[w].count - 1].number;
+}
+
+static uint64_t load_across(const void *p, unsigned size, char letter)
+{
+    if (mutated(EXPLORE_READBACK, letter))
+        return 0;
+    x.actors[x.running].has_read_back = true;
+    return is_queued(p) ? read_back_queued(p, size) : read_back_unordered(p, size);
 }
 
 /* Has this access the order that its letter promises? */
@@ -276,14 +320,19 @@ uint64_t vop__hook_load(const void *p, unsigned size, int order, char letter)
 
     if (x.running < 0)
         return read_memory(p, size);
-    if (is_posted(p))
-        return load_posted(p, size, letter);
+    if (is_posted(p) && (int)half_of(p) != x.running)
+        return load_across(p, size, letter);
+    if (is_queued(p)) {
+        if (in_ranges(x.sync, x.sync_count, p))
+            arrive();
+        return read_memory(p, size);
+    }
     word = word_of(p, size);
     if (is_switching(p, order)) {
         unsigned before = x.words[word].count;
 
         if (explore_switch_point()) {
-            floor = before; /* to see less, it need not have waited */
+            floor = before; /* with an older value, the switch changed nothing */
             if (x.words[word].count == before)
                 explore_prune();
         }
@@ -303,7 +352,7 @@ void vop__hook_store(void *p, unsigned size, uint64_t number, int order, char le
         return;
     }
     x.actors[0].yields = x.actors[1].yields = 0;
-    if (is_posted(p)) {
+    if (is_queued(p)) {
         post_store(p, size, number);
         return;
     }
@@ -324,18 +373,18 @@ static void full_fence(char letter)
 {
     struct actor *me;
 
-    if (letter != 'F') { /* its partner's place is among the acquires of E, which are places to switch at */
-        uint64_t before = x.fence_count;
-
-        if (explore_switch_point() && x.fence_count == before)
-            explore_prune();
-    }
-    x.fence_count++;
+    if (letter == 'F' && !is_platform()) /* its partner's place is among the acquires of E, where actors switch */
+        x.fence_count++;
+    else
+        switch_to_fences();
     me = &x.actors[x.running];
     explore_settle_late(me);
     join(&me->seen, &me->unjoined);
     join(&me->seen, &x.fences);
-    x.fences = me->seen;
+    for (unsigned i = 0; i < x.word_count; i++) {
+        if (!x.words[i].is_posted) /* what is posted is only on its way: a read-back waits for it, a fence does not */
+            x.fences.oldest[i] = me->seen.oldest[i];
+    }
     me->fenced = me->seen;
     me->has_fenced = true;
 }
@@ -343,7 +392,8 @@ static void full_fence(char letter)
 /* A fence of one of both kinds, if the memory is one that it orders. */
 static void fence(char letter, enum explore_kind kind)
 {
-    bool orders = is_platform() == (kind == EXPLORE_PLATFORM_FENCE) && (!has_bus() || x.coherent_count > 0);
+    bool orders =
+        is_platform() ? kind == EXPLORE_PLATFORM_FENCE : kind == EXPLORE_FENCE && (!has_bus() || x.coherent_count > 0);
     bool behind;
 
     if (x.running < 0 || !orders || mutated(kind, letter))
@@ -373,7 +423,7 @@ void explore_payload_expect(const uint32_t *word, uint32_t value)
 {
     struct actor *me = &x.actors[x.running];
 
-    if (is_posted(word)) {
+    if (is_queued(word)) {
         if (read_memory(word, sizeof(*word)) != value)
             explore_fail("payload is %llu where %u was sent", (unsigned long long)read_memory(word, sizeof(*word)),
                          value);

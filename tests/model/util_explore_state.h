@@ -37,6 +37,7 @@ struct value {
 struct word {
     const void *address;
     unsigned size;
+    bool is_posted;
     unsigned count;
     struct value values[VALUES_MAX];
 };

@@ -27,70 +27,153 @@ static void setup(unsigned flags)
 
 /* ---- Traces ---- */
 
-/* One letter for each access, then area, then the pairing: "S" store, "L" load, "F" fence; lower case: the own half. */
-static void assert_trace(const char *expected)
+/* Whether each half is memory of a platform. Both ends are told. */
+static bool local_platform, remote_platform;
+
+static void set_platform(unsigned which)
+{
+    local_platform = which & 1;
+    remote_platform = which & 2;
+    for (unsigned side = 0; side < 2; side++) {
+        struct vop__wire *wire = hook.link.side[side]->link->wire;
+
+        wire->local.flags |= local_platform ? VOP__WINDOW_PLATFORM : 0;
+        wire->remote.flags |= remote_platform ? VOP__WINDOW_PLATFORM : 0;
+    }
+}
+
+#define PLATFORMS 4u /* ways in which two halves can be of a platform or not */
+#define TRACE_TEXT (HOOK_TRACE_MAX * 5 + 1)
+
+/*
+ * A word of a trace: "S" store, "L" load, in lower case of the own half, then area, order and letter; "F" fence of the
+ * processor, "P" fence of the platform, then the letter. Returns its length.
+ */
+static size_t write_word(const struct hook_access *t, char ret_word[6])
 {
     static const char areas[] = {'n', 'd', 'a', 'u', 'U', 'e', 'v'};
-    char text[HOOK_TRACE_MAX * 6 + 1];
-    size_t n = 0;
+    char order = t->order == __ATOMIC_RELEASE ? 'r' : t->order == __ATOMIC_ACQUIRE ? 'a' : '-';
 
+    if (t->kind == HOOK_FENCE || t->kind == HOOK_PLATFORM_FENCE)
+        return (size_t)snprintf(ret_word, 6, "%c%c ", t->kind == HOOK_FENCE ? 'F' : 'P', t->letter);
+    return (size_t)snprintf(ret_word, 6, "%c%c%c%c ",
+                            t->kind == HOOK_LOAD ? (t->remote ? 'L' : 'l') : (t->remote ? 'S' : 's'), areas[t->area],
+                            order, t->letter);
+}
+
+/* `once`: of equal words in a row, the first only. */
+static void write_trace(bool once, char ret_text[TRACE_TEXT])
+{
+    size_t last = 0, end = 0;
+
+    check(hook.traced < HOOK_TRACE_MAX); /* or it is not all of it */
     for (unsigned i = 0; i < hook.traced; i++) {
-        const struct hook_access *t = &hook.trace[i];
-        char order = t->order == __ATOMIC_RELEASE ? 'r' : t->order == __ATOMIC_ACQUIRE ? 'a' : '-';
+        size_t length = write_word(&hook.trace[i], ret_text + end);
 
-        if (t->kind == HOOK_FENCE)
-            n += (size_t)snprintf(text + n, sizeof(text) - n, "F%c ", t->letter);
-        else
-            n += (size_t)snprintf(text + n, sizeof(text) - n, "%c%c%c%c ",
-                                  t->kind == HOOK_LOAD ? (t->remote ? 'L' : 'l') : (t->remote ? 'S' : 's'),
-                                  areas[t->area], order, t->letter);
+        if (once && length == end - last && memcmp(ret_text + last, ret_text + end, length) == 0)
+            continue;
+        last = end;
+        end += length;
     }
-    text[n ? n - 1 : 0] = 0;
+    ret_text[end] = 0;
+}
+
+/*
+ * Of all that can be expected, what is for halves as they are set: "p" is a fence of the platform for the half that
+ * this side reads, "P" one for the half that it writes.
+ */
+static void write_expected(const char *all, char ret_text[TRACE_TEXT])
+{
+    size_t length, end = 0;
+
+    check(strlen(all) + 2 < TRACE_TEXT);
+    for (const char *word = all; *word; word += length + (word[length] == ' ')) {
+        length = strcspn(word, " ");
+        if ((word[0] == 'p' && !local_platform) || (word[0] == 'P' && !remote_platform))
+            continue;
+        memcpy(ret_text + end, word, length);
+        if (word[0] == 'p')
+            ret_text[end] = 'P';
+        end += length;
+        ret_text[end++] = ' ';
+    }
+    ret_text[end] = 0;
+}
+
+static void compare_trace(bool once, const char *all)
+{
+    char text[TRACE_TEXT], expected[TRACE_TEXT];
+
+    write_trace(once, text);
+    write_expected(all, expected);
     assert_string_equal(text, expected);
+    hook_reset();
+}
+
+/* The trace since the last one; see write_expected(). */
+static void assert_trace(const char *expected)
+{
+    compare_trace(false, expected);
+}
+
+/* The same, but for how many equal words there are in a row. */
+static void assert_outline(const char *expected)
+{
+    compare_trace(true, expected);
+}
+
+static void trace_messages(void)
+{
+    struct vop_buffer buffer;
+
+    check(vop_channel_send(hook_as(0), "x", 1, 0) == 0); /* state; element; index, fence, event */
+    assert_trace("lnaE pE lnaE pE Se-- Se-- PA SUrA FC PC lu--");
+    check(vop_channel_peek(hook_as(1), 0, &buffer) == 1); /* index; element, each word once */
+    assert_trace("lUaA pA le-- le--");
+    check(vop_channel_release(hook_as(1), &buffer) == 0);
+    assert_trace("");                                           /* held back */
+    check(vop_channel_peek(hook_as(1), 0, &buffer) == -EAGAIN); /* publishes slots: index, fence, event; state */
+    assert_trace("lUaA pA PB SarB FD PD lv-- lnaE pE");
+}
+
+static void fill_queue(void)
+{
+    for (unsigned i = 0; i < 8; i++)
+        check(vop_channel_send(hook_as(0), "x", 1, 0) == 0);
+    hook_reset();
 }
 
 static void test_traces(void **state)
 {
-    struct vop_buffer buffer;
-
     (void)state;
-    setup(0);
-    check(vop_channel_send(hook_as(0), "x", 1, 0) == 0); /* state; element; index, fence, event */
-    assert_trace("lnaE lnaE Se-- Se-- SUrA FC lu--");
-    hook_reset();
-    check(vop_channel_peek(hook_as(1), 0, &buffer) == 1); /* index; element, each word once */
-    assert_trace("lUaA le-- le--");
-    hook_reset();
-    check(vop_channel_release(hook_as(1), &buffer) == 0);
-    assert_trace("");                                           /* held back */
-    check(vop_channel_peek(hook_as(1), 0, &buffer) == -EAGAIN); /* publishes slots: index, fence, event; state */
-    assert_trace("lUaA SarB FD lv-- lnaE");
-    hook_reset();
-    check(vop_channel_arm(hook_as(1), VOP_ARM_RECV) == 0); /* incarnation, state; event, fence, index */
-    assert_trace("ln-- ln-- lnaE Su-- FC lUaA");
-    hook_reset();
-    for (unsigned i = 0; i < 8; i++)
-        check(vop_channel_send(hook_as(0), "x", 1, 0) == 0);
-    hook_reset();
-    check(vop_channel_arm(hook_as(0), VOP_ARM_SEND) == 0);
-    assert_trace("ln-- ln-- lnaE Sv-- FD laaB");
-    hook_reset();
-    hook_close();
+    for (unsigned which = 0; which < PLATFORMS; which++) {
+        setup(0);
+        set_platform(which);
+        trace_messages();
+        check(vop_channel_arm(hook_as(1), VOP_ARM_RECV) == 0); /* incarnation, state; event, fence, index */
+        assert_trace("ln-- ln-- lnaE pE Su-- FC PC lUaA pA");
+        fill_queue();
+        check(vop_channel_arm(hook_as(0), VOP_ARM_SEND) == 0);
+        assert_trace("ln-- ln-- lnaE pE Sv-- FD PD laaB pB");
+        hook_close();
+    }
 }
 
 /* On posted writes the event word is read back between two fences. */
 static void test_traces_on_posted_writes(void **state)
 {
     (void)state;
-    setup(VOP__WINDOW_POSTED);
-    check(vop_channel_arm(hook_as(1), VOP_ARM_RECV) == 0);
-    assert_trace("ln-- ln-- lnaE Su-- FC LuaC FC lUaA");
-    for (unsigned i = 0; i < 8; i++)
-        check(vop_channel_send(hook_as(0), "x", 1, 0) == 0);
-    hook_reset();
-    check(vop_channel_arm(hook_as(0), VOP_ARM_SEND) == 0);
-    assert_trace("ln-- ln-- lnaE Sv-- FD LvaD FD laaB");
-    hook_close();
+    for (unsigned which = 0; which < PLATFORMS; which++) {
+        setup(VOP__WINDOW_POSTED);
+        set_platform(which);
+        trace_messages();
+        check(vop_channel_arm(hook_as(1), VOP_ARM_RECV) == 0);
+        assert_trace("ln-- ln-- lnaE pE Su-- FC PC LuaC FC PC lUaA pA");
+        fill_queue();
+        check(vop_channel_arm(hook_as(0), VOP_ARM_SEND) == 0);
+        assert_trace("ln-- ln-- lnaE pE Sv-- FD PD LvaD FD PD laaB pB");
+        hook_close();
+    }
 }
 
 /* The last stores of a session begin with state, released behind all that was published. */
@@ -99,41 +182,66 @@ static void test_trace_of_close(void **state)
     struct vop_buffer buffer;
 
     (void)state;
-    setup(0);
-    check(vop_channel_reserve(hook_as(0), 1, 0, &buffer) == 0);
-    check(vop_channel_commit(hook_as(0), 1, VOP_COMMIT_MORE) == 0);
-    hook_reset();
-    vop_channel_close(hook_as(0));
-    hook.link.side[0] = NULL;
-    assert_trace("SUrA FC lu-- SnrE");
-    assert_true(hook.counts[0].kicks >= 2); /* both doorbells, asked or not */
-    hook_close();
+    for (unsigned which = 0; which < PLATFORMS; which++) {
+        setup(0);
+        set_platform(which);
+        check(vop_channel_reserve(hook_as(0), 1, 0, &buffer) == 0);
+        check(vop_channel_commit(hook_as(0), 1, VOP_COMMIT_MORE) == 0);
+        hook_reset();
+        vop_channel_close(hook_as(0));
+        hook.link.side[0] = NULL;
+        assert_true(hook.counts[0].kicks >= 2); /* both doorbells, asked or not */
+        assert_trace("PA SUrA FC PC lu-- PE SnrE");
+        hook_close();
+    }
 }
 
-/* How a block is written and read: fences between incarnation and fields, state last (first) with release (acquire). */
+/*
+ * How a block is written and read: fences between incarnation and fields, state last (first) with release (acquire).
+ * Who withdraws it takes the incarnation first.
+ */
 static void test_trace_of_announce(void **state)
 {
     static const struct vop__hello hello = {.geometry = {1, 8, 64}};
     struct vop__session s;
-    unsigned last;
 
     (void)state;
-    setup(0);
-    assert_int_equal(
-        vop__session_open(&s, &hook_as(0)->link->wire->local, &hook.link.side[0]->link->wire->remote, &hello), 0);
-    assert_true(hook.traced > 20 && hook.traced < HOOK_TRACE_MAX);
-    for (unsigned i = 0; i < 3; i++)
-        assert_true(hook.trace[i].kind == HOOK_STORE && hook.trace[i].remote);
-    assert_true(hook.trace[3].kind == HOOK_FENCE && hook.trace[3].letter == 'F');
-    last = hook.traced - 1;
-    assert_true(hook.trace[last].order == __ATOMIC_RELEASE && hook.trace[last].letter == 'E');
-    assert_int_equal(hook.counts[0].fences, 1);
-    hook_reset();
-    vop__session_step(&s);
-    assert_true(hook.trace[0].kind == HOOK_LOAD && hook.trace[0].order == __ATOMIC_ACQUIRE);
-    assert_int_equal(hook.trace[0].letter, 'E');
-    assert_int_equal(hook.counts[0].fences, 1);
-    hook_close();
+    for (unsigned which = 0; which < PLATFORMS; which++) {
+        const struct vop__wire *wire;
+
+        setup(0);
+        set_platform(which);
+        wire = hook_as(0)->link->wire;
+        assert_int_equal(vop__session_open(&s, &wire->local, &wire->remote, &hello), 0);
+        assert_true(hook.traced > 20);
+        assert_outline("Sn-- PE SnrE FF PF Sn-- PE SnrE");
+        (void)vop__session_step(&s);
+        assert_true(hook.traced > 20);
+        assert_outline("lnaE pE ln-- FF pF ln--");
+        vop__session_ready(&s);
+        assert_trace("Sn-- Sn-- PE SnrE");
+        vop__session_leave(&s);
+        assert_trace("Sn-- Sn-- PE SnrE");
+        hook_close();
+    }
+}
+
+/* Of either half, each at its strength. */
+static void test_trace_of_claim(void **state)
+{
+    (void)state;
+    for (unsigned which = 0; which < PLATFORMS; which++) {
+        const struct vop__wire *wire;
+
+        setup(0);
+        set_platform(which);
+        wire = hook_as(0)->link->wire;
+        (void)vop__session_claim(&wire->local);
+        assert_trace("lnaE pE ln-- ln-- ln--");
+        (void)vop__session_claim(&wire->remote);
+        assert_trace("LnaE PE Ln-- Ln-- Ln--");
+        hook_close();
+    }
 }
 
 /* ---- A peer that acts in between ---- */
@@ -419,6 +527,7 @@ int main(void)
         cmocka_unit_test(test_traces_on_posted_writes),
         cmocka_unit_test(test_trace_of_close),
         cmocka_unit_test(test_trace_of_announce),
+        cmocka_unit_test(test_trace_of_claim),
         cmocka_unit_test(test_no_message_is_slept_over),
         cmocka_unit_test(test_no_slot_is_slept_over),
         cmocka_unit_test(test_no_arming_is_overlooked),

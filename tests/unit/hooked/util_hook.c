@@ -92,6 +92,13 @@ void vop__hook_fence(char letter)
     note(HOOK_FENCE, half[0], 0, letter);
 }
 
+void vop__hook_fence_platform(char letter)
+{
+    (void)letter;
+    if (hook.traced > 0 && hook.traced < HOOK_TRACE_MAX) /* its first half was just noted as a processor's */
+        hook.trace[hook.traced - 1].kind = HOOK_PLATFORM_FENCE;
+}
+
 static void count_kick(struct vop__wire *wire, unsigned queue, enum vop__bell bell)
 {
     hook.counts[hook.acting].kicks++;

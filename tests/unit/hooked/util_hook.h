@@ -36,7 +36,8 @@ struct hook_counts {
 enum hook_kind {
     HOOK_LOAD,
     HOOK_STORE,
-    HOOK_FENCE
+    HOOK_FENCE,
+    HOOK_PLATFORM_FENCE /* with the processor's that is part of it */
 };
 
 struct hook_access {
