@@ -30,11 +30,11 @@ void counters_add(struct counters *sum, const struct counters *counters)
 
 void counters_log(const struct counters *c)
 {
-    log_line("tx_frames %" PRIu64 " tx_bytes %" PRIu64 " tx_segments %" PRIu64 " tx_checksums %" PRIu64
-             " tx_full %" PRIu64 " tx_stale %" PRIu64 " tx_illegal %" PRIu64 " tx_errors %" PRIu64,
-             c->tx_frames, c->tx_bytes, c->tx_segments, c->tx_checksums, c->tx_full, c->tx_stale, c->tx_illegal,
-             c->tx_errors);
-    log_line("rx_frames %" PRIu64 " rx_bytes %" PRIu64 " rx_malformed %" PRIu64 " rx_unsupported %" PRIu64
-             " rx_down %" PRIu64 " rx_errors %" PRIu64,
-             c->rx_frames, c->rx_bytes, c->rx_malformed, c->rx_unsupported, c->rx_down, c->rx_errors);
+    log_answer("tx_frames %" PRIu64 " tx_bytes %" PRIu64 " tx_segments %" PRIu64 " tx_checksums %" PRIu64
+               " tx_full %" PRIu64 " tx_stale %" PRIu64 " tx_illegal %" PRIu64 " tx_errors %" PRIu64,
+               c->tx_frames, c->tx_bytes, c->tx_segments, c->tx_checksums, c->tx_full, c->tx_stale, c->tx_illegal,
+               c->tx_errors);
+    log_answer("rx_frames %" PRIu64 " rx_bytes %" PRIu64 " rx_malformed %" PRIu64 " rx_unsupported %" PRIu64
+               " rx_down %" PRIu64 " rx_errors %" PRIu64,
+               c->rx_frames, c->rx_bytes, c->rx_malformed, c->rx_unsupported, c->rx_down, c->rx_errors);
 }

@@ -1,17 +1,43 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * log.c - one line to stderr for each thing that the user should know.
+ * log.c - one line to stderr for each thing that the user should know, without ever waiting for who reads it.
  *
  * Room: bridge.
  */
 #include "log.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
+#include <uv.h>
+
+#define PREFIX "vop-bridge: "
+#define LINE_SIZE 512
+#define NS_PER_MS UINT64_C(1000000)
+#define INTERVAL_NS (LOG_INTERVAL_MS * NS_PER_MS)
 
 static bool is_verbose;
+static bool is_open;
+
+/* What the thread shares with those who log. */
+static struct {
+    uv_mutex_t mutex;
+    uv_cond_t changed;
+    uv_thread_t thread;
+    bool is_closing;
+    bool is_done; /* the thread has written all */
+    char queue[LOG_QUEUE][LINE_SIZE];
+    unsigned first;
+    unsigned count;
+    unsigned left_out;             /* lines since the thread has last said so */
+    char last_left_out[LINE_SIZE]; /* if there are any */
+    uint64_t spent_until;          /* the rate is used up to then */
+} shared;
 
 void log_set_verbose(bool verbose)
 {
@@ -19,22 +45,162 @@ void log_set_verbose(bool verbose)
 }
 
 /* One write(2) for a line, so that lines of two bridges on one terminal do not mix. */
-__attribute__((format(printf, 1, 0))) static void write_line(const char *format, va_list arguments)
+static void write_line(const char *line)
 {
-    char line[512] = "vop-bridge: ";
-    size_t prefix = sizeof("vop-bridge: ") - 1;
+    size_t length = strlen(line);
+
+    while (length) {
+        ssize_t count = write(STDERR_FILENO, line, length);
+
+        if (count >= 0) {
+            line += count;
+            length -= (size_t)count;
+        } else if (errno == EAGAIN) { /* somebody who shares it has set O_NONBLOCK */
+            struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+            (void)poll(&room, 1, -1);
+        } else if (errno != EINTR) {
+            return; /* nobody is left to be told */
+        }
+    }
+}
+
+/* ---- The rate ---- */
+
+/* How long until a line may come; 0: now. */
+static uint64_t get_delay(uint64_t now)
+{
+    uint64_t limit = now + (LOG_BURST - 1) * INTERVAL_NS;
+
+    return shared.spent_until > limit ? shared.spent_until - limit : 0;
+}
+
+static bool take_turn(uint64_t now)
+{
+    if (get_delay(now))
+        return false;
+    shared.spent_until = (shared.spent_until > now ? shared.spent_until : now) + INTERVAL_NS;
+    return true;
+}
+
+/* ---- The thread ---- */
+
+static void take_left_out(char *ret_line, size_t size)
+{
+    if (shared.left_out == 1)
+        snprintf(ret_line, size, "%s", shared.last_left_out);
+    else
+        snprintf(ret_line, size, PREFIX "%u lines were left out, the last of them: %s", shared.left_out,
+                 shared.last_left_out + strlen(PREFIX));
+    shared.left_out = 0;
+}
+
+/* Waits for a line, the mutex being held. Returns false if none is left and none will come. */
+static bool take_line(char *ret_line, size_t size)
+{
+    for (;;) {
+        uint64_t now = uv_hrtime();
+
+        if (shared.count) {
+            snprintf(ret_line, size, "%s", shared.queue[shared.first]);
+            shared.first = (shared.first + 1) % LOG_QUEUE;
+            shared.count--;
+            return true;
+        }
+        if (shared.left_out && (shared.is_closing || take_turn(now))) {
+            take_left_out(ret_line, size);
+            return true;
+        }
+        if (shared.is_closing)
+            return false;
+        if (shared.left_out)
+            (void)uv_cond_timedwait(&shared.changed, &shared.mutex, get_delay(now));
+        else
+            uv_cond_wait(&shared.changed, &shared.mutex);
+    }
+}
+
+static void run_thread(void *unused)
+{
+    char line[LINE_SIZE + 64];
+
+    (void)unused;
+    uv_mutex_lock(&shared.mutex);
+    while (take_line(line, sizeof(line))) {
+        uv_mutex_unlock(&shared.mutex);
+        write_line(line);
+        uv_mutex_lock(&shared.mutex);
+    }
+    shared.is_done = true;
+    uv_cond_signal(&shared.changed);
+    uv_mutex_unlock(&shared.mutex);
+}
+
+void log_open(void)
+{
+    int ret = uv_mutex_init(&shared.mutex);
+
+    if (!ret)
+        ret = uv_cond_init(&shared.changed);
+    if (!ret)
+        ret = uv_thread_create(&shared.thread, run_thread, NULL);
+    if (ret)
+        log_line("a thread for the log: %s; whoever stops to read it stops the bridge", strerror(-ret));
+    is_open = !ret;
+}
+
+void log_close(void)
+{
+    uint64_t deadline = uv_hrtime() + LOG_PARTING_MS * NS_PER_MS;
+    bool is_done;
+
+    if (!is_open)
+        return;
+    uv_mutex_lock(&shared.mutex);
+    shared.is_closing = true;
+    uv_cond_signal(&shared.changed);
+    for (uint64_t now = uv_hrtime(); !shared.is_done && now < deadline; now = uv_hrtime())
+        (void)uv_cond_timedwait(&shared.changed, &shared.mutex, deadline - now);
+    is_done = shared.is_done;
+    uv_mutex_unlock(&shared.mutex);
+    if (is_done)
+        uv_thread_join(&shared.thread);
+    else
+        pthread_detach(shared.thread);
+    is_open = !is_done;
+}
+
+/* ---- Whoever logs ---- */
+
+static void queue_line(const char *line, bool is_limited)
+{
+    uv_mutex_lock(&shared.mutex);
+    /* Once something was left out, the next line is the one that says so. */
+    if (shared.count == LOG_QUEUE || (is_limited && (shared.left_out || !take_turn(uv_hrtime())))) {
+        shared.left_out++;
+        snprintf(shared.last_left_out, LINE_SIZE, "%s", line);
+    } else {
+        snprintf(shared.queue[(shared.first + shared.count) % LOG_QUEUE], LINE_SIZE, "%s", line);
+        shared.count++;
+    }
+    if (shared.count == 1 || shared.left_out == 1)
+        uv_cond_signal(&shared.changed);
+    uv_mutex_unlock(&shared.mutex);
+}
+
+__attribute__((format(printf, 2, 0))) static void say(bool is_limited, const char *format, va_list arguments)
+{
+    char line[LINE_SIZE] = PREFIX;
+    size_t prefix = strlen(PREFIX);
     int saved_errno = errno;
     int length = vsnprintf(line + prefix, sizeof(line) - prefix - 1, format, arguments);
 
     if (length >= 0) {
-        size_t end = prefix + (size_t)length;
-
-        if (end > sizeof(line) - 2)
-            end = sizeof(line) - 2;
-        line[end] = '\n';
-        if (write(STDERR_FILENO, line, end + 1) < 0) {
-            /* Nobody is left to be told. */
-        }
+        line[strlen(line)] = '\n'; /* all behind it is zero */
+        if (is_open)
+            queue_line(line, is_limited);
+        else
+            write_line(line);
     }
     errno = saved_errno;
 }
@@ -44,7 +210,16 @@ void log_line(const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    write_line(format, arguments);
+    say(true, format, arguments);
+    va_end(arguments);
+}
+
+void log_answer(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    say(false, format, arguments);
     va_end(arguments);
 }
 
@@ -55,6 +230,6 @@ void log_verbose(const char *format, ...)
     if (!is_verbose)
         return;
     va_start(arguments, format);
-    write_line(format, arguments);
+    say(true, format, arguments);
     va_end(arguments);
 }

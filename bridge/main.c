@@ -12,7 +12,8 @@
 #include <signal.h>
 #include <unistd.h>
 
-/* Gives descriptors 0 to 2 something harmless: else the TAP would be one of them, and get the lines meant for stderr. */
+/* Gives descriptors 0 to 2 something harmless: else the TAP would be one of them, and get the lines meant for stderr.
+ */
 static int fill_standard_streams(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
@@ -34,6 +35,7 @@ static void ignore_signals(void)
 int main(int argc, char **argv)
 {
     struct options options;
+    int ret;
 
     if (fill_standard_streams() < 0)
         return 1; /* and there is nobody to tell */
@@ -41,5 +43,8 @@ int main(int argc, char **argv)
     if (options_parse(argc, argv, &options) < 0)
         return 2;
     log_set_verbose(options.verbose);
-    return bridge_run(&options) < 0 ? 1 : 0;
+    log_open();
+    ret = bridge_run(&options);
+    log_close();
+    return ret < 0 ? 1 : 0;
 }

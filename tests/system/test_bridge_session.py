@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Sessions: the carrier follows the peer, and a peer that vanishes is found again, whatever it was doing."""
+import contextlib
 import os
 import random
 import signal
@@ -254,3 +255,24 @@ def test_broken_stderr(pair):
     finally:
         third.terminate()
         assert third.wait(5) == 0
+
+
+def test_unread_stderr(pair):
+    """Nobody reads the log and its pipe is full: frames, new peers and signals do not wait for that."""
+    fifo = pair.directory / "stderr"
+    os.mkfifo(fifo)
+    kept = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(kept, b"." * 4096)
+        a = pair.start_side("a", "--verbose", prefix=["sh", "-c", f'exec "$0" "$@" 2>{fifo}'])
+        for _ in range(2):
+            pair.start_side("b")
+            pair.wait_up()
+            a.signal(signal.SIGUSR1)
+            assert ping(pair.namespace["b"], "10.99.0.1") == 0
+            assert pair.bridge["b"].stop() == 0
+        assert a.stop() == 0
+    finally:
+        os.close(kept)

@@ -120,13 +120,13 @@ class Pair:
         self.arguments = {"a": [], "b": []}
         self.bridge = {}
 
-    def start_side(self, side, *more):
+    def start_side(self, side, *more, prefix=()):
         number = 1 if side == "a" else 2
         self.arguments[side] = list(more) or self.arguments[side]
         self.bridge[side] = Bridge(
             "--link", f"shm:{self.socket}", *(["--listen"] if side == "a" else []), "--tap", "vop0",
             "--address", f"10.99.0.{number}/24", "--address", f"fd99::{number}/64", *self.arguments[side],
-            namespace=self.namespace[side], log=self.directory / f"{side}.log")
+            namespace=self.namespace[side], log=self.directory / f"{side}.log", prefix=prefix)
         return self.bridge[side]
 
     def start(self, a=(), b=(), both=()):
