@@ -252,6 +252,21 @@ static int set_master(struct netlink *netlink, struct rtnl_link *interface, cons
     return ret ? refuse("--master", name, ret) : 0;
 }
 
+/* With this very prefix. libnl compares that, too. */
+static bool has_address(struct netlink *netlink, struct nl_addr *local)
+{
+    struct nl_cache *cache;
+    struct rtnl_addr *found;
+
+    if (rtnl_addr_alloc_cache(netlink->sock, &cache) < 0)
+        return false;
+    found = rtnl_addr_get(cache, netlink->index, local);
+    if (found)
+        rtnl_addr_put(found);
+    nl_cache_free(cache);
+    return found != NULL;
+}
+
 static int set_address(struct netlink *netlink, const struct address *address)
 {
     struct nl_addr *local = nl_addr_build(address->family, address->bytes, address->family == AF_INET ? 4 : 16);
@@ -267,6 +282,9 @@ static int set_address(struct netlink *netlink, const struct address *address)
             rtnl_addr_set_flags(request, IFA_F_NODAD);
         if (!ret)
             ret = rtnl_addr_add(netlink->sock, request, NLM_F_REPLACE);
+        /* Tried first all the same, for one that is there may have no flag yet. */
+        if (ret == -NLE_PERM && has_address(netlink, local))
+            ret = 0;
     }
     if (request)
         rtnl_addr_put(request);

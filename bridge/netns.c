@@ -13,9 +13,11 @@
 #include <limits.h>
 #include <linux/nsfs.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int netns_open(const char *name)
@@ -52,6 +54,15 @@ int netns_open(const char *name)
     return fd;
 }
 
+/* Are both of them the same namespace? */
+static bool is_same(int fd, int other)
+{
+    struct stat one;
+    struct stat two;
+
+    return fstat(fd, &one) == 0 && fstat(other, &two) == 0 && one.st_dev == two.st_dev && one.st_ino == two.st_ino;
+}
+
 int netns_enter(int fd, int *ret_previous)
 {
     int previous;
@@ -66,6 +77,11 @@ int netns_enter(int fd, int *ret_previous)
         ret = -errno;
         log_line("/proc/thread-self/ns/net: %s; mount /proc", strerror(-ret));
         return ret;
+    }
+    if (is_same(fd, previous)) { /* entering needs a privilege, being there does not */
+        close(previous);
+        *ret_previous = -1;
+        return 0;
     }
     if (setns(fd, CLONE_NEWNET) < 0) {
         ret = -errno;

@@ -16,7 +16,7 @@
 int netns_open(const char *name);
 
 /**
- * Enters the namespace. A negative `fd` stands for the present one: then nothing happens.
+ * Enters the namespace. If that is the present one, for which a negative `fd` stands, too, nothing happens.
  *
  * ret_previous   for netns_leave(), which must follow
  *

@@ -172,6 +172,31 @@ def test_owner_needs_no_capability(namespaces, tmp_path):
             bridge.kill()
 
 
+def test_owner_may_name_what_is_there(namespaces, tmp_path):
+    """Options that ask for what the interface has already need no capability; others are refused."""
+    namespace = namespaces("a")
+    namespace.ip("link", "add", "br0", "type", "bridge")
+    namespace.ip("tuntap", "add", "dev", "vop0", "mode", "tap", "user", os.geteuid())
+    namespace.ip("link", "set", "vop0", "address", "02:00:00:00:00:ac", "mtu", 1400, "txqueuelen", 333, "master", "br0",
+                 "up")
+    namespace.ip("address", "add", "10.99.0.1/24", "dev", "vop0")
+    namespace.ip("address", "add", "fd99::1/64", "dev", "vop0")
+    words = ["--link", f"shm:{tmp_path}/link.sock", "--listen", "--tap", "vop0"]
+    prefix = ["setpriv", "--bounding-set", "-net_admin,-sys_admin"]
+    bridge = Bridge(*words, "--netns", namespace.name, "--mac", "02:00:00:00:00:ac", "--mtu", 1400, "--txqueuelen", 333,
+                    "--master", "br0", "--address", "10.99.0.1/24", "--address", "fd99::1/64", "--persist",
+                    namespace=namespace, log=tmp_path / "log", prefix=prefix)
+    try:
+        eventually(lambda: (tmp_path / "link.sock").exists() or bridge.process.poll() is not None, bridge.text)
+        assert bridge.process.poll() is None, bridge.text()
+    finally:
+        bridge.stop()
+    for address in ("10.99.0.1/16", "10.99.0.3/24", "fd99::1/48"):
+        other = Bridge(*words, "--address", address, namespace=namespace, log=tmp_path / "other", prefix=prefix)
+        assert other.process.wait(5) == 1
+        assert f"--address {address}: " in other.text()
+
+
 def test_failed_start_leaves_nothing(alone, tmp_path):
     status, _, _ = run("--link", f"shm:{tmp_path}/no/such.sock", "--listen", "--tap", "vop0", "--persist", "--netns",
                        alone.namespace.name)
