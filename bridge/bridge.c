@@ -16,6 +16,8 @@
 #include "link.h"
 #include "log.h"
 #include "netlink.h"
+#include "netns.h"
+#include "netns_watch.h"
 #include "setup.h"
 #include "tap.h"
 #include "worker.h"
@@ -32,12 +34,14 @@ static const int signal_numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 
 struct bridge {
     const struct options *options;
+    struct netns netns; /* of the interface */
     struct tap tap;
     struct netlink *netlink;
     struct netlink_interface interface; /* as it was at the start */
     uint64_t features;                  /* virtio-net features: what we offer to receive */
     uv_loop_t loop;
     uv_signal_t signals[SIGNAL_COUNT];
+    struct netns_watch netns_watch;
     struct link link;
     struct worker workers[LINK_PORTS]; /* one for each port of the link; all on `loop` */
     bool is_stopping;
@@ -83,6 +87,7 @@ static void stop_bridge(struct bridge *bridge, int ret)
     if (!ret)
         tap_carrier_set(&bridge->tap, false);
     link_close(&bridge->link);
+    netns_watch_close(&bridge->netns_watch);
     for (unsigned i = 0; i < LINK_PORTS; i++)
         worker_close(&bridge->workers[i]);
     for (unsigned i = 0; i < SIGNAL_COUNT; i++)
@@ -103,6 +108,11 @@ static void on_worker_lost(void *context, int why)
     link_drop(&bridge->link, why);
 }
 
+static void on_netns_lost(void *context)
+{
+    stop_bridge(context, -ENOENT);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct bridge *bridge = handle->data;
@@ -121,8 +131,10 @@ static void on_signal(uv_signal_t *handle, int number)
 
 static int open_interface(struct bridge *bridge)
 {
-    int ret = setup_interface(bridge->options, &bridge->tap, &bridge->netlink, &bridge->interface);
+    int ret = bridge->options->netns ? netns_open(bridge->options->netns, &bridge->netns) : 0;
 
+    if (!ret)
+        ret = setup_interface(bridge->options, bridge->netns.fd, &bridge->tap, &bridge->netlink, &bridge->interface);
     return ret ? ret : setup_offer(bridge->options, &bridge->tap, bridge->interface.mtu, &bridge->features);
 }
 
@@ -174,6 +186,8 @@ static int open_all(struct bridge *bridge)
 
     if (!ret)
         ret = open_workers(bridge);
+    if (!ret && bridge->options->netns && !bridge->options->keep_lost_netns)
+        ret = netns_watch_open(&bridge->netns_watch, &bridge->loop, &bridge->netns, on_netns_lost, bridge);
     if (ret)
         return ret;
     setup_link(bridge->options, &bridge->interface, bridge->features, &setup);
@@ -209,7 +223,7 @@ static void log_library_line(void *context, enum vop_log_level level, const char
 
 int bridge_run(const struct options *options)
 {
-    struct bridge bridge = {.options = options, .tap.fd = -1};
+    struct bridge bridge = {.options = options, .netns.fd = -1, .tap.fd = -1};
     int ret;
 
     if (options->verbose)
@@ -219,5 +233,6 @@ int bridge_run(const struct options *options)
         ret = run_loop(&bridge);
     netlink_close(bridge.netlink);
     tap_close(&bridge.tap);
+    netns_close(&bridge.netns);
     return ret;
 }

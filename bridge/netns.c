@@ -10,61 +10,80 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/nsfs.h>
 #include <sched.h>
-#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-int netns_open(const char *name)
+/* Tries what a name can mean, one after the other. Returns the descriptor, or -errno. */
+static int open_name(const char *name, char *ret_path, size_t size)
 {
-    char path[PATH_MAX];
-    int fd = -1;
+    int fd;
 
-    if (strchr(name, '/')) {
-        fd = open(name, O_RDONLY | O_CLOEXEC);
-    } else if (name[0]) {
-        snprintf(path, sizeof(path), "/run/netns/%s", name);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0 && errno == ENOENT && strspn(name, "0123456789") == strlen(name)) {
-            snprintf(path, sizeof(path), "/proc/%s/ns/net", name);
-            fd = open(path, O_RDONLY | O_CLOEXEC);
-        }
-    } else {
-        errno = ENOENT;
+    if (!name[0])
+        return -ENOENT;
+    snprintf(ret_path, size, strchr(name, '/') ? "%s" : "/run/netns/%s", name);
+    fd = open(ret_path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT && strspn(name, "0123456789") == strlen(name)) {
+        snprintf(ret_path, size, "/proc/%s/ns/net", name);
+        fd = open(ret_path, O_RDONLY | O_CLOEXEC);
     }
-    if (fd < 0) {
-        fd = -errno;
-        if (fd == -ENOENT)
-            log_line("--netns %s: no such network namespace; `ip netns list` shows them, a process ID or a path will "
-                     "do too",
-                     name);
-        else
-            log_line("--netns %s: %s; only its owner and root may open it", name, strerror(-fd));
-    }
-    if (fd >= 0 && ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
-        log_line("--netns %s: this is not a network namespace; `ip netns list` shows them", name);
-        close(fd);
-        fd = -EINVAL;
-    }
-    return fd;
+    return fd < 0 ? -errno : fd;
 }
 
-/* Are both of them the same namespace? */
-static bool is_same(int fd, int other)
+static bool is_same(const struct stat *one, const struct stat *two)
 {
-    struct stat one;
-    struct stat two;
+    return one->st_dev == two->st_dev && one->st_ino == two->st_ino;
+}
 
-    return fstat(fd, &one) == 0 && fstat(other, &two) == 0 && one.st_dev == two.st_dev && one.st_ino == two.st_ino;
+bool netns_has_name(const struct netns *netns)
+{
+    struct stat named;
+    struct stat held;
+
+    return stat(netns->path, &named) == 0 && fstat(netns->fd, &held) == 0 && is_same(&named, &held);
+}
+
+int netns_open(const char *name, struct netns *ret_netns)
+{
+    char path[PATH_MAX];
+    struct netns netns = {.fd = open_name(name, path, sizeof(path))};
+
+    if (netns.fd == -ENOENT)
+        log_line("--netns %s: no such network namespace; `ip netns list` shows them, a process ID or a path will do "
+                 "too",
+                 name);
+    else if (netns.fd < 0)
+        log_line("--netns %s: %s; only its owner and root may open it", name, strerror(-netns.fd));
+    if (netns.fd < 0)
+        return netns.fd;
+    if (ioctl(netns.fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
+        log_line("--netns %s: this is not a network namespace; `ip netns list` shows them", name);
+        close(netns.fd);
+        return -EINVAL;
+    }
+    /* What /proc shows is no name: it leads nowhere else, and goes with the process. */
+    if (!realpath(path, netns.path) || !netns_has_name(&netns))
+        netns.path[0] = '\0';
+    *ret_netns = netns;
+    return 0;
+}
+
+void netns_close(struct netns *netns)
+{
+    if (netns->fd >= 0)
+        close(netns->fd);
+    netns->fd = -1;
 }
 
 int netns_enter(int fd, int *ret_previous)
 {
+    struct stat there;
+    struct stat here;
     int previous;
     int ret;
 
@@ -78,7 +97,8 @@ int netns_enter(int fd, int *ret_previous)
         log_line("/proc/thread-self/ns/net: %s; mount /proc", strerror(-ret));
         return ret;
     }
-    if (is_same(fd, previous)) { /* entering needs a privilege, being there does not */
+    if (fstat(fd, &there) == 0 && fstat(previous, &here) == 0 &&
+        is_same(&there, &here)) { /* entering needs a privilege, being there does not */
         close(previous);
         *ret_previous = -1;
         return 0;

@@ -29,6 +29,7 @@ enum key {
     KEY_MAC,
     KEY_MASTER,
     KEY_NETNS,
+    KEY_ON_NETNS_LOSS,
     KEY_PERSIST,
     KEY_OFFLOAD,
     KEY_SLOTS,
@@ -51,6 +52,7 @@ static const struct argp_option option_table[] = {
     {"mac", KEY_MAC, "LLADDR", 0, "Ethernet address of the interface", 0},
     {"master", KEY_MASTER, "NAME", 0, "Bridge or bond that the interface joins", 0},
     {"netns", KEY_NETNS, "NAME|PATH|PID", 0, "Network namespace of the interface. The link stays where it is", 0},
+    {"on-netns-loss", KEY_ON_NETNS_LOSS, "exit|keep", 0, "What to do when that namespace is deleted (exit)", 0},
     {"txqueuelen", KEY_TXQUEUELEN, "PACKETS", 0, "Frames that the kernel holds for the bridge", 0},
     {"persist", KEY_PERSIST, NULL, 0, "Leave the interface behind at the end", 0},
     {NULL, 0, NULL, 0, "Work:", 3},
@@ -113,6 +115,14 @@ static error_t read_offload(char *value, struct options *options)
         return refuse("offload", value, why);
     options->offload_is_named = strcmp(value, "all") != 0;
     return 0;
+}
+
+static error_t read_on_netns_loss(const char *value, struct options *options)
+{
+    options->keep_lost_netns = strcmp(value, "keep") == 0;
+    if (options->keep_lost_netns || strcmp(value, "exit") == 0)
+        return 0;
+    return refuse("on-netns-loss", value, "neither exit nor keep; write one of them");
 }
 
 static error_t check_slots(const char *option, char *value, bool is_right, const char *why)
@@ -180,6 +190,8 @@ static error_t read_interface_option(int key, char *value, struct options *optio
     case KEY_NETNS:
         options->netns = value;
         return 0;
+    case KEY_ON_NETNS_LOSS:
+        return read_on_netns_loss(value, options);
     case KEY_PERSIST:
         options->persist = true;
         return 0;
@@ -207,6 +219,8 @@ static error_t check_options(const struct options *options)
         log_line("no interface named; say which, as in --tap vop0");
     else if (options->socket_mode && !options->listen)
         log_line("--socket-mode: only the side that listens makes a socket; give it there, with --listen");
+    else if (options->keep_lost_netns && !options->netns)
+        log_line("--on-netns-loss keep: no namespace is named; say which with --netns, or leave this out");
     else if (find_address_kept_out(options))
         log_line("--mtu %u --address %s: IPv6 needs an MTU of %u at least; raise it or leave the address out",
                  options->mtu, find_address_kept_out(options)->text, IPV6_MTU_LEAST);

@@ -33,8 +33,9 @@ struct options {
     uint32_t txqueuelen; /* 0: as it is */
     bool has_mac;
     uint8_t mac[6];
-    const char *master; /* or NULL */
-    const char *netns;  /* or NULL */
+    const char *master;   /* or NULL */
+    const char *netns;    /* or NULL */
+    bool keep_lost_netns; /* when its name is deleted */
     bool persist;
 
     unsigned offload;      /* set of enum offload */

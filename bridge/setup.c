@@ -8,7 +8,6 @@
 
 #include "frame.h"
 #include "log.h"
-#include "netns.h"
 #include "offload.h"
 
 #include <errno.h>
@@ -56,19 +55,12 @@ static void make_mac(const struct options *options, int netns_fd, uint8_t ret_ma
     ret_mac[0] = (uint8_t)((ret_mac[0] & 0xfc) | 0x02); /* unicast, locally administered */
 }
 
-int setup_interface(const struct options *options, struct tap *ret_tap, struct netlink **ret_netlink,
+int setup_interface(const struct options *options, int netns_fd, struct tap *ret_tap, struct netlink **ret_netlink,
                     struct netlink_interface *ret_interface)
 {
     struct options wanted = *options;
-    int netns_fd = -1;
-    int ret = 0;
+    int ret = netlink_open(netns_fd, ret_netlink);
 
-    if (options->netns) {
-        netns_fd = netns_open(options->netns);
-        if (netns_fd < 0)
-            return netns_fd;
-    }
-    ret = netlink_open(netns_fd, ret_netlink);
     if (!ret)
         ret = netlink_tap_check(*ret_netlink, options->tap);
     if (!ret)
@@ -79,8 +71,6 @@ int setup_interface(const struct options *options, struct tap *ret_tap, struct n
     }
     if (!ret)
         ret = netlink_configure(*ret_netlink, &wanted, ret_interface);
-    if (netns_fd >= 0)
-        close(netns_fd);
     return ret;
 }
 

@@ -19,11 +19,12 @@
  * have one: the same whenever the same side of the same link is started in the same namespace, so that the neighbour
  * tables at the peer stay right when this side is started again.
  *
+ * netns_fd      its namespace, or -1 for the present one
  * ret_netlink   a socket in the namespace of the interface
  *
  * On failure the caller closes both of them all the same: each may be open, or else is as it was.
  */
-int setup_interface(const struct options *options, struct tap *ret_tap, struct netlink **ret_netlink,
+int setup_interface(const struct options *options, int netns_fd, struct tap *ret_tap, struct netlink **ret_netlink,
                     struct netlink_interface *ret_interface);
 
 /**

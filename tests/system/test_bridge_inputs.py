@@ -35,6 +35,8 @@ USAGE = [
     ([*GOOD, "--slots", "32768", "--slot-size", "1048576"], r"more than 1 GiB"),
     ([*GOOD, "--spin-us", "forever"], r"--spin-us forever: not a number"),
     ([*GOOD, "--listen", "--socket-mode", "rw"], r"--socket-mode rw: not an octal number; .*0660"),
+    ([*GOOD, "--on-netns-loss", "wait"], r"--on-netns-loss wait: neither exit nor keep"),
+    ([*GOOD, "--on-netns-loss", "keep"], r"--on-netns-loss keep: no namespace is named; .*--netns"),
     ([*GOOD, "--socket-mode", "0600"], r"--socket-mode: only the side that listens"),
 ]
 

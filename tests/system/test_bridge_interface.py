@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The interface that vop-bridge opens or makes: its properties, its namespace, and what is left of it at the end."""
 import os
+import re
 import signal
 import subprocess
 import time
@@ -221,6 +222,39 @@ def test_netns(alone, tmp_path, how):
     assert os.stat(f"/proc/{bridge.pid}/ns/net").st_ino == os.stat("/proc/self/ns/net").st_ino
     assert bridge.stop() == 0
     assert namespace.link("vop0") is None
+
+
+@pytest.mark.parametrize("how", ["name", "path", "link"])
+@pytest.mark.parametrize("is_replaced", [False, True], ids=["deleted", "replaced"])
+def test_deleted_namespace_ends_the_bridge(alone, tmp_path, how, is_replaced):
+    """Else it would live on without a name, and its addresses would go on to answer the peer."""
+    namespace = alone.namespace
+    (tmp_path / "link").symlink_to(namespace.path)
+    where = {"name": namespace.name, "path": namespace.path, "link": tmp_path / "link"}[how]
+    bridge = alone("--netns", where, "--persist", inside=False)
+    subprocess.run(["ip", "netns", "add", f"{namespace.name}-other"], check=True)  # another name is not ours
+    subprocess.run(["ip", "netns", "del", f"{namespace.name}-other"], check=True)
+    time.sleep(0.1)
+    assert bridge.process.poll() is None, bridge.text()
+    subprocess.run(["ip", "netns", "del", namespace.name], check=True)
+    if is_replaced:
+        subprocess.run(["ip", "netns", "add", namespace.name], check=True)
+    assert bridge.process.wait(3) == 1
+    assert re.fullmatch(rf"vop-bridge: --netns .*{namespace.name}: it was deleted; .*\n", bridge.text())
+    assert not os.path.exists(tmp_path / "link.sock")
+
+
+def test_deleted_namespace_is_kept(pair):
+    b = pair.namespace["b"]
+    pair.start_side("a")
+    kept = Bridge("--link", f"shm:{pair.socket}", "--tap", "vop0", "--netns", b.name, "--on-netns-loss", "keep",
+                  "--address", "10.99.0.2/24", log=pair.directory / "b.log")
+    pair.bridge["b"] = kept
+    pair.wait_up()
+    subprocess.run(["ip", "netns", "del", b.name], check=True)
+    assert ping(pair.namespace["a"], "10.99.0.2") == 0
+    assert kept.stop() == 0
+    pair.bridge["a"].wait_line("link down")
 
 
 def test_two_from_one_namespace(namespaces, tmp_path):

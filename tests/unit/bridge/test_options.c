@@ -108,6 +108,8 @@ static void test_wrong(void **state)
         "--link shm:/run/a --tap vop0 --listen --socket-mode 0888",
         "--link shm:/run/a --tap vop0 --master a/b",
         "--link shm:/run/a --tap vop0 --tap all",
+        "--link shm:/run/a --tap vop0 --netns b --on-netns-loss wait",
+        "--link shm:/run/a --tap vop0 --on-netns-loss keep",
         "--link shm:/run/a --tap vop0 --address fd00::1/64 --mtu 1279",
     };
     struct options options = {.mtu = 77};
