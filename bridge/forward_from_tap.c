@@ -6,6 +6,7 @@
  */
 #include "forward.h"
 #include "frame.h"
+#include "log.h"
 
 #include <errno.h>
 #include <string.h>
@@ -44,6 +45,18 @@ static int flush_held(struct forward *forward)
     return forward->port->ops->flush(forward->port);
 }
 
+/* Once a session, for they come in numbers; the counter has them all. */
+static void drop_too_long(struct forward *forward, size_t message_max)
+{
+    forward->setup.counters->tx_illegal++;
+    if (forward->has_complained)
+        return;
+    forward->has_complained = true;
+    log_line("frames longer than %zu bytes are dropped, the link has no room for them; lower the MTU of the interface, "
+             "or start both bridges again with this --mtu and enough --slots",
+             message_max - FRAME_HEADER_SIZE);
+}
+
 /* What readv() into room of `room` bytes returned: FORWARD_MORE for a frame, else what the caller is to return. */
 static int judge_read(struct forward *forward, ssize_t count, size_t room)
 {
@@ -58,12 +71,14 @@ static int judge_read(struct forward *forward, ssize_t count, size_t room)
             forward->setup.counters->tx_errors++;
         return FORWARD_NEXT;
     }
+    if ((size_t)count >= FRAME_HEADER_SIZE + VOP_NET_FRAME_MIN && (size_t)count < room)
+        return FORWARD_MORE;
     /* Room that is filled to the last byte held no frame, but the beginning of one: see frame_message_room(). */
-    if ((size_t)count < FRAME_HEADER_SIZE + VOP_NET_FRAME_MIN || (size_t)count >= room) {
+    if ((size_t)count >= room)
+        drop_too_long(forward, room - 1);
+    else
         forward->setup.counters->tx_illegal++;
-        return FORWARD_NEXT;
-    }
-    return FORWARD_MORE;
+    return FORWARD_NEXT;
 }
 
 /* ---- Directly ---- */
@@ -111,7 +126,7 @@ static int send_piece(struct forward *forward)
     if (ret == -EAGAIN)
         return FORWARD_FULL;
     if (ret == -EMSGSIZE) {
-        forward->setup.counters->tx_illegal++;
+        drop_too_long(forward, forward->port->message_max);
     } else if (ret) {
         return ret;
     } else {

@@ -310,6 +310,52 @@ static void test_segments_through_a_small_link(void **state)
     world_close(&world);
 }
 
+/* What a session logs about three frames that are too long. */
+static void log_of_long_frames(uint32_t slots, unsigned ours, unsigned theirs, char *ret_text, size_t size)
+{
+    static const uint8_t frame[20000] = {0};
+    struct vop_net_hdr hdr = {.flags = 0};
+    int terminal = dup(STDERR_FILENO);
+    struct world world;
+    ssize_t length;
+    int pipe_ends[2];
+
+    assert_int_equal(pipe(pipe_ends), 0);
+    world_open(&world, slots, ours, theirs);
+    dup2(pipe_ends[1], STDERR_FILENO);
+    for (int i = 0; i < 3; i++) {
+        kernel_sends(&world, &hdr, frame, sizeof(frame));
+        (void)forward_from_tap(&world.forward, BUDGET);
+    }
+    dup2(terminal, STDERR_FILENO);
+    close(terminal);
+    close(pipe_ends[1]);
+    length = read(pipe_ends[0], ret_text, size - 1);
+    close(pipe_ends[0]);
+    assert_true(length >= 0);
+    ret_text[length] = '\0';
+    assert_int_equal(world.counters.tx_illegal, 3);
+    world_close(&world);
+}
+
+/* Whichever way frames go, the log has it once a session, and says how long they may be. */
+static void test_long_frames_are_told_once(void **state)
+{
+    char text[1024];
+
+    (void)state;
+    for (int session = 0; session < 2; session++) {
+        /* Directly, with room for a quarter of the link: */
+        log_of_long_frames(16, 0, 0, text, sizeof(text));
+        assert_int_equal(strncmp(text, "vop-bridge: frames longer than 8179 bytes are dropped", 53), 0);
+        assert_ptr_equal(strchr(text, '\n') + 1, text + strlen(text));
+        /* Through the private buffer, with room for all of it: */
+        log_of_long_frames(4, OFFLOAD_CSUM, 0, text, sizeof(text));
+        assert_int_equal(strncmp(text, "vop-bridge: frames longer than 8180 bytes are dropped", 53), 0);
+        assert_ptr_equal(strchr(text, '\n') + 1, text + strlen(text));
+    }
+}
+
 /* A link that cannot carry the MTU is refused. */
 static void test_too_small(void **state)
 {
@@ -334,6 +380,7 @@ int main(void)
         cmocka_unit_test(test_direct),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_segments_through_a_small_link),
+        cmocka_unit_test(test_long_frames_are_told_once),
         cmocka_unit_test(test_too_small),
     };
 
