@@ -8,10 +8,12 @@
 
 #include "frame.h"
 #include "log.h"
+#include "netns.h"
 #include "offload.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -55,6 +57,43 @@ static void make_mac(const struct options *options, int netns_fd, uint8_t ret_ma
     ret_mac[0] = (uint8_t)((ret_mac[0] & 0xfc) | 0x02); /* unicast, locally administered */
 }
 
+static int write_one(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    ssize_t count = fd < 0 ? -1 : write(fd, "1", 1);
+    int ret = count < 0 ? -errno : 0;
+
+    if (fd >= 0)
+        close(fd);
+    return ret;
+}
+
+/*
+ * While the interface is down, the peer's kernel asks in vain who has its addresses, and asks again only after a
+ * second. So the kernel here is to tell them when the interface is up again, and not to forget those of IPv6 until
+ * then. A kernel that cannot do it (IPv6 may be off, /proc/sys read-only) costs that second, no more.
+ */
+static void announce_when_up(const char *name, int netns_fd)
+{
+    static const char *const settings[][2] = {
+        {"ipv4", "arp_notify"}, {"ipv6", "ndisc_notify"}, {"ipv6", "keep_addr_on_down"}};
+    int previous;
+
+    if (netns_enter(netns_fd, &previous) < 0)
+        return;
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        char path[96];
+        int ret;
+
+        snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", settings[i][0], name, settings[i][1]);
+        ret = write_one(path);
+        if (ret)
+            log_verbose("%s: %s; after the interface was down, the peer may look for it for a second", path,
+                        strerror(-ret));
+    }
+    netns_leave(previous);
+}
+
 int setup_interface(const struct options *options, int netns_fd, struct tap *ret_tap, struct netlink **ret_netlink,
                     struct netlink_interface *ret_interface)
 {
@@ -69,6 +108,8 @@ int setup_interface(const struct options *options, int netns_fd, struct tap *ret
         make_mac(options, netns_fd, wanted.mac);
         wanted.has_mac = true;
     }
+    if (!ret && !ret_tap->was_there)
+        announce_when_up(options->tap, netns_fd);
     if (!ret)
         ret = netlink_configure(*ret_netlink, &wanted, ret_interface);
     return ret;

@@ -245,13 +245,10 @@ def test_deleted_namespace_ends_the_bridge(alone, tmp_path, how, is_replaced):
 
 
 def test_deleted_namespace_is_kept(pair):
-    b = pair.namespace["b"]
     pair.start_side("a")
-    kept = Bridge("--link", f"shm:{pair.socket}", "--tap", "vop0", "--netns", b.name, "--on-netns-loss", "keep",
-                  "--address", "10.99.0.2/24", log=pair.directory / "b.log")
-    pair.bridge["b"] = kept
+    kept = pair.start_side("b", "--on-netns-loss", "keep", inside=False)
     pair.wait_up()
-    subprocess.run(["ip", "netns", "del", b.name], check=True)
+    subprocess.run(["ip", "netns", "del", pair.namespace["b"].name], check=True)
     assert ping(pair.namespace["a"], "10.99.0.2") == 0
     assert kept.stop() == 0
     pair.bridge["a"].wait_line("link down")

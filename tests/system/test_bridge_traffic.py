@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from lib.bridge import eventually
-from lib.traffic import ping, tcp_transfer, udp_echo
+from lib.traffic import EchoService, ping, tcp_transfer, udp_echo
 
 ADDRESSES = {"a": ("10.99.0.1", "fd99::1"), "b": ("10.99.0.2", "fd99::2")}
 MIB = 1 << 20
@@ -70,9 +70,31 @@ def test_interface_down_is_no_failure(pair):
     ping(pair.namespace["a"], "10.99.0.2", count=2)
     assert b.counters()["rx_down"] > 0
     pair.namespace["b"].ip("link", "set", "vop0", "up")
-    # The kernel over there asked in vain who has this address, and takes its time to ask again.
-    eventually(lambda: ping(pair.namespace["a"], "10.99.0.2", count=1) == 0, "ping", 10.0)
+    assert ping(pair.namespace["a"], "10.99.0.2") == 0
     assert a.process.poll() is None and b.process.poll() is None
+
+
+@pytest.mark.parametrize("version", ["ipv4", "ipv6"])
+@pytest.mark.parametrize("inside", [True, False], ids=["inside", "netns"])
+def test_interface_up_again_is_found_at_once(pair, version, inside):
+    """The other side asked in vain for its neighbour, and would ask again in a minute. It is told instead."""
+    pair.start_side("a")
+    pair.start_side("b", inside=inside)
+    pair.wait_up()
+    a, b = pair.namespace["a"], pair.namespace["b"]
+    a.run("sh", "-c", f"echo 60000 > /proc/sys/net/{version}/neigh/vop0/retrans_time_ms")
+    service = EchoService(b, a, ADDRESSES["b"][version == "ipv6"])
+    try:
+        eventually(service.answers, "service")
+        b.ip("link", "set", "vop0", "down")
+        a.ip("neigh", "flush", "dev", "vop0")
+        for _ in range(10):
+            assert not service.answers()
+        assert "INCOMPLETE" in a.ip("neigh", "show", "dev", "vop0")
+        b.ip("link", "set", "vop0", "up")
+        eventually(service.answers, "service again", 10.0)
+    finally:
+        service.close()
 
 
 def test_many_at_once(pair):

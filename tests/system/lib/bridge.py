@@ -120,13 +120,16 @@ class Pair:
         self.arguments = {"a": [], "b": []}
         self.bridge = {}
 
-    def start_side(self, side, *more, prefix=()):
+    def start_side(self, side, *more, inside=True, prefix=()):
+        """In its namespace, or from here with --netns."""
         number = 1 if side == "a" else 2
         self.arguments[side] = list(more) or self.arguments[side]
+        where = [] if inside else ["--netns", self.namespace[side].name]
         self.bridge[side] = Bridge(
             "--link", f"shm:{self.socket}", *(["--listen"] if side == "a" else []), "--tap", "vop0",
             "--address", f"10.99.0.{number}/24", "--address", f"fd99::{number}/64", *self.arguments[side],
-            namespace=self.namespace[side], log=self.directory / f"{side}.log", prefix=prefix)
+            *where, namespace=self.namespace[side] if inside else None, log=self.directory / f"{side}.log",
+            prefix=prefix)
         return self.bridge[side]
 
     def start(self, a=(), b=(), both=()):
