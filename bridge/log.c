@@ -196,7 +196,7 @@ __attribute__((format(printf, 2, 0))) static void say(bool is_limited, const cha
     int length = vsnprintf(line + prefix, sizeof(line) - prefix - 1, format, arguments);
 
     if (length >= 0) {
-        strcat(line, "\n");
+        line[strlen(line)] = '\n'; /* all behind it is zero */
         if (is_open)
             queue_line(line, is_limited);
         else

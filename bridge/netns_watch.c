@@ -14,7 +14,7 @@
 #include <limits.h>
 #include <string.h>
 
-static int check(const struct netns *netns)
+static int check_name(const struct netns *netns)
 {
     if (netns_has_name(netns))
         return 0;
@@ -30,7 +30,7 @@ static void on_event(uv_fs_event_t *event, const char *name, int events, int sta
     (void)name; /* it may be that of the directory, which can go, too */
     (void)events;
     (void)status;
-    if (check(watch->netns) == 0)
+    if (check_name(watch->netns) == 0)
         return;
     uv_fs_event_stop(event);
     watch->lost(watch->context);
@@ -56,7 +56,7 @@ int netns_watch_open(struct netns_watch *watch, uv_loop_t *loop, const struct ne
     ret = uv_fs_event_start(&watch->event, on_event, dirname(path), 0);
     if (ret)
         goto err_start;
-    return check(netns); /* it may have gone before */
+    return check_name(netns); /* it may have gone before */
 
 err_start:
     netns_watch_close(watch);

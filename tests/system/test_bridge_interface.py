@@ -184,9 +184,8 @@ def test_owner_may_name_what_is_there(namespaces, tmp_path):
     namespace.ip("address", "add", "fd99::1/64", "dev", "vop0")
     words = ["--link", f"shm:{tmp_path}/link.sock", "--listen", "--tap", "vop0"]
     prefix = ["setpriv", "--bounding-set", "-net_admin,-sys_admin"]
-    bridge = Bridge(*words, "--netns", namespace.name, "--mac", "02:00:00:00:00:ac", "--mtu", 1400,
-                    "--txqueuelen", 333, "--master", "br0",
-                    "--address", "10.99.0.1/24", "--address", "fd99::1/64", "--persist",
+    bridge = Bridge(*words, "--netns", namespace.name, "--mac", "02:00:00:00:00:ac", "--mtu", 1400, "--txqueuelen", 333,
+                    "--master", "br0", "--address", "10.99.0.1/24", "--address", "fd99::1/64", "--persist",
                     namespace=namespace, log=tmp_path / "log", prefix=prefix)
     try:
         eventually(lambda: (tmp_path / "link.sock").exists() or bridge.process.poll() is not None, bridge.text)
