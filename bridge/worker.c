@@ -144,8 +144,10 @@ static int spin(struct worker *worker)
         ret = turn(worker);
         if (ret)
             return ret;
-        if (count_frames(worker) != before)
+        if (count_frames(worker) != before) {
+            vop_spin_learn(&worker->spin, 0, false);
             return FORWARD_MORE;
+        }
         sched_yield(); /* whoever makes our work may be waiting for this processor */
     }
     return FORWARD_IDLE;
@@ -193,7 +195,7 @@ static void on_prepare(uv_prepare_t *prepare)
     if (!worker->port)
         return;
     if (worker->is_asleep)
-        vop_spin_learn(&worker->spin, (int64_t)(uv_hrtime() - worker->idle_since));
+        vop_spin_learn(&worker->spin, (int64_t)(uv_hrtime() - worker->idle_since), true);
     worker->is_asleep = false;
     ret = work_until_idle(worker);
     if (ret < 0)

@@ -11,19 +11,23 @@
 
 #include "core/clock.h"
 #include "core/error.h"
-
-#include <unistd.h>
+#include "sys/processors.h"
 
 #define SPIN_BATCH 32 /* looks at the index for each look at the clock and everything else */
 
 void vop__spin_start(struct vop_spin *spin, uint32_t spin_us)
 {
+    struct vop__processors p = vop__processors();
+
     if (spin_us == VOP_SPIN_FOREVER)
         vop_spin_init(spin, VOP__NEVER);
-    else if (spin_us == VOP_SPIN_NEVER || sysconf(_SC_NPROCESSORS_ONLN) < 2)
+    else if (spin_us == VOP_SPIN_NEVER || p.online < 2 || p.quota < 2)
         vop_spin_init(spin, 0);
     else
         vop_spin_init(spin, spin_us * VOP__NS_PER_US);
+    /* The peer may be on the same processor, and then it is waited for in vain; or on another. A first sleep tells. */
+    if (spin->max_ns != VOP__NEVER && p.mine < 2)
+        spin->window_ns = 0;
 }
 
 /*
@@ -90,19 +94,26 @@ static int spin(const struct direction *d, int64_t until)
     }
 }
 
+static int count_hit(const struct direction *d, int ret)
+{
+    vop__count(d->spins_hit, 1);
+    if (__builtin_expect(!vop_spin_is_sure(d->spin), 0))
+        vop_spin_learn(d->spin, 0, false);
+    return ret;
+}
+
 static int wait(const struct direction *d, int timeout_ms)
 {
     struct vop__wire *wire = d->c->link->wire;
     int64_t start, deadline, nap = 0;
+    bool slept = false;
     bool unasked = false; /* the timeout alone woke it */
     int ret;
 
     publish_own(d->c);
     ret = d->spin->window_ns > 0 ? glance(d) : -EAGAIN; /* an answer that is there already costs no look at the clock */
-    if (ret != -EAGAIN) {
-        vop__count(d->spins_hit, 1);
-        return ret;
-    }
+    if (ret != -EAGAIN)
+        return count_hit(d, ret);
     start = vop__clock_ns();
     deadline = timeout_ms < 0 ? VOP__NEVER : start + timeout_ms * VOP__NS_PER_MS;
     if (d->spin->window_ns > 0) {
@@ -111,16 +122,14 @@ static int wait(const struct direction *d, int timeout_ms)
                             : start + d->spin->window_ns;
 
         ret = spin(d, until);
-        if (ret != -EAGAIN) {
-            vop__count(d->spins_hit, 1);
-            return ret;
-        }
+        if (ret != -EAGAIN)
+            return count_hit(d, ret);
     }
     while (ret = try(d), ret == -EAGAIN) {
         int64_t left = vop__time_left(deadline);
 
         if (left == 0) {
-            vop_spin_learn(d->spin, VOP__NEVER); /* nothing came: no spin would have been long enough */
+            vop_spin_learn(d->spin, VOP__NEVER, true);
             return -EAGAIN;
         }
         ret = arm(d);
@@ -131,6 +140,7 @@ static int wait(const struct direction *d, int timeout_ms)
         if (vop__link_is_interrupted(d->c->link))
             return vop__link_interrupted();
         vop__count(d->sleeps, 1);
+        slept = true;
         nap = vop__nap(wire, nap);
         ret = wire->ops->wait(wire, d->c->tx.index, d->bell, left < nap ? left : nap);
         unasked = ret == 0;
@@ -141,7 +151,7 @@ static int wait(const struct direction *d, int timeout_ms)
     }
     if (unasked && ret >= 0 && wire->watched && !wire->polled)
         vop__count(d->rescues, 1);
-    vop_spin_learn(d->spin, vop__clock_ns() - start);
+    vop_spin_learn(d->spin, vop__clock_ns() - start, slept);
     return ret;
 }
 

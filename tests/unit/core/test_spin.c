@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_spin.c - the window follows the waits: it grows where a longer look would have caught the work, and shrinks
- * where none could.
+ * test_spin.c - looking for work goes on where it finds some, stops where it does not, and is tried again now and then.
  *
- * Room: tests.
+ * Room: tests. A peer is played whose answer comes some time after the question; or, on the same processor, some time
+ * after this side sleeps.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,93 +15,151 @@
 #include <vopipc/spin.h>
 
 #define US 1000
+#define WAKE (10 * US) /* added to an answer that finds this side asleep */
 
-/* A struct that has learned nothing yet and does not look at all. */
-static struct vop_spin make_spin(int64_t max_ns)
+/* What waits cost in all, in nanoseconds. */
+struct cost {
+    int64_t spent;
+    unsigned sleeps, looks_in_vain;
+};
+
+/* The answer takes `ns`, whether this side looks or sleeps: two processors. */
+static void wait_for(struct vop_spin *spin, int64_t ns, struct cost *cost)
 {
-    struct vop_spin spin;
-
-    vop_spin_init(&spin, max_ns);
-    assert_int_equal(spin.window_ns, max_ns);
-    spin.window_ns = 0;
-    return spin;
-}
-
-static void learn_often(struct vop_spin *spin, int64_t waited_ns)
-{
-    for (int i = 0; i < 20; i++)
-        vop_spin_learn(spin, waited_ns);
-}
-
-/* It grows step by step until a look catches waits of this length, and never beyond the maximum. */
-static void test_grows(void **state)
-{
-    struct vop_spin spin = make_spin(50 * US);
-    int64_t last = 0;
-
-    (void)state;
-    vop_spin_learn(&spin, 49 * US);
-    assert_in_range(spin.window_ns, 1, 48 * US);
-    for (int i = 0; i < 10; i++) {
-        vop_spin_learn(&spin, 49 * US);
-        assert_true(spin.window_ns >= last && spin.window_ns <= 50 * US);
-        last = spin.window_ns;
+    if (ns <= spin->window_ns) {
+        cost->spent += ns;
+        vop_spin_learn(spin, ns, false);
+        return;
     }
-    assert_true(last >= 49 * US);
+    cost->sleeps++;
+    cost->looks_in_vain += spin->window_ns > 0;
+    cost->spent += ns + WAKE;
+    vop_spin_learn(spin, ns + WAKE, true);
 }
 
-static void test_stops_where_it_helps(void **state)
+/* The answer takes `ns` from when this side sleeps: one processor for both. */
+static void wait_on_one(struct vop_spin *spin, int64_t ns, struct cost *cost)
 {
-    struct vop_spin spin = make_spin(1000 * US);
+    int64_t waited = spin->window_ns + ns;
 
-    (void)state;
-    learn_often(&spin, 30 * US);
-    assert_in_range(spin.window_ns, 30 * US, 60 * US);
+    cost->sleeps++;
+    cost->looks_in_vain += spin->window_ns > 0;
+    cost->spent += waited;
+    vop_spin_learn(spin, waited, true);
 }
 
-/* A wait that was caught teaches nothing; one that no look could have caught halves the window, down to nothing. */
-static void test_shrinks(void **state)
+static void test_two_processors(void **state)
 {
+    struct cost cost = {0};
     struct vop_spin spin;
 
     (void)state;
     vop_spin_init(&spin, 50 * US);
-    vop_spin_learn(&spin, 0);
-    vop_spin_learn(&spin, 50 * US);
-    assert_int_equal(spin.window_ns, 50 * US);
-    vop_spin_learn(&spin, 50 * US + 1);
-    assert_int_equal(spin.window_ns, 25 * US);
-    learn_often(&spin, INT64_MAX);
-    assert_int_equal(spin.window_ns, 0);
+    for (unsigned i = 0; i < 11000; i++)
+        wait_for(&spin, 2 * US, &cost);
+    assert_int_equal(cost.sleeps, 0);
 }
 
-static void test_never(void **state)
+/* Looking can find nothing here, and costs at most half as much again as never looking: in all, and for nearly all. */
+static void test_one_processor(void **state)
 {
-    struct vop_spin spin = make_spin(0);
+    struct cost cost = {0};
+    struct vop_spin spin;
 
     (void)state;
-    learn_often(&spin, 0);
-    learn_often(&spin, 10 * US);
+    vop_spin_init(&spin, 50 * US);
+    for (unsigned i = 0; i < 11000; i++)
+        wait_on_one(&spin, 7 * US, &cost);
+    assert_true(cost.spent < 11000 * (int64_t)(7 * US) * 3 / 2);
+    assert_true(cost.looks_in_vain < 110); /* the 99th percentile is that of sleeping */
+}
+
+/* A peer that moves to another processor, and back: found out both times. */
+static void test_moves(void **state)
+{
+    struct cost cost = {0};
+    struct vop_spin spin;
+
+    (void)state;
+    vop_spin_init(&spin, 50 * US);
+    for (unsigned i = 0; i < 11000; i++)
+        wait_on_one(&spin, 7 * US, &cost);
+    for (unsigned i = 0; i < 3000; i++)
+        wait_for(&spin, 2 * US, &cost);
+    cost = (struct cost){0};
+    for (unsigned i = 0; i < 1000; i++)
+        wait_for(&spin, 2 * US, &cost);
+    assert_int_equal(cost.sleeps, 0);
+    for (unsigned i = 0; i < 11000; i++)
+        wait_on_one(&spin, 7 * US, &cost);
+    assert_true(cost.looks_in_vain < 110);
+}
+
+/* One long wait in many short ones does not end it; long ones alone do, and then nothing is tried. */
+static void test_idle(void **state)
+{
+    struct cost cost = {0};
+    struct vop_spin spin;
+
+    (void)state;
+    vop_spin_init(&spin, 50 * US);
+    for (unsigned i = 0; i < 1000; i++)
+        wait_for(&spin, i % 50 ? 2 * US : 5000 * US, &cost);
+    assert_true(cost.sleeps <= 30);
+    for (unsigned i = 0; i < 100; i++)
+        wait_for(&spin, 5000 * US, &cost);
+    cost = (struct cost){0};
+    for (unsigned i = 0; i < 1000; i++)
+        wait_for(&spin, 5000 * US, &cost);
+    assert_int_equal(cost.looks_in_vain, 0);
+    for (unsigned i = 0; i < 100; i++)
+        vop_spin_learn(&spin, INT64_MAX, true); /* nor when nothing comes */
     assert_int_equal(spin.window_ns, 0);
 }
 
-static void test_forever(void **state)
+/* A trial looks for twice as long as would have been enough, and never longer than the maximum. */
+static void test_length_of_a_trial(void **state)
 {
     struct vop_spin spin;
 
     (void)state;
-    vop_spin_init(&spin, INT64_MAX);
-    learn_often(&spin, 1000 * US);
-    learn_often(&spin, INT64_MAX);
-    assert_true(spin.window_ns == INT64_MAX);
+    vop_spin_init(&spin, 1000 * US);
+    spin.window_ns = 0;
+    vop_spin_learn(&spin, 30 * US, true);
+    assert_int_equal(spin.window_ns, 60 * US);
+    vop_spin_init(&spin, 50 * US);
+    spin.window_ns = 0;
+    vop_spin_learn(&spin, 49 * US, true);
+    assert_int_equal(spin.window_ns, 50 * US);
+    vop_spin_init(&spin, 50 * US);
+    spin.window_ns = 0;
+    vop_spin_learn(&spin, 51 * US, true);
+    assert_int_equal(spin.window_ns, 0);
+}
+
+static void test_fixed(void **state)
+{
+    static const int64_t fixed[] = {0, INT64_MAX};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+        struct vop_spin spin;
+
+        vop_spin_init(&spin, fixed[i]);
+        for (unsigned n = 0; n < 100; n++) {
+            vop_spin_learn(&spin, INT64_MAX, true);
+            vop_spin_learn(&spin, 0, true);
+            vop_spin_learn(&spin, 0, false);
+        }
+        assert_true(spin.window_ns == fixed[i]);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_grows),   cmocka_unit_test(test_stops_where_it_helps),
-        cmocka_unit_test(test_shrinks), cmocka_unit_test(test_never),
-        cmocka_unit_test(test_forever),
+        cmocka_unit_test(test_two_processors), cmocka_unit_test(test_one_processor),     cmocka_unit_test(test_moves),
+        cmocka_unit_test(test_idle),           cmocka_unit_test(test_length_of_a_trial), cmocka_unit_test(test_fixed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
