@@ -126,7 +126,13 @@ struct vop_virtqueue_place {
     uint16_t position; /* split: both indexes. packed: next descriptor, wrap counter in bit 15 */
 };
 
-/** Buffer memory that both sides know: [address, address + size) on the wire is at `base` in this process. */
+/**
+ * Buffer memory that both sides know: [address, address + size) on the wire is at `base` in this process.
+ *
+ * The regions of a device are what it trusts its driver with. {0, UINT64_MAX, NULL} stands for all memory of this
+ * process, with pointers as addresses: such a driver can have any byte of it read, and any overwritten, and thereby
+ * rules the process. Give that to a driver only that may do so anyway, as one in the same process.
+ */
 struct vop_region {
     uint64_t address;
     uint64_t size; /* UINT64_MAX: as much as there is */
@@ -178,7 +184,7 @@ struct vop_virtqueue_options {
     struct vop_virtqueue_place place;
 
     const struct vop_region *regions; /* copied. A driver without regions uses pointers as addresses. A device must */
-    size_t region_count;              /* have some; {0, UINT64_MAX, NULL} stands for all memory of this process */
+    size_t region_count;              /* have some: they are all that the driver can make it read and write */
 
     uint32_t segments_max;  /* of one buffer. Default (and what virtio allows) N */
     uint32_t bytes_max;     /* of one buffer. Default 2^32 - 1 */
