@@ -129,7 +129,7 @@ static __attribute__((noinline)) int walk(const struct packed_device *p, struct 
 }
 
 /* Records a list of `descs` descriptors, the last of which had `id`, as taken (virtio 1.2, 2.8.6). */
-static inline int took(struct packed_device *p, uint32_t descs, uint32_t id, uint32_t writable, uint32_t *ret_handle)
+static inline void took(struct packed_device *p, uint32_t descs, uint32_t id, uint32_t writable, uint32_t *ret_handle)
 {
     struct vop_virtqueue *vq = &p->device.vq;
     uint32_t handle = p->free_handle;
@@ -139,7 +139,6 @@ static inline int took(struct packed_device *p, uint32_t descs, uint32_t id, uin
     vop__position_advance(&p->next, vq->size, descs);
     vop__device_hold(&p->device, handle, id, descs, writable);
     *ret_handle = handle;
-    return 1;
 }
 
 /* The head was copied to `desc`. */
@@ -152,7 +151,8 @@ static __attribute__((noinline)) int take_list(struct packed_device *p, struct v
     if (descs < 0)
         return descs;
     *ret_buf = c.buf;
-    return took(p, (uint32_t)descs, desc->next, c.buf.writable_bytes, &ret_buf->handle);
+    took(p, (uint32_t)descs, desc->next, c.buf.writable_bytes, &ret_buf->handle);
+    return vop__device_took(&p->device);
 }
 
 static inline int take_one(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count,
@@ -167,7 +167,8 @@ static inline int take_one(struct vop_virtqueue *vq, struct iovec *iov, uint32_t
     load_desc(p, p->next.index, word, &desc);
     if (p->in_ring == vq->size || !vop__device_single(vq, &desc, iov, iov_count, ret_buf))
         return take_list(p, &(struct vop__desc){desc.addr, desc.len, desc.flags, desc.next}, iov, iov_count, ret_buf);
-    return took(p, 1, desc.next, desc.flags & VOP_DESC_F_WRITE ? desc.len : 0, &ret_buf->handle);
+    took(p, 1, desc.next, desc.flags & VOP_DESC_F_WRITE ? desc.len : 0, &ret_buf->handle);
+    return 1;
 }
 
 static int take(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_bufs,

@@ -31,8 +31,10 @@ int vop__chain_add(struct vop__chain *c, const struct vop__desc *desc)
     if (c->writing && !write)
         return vop__vq_break(c->vq, "a readable segment after a writable one");
     c->writing = write;
-    if (len == 0)
-        return 0; /* an empty segment is never touched, so it may lie anywhere */
+    if (len == 0) {
+        vop__device_of(c->vq)->empty++;
+        return 0; /* it is never touched, so it may lie anywhere */
+    }
     if (len > c->vq->bytes_max - c->buf.readable_bytes - c->buf.writable_bytes)
         return vop__vq_break(c->vq, "a buffer of more than %u bytes", c->vq->bytes_max);
     if (len - 1 > UINT64_MAX - addr)

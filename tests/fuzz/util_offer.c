@@ -364,6 +364,16 @@ void offers_check_taken(const struct offers *o, const struct ring *r, uint64_t t
         iov += pieces_of(r, &e->segment[i], iov);
 }
 
+uint32_t offers_empty(const struct offers *o, uint64_t seq)
+{
+    const struct offer *e = &o->offer[seq % OFFERS];
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < e->segments; i++)
+        count += e->segment[i].len == 0;
+    return count;
+}
+
 void offers_completed(struct offers *o, uint64_t seq, uint32_t len)
 {
     struct offer *e = &o->offer[seq % OFFERS];

@@ -306,7 +306,9 @@ int vop_virtqueue_take(vop_virtqueue *vq, struct iovec *iov, unsigned iov_count,
 
 /**
  * Takes up to `max` buffers; returns how many. Their iovecs follow each other in `iov`, in the order of `ret_bufs`; a
- * buffer for which there is no room left is not taken. An error is returned only if no buffer came before it: if
+ * buffer for which there is no room left is not taken, nor one that comes after N segments of length 0: a driver can
+ * make one call walk `iov_count` segments, N empty ones, and one buffer more. So only 0 says that there are no more
+ * buffers; fewer than `max` do not. An error is returned only if no buffer came before it: if
  * the queue breaks in between, the segments of the buffers before are good, but nobody can complete them any more.
  */
 int vop_virtqueue_take_bufs(vop_virtqueue *vq, struct iovec *iov, unsigned iov_count, struct vop_taken_buf *ret_bufs,
