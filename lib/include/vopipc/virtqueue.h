@@ -190,7 +190,8 @@ struct vop_virtqueue_options {
     uint32_t bytes_max;     /* of one buffer. Default 2^32 - 1 */
     uint32_t callbacks_max; /* in one vop_virtqueue_notified(). Default 16 */
 
-    uint32_t indirect_threshold; /* driver: a buffer of so many segments or more becomes indirect. Default 2 */
+    uint32_t indirect_threshold; /* driver: a buffer of so many segments or more becomes indirect. Default 2. In a */
+                                 /* packed queue one of N segments never does: DPDK's device refuses such a table */
     uint32_t indirect_after;     /* driver, split: so many direct descriptors come before the table. Default 0 */
 
     const struct vop_virtqueue_events *events;
