@@ -9,9 +9,10 @@
  * bounded by the iovecs that there is room for; and since N chains may refer to one table of N segments of length 0,
  * which take no iovec, a call ends once it has seen N of those. Honest drivers hardly make any.
  *
- * IN_ORDER. Completed buffers wait in the order column of the records until all before them are complete; then as many
- * as possible go out with one used element: it may stand for earlier buffers only if those are completely filled,
- * because the driver learns no other length for them.
+ * IN_ORDER. Completed buffers wait in the order column of the records until all before them are complete; then they go
+ * out. One used element stands for all buffers without writable segments up to the next with some, and for that. A
+ * buffer with some never goes without an element: virtio lets those be skipped that are completely filled, but DPDK's
+ * driver takes one element for one receive buffer, and would take the next for the wrong one.
  */
 #ifndef VOP_RING_VQ_DEVICE_H
 #define VOP_RING_VQ_DEVICE_H
@@ -162,8 +163,8 @@ static inline bool vop__device_batch(struct vop__device *d, struct vop__batch *r
         b.buffers++;
         b.descs += record->descs;
         free_handle(d, handle);
-        if (record->len != record->writable)
-            break; /* virtio 1.2, 2.7.9: a skipped buffer is completely used */
+        if (record->writable > 0)
+            break; /* its driver wants to hear of it by itself */
     }
     *ret_batch = b;
     return b.buffers > 0;

@@ -413,7 +413,7 @@ static uint32_t reap_one(struct offers *o, uint32_t id, uint32_t len, bool in_or
             *ret_descs = descs;
             return buffers;
         }
-        PROMISE(in_order && e->len == writable(e)); /* skipped: completely used */
+        PROMISE(in_order && writable(e) == 0); /* skipped, which DPDK expects of no other */
     }
 }
 

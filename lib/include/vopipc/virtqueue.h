@@ -321,7 +321,8 @@ int vop_virtqueue_untake(vop_virtqueue *vq, uint32_t handle);
 /**
  * Completes a buffer after writing `len` bytes into its writable segments. Buffers may be completed in any order. The
  * driver sees nothing before vop_virtqueue_call(), so buffers that belong together appear at once. With IN_ORDER
- * buffers become visible in the order they were taken, and one used element stands for as many as it may.
+ * buffers become visible in the order they were taken, and one used element stands for all that have no writable
+ * segments; each that has some gets its own, since DPDK's driver wants one for each receive buffer.
  *
  * -EINVAL  `handle` is not held, or `len` is more than was writable
  */
