@@ -196,7 +196,16 @@ struct vop_virtqueue_options {
 
     const struct vop_virtqueue_events *events;
     void *context; /* given to `events` */
+
+    uint32_t flags; /* VOP_VIRTQUEUE_ bits */
 };
+
+/**
+ * Device: a readable segment behind writable ones makes these readable, too, instead of breaking the queue. Virtio
+ * wants readable ones first (1.2, 2.8.17), but DPDK's driver marks the header of a packet to send as writable, in the
+ * tables of a packed queue. Whoever serves it needs this, or offers not both RING_PACKED and INDIRECT_DESC.
+ */
+#define VOP_VIRTQUEUE_LENIENT 1u
 
 /** Fills `options` (of `struct_size` bytes: pass sizeof) with the defaults. */
 void vop_virtqueue_options_init(struct vop_virtqueue_options *options, size_t struct_size);

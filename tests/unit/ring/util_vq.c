@@ -117,6 +117,7 @@ struct vop_virtqueue_options vq_options(struct vq *q, enum ends end)
     }
     o.segments_max = c->segments_max;
     o.bytes_max = c->bytes_max;
+    o.flags = c->flags;
     o.indirect_threshold = c->threshold;
     o.indirect_after = c->after;
     o.events = &events[end];

@@ -38,6 +38,7 @@ struct vq_config {
     uint32_t tables_entries; /* of each of N tables; 0: 8 if INDIRECT is on */
     uint32_t threshold, after;
     uint32_t segments_max, bytes_max;
+    uint32_t flags; /* of the options */
     uint32_t area_flags;
     bool resume;
     uint16_t position;
