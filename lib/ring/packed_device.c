@@ -53,8 +53,11 @@ static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *pl
     p->ring = vop__window_at(&vq->desc, 0);
     p->driver_event = vop__window_at(&vq->driver, 0);
     p->device_event = vop__window_at(&vq->device, 0);
-    p->next = p->used = vop__position_start(place);
+    p->next = vop__position_start(place, place->position);
+    p->used = vop__position_start(place, place->used_position);
+    p->in_ring = vop__position_distance(&p->used, &p->next, vq->size);
     vq->position = vop__position_word(&p->next);
+    vq->used_position = vop__position_word(&p->used);
     for (uint32_t i = 0; i < vq->size; i++)
         vq->records[i].next = (uint16_t)(i + 1 < vq->size ? i + 1 : 0);
     arm_word(p, armed_mode(vq));
@@ -247,6 +250,7 @@ static bool publish(struct vop_virtqueue *vq)
     vop__window_publish32(&vq->desc, p->head, p->head_word, 'H');
     p->in_ring -= count;
     p->unpublished = 0;
+    vq->used_position = vop__position_word(&p->used);
     if (__builtin_expect(vq->first, 0)) {
         vq->first = false;
         return true;

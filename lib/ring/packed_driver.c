@@ -62,8 +62,8 @@ static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *pl
     p->ring = vop__window_at(&vq->desc, 0);
     p->driver_event = vop__window_at(&vq->driver, 0);
     p->device_event = vop__window_at(&vq->device, 0);
-    p->next = p->used = vop__position_start(place);
-    vq->position = vop__position_word(&p->next);
+    p->next = p->used = vop__position_start(place, place->position);
+    vq->position = vq->used_position = vop__position_word(&p->next);
     vop__driver_start(&p->driver);
     reset_ring(p, vq->size);
     arm_word(p, &p->used, armed_mode(vq));
@@ -218,7 +218,10 @@ static inline int get_one(struct vop_virtqueue *vq, struct vop_used_buf *ret_buf
 
 static int get(struct vop_virtqueue *vq, struct vop_used_buf *ret_bufs, uint32_t max)
 {
-    return vop__driver_get(vq, ret_bufs, max, get_one);
+    int ret = vop__driver_get(vq, ret_bufs, max, get_one);
+
+    vq->used_position = vop__position_word(&of(vq)->used);
+    return ret;
 }
 
 static void arm(struct vop_virtqueue *vq, bool delay)

@@ -33,12 +33,12 @@ static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *pl
     struct vop__split *r = &s->ring;
 
     vop__split_place(r, vq, place);
-    vq->position = r->base;
-    for (vop_le16 *p = r->used_flags; (void *)p < (void *)r->used_ring; p++)
-        vop__store_le16(p, 0);
-    vop__store_le16(r->used_idx, r->base);
+    vq->buffers = s->seen = vop__split_left(place); /* as if taken here, but nobody has a handle for them */
+    vq->position = (uint16_t)(r->base + vq->buffers);
+    vq->used_position = r->base;
+    vop__split_clear(r->used_flags, r->used_ring, r->used_idx, r->base);
     if (r->avail_event)
-        vop__store_le16(r->avail_event, r->base);
+        vop__store_le16(r->avail_event, vq->position);
 }
 
 /* Loads avail.idx. A driver owns at most the N buffers that were returned to it: anything beyond is a lie. */
@@ -230,6 +230,7 @@ static bool publish(struct vop_virtqueue *vq)
     idx = (uint16_t)(s->ring.base + s->completed);
     vop__window_publish16(&vq->device, s->ring.used_idx, idx, 'H');
     s->published = s->completed;
+    vq->used_position = idx;
     if (__builtin_expect(vq->first, 0)) {
         vq->first = false;
         return true;

@@ -32,6 +32,13 @@
  * then both start, in any order. Otherwise a device takes buffers of a driver that is gone, and a driver finds its
  * queue broken, or buffers used that the device has not seen.
  *
+ * Resuming. A queue that has run before goes on where vop_virtqueue_get_info() said that it stopped (vhost-user's
+ * SET_VRING_BASE), and its peer may run meanwhile. A driver, and a device with IN_ORDER, can do so only if the two
+ * positions are equal, so that no buffer is in flight: they would not know it when it comes back, or could never pass
+ * it. Any other device leaves the buffers between the positions to whoever took them: it does not return them, and the
+ * driver has so many less. If all before them were returned in the order they came, then a device that resumes with
+ * both positions at used_position takes them again.
+ *
  * Errors. A call returns 0 or a count, or a negative errno value; vop_error_text() (error.h) has a line about it.
  * Outputs come last, are named ret_, and are untouched on failure. Pointers must not be NULL unless the call says so.
  * In every call:
@@ -122,8 +129,10 @@ struct vop_virtqueue_place {
     uint64_t tables_address; /* what the device calls the first byte of `tables`: in its regions, aligned to 16 */
     uint32_t tables_entries; /* descriptors, of 16 bytes, in each table. 0: the memory is shared out over N tables */
 
-    bool resume;       /* begin at `position` instead of at the start (vhost-user's SET_VRING_BASE) */
-    uint16_t position; /* split: both indexes. packed: next descriptor, wrap counter in bit 15 */
+    bool resume;            /* begin at these positions instead of at the start; see Resuming, above. An index, or in */
+                            /* a packed queue a descriptor, with the wrap counter in bit 15: */
+    uint16_t position;      /* the next to make available, or to take */
+    uint16_t used_position; /* the next to get back, or to return */
 };
 
 /**
@@ -215,7 +224,7 @@ void vop_virtqueue_options_init(struct vop_virtqueue_options *options, size_t st
  * peer writes must belong to this session or be zero (see Starting, above). Notifications to this side are on, as after
  * vop_virtqueue_restart().
  *
- * -EINVAL  an option makes no sense; the text says which
+ * -EINVAL  an option makes no sense, or no queue can resume there; the text says which
  * -ENOMEM  no memory for the private state
  */
 int vop_virtqueue_new(const struct vop_virtqueue_options *options, vop_virtqueue **ret_vq);
@@ -383,12 +392,13 @@ struct vop_virtqueue_info {
     uint32_t size;       /* N */
     uint32_t in_flight;  /* driver: buffers added and not returned. device: taken and not completed */
     uint32_t free_descs; /* driver: descriptors for further buffers */
-    uint16_t position;   /* next position to make available, or to take, as in struct vop_virtqueue_place */
+    uint16_t position;   /* next to make available, or to take, as in struct vop_virtqueue_place */
     bool broken;
-    bool needs_reset;  /* device role, broken: set DEVICE_NEEDS_RESET */
-    uint64_t buffers;  /* driver: added. device: taken */
-    uint64_t notified; /* notifications sent */
-    uint64_t clamped;  /* used lengths that were too big */
+    bool needs_reset;       /* device role, broken: set DEVICE_NEEDS_RESET */
+    uint64_t buffers;       /* driver: added. device: taken, with those that it found in flight */
+    uint64_t notified;      /* notifications sent */
+    uint64_t clamped;       /* used lengths that were too big */
+    uint16_t used_position; /* next to get back, or to return, likewise. Completed without a call is not returned */
 };
 
 /** Fills `ret_info` (of `info_size` bytes: pass sizeof). Never fails. */

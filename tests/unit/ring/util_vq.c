@@ -29,6 +29,7 @@ void vq_place(const struct vq_config *c, uint32_t size, struct vop_virtqueue_pla
         device = 8 + 8 * n;
     }
     *p = (struct vop_virtqueue_place){.size = size, .resume = c->resume, .position = c->position};
+    p->used_position = c->position;
     p->desc = area(desc, c->area_flags);
     p->driver = area(driver, c->area_flags);
     p->device = area(device, c->area_flags);

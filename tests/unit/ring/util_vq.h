@@ -41,7 +41,7 @@ struct vq_config {
     uint32_t flags; /* of the options */
     uint32_t area_flags;
     bool resume;
-    uint16_t position;
+    uint16_t position; /* both */
     bool no_callback;
     const struct vop_region *regions; /* the device's; NULL: data, tables */
     size_t region_count;
