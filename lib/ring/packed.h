@@ -58,17 +58,25 @@ static inline void vop__position_retreat(struct vop__position *p, uint32_t size,
     p->index -= count;
 }
 
+/** Descriptors from one position to a later one: 0 to N, or more if there is no such way. */
+static inline uint32_t vop__position_distance(const struct vop__position *from, const struct vop__position *to,
+                                              uint32_t size)
+{
+    return to->index + (to->wrap != from->wrap ? size : 0) - from->index;
+}
+
 /** As in struct vop_virtqueue_place, and in the low half of an event word. */
 static inline uint16_t vop__position_word(const struct vop__position *p)
 {
     return (uint16_t)(p->index | (uint32_t)p->wrap << 15);
 }
 
-static inline struct vop__position vop__position_start(const struct vop_virtqueue_place *place)
+/** Where a queue begins that resumes at `word`. */
+static inline struct vop__position vop__position_start(const struct vop_virtqueue_place *place, uint16_t word)
 {
     if (!place->resume)
         return (struct vop__position){.wrap = true};
-    return (struct vop__position){.index = place->position & 0x7fffu, .wrap = place->position >> 15};
+    return (struct vop__position){.index = word & 0x7fffu, .wrap = word >> 15};
 }
 
 /** Flags that make a descriptor available in the lap of `wrap` (virtio 1.2, 2.8.1) ... */

@@ -53,8 +53,11 @@ static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *pl
     p->ring = vop__window_at(&vq->desc, 0);
     p->driver_event = vop__window_at(&vq->driver, 0);
     p->device_event = vop__window_at(&vq->device, 0);
-    p->next = p->used = vop__position_start(place);
+    p->next = vop__position_start(place, place->position);
+    p->used = vop__position_start(place, place->used_position);
+    p->in_ring = vop__position_distance(&p->used, &p->next, vq->size);
     vq->position = vop__position_word(&p->next);
+    vq->used_position = vop__position_word(&p->used);
     for (uint32_t i = 0; i < vq->size; i++)
         vq->records[i].next = (uint16_t)(i + 1 < vq->size ? i + 1 : 0);
     arm_word(p, armed_mode(vq));
@@ -129,7 +132,7 @@ static __attribute__((noinline)) int walk(const struct packed_device *p, struct 
 }
 
 /* Records a list of `descs` descriptors, the last of which had `id`, as taken (virtio 1.2, 2.8.6). */
-static inline int took(struct packed_device *p, uint32_t descs, uint32_t id, uint32_t writable, uint32_t *ret_handle)
+static inline void took(struct packed_device *p, uint32_t descs, uint32_t id, uint32_t writable, uint32_t *ret_handle)
 {
     struct vop_virtqueue *vq = &p->device.vq;
     uint32_t handle = p->free_handle;
@@ -139,7 +142,6 @@ static inline int took(struct packed_device *p, uint32_t descs, uint32_t id, uin
     vop__position_advance(&p->next, vq->size, descs);
     vop__device_hold(&p->device, handle, id, descs, writable);
     *ret_handle = handle;
-    return 1;
 }
 
 /* The head was copied to `desc`. */
@@ -152,7 +154,8 @@ static __attribute__((noinline)) int take_list(struct packed_device *p, struct v
     if (descs < 0)
         return descs;
     *ret_buf = c.buf;
-    return took(p, (uint32_t)descs, desc->next, c.buf.writable_bytes, &ret_buf->handle);
+    took(p, (uint32_t)descs, desc->next, c.buf.writable_bytes, &ret_buf->handle);
+    return vop__device_took(&p->device);
 }
 
 static inline int take_one(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count,
@@ -167,7 +170,8 @@ static inline int take_one(struct vop_virtqueue *vq, struct iovec *iov, uint32_t
     load_desc(p, p->next.index, word, &desc);
     if (p->in_ring == vq->size || !vop__device_single(vq, &desc, iov, iov_count, ret_buf))
         return take_list(p, &(struct vop__desc){desc.addr, desc.len, desc.flags, desc.next}, iov, iov_count, ret_buf);
-    return took(p, 1, desc.next, desc.flags & VOP_DESC_F_WRITE ? desc.len : 0, &ret_buf->handle);
+    took(p, 1, desc.next, desc.flags & VOP_DESC_F_WRITE ? desc.len : 0, &ret_buf->handle);
+    return 1;
 }
 
 static int take(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_bufs,
@@ -246,6 +250,7 @@ static bool publish(struct vop_virtqueue *vq)
     vop__window_publish32(&vq->desc, p->head, p->head_word, 'H');
     p->in_ring -= count;
     p->unpublished = 0;
+    vq->used_position = vop__position_word(&p->used);
     if (__builtin_expect(vq->first, 0)) {
         vq->first = false;
         return true;

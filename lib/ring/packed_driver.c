@@ -62,8 +62,8 @@ static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *pl
     p->ring = vop__window_at(&vq->desc, 0);
     p->driver_event = vop__window_at(&vq->driver, 0);
     p->device_event = vop__window_at(&vq->device, 0);
-    p->next = p->used = vop__position_start(place);
-    vq->position = vop__position_word(&p->next);
+    p->next = p->used = vop__position_start(place, place->position);
+    vq->position = vq->used_position = vop__position_word(&p->next);
     vop__driver_start(&p->driver);
     reset_ring(p, vq->size);
     arm_word(p, &p->used, armed_mode(vq));
@@ -101,13 +101,20 @@ static uint64_t fill_table(struct packed_driver *p, uint32_t id, const struct io
     return address;
 }
 
+/* How many of the segments go into the ring: all, or none (virtio 1.2, 2.8.7). Virtio allows tables of N entries, but
+ * DPDK's device refuses them: such a buffer goes into the ring, where it fits as well. */
+static uint32_t direct_of(const struct vop__driver *d, uint32_t total)
+{
+    return total == d->vq.size ? total : vop__driver_direct(d, total, 0);
+}
+
 static __attribute__((noinline)) int add_any(struct vop_virtqueue *vq, const struct iovec *segments, uint32_t out,
                                              uint32_t in, void *token)
 {
     struct packed_driver *p = of(vq);
     struct vop__driver *d = &p->driver;
     uint32_t total = out + in;
-    uint32_t direct = vop__driver_direct(d, total, 0); /* a list is all direct, or one table (2.8.7) */
+    uint32_t direct = direct_of(d, total);
     uint32_t descs = direct < total ? 1 : total;
     uint32_t id = d->free_head, writable = 0;
     int ret = vop__driver_check(vq, segments, out, in, &writable);
@@ -211,7 +218,10 @@ static inline int get_one(struct vop_virtqueue *vq, struct vop_used_buf *ret_buf
 
 static int get(struct vop_virtqueue *vq, struct vop_used_buf *ret_bufs, uint32_t max)
 {
-    return vop__driver_get(vq, ret_bufs, max, get_one);
+    int ret = vop__driver_get(vq, ret_bufs, max, get_one);
+
+    vq->used_position = vop__position_word(&of(vq)->used);
+    return ret;
 }
 
 static void arm(struct vop_virtqueue *vq, bool delay)

@@ -25,7 +25,7 @@ struct vop__split {
     uint8_t *desc;
     uint32_t desc_size; /* 16, or 12 */
     uint32_t mask;      /* N - 1 */
-    uint16_t base;      /* both indexes at the start */
+    uint16_t base;      /* used.idx at the start: all counters begin there */
 
     vop_le16 *avail_flags; /* driver area */
     vop_le16 *avail_idx;
@@ -48,7 +48,7 @@ static inline void vop__split_place(struct vop__split *s, const struct vop_virtq
     s->desc = vop__window_at(&vq->desc, 0);
     s->desc_size = old ? 12 : 16;
     s->mask = vq->size - 1;
-    s->base = place->resume ? place->position : 0;
+    s->base = place->resume ? place->used_position : 0;
     s->avail_flags = (void *)driver;
     s->avail_idx = (void *)(driver + header);
     s->avail_ring = (void *)(driver + 2 * header);
@@ -57,6 +57,20 @@ static inline void vop__split_place(struct vop__split *s, const struct vop_virtq
     s->used_idx = (void *)(device + header);
     s->used_ring = (void *)(device + 2 * header);
     s->avail_event = old ? NULL : (void *)(device + 2 * header + 8 * (size_t)vq->size);
+}
+
+/** Buffers that a queue finds in flight where it resumes. */
+static inline uint16_t vop__split_left(const struct vop_virtqueue_place *place)
+{
+    return place->resume ? (uint16_t)(place->position - place->used_position) : 0;
+}
+
+/** Clears the flags of an area and what follows, up to `end`, and stores the index: once, since the peer may run and
+ * must never see another. */
+static inline void vop__split_clear(vop_le16 *flags, const void *end, const vop_le16 *idx, uint16_t value)
+{
+    for (vop_le16 *p = flags; (const void *)p < end; p++)
+        vop__store_le16(p, p == idx ? value : 0);
 }
 
 /** The address word or words first, then len, then flags and next. */

@@ -6,7 +6,8 @@
  *
  *   completed <= taken <= seen <= published + N
  *
- * A head is its own handle: one that comes again while it is held is a buffer with two owners, and breaks the queue.
+ * A head is its own handle: one that comes again while it is held is a buffer with two owners, and breaks the queue. So
+ * do more descriptors in the buffers that are held than the ring has, which is what chains that share some come to.
  */
 #include "ring/event.h"
 #include "ring/split.h"
@@ -18,6 +19,7 @@ struct split_device {
     uint64_t seen;      /* available buffers, as avail.idx said last (vq.buffers were taken) */
     uint64_t completed; /* used elements written, and skipped, up to here */
     uint64_t published; /* of these, what the driver may know */
+    uint32_t extra;     /* descriptors of the buffers held, beyond one for each: N in all at most */
 };
 
 static struct split_device *of(struct vop_virtqueue *vq)
@@ -31,12 +33,12 @@ static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *pl
     struct vop__split *r = &s->ring;
 
     vop__split_place(r, vq, place);
-    vq->position = r->base;
-    for (vop_le16 *p = r->used_flags; (void *)p < (void *)r->used_ring; p++)
-        vop__store_le16(p, 0);
-    vop__store_le16(r->used_idx, r->base);
+    vq->buffers = s->seen = vop__split_left(place); /* as if taken here, but nobody has a handle for them */
+    vq->position = (uint16_t)(r->base + vq->buffers);
+    vq->used_position = r->base;
+    vop__split_clear(r->used_flags, r->used_ring, r->used_idx, r->base);
     if (r->avail_event)
-        vop__store_le16(r->avail_event, r->base);
+        vop__store_le16(r->avail_event, vq->position);
 }
 
 /* Loads avail.idx. A driver owns at most the N buffers that were returned to it: anything beyond is a lie. */
@@ -104,23 +106,25 @@ static int walk_table(struct vop__chain *c, const struct vop__desc *refers)
     return ret;
 }
 
-/* Walks the chain from its head, which was copied to `desc`: 0, -ENOBUFS, -EPROTO. */
+/* Walks the chain from its head, which was copied to `desc`. The number of descriptors, -ENOBUFS, -EPROTO. */
 static __attribute__((noinline)) int walk(const struct split_device *s, struct vop__chain *c, struct vop__desc *desc)
 {
-    for (uint32_t i = 1;; i++) {
-        int ret;
+    uint32_t room = c->vq->size - c->vq->in_flight - s->extra;
 
-        if (desc->flags & VOP_DESC_F_INDIRECT)
-            return walk_table(c, desc); /* virtio 1.2, 2.7.5.3: direct ones may come before it */
-        ret = vop__chain_add(c, desc);
-        if (ret < 0 || !(desc->flags & VOP_DESC_F_NEXT))
+    for (uint32_t i = 1; i <= room; i++) {
+        bool table = desc->flags & VOP_DESC_F_INDIRECT; /* virtio 1.2, 2.7.5.3: direct ones may come before it */
+        int ret = table ? walk_table(c, desc) : vop__chain_add(c, desc);
+
+        if (ret < 0)
             return ret;
+        if (table || !(desc->flags & VOP_DESC_F_NEXT))
+            return (int)i;
         if (desc->next >= c->vq->size)
             return vop__vq_break(c->vq, "next %u in a queue of %u", desc->next, c->vq->size);
-        if (i == c->vq->size)
-            return vop__vq_break(c->vq, "a chain that goes on after %u descriptors", i);
-        load_desc(&s->ring, desc->next, desc);
+        if (i < room)
+            load_desc(&s->ring, desc->next, desc);
     }
+    return vop__vq_break(c->vq, "more descriptors than the %u of the queue", c->vq->size);
 }
 
 /* The head was copied to `desc`. */
@@ -128,14 +132,15 @@ static __attribute__((noinline)) int take_chain(struct split_device *s, uint32_t
                                                 struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_buf)
 {
     struct vop__chain c = {.vq = &s->device.vq, .iov = iov, .iov_count = iov_count};
-    int ret = walk(s, &c, desc);
+    int descs = walk(s, &c, desc);
 
-    if (ret < 0)
-        return ret;
-    vop__device_hold(&s->device, head, head, 1, c.buf.writable_bytes);
+    if (descs < 0)
+        return descs;
     *ret_buf = c.buf;
     ret_buf->handle = head;
-    return 1;
+    s->extra += (uint32_t)descs - 1;
+    vop__device_hold(&s->device, head, head, (uint32_t)descs, c.buf.writable_bytes);
+    return vop__device_took(&s->device);
 }
 
 static inline int take_one(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count,
@@ -154,7 +159,8 @@ static inline int take_one(struct vop_virtqueue *vq, struct iovec *iov, uint32_t
     if (vq->records[head].state != VOP__RECORD_FREE)
         return vop__vq_break(vq, "head %u is in flight already", head);
     load_desc(&s->ring, head, &desc);
-    if (!vop__device_single(vq, &desc, iov, iov_count, ret_buf))
+    if ((s->extra > 0 && vq->in_flight + s->extra == vq->size) ||
+        !vop__device_single(vq, &desc, iov, iov_count, ret_buf))
         return take_chain(s, head, &(struct vop__desc){desc.addr, desc.len, desc.flags, desc.next}, iov, iov_count,
                           ret_buf);
     vop__device_hold(&s->device, head, head, 1, desc.flags & VOP_DESC_F_WRITE ? desc.len : 0);
@@ -176,6 +182,7 @@ static void untake(struct vop_virtqueue *vq, uint32_t handle)
     struct split_device *s = of(vq);
 
     vop__device_unhold(&s->device, handle);
+    s->extra -= vq->records[handle].descs - 1u;
     vq->position = (uint16_t)(s->ring.base + vq->buffers);
 }
 
@@ -195,6 +202,8 @@ static int complete(struct vop_virtqueue *vq, const struct vop_completed_buf *bu
 
         if (ret < 0)
             return ret;
+        if (of(vq)->extra > 0)
+            of(vq)->extra -= vq->records[bufs[i].handle].descs - 1u;
         if (!vq->in_order)
             store_used(of(vq), bufs[i].handle, bufs[i].len, 1);
     }
@@ -221,6 +230,7 @@ static bool publish(struct vop_virtqueue *vq)
     idx = (uint16_t)(s->ring.base + s->completed);
     vop__window_publish16(&vq->device, s->ring.used_idx, idx, 'H');
     s->published = s->completed;
+    vq->used_position = idx;
     if (__builtin_expect(vq->first, 0)) {
         vq->first = false;
         return true;

@@ -29,14 +29,12 @@ static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *pl
 
     vop__split_place(r, vq, place);
     vop__driver_start(&s->driver);
-    vq->position = r->base;
+    vq->position = vq->used_position = r->base;
     for (uint32_t i = 0; i < vq->size; i++) {
         vop__split_store_desc(r, i, 0, 0, 0, 0);
         vop__store_le16(&r->avail_ring[i], 0);
     }
-    for (vop_le16 *p = r->avail_flags; p < r->avail_ring; p++)
-        vop__store_le16(p, 0);
-    vop__store_le16(r->avail_idx, r->base);
+    vop__split_clear(r->avail_flags, r->avail_ring, r->avail_idx, r->base);
     if (r->used_event)
         vop__store_le16(r->used_event, r->base);
 }
@@ -208,7 +206,10 @@ static inline int get_one(struct vop_virtqueue *vq, struct vop_used_buf *ret_buf
 
 static int get(struct vop_virtqueue *vq, struct vop_used_buf *ret_bufs, uint32_t max)
 {
-    return vop__driver_get(vq, ret_bufs, max, get_one);
+    int ret = vop__driver_get(vq, ret_bufs, max, get_one);
+
+    vq->used_position = (uint16_t)(of(vq)->ring.base + of(vq)->driver.got);
+    return ret;
 }
 
 static void arm(struct vop_virtqueue *vq, bool delay)

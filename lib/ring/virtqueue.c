@@ -214,6 +214,7 @@ void vop_virtqueue_get_info(const vop_virtqueue *vq, struct vop_virtqueue_info *
         .buffers = vq->buffers,
         .notified = vq->notified,
         .clamped = vq->clamped,
+        .used_position = vq->used_position,
     };
 
     memset(ret_info, 0, info_size);

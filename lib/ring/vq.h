@@ -103,7 +103,8 @@ struct vop_virtqueue {
     bool armed;   /* this side wants notifications */
     bool stopped; /* shut down */
     bool broken;
-    uint16_t position; /* next to make available or to take, as in struct vop_virtqueue_place */
+    uint16_t position;      /* next to make available or to take, as in struct vop_virtqueue_place */
+    uint16_t used_position; /* next to get back or to return */
 
     struct vop__window desc;   /* areas */
     struct vop__window driver; /* ... */

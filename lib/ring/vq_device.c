@@ -20,6 +20,17 @@ static int add_piece(struct vop__chain *c, const struct vop_region *r, uint64_t 
     return 0;
 }
 
+/* A readable segment came after writable ones: 0 if these are to be read as well, or -EPROTO. */
+static int read_all(struct vop__chain *c)
+{
+    if (!(c->vq->options.flags & VOP_VIRTQUEUE_LENIENT))
+        return vop__vq_break(c->vq, "a readable segment after a writable one");
+    c->buf.readable += c->buf.writable;
+    c->buf.readable_bytes += c->buf.writable_bytes;
+    c->buf.writable = c->buf.writable_bytes = 0;
+    return 0;
+}
+
 int vop__chain_add(struct vop__chain *c, const struct vop__desc *desc)
 {
     uint64_t addr = desc->addr;
@@ -28,11 +39,13 @@ int vop__chain_add(struct vop__chain *c, const struct vop__desc *desc)
 
     if (++c->segments > c->vq->segments_max)
         return vop__vq_break(c->vq, "a buffer of more than %u segments", c->vq->segments_max);
-    if (c->writing && !write)
-        return vop__vq_break(c->vq, "a readable segment after a writable one");
+    if (c->writing && !write && read_all(c) < 0)
+        return -EPROTO;
     c->writing = write;
-    if (len == 0)
-        return 0; /* an empty segment is never touched, so it may lie anywhere */
+    if (len == 0) {
+        vop__device_of(c->vq)->empty++;
+        return 0; /* it is never touched, so it may lie anywhere */
+    }
     if (len > c->vq->bytes_max - c->buf.readable_bytes - c->buf.writable_bytes)
         return vop__vq_break(c->vq, "a buffer of more than %u bytes", c->vq->bytes_max);
     if (len - 1 > UINT64_MAX - addr)

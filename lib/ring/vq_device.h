@@ -5,11 +5,14 @@
  * Room: ring.
  *
  * Chains. Each descriptor is copied once, and the copy checked; the result is an array of iovecs in this process.
- * The number of descriptors walked is bounded by segments_max, whatever `next` says.
+ * The number of descriptors walked is bounded by segments_max, whatever `next` says. All the chains of a call are
+ * bounded by the iovecs that there is room for; and since N chains may refer to one table of N segments of length 0,
+ * which take no iovec, a call ends once it has seen N of those. Honest drivers hardly make any.
  *
- * IN_ORDER. Completed buffers wait in the order column of the records until all before them are complete; then as many
- * as possible go out with one used element: it may stand for earlier buffers only if those are completely filled,
- * because the driver learns no other length for them.
+ * IN_ORDER. Completed buffers wait in the order column of the records until all before them are complete; then they go
+ * out. One used element stands for all buffers without writable segments up to the next with some, and for that. A
+ * buffer with some never goes without an element: virtio lets those be skipped that are completely filled, but DPDK's
+ * driver takes one element for one receive buffer, and would take the next for the wrong one.
  */
 #ifndef VOP_RING_VQ_DEVICE_H
 #define VOP_RING_VQ_DEVICE_H
@@ -20,6 +23,7 @@ struct vop__device {
     struct vop_virtqueue vq;
     uint32_t order_at;    /* IN_ORDER: entry of the oldest buffer in the order column */
     uint32_t order_count; /* buffers from there */
+    uint32_t empty;       /* segments of length 0 that this call has walked */
 };
 
 static inline struct vop__device *vop__device_of(struct vop_virtqueue *vq)
@@ -100,6 +104,12 @@ static inline void vop__device_hold(struct vop__device *d, uint32_t handle, uint
         d->vq.records[vop__device_order(d, d->order_count++)].order = (uint16_t)handle;
 }
 
+/** What take_one() returns after a chain: 1, or 2 if this call has walked so many empty segments that it ends here. */
+static inline int vop__device_took(const struct vop__device *d)
+{
+    return d->empty < d->vq.size ? 1 : 2;
+}
+
 /** Completes a held buffer: 0, or -EINVAL. With IN_ORDER its turn comes when all before it are done. */
 static inline int vop__device_finish(struct vop__device *d, const struct vop_completed_buf *buf)
 {
@@ -153,8 +163,8 @@ static inline bool vop__device_batch(struct vop__device *d, struct vop__batch *r
         b.buffers++;
         b.descs += record->descs;
         free_handle(d, handle);
-        if (record->len != record->writable)
-            break; /* virtio 1.2, 2.7.9: a skipped buffer is completely used */
+        if (record->writable > 0)
+            break; /* its driver wants to hear of it by itself */
     }
     *ret_batch = b;
     return b.buffers > 0;
@@ -171,12 +181,15 @@ static inline __attribute__((always_inline)) int vop__device_take(
     uint32_t count = 0;
     int ret = 0;
 
+    vop__device_of(vq)->empty = 0;
     while (count < max && (ret = take_one(vq, iov, iov_count, &ret_bufs[count])) > 0) {
         uint32_t used = ret_bufs[count].readable + ret_bufs[count].writable;
 
         iov += used;
         iov_count -= used;
         count++;
+        if (ret > 1)
+            break;
     }
     return count > 0 ? (int)count : ret;
 }

@@ -8,6 +8,8 @@
 
 #include "core/error.h"
 #include "core/options.h"
+#include "ring/packed.h"
+#include "ring/split.h"
 #include "ring/vq.h"
 
 #include <string.h>
@@ -116,6 +118,8 @@ int vop__vq_options_resolve(const struct vop_virtqueue_options *options, struct 
         return ret;
     if (!o.regions && o.region_count > 0)
         return vop__error(EINVAL, "%zu regions and no table of them", o.region_count);
+    if (o.flags & ~VOP_VIRTQUEUE_LENIENT)
+        return vop__error(EINVAL, "unknown flags %#x", o.flags);
     if (o.role != VOP_VIRTQUEUE_DRIVER && o.role != VOP_VIRTQUEUE_DEVICE)
         return vop__error(EINVAL, "there is no role %u", o.role);
     ret = check_features(&o);
@@ -171,6 +175,33 @@ static int check_tables(const struct vop_virtqueue_place *p)
     return 0;
 }
 
+/* What is in flight between the positions, buffers or (packed) descriptors: more than N if there is no way. */
+static uint32_t in_flight(uint32_t layout, const struct vop_virtqueue_place *p)
+{
+    struct vop__position used = vop__position_start(p, p->used_position), next = vop__position_start(p, p->position);
+
+    return layout == VOP_RING_PACKED ? vop__position_distance(&used, &next, p->size) : vop__split_left(p);
+}
+
+static int check_resume(const struct vop_virtqueue_options *o, const struct vop_virtqueue_place *p)
+{
+    uint32_t last = (p->position & 0x7fffu) > (p->used_position & 0x7fffu) ? p->position : p->used_position;
+    uint32_t left = in_flight(o->layout, p);
+
+    if (o->layout == VOP_RING_PACKED && (last & 0x7fff) >= p->size)
+        return vop__error(EINVAL, "there is no descriptor %u to resume at", last & 0x7fffu);
+    if (left > p->size)
+        return vop__error(EINVAL, "a queue of %u cannot resume at %#x with used position %#x", p->size, p->position,
+                          p->used_position);
+    if (left > 0 && o->role == VOP_VIRTQUEUE_DRIVER)
+        return vop__error(EINVAL, "a driver cannot resume with buffers in flight: get them back first");
+    if (left > 0 && vop__vq_feature(o, VOP_F_IN_ORDER))
+        return vop__error(EINVAL,
+                          "a device with IN_ORDER cannot pass buffers in flight: resume at %#x, and take them again",
+                          p->used_position);
+    return 0;
+}
+
 int vop__vq_place_check(const struct vop_virtqueue_options *options, const struct vop_virtqueue_place *p)
 {
     const struct shape *s = shape_of(options->layout, p->size);
@@ -196,7 +227,5 @@ int vop__vq_place_check(const struct vop_virtqueue_options *options, const struc
         return vop__error(EINVAL, "the areas of the queue overlap");
     if (options->layout == VOP_RING_PACKED && p->desc.flags & VOP_AREA_POSTED)
         return vop__error(EINVAL, "packed descriptors are written by both sides and need coherent memory");
-    if (options->layout == VOP_RING_PACKED && p->resume && (p->position & 0x7fff) >= p->size)
-        return vop__error(EINVAL, "there is no descriptor %u to resume at", p->position & 0x7fffu);
-    return 0;
+    return p->resume ? check_resume(options, p) : 0;
 }

@@ -127,6 +127,7 @@ static int take_batch(struct world *w, unsigned room, unsigned max)
     bool must_break = max > 0 && ahead(w), judge = clean(w) && !w->ring.stopped && !w->ring.broken;
     struct vop_taken_buf *buf = malloc(max ? max * sizeof(*buf) : 1);
     struct iovec *iov = malloc(room ? room * sizeof(*iov) : 1), *at = iov;
+    uint32_t empty = 0; /* segments: N of them end a batch */
     int ret;
 
     PROMISE(iov && buf);
@@ -134,13 +135,15 @@ static int take_batch(struct world *w, unsigned room, unsigned max)
     PROMISE(ret <= (int)max);
     for (int i = 0; i < ret; i++) {
         check_iovecs(w, at, room, &buf[i]);
-        if (judge)
+        if (judge) {
             offers_check_taken(&w->offers, &w->ring, w->taken, 1, at, room, &buf[i]);
+            empty += offers_empty(&w->offers, w->taken);
+        }
         at += buf[i].readable + buf[i].writable;
         room -= buf[i].readable + buf[i].writable;
         hold(w, &buf[i]);
     }
-    if (judge && ret < (int)max) { /* why it ended there, if it does not say so */
+    if (judge && ret < (int)max && empty < w->ring.place.size) { /* why it ended there, if it does not say so */
         int why = vop_virtqueue_error(w->ring.vq) < 0 ? -EPROTO : w->taken == w->offers.visible ? 0 : -ENOBUFS;
 
         offers_check_taken(&w->offers, &w->ring, w->taken, ret > 0 ? why : ret, at, room, NULL);

@@ -364,6 +364,16 @@ void offers_check_taken(const struct offers *o, const struct ring *r, uint64_t t
         iov += pieces_of(r, &e->segment[i], iov);
 }
 
+uint32_t offers_empty(const struct offers *o, uint64_t seq)
+{
+    const struct offer *e = &o->offer[seq % OFFERS];
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < e->segments; i++)
+        count += e->segment[i].len == 0;
+    return count;
+}
+
 void offers_completed(struct offers *o, uint64_t seq, uint32_t len)
 {
     struct offer *e = &o->offer[seq % OFFERS];
@@ -403,7 +413,7 @@ static uint32_t reap_one(struct offers *o, uint32_t id, uint32_t len, bool in_or
             *ret_descs = descs;
             return buffers;
         }
-        PROMISE(in_order && e->len == writable(e)); /* skipped: completely used */
+        PROMISE(in_order && writable(e) == 0); /* skipped, which DPDK expects of no other */
     }
 }
 

@@ -58,6 +58,9 @@ void offers_plain(struct offers *o, const struct ring *r);
 void offers_check_taken(const struct offers *o, const struct ring *r, uint64_t taken, int ret, const struct iovec *iov,
                         unsigned room, const struct vop_taken_buf *buf);
 
+/** How many segments of length 0 the buffer `seq` has. */
+uint32_t offers_empty(const struct offers *o, uint64_t seq);
+
 /** The device completed the buffer `seq`. */
 void offers_completed(struct offers *o, uint64_t seq, uint32_t len);
 

@@ -212,7 +212,7 @@ bool ring_open(struct ring *r, struct input *in, enum vop_virtqueue_role role,
     r->options.place.resume = how & 0x10;
     if (r->packed)
         position = (uint16_t)((position & 0x7fffu) % size | (position & 0x8000u));
-    r->options.place.position = position;
+    r->options.place.position = r->options.place.used_position = position;
     r->events =
         (struct vop_virtqueue_events){.notify = notify, .callback = how & 0x80 ? NULL : callback, .broken = broken};
     r->options.events = &r->events;
@@ -258,6 +258,7 @@ void ring_restart_elsewhere(struct ring *r, struct input *in)
         size = r->place.size;
     }
     r->options.place.position = (uint16_t)(r->packed ? take_short(in) % size : take_short(in));
+    r->options.place.used_position = r->options.place.position;
     ring_place(r, size, &place, memory);
     PROMISE(vop_virtqueue_reset(r->vq, &place) == 0);
     free_memory(r->memory);

@@ -82,7 +82,7 @@ static const struct scenario
                4, 3, 0, 1, ALL, ANY, RESTART, MEDIUM},
     /* IN_ORDER: what was completed too early waits, and goes out with the one before it in one used element. */
     in_order = {"calls in order", vq_setup_taken, driver_collects, device_completes_swapped, RETURNED,
-                4, 3, 0, 1, ALL, IN_ORDER, RESTART, SMALL},
+                4, 3, 1, 0, ALL, IN_ORDER, RESTART, SMALL},
     /* A delayed notification comes in time. */
     delayed = {"delayed", vq_setup_taken, driver_collects, device_completes_each, RETURNED,
                4, 3, 0, 1, ALL, ANY, DELAYED, MEDIUM},
@@ -93,7 +93,7 @@ static const struct scenario
     batch_back = {"batch of used", vq_setup_taken, driver_collects_batch, device_completes_once, RETURNED,
                   4, 4, 0, 1, ALL, ANY, RESTART, SMALL},
     batch_in_order = {"batch in order", vq_setup_taken, driver_collects_batch, device_completes_once, RETURNED,
-                      4, 4, 0, 1, ALL, IN_ORDER, RESTART, SMALL},
+                      4, 4, 1, 0, ALL, IN_ORDER, RESTART, SMALL},
     /* Who polled buffers away while the notification was on its way is notified of the next. */
     notified_driver = {"notified driver", vq_setup_taken_armed, driver_collects_notified, device_completes_each,
                        RETURNED, 2, 2, 0, 1, ALL, ANY, RESTART, SMALL},

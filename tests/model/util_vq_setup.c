@@ -83,6 +83,7 @@ static void make_options(void)
         .tables_entries = 2,
         .resume = vq_case.position != 0,
         .position = vq_case.position,
+        .used_position = vq_case.position,
     };
 }
 
@@ -218,6 +219,7 @@ void vq_setup_replaced(void)
     vop_virtqueue_free(m.queue[DEVICE]);
     m.options.place.resume = true;
     m.options.place.position = info.position;
+    m.options.place.used_position = info.used_position;
     new_end(DEVICE);
     forget_the_first(DEVICE);
 }

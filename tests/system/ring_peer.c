@@ -335,6 +335,7 @@ static void open_queue(struct peer *p)
         .device = {base + at.device, at.device_size, 0},
         .resume = true,
         .position = (uint16_t)p->position,
+        .used_position = (uint16_t)p->position,
     };
     if (has(p, VOP_F_INDIRECT_DESC)) {
         o.place.tables = (struct vop_area){base + RING_ROOM, TABLE_ROOM, 0};

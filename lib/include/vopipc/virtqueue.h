@@ -32,6 +32,13 @@
  * then both start, in any order. Otherwise a device takes buffers of a driver that is gone, and a driver finds its
  * queue broken, or buffers used that the device has not seen.
  *
+ * Resuming. A queue that has run before goes on where vop_virtqueue_get_info() said that it stopped (vhost-user's
+ * SET_VRING_BASE), and its peer may run meanwhile. A driver, and a device with IN_ORDER, can do so only if the two
+ * positions are equal, so that no buffer is in flight: they would not know it when it comes back, or could never pass
+ * it. Any other device leaves the buffers between the positions to whoever took them: it does not return them, and the
+ * driver has so many less. If all before them were returned in the order they came, then a device that resumes with
+ * both positions at used_position takes them again.
+ *
  * Errors. A call returns 0 or a count, or a negative errno value; vop_error_text() (error.h) has a line about it.
  * Outputs come last, are named ret_, and are untouched on failure. Pointers must not be NULL unless the call says so.
  * In every call:
@@ -122,11 +129,19 @@ struct vop_virtqueue_place {
     uint64_t tables_address; /* what the device calls the first byte of `tables`: in its regions, aligned to 16 */
     uint32_t tables_entries; /* descriptors, of 16 bytes, in each table. 0: the memory is shared out over N tables */
 
-    bool resume;       /* begin at `position` instead of at the start (vhost-user's SET_VRING_BASE) */
-    uint16_t position; /* split: both indexes. packed: next descriptor, wrap counter in bit 15 */
+    bool resume;            /* begin at these positions instead of at the start; see Resuming, above. An index, or in */
+                            /* a packed queue a descriptor, with the wrap counter in bit 15: */
+    uint16_t position;      /* the next to make available, or to take */
+    uint16_t used_position; /* the next to get back, or to return */
 };
 
-/** Buffer memory that both sides know: [address, address + size) on the wire is at `base` in this process. */
+/**
+ * Buffer memory that both sides know: [address, address + size) on the wire is at `base` in this process.
+ *
+ * The regions of a device are what it trusts its driver with. {0, UINT64_MAX, NULL} stands for all memory of this
+ * process, with pointers as addresses: such a driver can have any byte of it read, and any overwritten, and thereby
+ * rules the process. Give that to a driver only that may do so anyway, as one in the same process.
+ */
 struct vop_region {
     uint64_t address;
     uint64_t size; /* UINT64_MAX: as much as there is */
@@ -178,18 +193,28 @@ struct vop_virtqueue_options {
     struct vop_virtqueue_place place;
 
     const struct vop_region *regions; /* copied. A driver without regions uses pointers as addresses. A device must */
-    size_t region_count;              /* have some; {0, UINT64_MAX, NULL} stands for all memory of this process */
+    size_t region_count;              /* have some: they are all that the driver can make it read and write */
 
     uint32_t segments_max;  /* of one buffer. Default (and what virtio allows) N */
     uint32_t bytes_max;     /* of one buffer. Default 2^32 - 1 */
     uint32_t callbacks_max; /* in one vop_virtqueue_notified(). Default 16 */
 
-    uint32_t indirect_threshold; /* driver: a buffer of so many segments or more becomes indirect. Default 2 */
+    uint32_t indirect_threshold; /* driver: a buffer of so many segments or more becomes indirect. Default 2. In a */
+                                 /* packed queue one of N segments never does: DPDK's device refuses such a table */
     uint32_t indirect_after;     /* driver, split: so many direct descriptors come before the table. Default 0 */
 
     const struct vop_virtqueue_events *events;
     void *context; /* given to `events` */
+
+    uint32_t flags; /* VOP_VIRTQUEUE_ bits */
 };
+
+/**
+ * Device: a readable segment behind writable ones makes these readable, too, instead of breaking the queue. Virtio
+ * wants readable ones first (1.2, 2.8.17), but DPDK's driver marks the header of a packet to send as writable, in the
+ * tables of a packed queue. Whoever serves it needs this, or offers not both RING_PACKED and INDIRECT_DESC.
+ */
+#define VOP_VIRTQUEUE_LENIENT 1u
 
 /** Fills `options` (of `struct_size` bytes: pass sizeof) with the defaults. */
 void vop_virtqueue_options_init(struct vop_virtqueue_options *options, size_t struct_size);
@@ -199,7 +224,7 @@ void vop_virtqueue_options_init(struct vop_virtqueue_options *options, size_t st
  * peer writes must belong to this session or be zero (see Starting, above). Notifications to this side are on, as after
  * vop_virtqueue_restart().
  *
- * -EINVAL  an option makes no sense; the text says which
+ * -EINVAL  an option makes no sense, or no queue can resume there; the text says which
  * -ENOMEM  no memory for the private state
  */
 int vop_virtqueue_new(const struct vop_virtqueue_options *options, vop_virtqueue **ret_vq);
@@ -300,7 +325,9 @@ int vop_virtqueue_take(vop_virtqueue *vq, struct iovec *iov, unsigned iov_count,
 
 /**
  * Takes up to `max` buffers; returns how many. Their iovecs follow each other in `iov`, in the order of `ret_bufs`; a
- * buffer for which there is no room left is not taken. An error is returned only if no buffer came before it: if
+ * buffer for which there is no room left is not taken, nor one that comes after N segments of length 0: a driver can
+ * make one call walk `iov_count` segments, N empty ones, and one buffer more. So only 0 says that there are no more
+ * buffers; fewer than `max` do not. An error is returned only if no buffer came before it: if
  * the queue breaks in between, the segments of the buffers before are good, but nobody can complete them any more.
  */
 int vop_virtqueue_take_bufs(vop_virtqueue *vq, struct iovec *iov, unsigned iov_count, struct vop_taken_buf *ret_bufs,
@@ -312,7 +339,8 @@ int vop_virtqueue_untake(vop_virtqueue *vq, uint32_t handle);
 /**
  * Completes a buffer after writing `len` bytes into its writable segments. Buffers may be completed in any order. The
  * driver sees nothing before vop_virtqueue_call(), so buffers that belong together appear at once. With IN_ORDER
- * buffers become visible in the order they were taken, and one used element stands for as many as it may.
+ * buffers become visible in the order they were taken, and one used element stands for all that have no writable
+ * segments; each that has some gets its own, since DPDK's driver wants one for each receive buffer.
  *
  * -EINVAL  `handle` is not held, or `len` is more than was writable
  */
@@ -364,12 +392,13 @@ struct vop_virtqueue_info {
     uint32_t size;       /* N */
     uint32_t in_flight;  /* driver: buffers added and not returned. device: taken and not completed */
     uint32_t free_descs; /* driver: descriptors for further buffers */
-    uint16_t position;   /* next position to make available, or to take, as in struct vop_virtqueue_place */
+    uint16_t position;   /* next to make available, or to take, as in struct vop_virtqueue_place */
     bool broken;
-    bool needs_reset;  /* device role, broken: set DEVICE_NEEDS_RESET */
-    uint64_t buffers;  /* driver: added. device: taken */
-    uint64_t notified; /* notifications sent */
-    uint64_t clamped;  /* used lengths that were too big */
+    bool needs_reset;       /* device role, broken: set DEVICE_NEEDS_RESET */
+    uint64_t buffers;       /* driver: added. device: taken, with those that it found in flight */
+    uint64_t notified;      /* notifications sent */
+    uint64_t clamped;       /* used lengths that were too big */
+    uint16_t used_position; /* next to get back, or to return, likewise. Completed without a call is not returned */
 };
 
 /** Fills `ret_info` (of `info_size` bytes: pass sizeof). Never fails. */

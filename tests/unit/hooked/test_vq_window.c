@@ -33,7 +33,10 @@ static struct {
     unsigned loads[AREAS], stores[AREAS];
     const void *loaded[4096];
     unsigned loaded_count;
-    char letters[64]; /* lettered accesses: L load, S store, F fence, each with its letter */
+    const void *idx;     /* which word to watch, ... */
+    unsigned idx_stores; /* ... how often it was stored, ... */
+    uint64_t idx_value;  /* ... and what last */
+    char letters[64];    /* lettered accesses: L load, S store, F fence, each with its letter */
 } seen;
 
 static enum area area_of(const void *p)
@@ -84,6 +87,10 @@ void vop__hook_store(void *p, unsigned size, uint64_t value, int order, char let
     check(letter == '-' ? order == __ATOMIC_RELAXED : order == __ATOMIC_RELEASE);
     check((uintptr_t)p % size == 0);
     seen.stores[area_of(p)]++;
+    if (p == seen.idx) {
+        seen.idx_stores++;
+        seen.idx_value = value;
+    }
     note('S', letter);
     if (size == 2) {
         *(uint16_t *)p = (uint16_t)value;
@@ -325,6 +332,31 @@ static void test_posted_letters(void **state)
     }
 }
 
+/* Where a queue resumes its peer may run: the index it publishes is stored once, and never is another one there. */
+static void test_resumed_index(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 6; i++) {
+        static const enum vop_ring_layout layouts[] = {VOP_RING_SPLIT, VOP_RING_LEGACY, VOP_RING_2009};
+        bool driver = i % 2;
+        vop_virtqueue **end;
+        struct pair p;
+
+        open_pair(&p, layouts[i / 2], 0, 0);
+        end = driver ? &p.driver : &p.device;
+        vop_virtqueue_free(*end);
+        p.o.role = driver ? VOP_VIRTQUEUE_DRIVER : VOP_VIRTQUEUE_DEVICE;
+        p.o.place.resume = true;
+        p.o.place.position = p.o.place.used_position = 0xfffd;
+        begin();
+        seen.idx = (driver ? memory.driver : memory.device) + (layouts[i / 2] == VOP_RING_2009 ? 4 : 2);
+        assert_int_equal(vop_virtqueue_new(&p.o, end), 0);
+        assert_int_equal(seen.idx_stores, 1);
+        assert_int_equal(seen.idx_value, 0xfffd);
+        close_pair(&p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +364,7 @@ int main(void)
         cmocka_unit_test_setup(test_letters, test_guard),
         cmocka_unit_test_setup(test_posted_letters, test_guard),
         cmocka_unit_test_setup(test_one_platform_area, test_guard),
+        cmocka_unit_test_setup(test_resumed_index, test_guard),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -170,6 +170,32 @@ static void test_indirect(void **state)
     }
 }
 
+/* A table of N entries is legal, but DPDK's device refuses it in a packed queue: there such a buffer is a list. */
+static void test_table_of_n(void **state)
+{
+    (void)state;
+    for (enum vop_ring_layout layout = VOP_RING_SPLIT; layout <= VOP_RING_PACKED; layout++) {
+        const struct vq_config config = {.layout = layout, .size = 4, .features = F_INDIRECT};
+        uint32_t expected = layout == VOP_RING_PACKED ? 4 : 1;
+        struct vop_virtqueue_info info;
+        struct vq q;
+
+        vq_open(&q, &config);
+        assert_int_equal(vq_add(&q, 0, 1, 2, 8, &q), 0); /* N - 1 */
+        assert_int_equal(vq_add(&q, 0, 2, 2, 8, &q), layout == VOP_RING_PACKED ? -ENOSPC : 0);
+        assert_true(vop_virtqueue_kick(q.driver) >= 0);
+        assert_true(vq_serve(&q) > 0);
+        assert_int_equal(vop_virtqueue_call(q.device), 1);
+        assert_true(vq_reap(&q) > 0);
+        assert_int_equal(vq_add(&q, 0, 2, 2, 8, &q), 0); /* N */
+        vop_virtqueue_get_info(q.driver, &info, sizeof(info));
+        assert_int_equal(4 - info.free_descs, expected);
+        assert_true(vop_virtqueue_kick(q.driver) >= 0);
+        assert_int_equal(vq_serve(&q), 1);
+        vq_close(&q);
+    }
+}
+
 /* With tables, a ring takes more buffers than it has descriptors for their segments. */
 static void test_indirect_makes_room(void **state)
 {
@@ -197,6 +223,7 @@ int main(void)
         cmocka_unit_test_setup(test_read_only_region, test_guard),
         cmocka_unit_test_setup(test_two_addresses, test_guard),
         cmocka_unit_test_setup(test_indirect, test_guard),
+        cmocka_unit_test_setup(test_table_of_n, test_guard),
         cmocka_unit_test_setup(test_indirect_makes_room, test_guard),
     };
 

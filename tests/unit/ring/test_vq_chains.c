@@ -40,8 +40,10 @@ struct row {
     uint32_t bytes_max, segments_max;
     bool direct; /* means something else, or nothing, in a table */
     bool wide;   /* addresses of 64 bits */
+    uint32_t flags;
 };
 
+#define LENIENT .flags = VOP_VIRTQUEUE_LENIENT
 #define BREAK .result = -EPROTO
 #define OK .result = 1
 
@@ -84,6 +86,10 @@ static const struct row rows[] = {
     {"17 writable before readable", {{A, 8, W}, {A, 8, R}}, 2, BREAK},
     {"17 even if it is empty", {{A, 0, W}, {A, 8, R}}, 2, BREAK},
     {"17 even if the readable one is empty", {{A, 8, W}, {A, 0, R}}, 2, BREAK},
+    {"17 the same, leniently", {{A, 8, W}, {A, 4, R}}, 2, OK, 2, 0, 12, 0, LENIENT},
+    {"17 empty, leniently", {{A, 0, W}, {A, 4, R}}, 2, OK, 1, 0, 4, 0, LENIENT},
+    {"17 several, leniently", {{A, 8, W}, {A, 4, W}, {A, 2, R}, {A, 1, W}}, 4, OK, 3, 1, 14, 1, LENIENT},
+    {"17 the right order, leniently", {{A, 8, R}, {A, 4, W}}, 2, OK, 1, 1, 8, 4, LENIENT},
     {"18 only readable", {{A, 8, R}}, 1, OK, 1, 0, 8, 0},
     {"18 only writable", {{A, 8, W}}, 1, OK, 0, 1, 0, 8},
     {"18 writable where nothing may be written", {{A, 8, W}}, 1, BREAK, .regions = no_write, .region_count = 2},
@@ -177,6 +183,7 @@ static void check_row(const struct row *row, const struct way *way, bool wraps, 
         .region_count = count + 1,
         .bytes_max = row->bytes_max,
         .segments_max = row->segments_max,
+        .flags = row->flags,
         .resume = wraps,
         .position = !wraps                           ? 0
                     : way->layout == VOP_RING_PACKED ? 0x8000 | (N - 1)

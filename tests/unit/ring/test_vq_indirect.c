@@ -304,6 +304,37 @@ static void test_table_wraps_into_memory(void **state)
     }
 }
 
+/* 12: N buffers, all in one table of N segments of length 0. They take no iovec; yet no call walks more than N of them
+ * and one buffer more, and the next calls get the rest. */
+static void test_nothing_n_times(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct vq_config config = {.layout = i % 2 ? VOP_RING_PACKED : VOP_RING_SPLIT, .size = N, .ends = DEVICE};
+        uint32_t count = i / 2 ? N : N - 1; /* empty ones in the table */
+        struct vop_taken_buf buf[N];
+        struct iovec iov[8];
+        struct vq q;
+
+        config.features = F_INDIRECT;
+        vq_open(&q, &config);
+        for (uint32_t k = 0; k < count; k++)
+            vq_table(table(&q), k, 0, 0, i % 2 || k + 1 == count ? 0 : NEXT, i % 2 ? 0 : k + 1);
+        for (uint32_t k = 0; k < N; k++) {
+            if (i % 2)
+                vq_packed(&q, k, T, 16 * count, k, INDIRECT | P_AVAIL);
+            else
+                vq_desc(&q, k, T, 16 * count, INDIRECT, 0);
+        }
+        if (i % 2 == 0)
+            vq_offer(&q, (const uint16_t[]){0, 1, 2, 3}, N);
+        for (uint32_t k = 0; k < N; k += i / 2 ? 1 : 2)
+            assert_int_equal(vop_virtqueue_take_bufs(q.device, iov, 8, buf, N), i / 2 ? 1 : 2);
+        assert_int_equal(vop_virtqueue_take_bufs(q.device, iov, 8, buf, N), 0);
+        vq_close(&q);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +342,7 @@ int main(void)
         cmocka_unit_test_setup(test_places, test_guard),
         cmocka_unit_test_setup(test_table_across_regions, test_guard),
         cmocka_unit_test_setup(test_table_wraps_into_memory, test_guard),
+        cmocka_unit_test_setup(test_nothing_n_times, test_guard),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -208,6 +208,10 @@ static void no_regions(struct vop_virtqueue_options *o)
     o->regions = NULL;
     o->region_count = 2;
 }
+static void flag(struct vop_virtqueue_options *o)
+{
+    o->flags = 2;
+}
 static void endless(struct vop_virtqueue_options *o)
 {
     o->struct_size = (size_t)-1;
@@ -253,6 +257,7 @@ static void test_bad_options(void **state)
         {"region that wraps here", region_wraps_here, ALL},
         {"overlapping regions", regions_overlap, ALL},
         {"regions without a table", no_regions, ALL},
+        {"unknown flag", flag, ALL},
         {"options without size", older, ALL},
         {"options without end", endless, ALL},
     };

@@ -120,6 +120,25 @@ static void same_head_n(struct vq *q)
     vq_offer(q, (const uint16_t[]){2, 2, 2, 2}, 4);
 }
 
+static void chain_of_n(struct vq *q)
+{
+    for (uint32_t i = 0; i < N; i++)
+        vq_desc(q, i, A, 1, i + 1 < N ? NEXT : 0, i + 1);
+}
+
+/* Each chain by itself is good. */
+static void shared_tail(struct vq *q)
+{
+    chain_of_n(q);
+    vq_offer(q, (const uint16_t[]){1, 0}, 2);
+}
+
+static void shared_last(struct vq *q)
+{
+    chain_of_n(q);
+    vq_offer(q, (const uint16_t[]){0, N - 1}, 2);
+}
+
 static void all_ones(struct vq *q)
 {
     vq_desc(q, 0, UINT64_MAX, UINT32_MAX, 0xffff, 0xffff);
@@ -143,6 +162,8 @@ static const struct vq_row rows[] = {
     {"9 idx jumps by 65535, or back", back_1, 0, -EPROTO},
     {"10 a head twice", same_head, 1, -EPROTO},
     {"10 a head N times", same_head_n, 1, -EPROTO},
+    {"10 chains that share descriptors", shared_tail, 1, -EPROTO},
+    {"10 a chain of N, and its last one", shared_last, 1, -EPROTO},
     {"19 nothing but ones", all_ones, 0, -EPROTO},
 };
 

@@ -29,6 +29,7 @@ void vq_place(const struct vq_config *c, uint32_t size, struct vop_virtqueue_pla
         device = 8 + 8 * n;
     }
     *p = (struct vop_virtqueue_place){.size = size, .resume = c->resume, .position = c->position};
+    p->used_position = c->position;
     p->desc = area(desc, c->area_flags);
     p->driver = area(driver, c->area_flags);
     p->device = area(device, c->area_flags);
@@ -117,6 +118,7 @@ struct vop_virtqueue_options vq_options(struct vq *q, enum ends end)
     }
     o.segments_max = c->segments_max;
     o.bytes_max = c->bytes_max;
+    o.flags = c->flags;
     o.indirect_threshold = c->threshold;
     o.indirect_after = c->after;
     o.events = &events[end];

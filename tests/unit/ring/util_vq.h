@@ -38,9 +38,10 @@ struct vq_config {
     uint32_t tables_entries; /* of each of N tables; 0: 8 if INDIRECT is on */
     uint32_t threshold, after;
     uint32_t segments_max, bytes_max;
+    uint32_t flags; /* of the options */
     uint32_t area_flags;
     bool resume;
-    uint16_t position;
+    uint16_t position; /* both */
     bool no_callback;
     const struct vop_region *regions; /* the device's; NULL: data, tables */
     size_t region_count;
