@@ -13,7 +13,8 @@
  *   ivshmem:/dev/shm/x   memory that is there already: the file behind the ivshmem device of a virtual machine, or any
  *                        file on tmpfs or hugetlbfs whose size is a power of two. It is neither made nor resized. A
  *                        host is side 0 unless ?side=1 is at the end of the name. One side may listen and the other
- *                        connect, or both may do the same, in any order; there is one channel at a time.
+ *                        connect, or both may do the same, in any order; there is one channel at a time. Both must see
+ *                        the same size. Whoever waits there follows the name to a file that is made anew.
  *   ivshmem:0000:00:04.0 the same memory, inside the virtual machine: the PCI address of the device. A guest is side 1
  *                        unless ?side=0 is at the end of the name.
  *
