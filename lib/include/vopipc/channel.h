@@ -21,7 +21,9 @@
  * On ivshmem only the library tells the peer that this program lives, and it has no thread for that. So be inside the
  * library at least twice a second: in a call that waits, in calls that send or receive, or in an event loop, where it
  * is enough to call vop_channel_process() whenever the descriptor polls readable. A program that is silent for a second
- * counts as dead: its peer gets -ECONNRESET, and so does the program itself.
+ * counts as dead: its peer gets -ECONNRESET, and so does the program itself. Making the file shorter, with truncate(1)
+ * or by copying another over it, ends with SIGBUS every program that has it mapped: to begin with another size, end the
+ * programs, or delete the file and make a new one.
  *
  * Errors. A call returns 0 (or a count, or a file descriptor), or a negative errno value. Outputs come last, are named
  * ret_, and are untouched on failure. vop_error_text() (error.h) holds one line about the last failure in this thread:
