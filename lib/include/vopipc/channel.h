@@ -2,7 +2,7 @@
 /*
  * channel.h - messages between two programs, as fast as the memory between them allows.
  *
- * Room: the public headers. Read examples/echo_server.c first, then this.
+ * Room: the public headers. Read examples/echo_server.c first, then this; for an event loop examples/loop_server.c.
  *
  * A channel carries messages of 1 byte up to vop_channel_message_max() bytes, in order, in both directions. Sending is
  * reserve, fill, commit; receiving is peek, use, release; both without a copy. The short forms send and recv copy.
@@ -327,7 +327,9 @@ enum vop_arm_flags {
  * armed or not. Owned by the channel: poll it or add it to epoll, nothing else.
  *
  * The loop:   work with timeout 0 until -EAGAIN; vop_channel_arm(); if it returned 0, poll the descriptor;
- *             when it is readable, vop_channel_process(); and again.
+ *             when it is readable, vop_channel_process(); and again. Arm for what the last call was refused: while an
+ *             answer waits for room, VOP_ARM_SEND alone, since messages that wait are no reason to wake.
+ *             The loop must forget the descriptor before vop_channel_close(). examples/loop_server.c does all this.
  */
 int vop_channel_fd(const vop_channel *channel);
 
