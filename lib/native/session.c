@@ -206,7 +206,7 @@ static int check_block(const struct vop__session *s, const struct vop_announce *
                           h.features[1]);
     if (h.device_id != s->mine.device_id)
         return vop__error(EPROTO,
-                          "peer's messages are of device type %u, ours of %u (0: any, 1: a bridge's frames): connect "
+                          "peer's messages are of device type %u, ours of %u (0: plain, 1: network): connect "
                           "programs of one kind",
                           h.device_id, s->mine.device_id);
     if (vop__geometry_check(&h.geometry) < 0)

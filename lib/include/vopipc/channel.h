@@ -372,7 +372,8 @@ struct vop_channel_info {
     uint32_t peer_features[4]; /* feature bits the peer offered */
     uint32_t peer_config_size; /* bytes of peer_config that are valid */
     uint8_t peer_config[VOP_DEVICE_CONFIG_MAX];
-    pid_t peer_pid; /* shm: process, user and group of the peer at connect time (SO_PEERCRED); else -1 */
+    pid_t peer_pid; /* shm: process, user and group of the peer at connect time (SO_PEERCRED), where the process is 0 if
+                       this PID namespace does not show it; else -1 */
     uid_t peer_uid;
     gid_t peer_gid;
     bool contiguous;       /* every vop_buffer has one segment only */
