@@ -90,8 +90,9 @@ static void mpc8349_unprepare(struct vop_device *d)
     .prepare = generic_prepare, .unprepare = generic_unprepare, .claim_intx = generic_claim_intx, \
     .enable_intx = generic_enable_intx
 
+/* Ivshmem does nothing by itself that a reset would end, and an MPC8349 runs programs that are not its user's. */
 const struct vop_kind vop_kinds[] = {
-    [VOP_KIND_GENERIC] = {.name = "pci", .reaches_memory = true, GENERIC_INTX},
+    [VOP_KIND_GENERIC] = {.name = "pci", .reaches_memory = true, .is_reset = true, GENERIC_INTX},
     [VOP_KIND_IVSHMEM] = {.name = "ivshmem", .cached_bars = BIT(2), GENERIC_INTX},
     [VOP_KIND_MPC8349] =
         {

@@ -22,11 +22,23 @@
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 
-static void quiesce(struct vop_device *d)
+static void silence(struct vop_device *d)
 {
     vop_irq_stop(d);
     pci_clear_master(d->pdev);
-    vop_pool_clear(d);
+}
+
+/*
+ * What the last user told the device to do ends here, before its pool is zeroed, and its registers are as after
+ * power-on. A device that is being removed is locked, so it is left as it is: the attempt does not wait for that lock,
+ * which the remover holds while it waits for ours. One that does not answer would be waited for, for a minute.
+ */
+static void reset(struct vop_device *d)
+{
+    int ret = d->kind->is_reset && pci_device_is_present(d->pdev) ? pci_try_reset_function(d->pdev) : 0;
+
+    if (ret && ret != -ENOTTY && ret != -EAGAIN) /* no way, not now */
+        pci_warn(d->pdev, "cannot reset the device after use: error %d\n", ret);
 }
 
 static int start(struct vop_device *d)
@@ -75,7 +87,9 @@ int vop_life_release(struct uio_info *info, struct inode *inode)
 
     mutex_lock(&d->lock);
     if (d->is_there) {
-        quiesce(d);
+        silence(d);
+        reset(d);
+        vop_pool_clear(d);
         forget(d->inode, d->mm);
         d->inode = NULL;
         d->mm = NULL;
@@ -140,7 +154,8 @@ void vop_life_end(struct vop_device *d)
 {
     mutex_lock(&d->lock);
     d->is_there = false;
-    quiesce(d);
+    silence(d);
+    vop_pool_clear(d);
     mutex_unlock(&d->lock);
     take_mappings_away(d->inode, d->mm);
     forget(d->inode, d->mm);

@@ -21,6 +21,7 @@ struct vop_kind {
     const char *name;         /* in /sys/class/uio/uioN/name */
     unsigned int cached_bars; /* a bit for each BAR that is coherent memory of the host */
     bool reaches_memory;      /* reads and writes host memory itself: gets a pool */
+    bool is_reset;            /* between users, if the PCI core knows a way */
 
     /** Acquires what the calls below need; leaves INTx off. 0 or -errno. */
     int (*prepare)(struct vop_device *d);

@@ -20,6 +20,7 @@
 #include "core/container.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "link/elsewhere.h"
 #include "native/session.h"
 
 #include <limits.h>
@@ -32,8 +33,11 @@
 #define TICK_NS (20 * VOP__NS_PER_MS)       /* between two looks at the peer's block */
 #define BUSY_TICK_NS (100 * VOP__NS_PER_MS) /* while there is a channel */
 #define CLAIM_NS (1000 * VOP__NS_PER_MS)    /* whoever has a side beats within that time, or loses it */
+#define LOOK_NS (200 * VOP__NS_PER_MS)      /* between two looks at what else may be wrong: see look_around() */
 
 struct approach {
+    vop__side_open_fn *open_side;
+    char *rest; /* what it opens */
     struct vop__side *side;
     struct vop_options options;
     struct vop_channel *channel;     /* NULL until the side is claimed */
@@ -42,6 +46,9 @@ struct approach {
     int64_t since;                   /* when watching began; 0: it did not */
     struct vop__claim peer;          /* as it was when the channel began */
     uint64_t refused;                /* incarnation of the peer that the log complained about */
+    int64_t looked;                  /* around */
+    struct vop__elsewhere elsewhere;
+    bool is_stranded; /* there is new memory that cannot be had; the log said so */
 };
 
 struct approach_listener {
@@ -63,26 +70,41 @@ static bool is_same(const struct vop__claim *a, const struct vop__claim *b)
     return a->incarnation == b->incarnation && a->state == b->state && a->heartbeat == b->heartbeat;
 }
 
-static int open_approach(struct approach *a, vop__side_open_fn *open_side, const char *rest,
-                         const struct vop_options *options)
+/* A side into whose halves the queues of this program fit. */
+static int take_side(const struct approach *a, struct vop__side **ret_side)
 {
-    struct vop__geometry geometry = vop__options_geometry(options);
+    struct vop__geometry geometry = vop__options_geometry(&a->options);
     uint64_t needed = vop__geometry_half_size(&geometry), file = 2;
-    int ret;
+    struct vop__side *side;
+    int ret = a->open_side(a->rest, &side);
 
-    *a = (struct approach){.options = *options};
-    ret = open_side(rest, &a->side);
     if (ret < 0)
         return ret;
     while (file < 2 * needed)
         file *= 2;
-    if (needed > a->side->remote.size) {
+    if (needed > side->remote.size) {
         ret = vop__error(EINVAL,
                          "%.120s: half of it is too small for a queue of %u slots of %u bytes; make it %llu KiB, or "
                          "the queue smaller",
-                         a->side->name, geometry.queue_size, geometry.slot_size, (unsigned long long)file / 1024);
-        a->side->ops->close(a->side);
+                         side->name, geometry.queue_size, geometry.slot_size, (unsigned long long)file / 1024);
+        side->ops->close(side);
+        return ret;
     }
+    *ret_side = side;
+    return 0;
+}
+
+static int open_approach(struct approach *a, vop__side_open_fn *open_side, const char *rest,
+                         const struct vop_options *options)
+{
+    int ret;
+
+    *a = (struct approach){.open_side = open_side, .rest = strdup(rest), .options = *options};
+    if (!a->rest)
+        return vop__error(ENOMEM, "no memory for a link");
+    ret = take_side(a, &a->side);
+    if (ret < 0)
+        free(a->rest);
     return ret;
 }
 
@@ -92,6 +114,7 @@ static void close_approach(struct approach *a)
     if (a->channel)
         vop_channel_close(a->channel);
     a->side->ops->close(a->side);
+    free(a->rest);
 }
 
 /* May this side be taken? 1, 0 not yet, -EADDRINUSE. */
@@ -149,6 +172,15 @@ static void drop_channel(struct approach *a)
     a->channel = NULL;
 }
 
+/* Says why (the error text) once for each incarnation of a peer. */
+static int refuse(struct approach *a, uint64_t incarnation)
+{
+    if (incarnation != a->refused)
+        vop__log(VOP_LOG_ERROR, "refused a peer: %s", vop_error_text());
+    a->refused = incarnation;
+    return -EPROTO;
+}
+
 /* The peer's block cannot be used. What a dead peer left behind is of no interest; a live one must be told. */
 static int check_refusal(struct approach *a)
 {
@@ -158,10 +190,46 @@ static int check_refusal(struct approach *a)
         drop_channel(a);
     else if (is_same(&now, &a->peer))
         return 0;
-    if (now.incarnation != a->refused)
-        vop__log(VOP_LOG_ERROR, "refused a peer: %s", vop_error_text());
-    a->refused = now.incarnation;
-    return -EPROTO;
+    return refuse(a, now.incarnation);
+}
+
+/* A file that was deleted and made anew: whoever opens it from now on is not in the memory that this side has. */
+static void follow_name(struct approach *a)
+{
+    struct vop__side *side;
+
+    if (!a->side->ops->is_replaced || !a->side->ops->is_replaced(a->side))
+        return;
+    if (take_side(a, &side) < 0) {
+        if (!a->is_stranded)
+            vop__log(VOP_LOG_ERROR, "%.120s was made anew and cannot be used yet: %s", a->side->name, vop_error_text());
+        a->is_stranded = true;
+        return;
+    }
+    vop__log(VOP_LOG_INFO, "%.120s was made anew: side %u leaves the old memory for it", side->name, side->number);
+    drop_channel(a);
+    a->side->ops->close(a->side);
+    a->side = side;
+    a->since = 0;
+    a->is_stranded = false;
+    memset(&a->elsewhere, 0, sizeof(a->elsewhere));
+}
+
+/* Nobody has come: is this the right memory, and does the peer see the same? 0, or -EPROTO. */
+static int look_around(struct approach *a)
+{
+    uint64_t half_size, incarnation;
+    int64_t now = vop__clock_ns();
+
+    if (now - a->looked < LOOK_NS)
+        return 0;
+    a->looked = now;
+    follow_name(a);
+    if (a->side->number == 0 || !vop__elsewhere_find(&a->elsewhere, &a->side->remote, &half_size, &incarnation))
+        return 0;
+    vop__error(EPROTO, "%.120s: the program of side 0 sees %llu KiB of memory, this side %zu KiB: give both one size",
+               a->side->name, (unsigned long long)half_size / 512, a->side->remote.size / 512);
+    return refuse(a, incarnation);
 }
 
 /* 1 the channel is up, 0 the peer must act first, -EPROTO it is not for us, else an error of this side. */
@@ -180,6 +248,8 @@ static int step(struct approach *a)
         return vop__error(EADDRINUSE, "%.120s: somebody else has taken side %u", a->side->name, a->side->number);
     }
     ret = vop__channel_step(a->channel);
+    if (ret == 0)
+        return look_around(a);
     return ret == -EPROTO || ret == -EMSGSIZE ? check_refusal(a) : ret;
 }
 
@@ -307,8 +377,10 @@ static int meet(struct approach *a, int64_t deadline, struct vop_channel **ret_c
 
     while ((ret = advance(a, ret_channel)) == 0) {
         if (a->channel && vop__time_left(deadline) == 0)
-            return vop__error(ETIMEDOUT, "%.120s: nobody answers on side %u; start the program of that side",
-                              a->side->name, 1 - a->side->number);
+            return vop__error(ETIMEDOUT,
+                              "%.120s: nobody answers on side %u; start the program of that side, where the memory has "
+                              "the same %zu KiB",
+                              a->side->name, 1 - a->side->number, a->side->remote.size / 512);
         if (nanosleep(&tick, NULL) < 0)
             return vop__error_static(EINTR, "interrupted by a signal");
     }

@@ -206,14 +206,14 @@ static int check_block(const struct vop__session *s, const struct vop_announce *
                           h.features[1]);
     if (h.device_id != s->mine.device_id)
         return vop__error(EPROTO,
-                          "peer's messages are of device type %u, ours of %u (0: any, 1: a bridge's frames): connect "
+                          "peer's messages are of device type %u, ours of %u (0: plain, 1: network): connect "
                           "programs of one kind",
                           h.device_id, s->mine.device_id);
     if (vop__geometry_check(&h.geometry) < 0)
         return -EPROTO; /* the text names the value */
     if (h.half_size != s->local->size)
-        return vop__error(EPROTO, "peer sees halves of %llu bytes, this side of %zu", (unsigned long long)h.half_size,
-                          s->local->size);
+        return vop__error(EPROTO, "peer sees halves of %llu bytes, this side of %zu: give both memory of one size",
+                          (unsigned long long)h.half_size, s->local->size);
     if (h.config_size > VOP_CONFIG_MAX)
         return vop__error(EPROTO, "peer's configuration has %u bytes: at most %u", h.config_size, VOP_CONFIG_MAX);
     *ret = h;
@@ -296,4 +296,14 @@ struct vop__claim vop__session_claim(const struct vop__window *half)
     claim.incarnation = vop__load_le64(&a->incarnation);
     claim.heartbeat = vop__load_le32(&a->heartbeat);
     return claim;
+}
+
+uint64_t vop__session_half_size(const struct vop__window *half)
+{
+    const struct vop_announce *a = vop__window_at(half, 0);
+    uint32_t state = vop__window_observe32(half, &a->state, 'E');
+
+    if (vop__load_le32(&a->magic) != VOP_ANNOUNCE_MAGIC || (state != VOP_STATE_HELLO && state != VOP_STATE_READY))
+        return 0;
+    return vop__load_le64(&a->half_size);
 }

@@ -95,6 +95,9 @@ struct vop__claim {
 /** Looks at the block in a half. If it is the remote one, each word is a load across the wire. */
 struct vop__claim vop__session_claim(const struct vop__window *half);
 
+/** half_size as the block in a half states it; 0 if no side says HELLO or READY there. Loads as the last one. */
+uint64_t vop__session_half_size(const struct vop__window *half);
+
 /** Announces a heartbeat. */
 void vop__session_beat(const struct vop__session *s, uint32_t heartbeat);
 

@@ -55,6 +55,13 @@ static int ivshmem_check(const struct vop__side *side)
     return m->ops->check ? m->ops->check(m->context) : 0;
 }
 
+static bool ivshmem_is_replaced(const struct vop__side *side)
+{
+    const struct vop__ivshmem_memory *m = &side_of(side)->memory;
+
+    return m->ops->is_replaced && m->ops->is_replaced(m->context);
+}
+
 /* ---- Doorbell ---- */
 
 static void ivshmem_kick(struct vop__wire *wire, unsigned queue, enum vop__bell bell)
@@ -307,6 +314,7 @@ static const struct vop__side_ops side_ops = {
     .wire = ivshmem_open_wire,
     .check = ivshmem_check,
     .forget = forget_side,
+    .is_replaced = ivshmem_is_replaced,
     .close = ivshmem_close_side,
 };
 

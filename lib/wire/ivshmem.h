@@ -36,6 +36,9 @@ struct vop__ivshmem_ops {
     /** In a child of fork(), before close(): its mappings are not there, so nothing is to be unmapped. */
     void (*forget)(void *context);
 
+    /** Does the name lead to other memory by now? */
+    bool (*is_replaced)(void *context);
+
     /** Unmaps, closes, frees. */
     void (*close)(void *context);
 };

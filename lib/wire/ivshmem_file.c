@@ -26,6 +26,9 @@ struct file {
     unsigned side;
     void *half[2];
     size_t half_size;
+    char *path;
+    dev_t device; /* of the file, so that another of the same name is noticed */
+    ino_t inode;
 };
 
 static struct flock lock_of(unsigned side)
@@ -58,6 +61,15 @@ static void file_forget(void *context)
     f->half[0] = f->half[1] = NULL;
 }
 
+/* A file that is gone, and has no successor yet, is still where both sides may meet. */
+static bool file_is_replaced(void *context)
+{
+    const struct file *f = context;
+    struct stat st;
+
+    return stat(f->path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_dev != f->device || st.st_ino != f->inode);
+}
+
 static void file_close(void *context)
 {
     struct file *f = context;
@@ -66,6 +78,7 @@ static void file_close(void *context)
         vop__unmap(f->half[h], f->half_size);
     if (f->fd >= 0)
         close(f->fd);
+    free(f->path);
     free(f);
 }
 
@@ -73,6 +86,7 @@ static const struct vop__ivshmem_ops file_ops = {
     .sees_peer = file_sees_peer,
     .mirror = file_mirror,
     .forget = file_forget,
+    .is_replaced = file_is_replaced,
     .close = file_close,
 };
 
@@ -110,6 +124,8 @@ static int check_file(struct file *f, const char *path)
             EINVAL, "%.150s has %lld bytes, not a power of two, so no device shows all of them; give it 16M, 32M, ...",
             path, (long long)st.st_size);
     f->half_size = (size_t)st.st_size / 2;
+    f->device = st.st_dev;
+    f->inode = st.st_ino;
     return 0;
 }
 
@@ -149,7 +165,8 @@ int vop__ivshmem_file_open(const char *path, unsigned side, struct vop__ivshmem_
         return vop__error(ENOMEM, "no memory for a link");
     f->fd = -1;
     f->side = side;
-    ret = open_file(f, path);
+    f->path = strdup(path);
+    ret = f->path ? open_file(f, path) : vop__error(ENOMEM, "no memory for a link");
     if (ret == 0)
         ret = check_file(f, path);
     if (ret == 0)

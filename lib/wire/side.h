@@ -24,6 +24,9 @@ struct vop__side_ops {
     /** In a child of fork(), before close(): the memory is not mapped there, so nothing is to be unmapped. */
     void (*forget)(struct vop__side *s);
 
+    /** Does the name lead to other memory by now, so that nobody who comes later finds this one? NULL: it cannot. */
+    bool (*is_replaced)(const struct vop__side *s);
+
     /** Gives the side back; a wire on it lives on. */
     void (*close)(struct vop__side *s);
 };

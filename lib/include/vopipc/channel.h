@@ -2,7 +2,7 @@
 /*
  * channel.h - messages between two programs, as fast as the memory between them allows.
  *
- * Room: the public headers. Read examples/echo_server.c first, then this.
+ * Room: the public headers. Read examples/echo_server.c first, then this; for an event loop examples/loop_server.c.
  *
  * A channel carries messages of 1 byte up to vop_channel_message_max() bytes, in order, in both directions. Sending is
  * reserve, fill, commit; receiving is peek, use, release; both without a copy. The short forms send and recv copy.
@@ -13,14 +13,17 @@
  *   ivshmem:/dev/shm/x   memory that is there already: the file behind the ivshmem device of a virtual machine, or any
  *                        file on tmpfs or hugetlbfs whose size is a power of two. It is neither made nor resized. A
  *                        host is side 0 unless ?side=1 is at the end of the name. One side may listen and the other
- *                        connect, or both may do the same, in any order; there is one channel at a time.
+ *                        connect, or both may do the same, in any order; there is one channel at a time. Both must see
+ *                        the same size. Whoever waits there follows the name to a file that is made anew.
  *   ivshmem:0000:00:04.0 the same memory, inside the virtual machine: the PCI address of the device. A guest is side 1
  *                        unless ?side=0 is at the end of the name.
  *
  * On ivshmem only the library tells the peer that this program lives, and it has no thread for that. So be inside the
  * library at least twice a second: in a call that waits, in calls that send or receive, or in an event loop, where it
  * is enough to call vop_channel_process() whenever the descriptor polls readable. A program that is silent for a second
- * counts as dead: its peer gets -ECONNRESET, and so does the program itself.
+ * counts as dead: its peer gets -ECONNRESET, and so does the program itself. Making the file shorter, with truncate(1)
+ * or by copying another over it, ends with SIGBUS every program that has it mapped: to begin with another size, end the
+ * programs, or delete the file and make a new one.
  *
  * Errors. A call returns 0 (or a count, or a file descriptor), or a negative errno value. Outputs come last, are named
  * ret_, and are untouched on failure. vop_error_text() (error.h) holds one line about the last failure in this thread:
@@ -324,7 +327,9 @@ enum vop_arm_flags {
  * armed or not. Owned by the channel: poll it or add it to epoll, nothing else.
  *
  * The loop:   work with timeout 0 until -EAGAIN; vop_channel_arm(); if it returned 0, poll the descriptor;
- *             when it is readable, vop_channel_process(); and again.
+ *             when it is readable, vop_channel_process(); and again. Arm for what the last call was refused: while an
+ *             answer waits for room, VOP_ARM_SEND alone, since messages that wait are no reason to wake.
+ *             The loop must forget the descriptor before vop_channel_close(). examples/loop_server.c does all this.
  */
 int vop_channel_fd(const vop_channel *channel);
 
@@ -367,7 +372,8 @@ struct vop_channel_info {
     uint32_t peer_features[4]; /* feature bits the peer offered */
     uint32_t peer_config_size; /* bytes of peer_config that are valid */
     uint8_t peer_config[VOP_DEVICE_CONFIG_MAX];
-    pid_t peer_pid; /* shm: process, user and group of the peer at connect time (SO_PEERCRED); else -1 */
+    pid_t peer_pid; /* shm: process, user and group of the peer at connect time (SO_PEERCRED), where the process is 0 if
+                       this PID namespace does not show it; else -1 */
     uid_t peer_uid;
     gid_t peer_gid;
     bool contiguous;       /* every vop_buffer has one segment only */

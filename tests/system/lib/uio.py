@@ -10,8 +10,8 @@ EDU_BUFFER = 0x40000
 
 
 class Uio:
-    def __init__(self, machine, address):
-        self.machine, self.address = machine, f"0000:00:{address:02x}.0"
+    def __init__(self, machine, device, bus=0):
+        self.machine, self.address = machine, f"0000:{bus:02x}:{device:02x}.0"
         self.sysfs = f"/sys/bus/pci/devices/{self.address}"
 
     def name(self):

@@ -14,6 +14,8 @@ from lib.vm import SERIES
 SIZE = 4 << 20
 HUGE = 2 << 30  # has no place below 4 GiB, where the firmware says that nothing is cached
 PLAIN, DOORBELL, EDU, BRIDGE = 4, 5, 6, 7
+RNG = 1  # alone behind the bridge: resetting that bus is a way to reset it
+RNG_STATUS = 0x14  # in its BAR4, as virtio has it (4.1.4.3)
 
 
 def load(machine, parameters=""):
@@ -40,8 +42,9 @@ def machines(request, boot, server, tmp_path_factory):
     words = ["-object", f"memory-backend-file,id=shm,size={HUGE},share=on,mem-path={shm}",
              "-chardev", f"socket,id=server,path={server.path}"]
     devices = [f"ivshmem-plain,memdev=shm,addr={PLAIN}", f"ivshmem-doorbell,chardev=server,vectors=2,addr={DOORBELL}"]
-    bridge = f"pci-bridge,chassis_nr=1,addr={BRIDGE}"
-    both = [boot("a", request.param, devices=[*devices, f"edu,id=edu,addr={EDU}", bridge], words=words),
+    bridge = f"pci-bridge,id=bridge,chassis_nr=1,addr={BRIDGE}"
+    rng = f"virtio-rng-pci,disable-legacy=on,bus=bridge,addr={RNG}"
+    both = [boot("a", request.param, devices=[*devices, f"edu,id=edu,addr={EDU}", bridge, rng], words=words),
             boot("b", request.param, devices=devices, words=words)]
     for machine in both:
         machine.wait_boot()
@@ -306,6 +309,19 @@ def test_after_the_last_close_the_device_is_quiet(devices, end):
     assert not a.edu.command_register() & MASTER
     assert "vop_pci_uio" not in a.machine.run("cat /proc/interrupts"), "its handler is still there"
     assert a.edu.attempt(f"map={number}:4096", f"peek={number}:0")[-1] == "0x0"
+
+
+def test_the_next_user_finds_the_device_reset(devices):
+    a, _ = devices
+    rng = Uio(a.machine, RNG, bus=1)
+    a.machine.run(f"cd {rng.sysfs} && cat reset_method && echo vop_pci_uio >driver_override && "
+                  f"if [ -e driver ]; then echo {rng.address} >driver/unbind; fi")
+    rng.bind()
+    assert rng.attempt("map=4:4096", f"poke=4:{RNG_STATUS}:1", f"peek=4:{RNG_STATUS}")[2:] == ["ok", "0x1"]
+    assert rng.attempt("map=4:4096", f"peek=4:{RNG_STATUS}", f"poke=4:{RNG_STATUS}:1", f"peek=4:{RNG_STATUS}")[2:] == \
+        ["0x0", "ok", "0x1"], "and it works"
+    rng.unbind()
+    assert a.machine.status(f"test -e {a.edu.sysfs}/reset_method")[0] != 0, "one that cannot be reset is served, too"
 
 
 def test_one_process_at_a_time(devices):
