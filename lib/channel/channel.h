@@ -16,6 +16,7 @@
 
 #include "channel/rx.h"
 #include "channel/tx.h"
+#include "core/share.h"
 
 #include <vopipc/channel.h>
 
@@ -30,6 +31,7 @@ struct vop__alarm {
 
 struct vop_channel {
     struct vop__link *link;
+    struct vop__share *share; /* held until it is closed; NULL: nobody counts */
     int epoll_fd;
     struct vop__alarm alarm;
     struct vop__tx tx;

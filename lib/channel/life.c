@@ -81,6 +81,12 @@ err_free:
     return ret;
 }
 
+void vop__channel_count(struct vop_channel *c, struct vop__share *share)
+{
+    vop__share_take(share);
+    c->share = share;
+}
+
 /* ---- The handshake ---- */
 
 /* The peer is known: resets all that this side writes for the session. */
@@ -188,5 +194,7 @@ void vop_channel_close(vop_channel *c)
                  (int)l->wire->peer_pid);
     l->wire->ops->close(l->wire);
     vop__event_close(c);
+    if (c->share)
+        vop__share_drop(c->share);
     free_channel(c);
 }

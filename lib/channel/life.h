@@ -8,6 +8,7 @@
 #ifndef VOP_CHANNEL_LIFE_H
 #define VOP_CHANNEL_LIFE_H
 
+#include "core/share.h"
 #include "wire/wire.h"
 
 #include <vopipc/channel.h>
@@ -17,6 +18,9 @@
  * success only. `options` are resolved (channel/options.h). 0 or -errno with a text.
  */
 int vop__channel_new(struct vop__wire *wire, const struct vop_options *options, struct vop_channel **ret_channel);
+
+/** Takes a share that the channel holds until it is closed: so whoever made it can count those that live. Once. */
+void vop__channel_count(struct vop_channel *c, struct vop__share *share);
 
 /** Goes on with the handshake as far as the peer's half allows: 1 up, 0 the peer must act first, -errno with a text. */
 int vop__channel_step(struct vop_channel *c);

@@ -5,10 +5,10 @@
  * Room: link. wire/shm.h has the steps; PROTOCOL.md, The shm wire, is the contract.
  *
  * The listener is one epoll instance over the listening socket, the sockets of peers that are in the handshake
- * ("pending"), and a timer for the first of their deadlines. A pending peer that breaks the protocol or takes too long
- * gets the reason and is dropped. While as many are pending as the options or the descriptors allow, a new peer takes
- * the place of the one that has been silent longest, if that has lasted for PATIENCE_NS; until there is one, the
- * listening socket is not watched, so that nothing spins.
+ * ("pending", shm_crowd.h), and a timer for the first of their deadlines. A pending peer that breaks the protocol or
+ * takes too long gets the reason and is dropped. While as many are pending as the options or the descriptors allow, a
+ * new peer takes the place of one that has kept this side waiting for PATIENCE_NS, be it silent or unfinished; until
+ * there is one, the listening socket is not watched, so that nothing spins.
  *
  *   state of a pending peer    on a message from it
  *   no channel                 CONNECT: check, map, announce, answer -> has a channel
@@ -22,6 +22,7 @@
 #include "core/container.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "link/shm_crowd.h"
 #include "wire/shm.h"
 
 #include <limits.h>
@@ -34,15 +35,7 @@
 #include <unistd.h>
 
 #define EVENTS_AT_ONCE 64
-#define PATIENCE_NS (100 * VOP__NS_PER_MS) /* with a silent peer while others wait */
-
-struct pending {
-    struct pending *next;
-    int socket;                  /* owned until there is a channel, then by its wire */
-    struct vop_channel *channel; /* NULL until CONNECT was accepted */
-    struct vop__wire *wire;      /* the channel's */
-    int64_t since;
-};
+#define PATIENCE_NS (100 * VOP__NS_PER_MS) /* with a peer that owes the next word, while others wait */
 
 struct shm_listener {
     struct vop_listener listener;
@@ -52,8 +45,7 @@ struct shm_listener {
     int epoll_fd;
     bool watching;   /* the listening socket is in the epoll instance */
     bool is_starved; /* out of descriptors until a pending peer leaves */
-    unsigned count;
-    struct pending *pending; /* oldest first */
+    struct vop__crowd crowd;
     char *path;
     dev_t device; /* of the socket's file, so that no other is removed */
     ino_t inode;
@@ -129,33 +121,30 @@ err_close:
 }
 
 /* Closing alone does not, if a child of a fork keeps the socket open: it would stay ready for ever. */
-static void unwatch(const struct shm_listener *l, const struct pending *p)
+static void unwatch(const struct shm_listener *l, const struct vop__pending *p)
 {
     if (p->socket >= 0)
         (void)epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, p->socket, NULL);
 }
 
-static void drop_pending(struct shm_listener *l, struct pending **at)
+static void drop_pending(struct shm_listener *l, struct vop__pending *p)
 {
-    struct pending *p = *at;
-
-    *at = p->next;
-    l->count--;
     l->is_starved = false;
     unwatch(l, p);
     if (p->channel)
         vop_channel_close(p->channel);
     else if (p->socket >= 0)
         close(p->socket);
-    free(p);
+    vop__crowd_remove(&l->crowd, p);
 }
 
 void vop__shm_listener_close(struct vop_listener *listener)
 {
     struct shm_listener *l = listener_of(listener);
 
-    while (l->pending)
-        drop_pending(l, &l->pending);
+    while (l->crowd.pending)
+        drop_pending(l, l->crowd.pending);
+    vop__crowd_end(&l->crowd);
     if (l->socket >= 0) {
         remove_file(l);
         close(l->socket);
@@ -175,42 +164,33 @@ int vop__shm_listener_fd(const struct vop_listener *listener)
 
 /* ---- Accepting ---- */
 
-static int64_t deadline_of(const struct shm_listener *l, const struct pending *p)
+static int64_t deadline_of(const struct shm_listener *l, const struct vop__pending *p)
 {
     return p->since + l->options.handshake_ms * VOP__NS_PER_MS;
 }
 
-static bool is_silent(const struct pending *p)
-{
-    struct pollfd fd = {.fd = p->socket, .events = POLLIN};
-
-    return !p->channel && poll(&fd, 1, 0) == 0;
-}
-
-/* The peer that has been silent longest, NULL if all have spoken. */
-static struct pending **find_silent(struct shm_listener *l)
-{
-    struct pending **at = &l->pending;
-
-    while (*at && !is_silent(*at))
-        at = &(*at)->next;
-    return *at ? at : NULL;
-}
-
 static bool has_room(const struct shm_listener *l)
 {
-    return l->count < l->options.pending_max && !l->is_starved;
+    return l->crowd.count < l->options.pending_max && !l->is_starved;
+}
+
+/* The first that may be put out now. NULL: nobody yet. */
+static struct vop__pending *find_overdue(const struct shm_listener *l, const struct vop__user *user, bool with_link)
+{
+    struct vop__pending *p = vop__crowd_next_out(&l->crowd, user, with_link);
+
+    return p && p->heard + PATIENCE_NS <= vop__clock_ns() ? p : NULL;
 }
 
 /*
  * Watches the listening socket while there is room for another peer, or one to be dropped for it. Sets the timer to the
- * first deadline, or to the end of the patience with a silent peer.
+ * first deadline, or to the end of the patience with a peer that has to go for another.
  */
 static void tend(struct shm_listener *l)
 {
     bool room = has_room(l);
-    struct pending **silent = room ? NULL : find_silent(l);
-    int64_t patience = silent ? (*silent)->since + PATIENCE_NS : VOP__NEVER;
+    struct vop__pending *next_out = room ? NULL : vop__crowd_next_out(&l->crowd, NULL, false);
+    int64_t patience = next_out ? next_out->heard + PATIENCE_NS : VOP__NEVER;
     bool want = room || patience <= vop__clock_ns();
     struct itimerspec at = {0};
 
@@ -220,8 +200,8 @@ static void tend(struct shm_listener *l)
         else
             l->watching = epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, l->socket, NULL) < 0;
     }
-    if (l->pending) {
-        int64_t first = deadline_of(l, l->pending);
+    if (l->crowd.pending) {
+        int64_t first = deadline_of(l, l->crowd.pending);
 
         if (!want && patience < first)
             first = patience;
@@ -230,74 +210,128 @@ static void tend(struct shm_listener *l)
     (void)timerfd_settime(l->timer, TFD_TIMER_ABSTIME, &at, NULL);
 }
 
-static void refuse(struct shm_listener *l, struct pending **at, int err)
+/* With the reason that this thread has. */
+static void refuse(struct shm_listener *l, struct vop__pending *p, int err)
 {
-    struct pending *p = *at;
-
     vop__log(VOP_LOG_ERROR, "refused a peer: %s", vop_error_text());
     if (err != ECONNRESET && p->socket >= 0)
         vop__shm_refuse(p->socket, err);
-    drop_pending(l, at);
+    drop_pending(l, p);
 }
 
-static void put_out(struct shm_listener *l, struct pending **silent)
+static void put_out(struct shm_listener *l, struct vop__pending *p)
 {
-    vop__error(EBUSY, "others are waiting, and this peer said nothing; send CONNECT as soon as connected");
-    refuse(l, silent, EBUSY);
+    if (p->channel)
+        vop__error(EBUSY, "others are waiting, and this peer did not finish; send UP as soon as accepted");
+    else
+        vop__error(EBUSY, "others are waiting, and this peer said nothing; send CONNECT as soon as connected");
+    refuse(l, p, EBUSY);
+}
+
+/* It has more peers in the handshake than one user may: one of them goes, this one if no other has to. */
+static void bound_user(struct shm_listener *l, struct vop__pending *p)
+{
+    struct vop__pending *out;
+
+    if (!l->options.user_pending_max || p->user->pending <= l->options.user_pending_max)
+        return;
+    out = find_overdue(l, p->user, false);
+    if (out) {
+        put_out(l, out);
+    } else {
+        vop__error(EBUSY, "user %u has %u other peers in the handshake; finish or close one, and try again",
+                   (unsigned)p->user->uid, p->user->pending - 1);
+        refuse(l, p, EBUSY);
+    }
+}
+
+static int let_in(struct shm_listener *l, int socket)
+{
+    struct vop__pending *p = vop__crowd_add(&l->crowd, socket);
+
+    if (!p) {
+        close(socket);
+        return vop__error(ENOMEM, "no memory for another peer");
+    }
+    if (watch_fd(l->epoll_fd, socket, p) < 0) {
+        drop_pending(l, p);
+        return vop__error(ENOMEM, "no memory for another peer");
+    }
+    bound_user(l, p);
+    return 0;
 }
 
 static int take_peer(struct shm_listener *l)
 {
-    struct pending **last = &l->pending, **silent = NULL;
-    struct pending *p;
+    struct vop__pending *out = NULL;
     int fd = -1;
     int ret;
 
     if (!has_room(l)) {
-        silent = find_silent(l);
-        if (!silent || (*silent)->since + PATIENCE_NS > vop__clock_ns())
+        out = find_overdue(l, NULL, false);
+        if (!out)
             return 0;
     }
     if (l->is_starved) { /* its descriptors are needed first */
-        put_out(l, silent);
-        silent = NULL;
+        put_out(l, out);
+        out = NULL;
     }
     ret = vop__shm_accept(l->socket, &fd);
-    if ((ret == -EMFILE || ret == -ENFILE) && l->pending) {
+    if ((ret == -EMFILE || ret == -ENFILE) && l->crowd.pending) {
         l->is_starved = true;
         vop__log(VOP_LOG_ERROR, "%s", vop_error_text());
         return 0;
     }
     if (ret < 0)
         return ret;
-    if (silent)
-        put_out(l, silent);
-    p = calloc(1, sizeof(*p));
-    if (!p || watch_fd(l->epoll_fd, fd, p) < 0) {
-        free(p);
-        close(fd);
-        return vop__error(ENOMEM, "no memory for another peer");
-    }
-    *p = (struct pending){.socket = fd, .since = vop__clock_ns()};
-    while (*last)
-        last = &(*last)->next;
-    *last = p;
-    l->count++;
+    if (out)
+        put_out(l, out);
+    return let_in(l, fd);
+}
+
+/* May another link begin, of `user` or (NULL) of anybody? An unfinished one may have to go for it. */
+static int bound_links(struct shm_listener *l, const struct vop__user *user, uint32_t max)
+{
+    struct vop__pending *out;
+
+    if (max == 0 || vop__crowd_links(&l->crowd, user) < max)
+        return 0;
+    out = find_overdue(l, user, true);
+    if (!out)
+        return vop__error(EBUSY, "%s has %u links, as many as it may; try again when one has ended",
+                          user ? "this user" : "the server", max);
+    put_out(l, out);
     return 0;
 }
 
+/* Makes a channel of a wire that was just taken, and takes it on success only. */
+static int make_channel(struct shm_listener *l, struct vop__user *user, struct vop__wire *wire,
+                        struct vop_channel **ret_channel)
+{
+    int ret = bound_links(l, NULL, l->options.links_max);
+
+    if (ret == 0)
+        ret = bound_links(l, user, l->options.user_links_max);
+    if (ret == 0)
+        ret = vop__channel_new(wire, &l->options, ret_channel);
+    if (ret == 0)
+        vop__channel_count(*ret_channel, user->links);
+    return ret;
+}
+
 /* CONNECT has come: checks everything, announces this side, and answers the peer. */
-static int begin_channel(const struct shm_listener *l, struct pending *p)
+static int begin_channel(struct shm_listener *l, struct vop__pending *p)
 {
     struct vop__geometry offer = vop__options_geometry(&l->options);
-    struct vop_channel *c;
+    struct vop_channel *c = NULL;
     struct vop__wire *wire;
     unsigned pairs;
     int ret = vop__shm_take(p->socket, (size_t)vop__geometry_half_size(&offer), offer.queue_pairs, &pairs, &wire);
 
     if (ret < 0)
         return ret;
-    ret = vop__channel_new(wire, &l->options, &c);
+    p->heard = vop__clock_ns();
+    ret = make_channel(l, p->user, wire, &c);
     if (ret < 0) {
         /* The wire owns the socket, and closes it. */
         vop__shm_refuse(p->socket, -ret);
@@ -320,7 +354,7 @@ static int begin_channel(const struct shm_listener *l, struct pending *p)
 }
 
 /* 1: the channel is up. */
-static int advance(const struct shm_listener *l, struct pending *p)
+static int advance(struct shm_listener *l, struct vop__pending *p)
 {
     int ret;
 
@@ -338,44 +372,40 @@ static int advance(const struct shm_listener *l, struct pending *p)
 }
 
 /* A pending peer has sent something. 1 with its channel, or -EAGAIN. */
-static int serve(struct shm_listener *l, struct pending *which, struct vop_channel **ret_channel)
+static int serve(struct shm_listener *l, struct vop__pending *p, struct vop_channel **ret_channel)
 {
-    struct pending **at = &l->pending;
     int ret;
 
-    while (*at && *at != which)
-        at = &(*at)->next;
-    if (!*at) /* dropped meanwhile */
+    if (!vop__crowd_has(&l->crowd, p)) /* dropped meanwhile */
         return -EAGAIN;
-    ret = advance(l, which);
+    ret = advance(l, p);
     if (ret == -EAGAIN)
         return ret;
     if (ret < 0) {
-        refuse(l, at, -ret);
+        refuse(l, p, -ret);
         return -EAGAIN;
     }
-    *ret_channel = which->channel;
-    which->channel = NULL;
-    unwatch(l, which);
-    which->socket = -1;
-    drop_pending(l, at);
+    *ret_channel = p->channel;
+    unwatch(l, p);
+    p->channel = NULL;
+    p->socket = -1;
+    drop_pending(l, p);
     return 1;
 }
 
 static void expire(struct shm_listener *l)
 {
-    struct pending **at = &l->pending;
+    struct vop__pending *next;
     int64_t now = vop__clock_ns();
     uint64_t ticks;
 
     if (read(l->timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
         return;
-    while (*at) {
-        if (deadline_of(l, *at) <= now) {
+    for (struct vop__pending *p = l->crowd.pending; p; p = next) {
+        next = p->next;
+        if (deadline_of(l, p) <= now) {
             vop__error(ETIMEDOUT, "the handshake took longer than %u ms", l->options.handshake_ms);
-            refuse(l, at, ETIMEDOUT);
-        } else {
-            at = &(*at)->next;
+            refuse(l, p, ETIMEDOUT);
         }
     }
 }

@@ -79,12 +79,20 @@ struct vop_options {
                               has a processor to spare */
     uint32_t socket_mode;  /* shm, listening: file mode of the socket, as in chmod(2). Default 0600: this user, root */
     uint32_t handshake_ms; /* time a peer has to finish the handshake, in milliseconds. Default 5000 */
-    uint32_t pending_max;  /* listening: peers that may be in the handshake at once. Default 64 */
+    uint32_t pending_max;  /* listening: peers that may be in the handshake at once. Default 64. While that many are and
+                              others wait, one that has kept this side waiting for 100 ms is refused with -EBUSY: of the
+                              user (uid) that has most, the one that has done so longest */
     uint32_t device_id;    /* what the messages are, as a virtio device ID: 0 plain messages, 1 network frames. Both
                               sides must say the same */
     uint32_t features[4]; /* device feature bits offered to the peer, bit 0 first. The library adds those of the ring */
     uint32_t config_size; /* bytes of `config` in use, 0 to 64 */
     uint8_t config[VOP_DEVICE_CONFIG_MAX]; /* device configuration announced to the peer */
+
+    /* shm, listening: who is more is refused with -EBUSY. Default of each: no limit but pending_max, and what the
+       system gives */
+    uint32_t links_max;        /* links that may be open at once, from their handshake until they are closed */
+    uint32_t user_links_max;   /* the same, of one user (uid) */
+    uint32_t user_pending_max; /* of the peers in the handshake, those of one user */
 };
 
 #define VOP_SPIN_NEVER 0xffffffffu
@@ -152,6 +160,7 @@ void vop_listener_close(vop_listener *listener);
  * -EADDRINUSE     ivshmem: somebody has this side
  * -ENODEV         ivshmem: no such device (any more), or no driver has it
  * -EINTR          a signal handler ran. The handshake is given up: another call begins a new one
+ * -EBUSY          the server cannot take this peer now; the error text says why. Try again later
  * -EPROTO         the server does not speak this protocol or version; see the error text
  * -EINVAL, -EPROTONOSUPPORT, -EMFILE, -ENFILE, -ENOMEM  as for vop_listener_open()
  * other           what the server gave as its reason for refusing, with its words in the error text
