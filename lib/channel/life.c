@@ -152,6 +152,11 @@ unsigned vop__channel_pairs(const struct vop_channel *c)
     return c->link->session.geometry.queue_pairs;
 }
 
+size_t vop__channel_half_size(const struct vop_channel *c)
+{
+    return (size_t)vop__geometry_half_size(&c->link->session.geometry);
+}
+
 bool vop__channel_was_known(const struct vop_channel *c)
 {
     return c->tx.queue.broken; /* checked only once the peer was READY for this side */

@@ -6,7 +6,8 @@
  * sides talk through the halves.
  *
  *   connector                                     acceptor
- *   vop__shm_connect   socket, bells, memory        vop__shm_listen, vop__shm_accept
+ *   vop__shm_prepare   memory, bells                vop__shm_listen, vop__shm_accept
+ *   vop__shm_connect
  *   (announce HELLO)
  *   vop__shm_offer     ------ CONNECT, fds ----->   vop__shm_take     checks everything, maps
  *                                                  (announce READY)
@@ -30,9 +31,14 @@ int vop__shm_listen(const char *path, mode_t mode, int *ret_socket);
 /** Takes a connection off the backlog: -EAGAIN if there is none. */
 int vop__shm_accept(int listener, int *ret_socket);
 
-/** Connects, makes both halves of `half_size` bytes and the doorbells. `deadline` bounds a full backlog. */
-int vop__shm_connect(const char *path, size_t half_size, unsigned queue_pairs, int64_t deadline,
-                     struct vop__wire **ret_wire);
+/**
+ * Makes both halves of `half_size` bytes and the doorbells for a connection to `path`, which should exist. That can
+ * take seconds, so it comes first: from connect(2) on, the acceptor's clock runs.
+ */
+int vop__shm_prepare(const char *path, size_t half_size, unsigned queue_pairs, struct vop__wire **ret_wire);
+
+/** Connects. `deadline` bounds a full backlog. */
+int vop__shm_connect(struct vop__wire *wire, const char *path, int64_t deadline);
 
 /** Sends CONNECT. */
 int vop__shm_offer(struct vop__wire *wire);
@@ -55,6 +61,15 @@ void vop__shm_refuse(int socket, int err);
  * the text.
  */
 int vop__shm_accepted(struct vop__wire *wire, const char *path, int64_t deadline);
+
+/** After a send returned -ECONNRESET: the reason that the peer left before it hung up, as its error; or -ECONNRESET. */
+int vop__shm_parted(struct vop__wire *wire, const char *path);
+
+/**
+ * Gives back what lies behind the first `size` bytes of both halves, which is memory that the geometry in force never
+ * touches. Only by who made it, and once the other side has accepted it.
+ */
+void vop__shm_keep(struct vop__wire *wire, size_t size);
 
 /** Sends UP. */
 int vop__shm_confirm(struct vop__wire *wire);

@@ -54,6 +54,16 @@ static int name_missing(const char *path)
     return vop__error(ENOENT, "%s: no such socket; start the listening side first", path);
 }
 
+int vop__shm_check_name(const char *path)
+{
+    struct sockaddr_un address;
+    int ret = address_of(path, &address);
+
+    if (ret == 0 && access(path, F_OK) < 0 && errno == ENOENT)
+        ret = name_missing(path);
+    return ret;
+}
+
 static int nobody_listens(const char *path)
 {
     struct stat st;

@@ -135,13 +135,14 @@ static int receive_message(int socket, struct vop_shm_message *ret_message, int 
     } control;
     struct msghdr msg = {
         .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
-    unsigned count;
+    unsigned count, resets = 0;
     ssize_t n;
     int ret;
 
+    /* A peer that hung up with something of ours unread is an error first, once; its last words come after that. */
     do {
         n = recvmsg(socket, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    } while (n < 0 && errno == EINTR);
+    } while (n < 0 && (errno == EINTR || (errno == ECONNRESET && resets++ == 0)));
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return vop__error_static(EAGAIN, "nothing has come from the peer yet");
     if (n < 0)
@@ -163,20 +164,15 @@ static int receive_message(int socket, struct vop_shm_message *ret_message, int 
 
 /* ---- Connecting ---- */
 
-int vop__shm_connect(const char *path, size_t half_size, unsigned queue_pairs, int64_t deadline,
-                     struct vop__wire **ret_wire)
+int vop__shm_prepare(const char *path, size_t half_size, unsigned queue_pairs, struct vop__wire **ret_wire)
 {
     struct vop__shm_wire *w;
-    int fd = -1;
-    int ret = vop__shm_dial(path, deadline, &fd);
+    int ret = vop__shm_check_name(path);
 
+    if (ret == 0)
+        ret = vop__shm_wire_open(1, queue_pairs, &w);
     if (ret < 0)
         return ret;
-    ret = vop__shm_wire_open(fd, 1, queue_pairs, &w);
-    if (ret < 0) {
-        close(fd);
-        return ret;
-    }
     ret = vop__shm_wire_make_memory(w, half_size);
     if (ret < 0) {
         w->base.wire.ops->close(&w->base.wire);
@@ -184,6 +180,16 @@ int vop__shm_connect(const char *path, size_t half_size, unsigned queue_pairs, i
     }
     *ret_wire = &w->base.wire;
     return 0;
+}
+
+int vop__shm_connect(struct vop__wire *wire, const char *path, int64_t deadline)
+{
+    int socket = -1;
+    int ret = vop__shm_dial(path, deadline, &socket);
+
+    if (ret == 0)
+        vop__shm_wire_join(vop__shm_of(wire), socket);
+    return ret;
 }
 
 int vop__shm_offer(struct vop__wire *wire)
@@ -196,6 +202,34 @@ int vop__shm_offer(struct vop__wire *wire)
     m.queue_pairs = vop_to_le16((uint16_t)wire->queue_pairs);
     m.half_size = vop_to_le64(wire->local.size);
     return send_doorbells(w, &m, fds, count);
+}
+
+static int refusal_of(struct vop_shm_message *m, const char *path)
+{
+    uint32_t err = vop_from_le32(m->error);
+
+    m->text[VOP_SHM_TEXT_MAX - 1] = 0;
+    for (char *c = m->text; *c; c++) {
+        if (*c < 0x20 || *c > 0x7e)
+            *c = '?';
+    }
+    if (err == 0 || err >= 4096 || err == EAGAIN || err == EINTR) /* a refusal must not ask for a retry */
+        err = EPROTO;
+    return vop__error((int)err, "%s: the server refused: %s", path, m->text);
+}
+
+int vop__shm_parted(struct vop__wire *wire, const char *path)
+{
+    struct vop_shm_message m;
+    int fds[HANDSHAKE_FDS_MAX];
+    unsigned count;
+
+    if (receive_message(vop__shm_of(wire)->base.bells.socket, &m, fds, &count) == 0) {
+        close_fds(fds, count);
+        if (vop_from_le16(m.type) == VOP_SHM_REFUSE)
+            return refusal_of(&m, path);
+    }
+    return vop__error(ECONNRESET, "%s: the server hung up during the handshake", path);
 }
 
 int vop__shm_accepted(struct vop__wire *wire, const char *path, int64_t deadline)
@@ -220,18 +254,8 @@ int vop__shm_accepted(struct vop__wire *wire, const char *path, int64_t deadline
     }
     if (ret < 0)
         return ret;
-    if (vop_from_le16(m.type) == VOP_SHM_REFUSE && count == 0) {
-        uint32_t err = vop_from_le32(m.error);
-
-        m.text[VOP_SHM_TEXT_MAX - 1] = 0;
-        for (char *c = m.text; *c; c++) {
-            if (*c < 0x20 || *c > 0x7e)
-                *c = '?';
-        }
-        if (err == 0 || err >= 4096 || err == EAGAIN || err == EINTR) /* a refusal must not ask for a retry */
-            err = EPROTO;
-        return vop__error((int)err, "%s: the server refused: %s", path, m.text);
-    }
+    if (vop_from_le16(m.type) == VOP_SHM_REFUSE && count == 0)
+        return refusal_of(&m, path);
     pairs = vop_from_le16(m.queue_pairs);
     if (vop_from_le16(m.type) != VOP_SHM_ACCEPT || pairs < 1 || pairs > wire->queue_pairs ||
         count != VOP__BELLS * pairs)
@@ -289,7 +313,7 @@ int vop__shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_p
     offered = vop_from_le16(m.queue_pairs);
     if (queue_pairs > offered)
         queue_pairs = offered;
-    ret = vop__shm_wire_open(socket, 0, queue_pairs, &w);
+    ret = vop__shm_wire_open(0, queue_pairs, &w);
     if (ret < 0)
         goto err_fds;
     ret = vop__doorbells_take(&w->base.bells, fds + 2, queue_pairs);
@@ -301,17 +325,16 @@ int vop__shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_p
     close_fds(fds + 2 + VOP__BELLS * queue_pairs, count - 2 - VOP__BELLS * queue_pairs);
     ret = vop__shm_wire_map(w, (size_t)vop_from_le64(m.half_size), need);
     if (ret < 0) {
-        w->base.bells.socket = -1; /* taken on success only */
         w->base.wire.ops->close(&w->base.wire);
         return ret;
     }
+    vop__shm_wire_join(w, socket);
     vop__socket_refuse_fds(socket); /* no later message carries descriptors */
     *ret_pairs = offered;
     *ret_wire = &w->base.wire;
     return 0;
 
 err_wire:
-    w->base.bells.socket = -1;
     w->base.wire.ops->close(&w->base.wire);
 err_fds:
     close_fds(fds, count);

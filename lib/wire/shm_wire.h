@@ -25,8 +25,14 @@ static inline struct vop__shm_wire *vop__shm_of(struct vop__wire *wire)
     return vop__container_of(wire, struct vop__shm_wire, base.wire);
 }
 
-/** A wire with doorbells and no memory yet. Takes the socket on success only. Undone by ops->close. */
-int vop__shm_wire_open(int socket, unsigned side, unsigned queue_pairs, struct vop__shm_wire **ret_wire);
+/** A wire with doorbells, no memory and no socket yet. Undone by ops->close. */
+int vop__shm_wire_open(unsigned side, unsigned queue_pairs, struct vop__shm_wire **ret_wire);
+
+/** Gives it the socket, and learns who the peer is. */
+void vop__shm_wire_join(struct vop__shm_wire *w, int socket);
+
+/** Can a listener's path have this name, and is there anything? 0 or -errno with a text. */
+int vop__shm_check_name(const char *path);
 
 /** Connects a socket to the listener at `path`; while its backlog is full, waits until `deadline`. 0 or -errno with a
  * text. */

@@ -151,8 +151,8 @@ void vop_listener_close(vop_listener *listener);
  * Connects to a listening side and finishes the handshake.
  *
  * timeout_ms   longest wait for the handshake; negative: options->handshake_ms. On shm it does not wait for a server to
- *              appear; on ivshmem it does. There it can take a second longer, if whoever had this side last may still
- *              be alive
+ *              appear, and making the memory, which takes seconds for the largest link, is no wait. On ivshmem it waits
+ *              for the other side, and can take a second longer if whoever had this side last may still be alive
  *
  * -ENOENT, -ECONNREFUSED  no server there (yet), or no such memory: try again later
  * -EACCES         the mode of the socket, or of the memory's file, does not let this user in

@@ -439,6 +439,52 @@ static void test_offers_meet(void **state)
     vop_listener_close(listener);
 }
 
+/* Bytes of shared memory that exist, as its descriptors tell: each half is counted at both sides. */
+static size_t memory_of_links(void)
+{
+    size_t bytes = 0;
+
+    for (int fd = 0; fd < 1024; fd++) {
+        char name[32], target[64] = "";
+        struct stat st;
+
+        snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+        if (readlink(name, target, sizeof(target) - 1) > 0 && strstr(target, "memfd:vop") && fstat(fd, &st) == 0)
+            bytes += (size_t)st.st_blocks * 512;
+    }
+    return bytes;
+}
+
+/* Who asks for much and is offered little has little, and what it has is all of what the link uses. */
+static void test_memory_is_what_was_agreed(void **state)
+{
+    struct refusal r = {.options = link_options(32768, 1024, VOP_SPIN_NEVER)};
+    struct vop_options o = link_options(16, 1024, VOP_SPIN_NEVER);
+    vop_listener *listener;
+    vop_channel *channel;
+    pthread_t thread;
+    char data[16 * 1024];
+
+    (void)state;
+    listener = open_listener(&o);
+    check(pthread_create(&thread, NULL, connect_refused, &r) == 0);
+    assert_int_equal(vop_listener_accept(listener, 5000, &channel), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(r.ret, 0);
+    assert_true(memory_of_links() <= 4 * 32768);
+    memset(data, 'x', sizeof(data));
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(vop_channel_send(channel, data, sizeof(data), 0), 0);
+        assert_int_equal(vop_channel_recv(r.channel, data, sizeof(data), 0), sizeof(data));
+        assert_int_equal(vop_channel_send(r.channel, data, sizeof(data), 0), 0);
+        assert_int_equal(vop_channel_recv(channel, data, sizeof(data), 0), sizeof(data));
+    }
+    assert_true(memory_of_links() <= 4 * 32768);
+    vop_channel_close(channel);
+    vop_channel_close(r.channel);
+    vop_listener_close(listener);
+}
+
 static void *connect_send_close(void *arg)
 {
     struct vop_options o = link_options(8, 64, VOP_SPIN_NEVER);
@@ -557,6 +603,7 @@ int main(void)
         TEST(test_refused),
         TEST(test_server_does_not_accept),
         TEST(test_offers_meet),
+        TEST(test_memory_is_what_was_agreed),
         TEST(test_brief_peer),
         TEST(test_nothing_leaks),
         TEST(test_out_of_descriptors),

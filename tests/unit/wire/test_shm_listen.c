@@ -45,10 +45,26 @@ static int teardown(void **state)
     return rmdir(directory);
 }
 
+/* Both steps of connecting. */
+static int connect_wire(const char *to, size_t half_size, unsigned pairs, int64_t deadline, struct vop__wire **ret_wire)
+{
+    struct vop__wire *wire;
+    int ret = vop__shm_prepare(to, half_size, pairs, &wire);
+
+    if (ret < 0)
+        return ret;
+    ret = vop__shm_connect(wire, to, deadline);
+    if (ret < 0)
+        wire->ops->close(wire);
+    else
+        *ret_wire = wire;
+    return ret;
+}
+
 static int connect_to(const char *to)
 {
     struct vop__wire *wire = NULL;
-    int ret = vop__shm_connect(to, 8192, 1, vop__deadline(50), &wire);
+    int ret = connect_wire(to, 8192, 1, vop__deadline(50), &wire);
 
     if (ret == 0)
         wire->ops->close(wire);
