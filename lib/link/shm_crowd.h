@@ -30,6 +30,7 @@ struct vop__pending {
     struct vop__wire *wire;      /* the channel's */
     int64_t since;               /* it was accepted */
     int64_t heard;               /* its last word, or since */
+    int lacks;                   /* an errno value: it waits until this side has again what answering it takes */
 };
 
 struct vop__crowd {

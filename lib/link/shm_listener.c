@@ -10,6 +10,11 @@
  * new peer takes the place of one that has kept this side waiting for PATIENCE_NS, be it silent or unfinished; until
  * there is one, the listening socket is not watched, so that nothing spins.
  *
+ * CONNECT stays unread until there is all that answering it takes (descriptors, address space): so a peer loses nothing
+ * by waiting. Others have to go for it if they owe a word; if there are none, only the application can help, and
+ * accepting says so. Who has waited for half of its time is refused: "the server is out of ..., try again". To say that
+ * even without a descriptor, the listener keeps a spare one.
+ *
  *   state of a pending peer    on a message from it
  *   no channel                 CONNECT: check, map, announce, answer -> has a channel
  *   has a channel              UP: the session must be up -> ready, handed to accept()
@@ -25,6 +30,7 @@
 #include "link/shm_crowd.h"
 #include "wire/shm.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -43,8 +49,11 @@ struct shm_listener {
     int socket;
     int timer;
     int epoll_fd;
-    bool watching;   /* the listening socket is in the epoll instance */
-    bool is_starved; /* out of descriptors until a pending peer leaves */
+    int spare;           /* given up to accept a peer when there is no other descriptor; -1 then */
+    bool watching;       /* the listening socket is in the epoll instance */
+    bool is_starved;     /* out of descriptors until a pending peer leaves */
+    int64_t short_since; /* peers have been waiting since then for what this side lacks */
+    int64_t short_at;    /* and still were at this time; 0: never */
     struct vop__crowd crowd;
     char *path;
     dev_t device; /* of the socket's file, so that no other is removed */
@@ -65,6 +74,19 @@ static int watch_fd(int epoll_fd, int fd, void *tag)
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
         return vop__error(errno, "cannot watch a descriptor: %s", strerror(errno));
     return 0;
+}
+
+static void keep_spare(struct shm_listener *l)
+{
+    if (l->spare < 0)
+        l->spare = fcntl(l->epoll_fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static void give_up_spare(struct shm_listener *l)
+{
+    if (l->spare >= 0)
+        close(l->spare);
+    l->spare = -1;
 }
 
 static void remember_file(struct shm_listener *l)
@@ -93,7 +115,8 @@ int vop__shm_listener_open(const struct vop__scheme *scheme, const char *path, c
 
     if (!l)
         return vop__error(ENOMEM, "no memory for a listener");
-    *l = (struct shm_listener){.listener = {scheme}, .options = *options, .socket = -1, .timer = -1, .epoll_fd = -1};
+    *l = (struct shm_listener){
+        .listener = {scheme}, .options = *options, .socket = -1, .timer = -1, .epoll_fd = -1, .spare = -1};
     l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     l->path = strdup(path);
@@ -104,6 +127,7 @@ int vop__shm_listener_open(const struct vop__scheme *scheme, const char *path, c
     ret = watch_fd(l->epoll_fd, l->timer, &l->timer);
     if (ret < 0)
         goto err_close;
+    keep_spare(l);
     ret = vop__shm_listen(path, options->socket_mode, &l->socket);
     if (ret < 0)
         goto err_close;
@@ -120,11 +144,29 @@ err_close:
     return ret;
 }
 
+/* A peer that waits for something else than its own next word is not listened to, or its word would be news for ever.
+ */
+static void listen_to(const struct shm_listener *l, struct vop__pending *p, bool want)
+{
+    struct epoll_event event = {.events = want ? EPOLLIN : 0, .data.ptr = p};
+
+    (void)epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, p->socket, &event);
+}
+
 /* Closing alone does not, if a child of a fork keeps the socket open: it would stay ready for ever. */
 static void unwatch(const struct shm_listener *l, const struct vop__pending *p)
 {
     if (p->socket >= 0)
         (void)epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, p->socket, NULL);
+}
+
+/* Whoever waits for something that this side lacked may try again. */
+static void resume_all(const struct shm_listener *l)
+{
+    for (struct vop__pending *p = l->crowd.pending; p; p = p->next) {
+        if (p->lacks)
+            listen_to(l, p, true);
+    }
 }
 
 static void drop_pending(struct shm_listener *l, struct vop__pending *p)
@@ -136,6 +178,7 @@ static void drop_pending(struct shm_listener *l, struct vop__pending *p)
     else if (p->socket >= 0)
         close(p->socket);
     vop__crowd_remove(&l->crowd, p);
+    resume_all(l);
 }
 
 void vop__shm_listener_close(struct vop_listener *listener)
@@ -151,6 +194,7 @@ void vop__shm_listener_close(struct vop_listener *listener)
     }
     if (l->timer >= 0)
         close(l->timer);
+    give_up_spare(l);
     if (l->epoll_fd >= 0)
         close(l->epoll_fd);
     free(l->path);
@@ -169,9 +213,19 @@ static int64_t deadline_of(const struct shm_listener *l, const struct vop__pendi
     return p->since + l->options.handshake_ms * VOP__NS_PER_MS;
 }
 
+/* What becomes free is for those who are in already. */
+static bool is_short(const struct shm_listener *l)
+{
+    const struct vop__pending *p = l->crowd.pending;
+
+    while (p && !p->lacks)
+        p = p->next;
+    return p != NULL;
+}
+
 static bool has_room(const struct shm_listener *l)
 {
-    return l->crowd.count < l->options.pending_max && !l->is_starved;
+    return l->crowd.count < l->options.pending_max && !l->is_starved && !is_short(l);
 }
 
 /* The first that may be put out now. NULL: nobody yet. */
@@ -191,8 +245,12 @@ static void tend(struct shm_listener *l)
     bool room = has_room(l);
     struct vop__pending *next_out = room ? NULL : vop__crowd_next_out(&l->crowd, NULL, false);
     int64_t patience = next_out ? next_out->heard + PATIENCE_NS : VOP__NEVER;
-    bool want = room || patience <= vop__clock_ns();
+    bool want = room || (!is_short(l) && patience <= vop__clock_ns());
     struct itimerspec at = {0};
+
+    keep_spare(l);
+    if (!room && !next_out) /* nobody has to go for whoever lacks something: the application must help */
+        resume_all(l);
 
     if (want != l->watching) {
         if (want)
@@ -210,12 +268,37 @@ static void tend(struct shm_listener *l)
     (void)timerfd_settime(l->timer, TFD_TIMER_ABSTIME, &at, NULL);
 }
 
-/* With the reason that this thread has. */
+/* What this side is out of, if that is what an error says. */
+static const char *shortage_of(int err)
+{
+    switch (err) {
+    case EMFILE:
+    case ENFILE:
+        return "the server is out of file descriptors; try again";
+    case ENOMEM:
+        return "the server is out of memory; try again";
+    case ENOSPC:
+        return "the server is out of what the kernel lets it watch (epoll); try again";
+    default:
+        return NULL;
+    }
+}
+
+/* The reason is that of this thread, unless this side lacks something: an errno value of that kind is nobody else's. */
+static void say_no(int socket, int err)
+{
+    const char *shortage = shortage_of(err);
+
+    vop__shm_refuse(socket, shortage ? EBUSY : err, shortage ? shortage : vop_error_text());
+}
+
 static void refuse(struct shm_listener *l, struct vop__pending *p, int err)
 {
-    vop__log(VOP_LOG_ERROR, "refused a peer: %s", vop_error_text());
+    bool was_probe = err == ECONNRESET && !p->channel; /* or somebody who has thought better of it */
+
+    vop__log(was_probe ? VOP_LOG_DEBUG : VOP_LOG_ERROR, "refused a peer: %s", vop_error_text());
     if (err != ECONNRESET && p->socket >= 0)
-        vop__shm_refuse(p->socket, err);
+        say_no(p->socket, err);
     drop_pending(l, p);
 }
 
@@ -248,17 +331,29 @@ static void bound_user(struct shm_listener *l, struct vop__pending *p)
 static int let_in(struct shm_listener *l, int socket)
 {
     struct vop__pending *p = vop__crowd_add(&l->crowd, socket);
+    int ret = p ? watch_fd(l->epoll_fd, socket, p) : vop__error(ENOMEM, "no memory for another peer");
 
-    if (!p) {
+    if (ret == 0) {
+        bound_user(l, p);
+        return 0;
+    }
+    if (p) {
+        refuse(l, p, -ret);
+    } else {
+        say_no(socket, -ret);
         close(socket);
-        return vop__error(ENOMEM, "no memory for another peer");
     }
-    if (watch_fd(l->epoll_fd, socket, p) < 0) {
-        drop_pending(l, p);
-        return vop__error(ENOMEM, "no memory for another peer");
-    }
-    bound_user(l, p);
-    return 0;
+    return ret;
+}
+
+static int accept_socket(struct shm_listener *l, int *ret_socket)
+{
+    int ret = vop__shm_accept(l->socket, ret_socket);
+
+    if ((ret != -EMFILE && ret != -ENFILE) || l->spare < 0)
+        return ret;
+    give_up_spare(l);
+    return vop__shm_accept(l->socket, ret_socket);
 }
 
 static int take_peer(struct shm_listener *l)
@@ -269,14 +364,14 @@ static int take_peer(struct shm_listener *l)
 
     if (!has_room(l)) {
         out = find_overdue(l, NULL, false);
-        if (!out)
+        if (!out || is_short(l))
             return 0;
     }
     if (l->is_starved) { /* its descriptors are needed first */
         put_out(l, out);
         out = NULL;
     }
-    ret = vop__shm_accept(l->socket, &fd);
+    ret = accept_socket(l, &fd);
     if ((ret == -EMFILE || ret == -ENFILE) && l->crowd.pending) {
         l->is_starved = true;
         vop__log(VOP_LOG_ERROR, "%s", vop_error_text());
@@ -287,6 +382,69 @@ static int take_peer(struct shm_listener *l)
     if (out)
         put_out(l, out);
     return let_in(l, fd);
+}
+
+/* ---- The handshake ---- */
+
+static int check_room(struct shm_listener *l, const struct vop__pending *p)
+{
+    struct vop__geometry offer = vop__options_geometry(&l->options);
+    size_t need = (size_t)vop__geometry_half_size(&offer);
+    int ret = vop__shm_check_room(p->socket, need, offer.queue_pairs);
+
+    if ((ret == -EMFILE || ret == -ENFILE) && l->spare >= 0) {
+        give_up_spare(l);
+        ret = vop__shm_check_room(p->socket, need, offer.queue_pairs);
+    }
+    return ret;
+}
+
+static bool has_hung_up(const struct vop__pending *p)
+{
+    struct pollfd fd = {.fd = p->socket};
+
+    return poll(&fd, 1, 0) > 0;
+}
+
+/*
+ * Gets what answering CONNECT takes, from those who owe a word if need be. -EAGAIN: as soon as one of them is overdue.
+ * Other errors: nobody has to go, so only the application can help.
+ */
+static int make_room(struct shm_listener *l, struct vop__pending *p)
+{
+    struct vop__pending *out;
+    int ret;
+
+    while ((ret = check_room(l, p)) < 0) {
+        if (!shortage_of(-ret))
+            return ret;
+        if (has_hung_up(p))
+            return vop__error(ECONNRESET, "the peer hung up during the handshake");
+        p->lacks = -ret;
+        out = vop__crowd_next_out(&l->crowd, NULL, ret == -ENOMEM); /* memory has only who has a link */
+        if (!out)
+            return ret;
+        if (out->heard + PATIENCE_NS > vop__clock_ns()) {
+            listen_to(l, p, false);
+            return -EAGAIN;
+        }
+        put_out(l, out);
+    }
+    p->lacks = 0;
+    return 0;
+}
+
+/* It waits until the application has helped, but not so long that nobody would hear the reason. */
+static void keep_waiting(struct shm_listener *l, struct vop__pending *p, int err)
+{
+    int64_t now = vop__clock_ns();
+    int64_t patience = l->options.handshake_ms * VOP__NS_PER_MS / 2;
+
+    if (l->short_at == 0 || now - l->short_at > 2 * patience)
+        l->short_since = now;
+    l->short_at = now;
+    if (now - l->short_since >= patience)
+        refuse(l, p, err);
 }
 
 /* May another link begin, of `user` or (NULL) of anybody? An unfinished one may have to go for it. */
@@ -334,7 +492,7 @@ static int begin_channel(struct shm_listener *l, struct vop__pending *p)
     ret = make_channel(l, p->user, wire, &c);
     if (ret < 0) {
         /* The wire owns the socket, and closes it. */
-        vop__shm_refuse(p->socket, -ret);
+        say_no(p->socket, -ret);
         unwatch(l, p);
         wire->ops->close(wire);
         p->socket = -1;
@@ -371,19 +529,26 @@ static int advance(struct shm_listener *l, struct vop__pending *p)
     return ret;
 }
 
-/* A pending peer has sent something. 1 with its channel, or -EAGAIN. */
+/* A pending peer has sent something. 1 with its channel, -EAGAIN, or what this side lacks to answer it. */
 static int serve(struct shm_listener *l, struct vop__pending *p, struct vop_channel **ret_channel)
 {
-    int ret;
+    int ret = 0;
 
     if (!vop__crowd_has(&l->crowd, p)) /* dropped meanwhile */
         return -EAGAIN;
-    ret = advance(l, p);
+    if (!p->channel)
+        ret = make_room(l, p);
+    if (ret < 0 && shortage_of(-ret)) {
+        keep_waiting(l, p, -ret);
+        return ret;
+    }
+    if (ret == 0)
+        ret = advance(l, p);
     if (ret == -EAGAIN)
         return ret;
     if (ret < 0) {
         refuse(l, p, -ret);
-        return -EAGAIN;
+        return shortage_of(-ret) ? ret : -EAGAIN;
     }
     *ret_channel = p->channel;
     unwatch(l, p);
@@ -405,9 +570,10 @@ static void expire(struct shm_listener *l)
         next = p->next;
         if (deadline_of(l, p) <= now) {
             vop__error(ETIMEDOUT, "the handshake took longer than %u ms", l->options.handshake_ms);
-            refuse(l, p, ETIMEDOUT);
+            refuse(l, p, p->lacks ? p->lacks : ETIMEDOUT);
         }
     }
+    resume_all(l);
 }
 
 /* Handles what is ready now. 1 with a channel, -EAGAIN, or an error of this side. */

@@ -204,6 +204,9 @@ int vop__shm_wire_map(struct vop__shm_wire *w, size_t half_size, size_t need)
         void *base;
         int ret = vop__map(w->half_fd[half], 0, w->mapped, remote, &base);
 
+        if (ret == -EAGAIN) /* this process locks all its memory (mlockall(2)) */
+            return vop__error(ENOMEM, "cannot map %zu bytes of shared memory: more than may be locked (ulimit -l)",
+                              w->mapped);
         if (ret < 0)
             return vop__error(-ret, "cannot map %zu bytes of shared memory: %s", w->mapped, strerror(-ret));
         *window[remote] = (struct vop__window){.base = base, .size = half_size, .flags = VOP__WINDOW_DIRECT_IO};

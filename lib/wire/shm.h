@@ -44,6 +44,13 @@ int vop__shm_connect(struct vop__wire *wire, const char *path, int64_t deadline)
 int vop__shm_offer(struct vop__wire *wire);
 
 /**
+ * Is there all that vop__shm_take() and a channel will need for the CONNECT that lies unread in a socket? If not,
+ * -EMFILE or -ENOMEM with a text; -EBUSY if it only lacks what the peer brings in excess. Other threads
+ * can still be faster.
+ */
+int vop__shm_check_room(int socket, size_t need, unsigned queue_pairs);
+
+/**
  * Receives CONNECT from an accepted socket, checks every fd, maps: -EAGAIN it has not come yet. Takes the socket on
  * success only. Of each half the first `need` bytes are mapped, or all if it is smaller; the windows have the size of
  * the halves, so `need` must do for the largest geometry of this side's offer. *ret_pairs is what the peer offers.
@@ -53,8 +60,8 @@ int vop__shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_p
 /** Sends ACCEPT. */
 int vop__shm_answer(struct vop__wire *wire);
 
-/** Sends REFUSE with an errno value and the text of this thread's last error, best effort. */
-void vop__shm_refuse(int socket, int err);
+/** Sends REFUSE with an errno value and a line of text, best effort. */
+void vop__shm_refuse(int socket, int err, const char *text);
 
 /**
  * Waits for ACCEPT or REFUSE until `deadline`. A refusal is returned as its error, with the peer's words; `path` is for

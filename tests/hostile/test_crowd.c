@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -254,6 +255,191 @@ static void test_unfinished_give_way(void **state)
     stage_expect_service(&s);
     stage_close(&s);
 }
+
+/* ---- Too little of everything ---- */
+
+/* With any number of descriptors the peer is served, or stays until there are more, and the application hears it. */
+static void test_few_descriptors(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    stage_open(&s, 30000, 8);
+    for (int more = 0; more < 14; more++) {
+        vop_channel *c = NULL;
+        struct peer p;
+        int ret;
+
+        peer_init(&p, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+        stage_dial(&s, &p);
+        assert_int_equal(peer_offer(&p), 0);
+        test_limit_fds(more);
+        for (unsigned i = 0; i < 3; i++) {
+            ret = vop_listener_accept(s.listener, 0, &c);
+            assert_int_equal(ret, more < 9 ? -EMFILE : -EAGAIN); /* 10 at first, and there is a spare one */
+        }
+        if (more < 9)
+            expect_text("out of file descriptors: a peer takes 9 at first");
+        assert_int_equal(has_word(&p), more >= 9);
+        test_limit_fds(-1);
+        stage_pump(&s);
+        assert_int_equal(peer_take_answer(&p), 0);
+        assert_int_equal(peer_ready(&p), 0);
+        assert_int_equal(peer_confirm(&p), 0);
+        assert_int_equal(vop_listener_accept(s.listener, 5000, &c), 0);
+        stage_end(&s, &p, c);
+    }
+    stage_close(&s);
+}
+
+/* It does not stay for ever, and those who come after it hear the reason at once. */
+static void test_short_of_descriptors(void **state)
+{
+    struct peer p[2];
+    struct stage s;
+    vop_channel *c = NULL;
+    long start;
+
+    (void)state;
+    stage_open(&s, 1000, 8);
+    for (unsigned i = 0; i < 2; i++) {
+        peer_init(&p[i], 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+        stage_dial(&s, &p[i]);
+        assert_int_equal(peer_offer(&p[i]), 0);
+    }
+    test_limit_fds(0);
+    start = stage_ms();
+    while (!has_word(&p[0])) {
+        int ret = vop_listener_accept(s.listener, 10, &c);
+
+        assert_true(ret == -EMFILE || ret == -EAGAIN);
+        usleep(10000);
+    }
+    assert_true(stage_ms() - start >= 490);
+    assert_int_equal(vop_listener_accept(s.listener, 0, &c), -EMFILE);
+    assert_true(has_word(&p[1]));
+    test_limit_fds(-1);
+    for (unsigned i = 0; i < 2; i++) {
+        stage_expect_refusal(&s, &p[i], EBUSY, "the server is out of file descriptors; try again");
+        peer_close(&p[i]);
+    }
+    stage_expect_service(&s);
+    stage_close(&s);
+}
+
+/* Silent peers that have taken every descriptor give them up for one who speaks, though it came last. */
+static void test_descriptors_of_the_silent(void **state)
+{
+    struct peer silent[30], last;
+    struct stage s;
+    vop_channel *c = NULL;
+
+    (void)state;
+    stage_open(&s, 30000, 64);
+    for (unsigned i = 0; i < 30; i++) {
+        peer_init(&silent[i], 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+        assert_int_equal(peer_dial(&silent[i], s.path), 0);
+    }
+    peer_init(&last, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+    stage_dial(&s, &last);
+    assert_int_equal(peer_offer(&last), 0);
+    test_limit_fds(12);
+    while (!has_word(&last)) {
+        int ret = vop_listener_accept(s.listener, 20, &c);
+
+        assert_int_equal(ret, -EAGAIN);
+    }
+    test_limit_fds(-1);
+    assert_int_equal(peer_take_answer(&last), 0);
+    stage_expect_refusal(&s, &silent[0], EBUSY, "said nothing");
+    peer_close(&last);
+    for (unsigned i = 0; i < 30; i++)
+        peer_close(&silent[i]);
+    stage_expect_service(&s);
+    stage_close(&s);
+}
+
+/* Whoever asks for more queue pairs than it will get, and so for too many descriptors, hinders nobody. */
+static void test_too_many_pairs(void **state)
+{
+    struct stage s;
+    struct peer p;
+
+    (void)state;
+    stage_open(&s, 30000, 8);
+    peer_init(&p, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+    p.pairs = PEER_PAIRS_MAX;
+    p.half_size = 1 << 20;
+    stage_dial(&s, &p);
+    assert_int_equal(peer_offer(&p), 0);
+    test_limit_fds(20);
+    stage_pump(&s);
+    test_limit_fds(-1);
+    stage_expect_refusal(&s, &p, EBUSY, "too few file descriptors for so many queue pairs");
+    peer_close(&p);
+    stage_expect_service(&s);
+    stage_close(&s);
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they need address space of their own */
+
+static rlim_t address_space(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+
+    check(file && fscanf(file, "%lu", &pages) == 1);
+    (void)fclose(file);
+    return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Runs in a child, whose limits are lost with it. `locked`: of memory that is locked, else of address space. */
+static void starve_of_memory(bool locked)
+{
+    struct rlimit limit = {0, 0};
+    vop_channel *c = NULL;
+    struct stage s;
+    struct peer p;
+
+    stage_open(&s, 400, 8);
+    s.options.queue_size = 1024;
+    s.options.slot_size = 4096;
+    stage_reopen(&s);
+    peer_init(&p, 1, 1024, 4096);
+    stage_dial(&s, &p);
+    check(peer_offer(&p) == 0);
+    limit.rlim_cur = limit.rlim_max = locked ? 4 << 20 : address_space() + (4 << 20);
+    check(setrlimit(locked ? RLIMIT_MEMLOCK : RLIMIT_AS, &limit) == 0);
+    if (locked) {
+        check(getuid() != 0 || setuid(65534) == 0);
+        check(mlockall(MCL_FUTURE) == 0);
+    }
+    check(vop_listener_accept(s.listener, 0, &c) == -ENOMEM);
+    check(strstr(vop_error_text(), locked ? "ulimit -l" : "ulimit -v") != NULL);
+    check(!has_word(&p)); /* it stays */
+    while (!has_word(&p))
+        check(vop_listener_accept(s.listener, 10, &c) == -ENOMEM);
+    stage_expect_refusal(&s, &p, EBUSY, "the server is out of memory; try again");
+    check(vop_channel_connect(s.uri, &s.options, 100, &c) == -ENOMEM); /* and as a client it is itself that is short */
+    vop_listener_close(s.listener);
+    _exit(0);
+}
+
+static void test_short_of_memory(void **state)
+{
+    (void)state;
+    for (unsigned locked = 0; locked < 2; locked++) {
+        pid_t child = test_child();
+        int status = -1;
+
+        if (child == 0)
+            starve_of_memory(locked);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
+}
+
+#endif
 
 /* ---- Users ---- */
 
@@ -530,6 +716,13 @@ int main(void)
         cmocka_unit_test(test_put_out_for_descriptors),
         cmocka_unit_test(test_accepted_needs_no_descriptor),
         cmocka_unit_test(test_unfinished_give_way),
+        cmocka_unit_test(test_few_descriptors),
+        cmocka_unit_test(test_short_of_descriptors),
+        cmocka_unit_test(test_descriptors_of_the_silent),
+        cmocka_unit_test(test_too_many_pairs),
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+        cmocka_unit_test(test_short_of_memory),
+#endif
         cmocka_unit_test(test_user_with_most),
         cmocka_unit_test(test_user_pending_max),
         cmocka_unit_test(test_links_max),

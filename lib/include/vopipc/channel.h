@@ -17,6 +17,9 @@
  *   ivshmem:0000:00:04.0 the same memory, inside the virtual machine: the PCI address of the device. A guest is side 1
  *                        unless ?side=0 is at the end of the name.
  *
+ * On shm a channel takes 8 file descriptors at each end, and 2 more at the listening side until its handshake is over.
+ * A listener takes 4.
+ *
  * On ivshmem only the library tells the peer that this program lives, and it has no thread for that. So be inside the
  * library at least twice a second: in a call that waits, in calls that send or receive, or in an event loop, where it
  * is enough to call vop_channel_process() whenever the descriptor polls readable. A program that is silent for a second
@@ -133,8 +136,10 @@ int vop_listener_open(const char *uri, const struct vop_options *options, vop_li
  * -EINTR       a signal handler ran
  * -EADDRINUSE  ivshmem: this side is in use by another machine
  * -ENODEV      ivshmem: the device is gone (unplugged, unbound). Close the listener, and open another once it is back
- * -EMFILE, -ENFILE, -ENOMEM   out of resources; peers stay in the backlog, so free some and call again. While peers in
- *              the handshake hold some, those that say nothing have to leave first, and there is no error
+ * -EMFILE, -ENFILE, -ENOMEM   out of resources; the peers stay, so free some and call again. While others in the
+ *              handshake hold some and owe a word, those have to leave first, and there is no error. On shm a peer that
+ *              has waited for half of handshake_ms is refused with -EBUSY, and hears what is missing
+ * -ENOSPC      the same, of the user's limit of epoll watches
  */
 int vop_listener_accept(vop_listener *listener, int timeout_ms, vop_channel **ret_channel);
 
@@ -162,7 +167,7 @@ void vop_listener_close(vop_listener *listener);
  * -EINTR          a signal handler ran. The handshake is given up: another call begins a new one
  * -EBUSY          the server cannot take this peer now; the error text says why. Try again later
  * -EPROTO         the server does not speak this protocol or version; see the error text
- * -EINVAL, -EPROTONOSUPPORT, -EMFILE, -ENFILE, -ENOMEM  as for vop_listener_open()
+ * -EINVAL, -EPROTONOSUPPORT, -EMFILE, -ENFILE, -ENOMEM  as for vop_listener_open(): it is this side that is out of them
  * other           what the server gave as its reason for refusing, with its words in the error text
  */
 int vop_channel_connect(const char *uri, const struct vop_options *options, int timeout_ms, vop_channel **ret_channel);

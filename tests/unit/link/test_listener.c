@@ -579,7 +579,7 @@ static void test_out_of_descriptors(void **state)
     test_limit_fds(0);
     ret = vop_listener_accept(listener, 0, &channel);
     test_limit_fds(-1);
-    assert_int_equal(ret, -EMFILE);
+    assert_true(ret == -EMFILE || ret == -EAGAIN); /* there is a spare one, and nobody is there any more */
     while (vop_listener_accept(listener, 0, &channel) == 0 || readable(vop_listener_fd(listener)))
         continue; /* peers in the backlog that are gone */
     assert_int_equal(test_count_fds(), fds);

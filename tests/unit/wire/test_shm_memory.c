@@ -553,7 +553,7 @@ static void test_refuse_reaches_the_peer(void **state)
     check(connect_wire(path, HALF, 1, VOP__NEVER, &wire) == 0);
     fd = take_socket();
     check(vop__shm_check_halves((int[2]){-1, -1}, 0) < 0); /* any text */
-    vop__shm_refuse(fd, ENOSPC);
+    vop__shm_refuse(fd, ENOSPC, vop_error_text());
     close(fd);
     assert_int_equal(vop__shm_accepted(wire, path, vop__deadline(1000)), -ENOSPC);
     assert_non_null(strstr(vop_error_text(), "is not a memfd"));
@@ -650,7 +650,7 @@ static void test_reason_after_hangup(void **state)
         if (unread)
             check(vop__shm_offer(wire) == 0);
         check(vop__shm_check_halves((int[2]){-1, -1}, 0) < 0); /* any text */
-        vop__shm_refuse(fd, EBUSY);
+        vop__shm_refuse(fd, EBUSY, vop_error_text());
         close(fd);
         if (unread) {
             assert_int_equal(vop__shm_accepted(wire, path, VOP__NEVER), -EBUSY);
