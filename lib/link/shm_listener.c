@@ -55,8 +55,8 @@ struct shm_listener {
     int64_t short_since; /* peers have been waiting since then for what this side lacks */
     int64_t short_at;    /* and still were at this time; 0: never */
     struct vop__crowd crowd;
-    char *path;
-    dev_t device; /* of the socket's file, so that no other is removed */
+    char *file;   /* of the socket; NULL: it came from outside */
+    dev_t device; /* of that file, so that no other is removed */
     ino_t inode;
 };
 
@@ -93,7 +93,7 @@ static void remember_file(struct shm_listener *l)
 {
     struct stat st;
 
-    if (lstat(l->path, &st) == 0) {
+    if (l->file && lstat(l->file, &st) == 0) {
         l->device = st.st_dev;
         l->inode = st.st_ino;
     }
@@ -103,8 +103,8 @@ static void remove_file(const struct shm_listener *l)
 {
     struct stat st;
 
-    if (lstat(l->path, &st) == 0 && st.st_dev == l->device && st.st_ino == l->inode)
-        unlink(l->path);
+    if (l->file && lstat(l->file, &st) == 0 && st.st_dev == l->device && st.st_ino == l->inode)
+        unlink(l->file);
 }
 
 int vop__shm_listener_open(const struct vop__scheme *scheme, const char *path, const struct vop_options *options,
@@ -119,12 +119,13 @@ int vop__shm_listener_open(const struct vop__scheme *scheme, const char *path, c
         .listener = {scheme}, .options = *options, .socket = -1, .timer = -1, .epoll_fd = -1, .spare = -1};
     l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    l->path = strdup(path);
-    if (l->epoll_fd < 0 || l->timer < 0 || !l->path) {
+    if (l->epoll_fd < 0 || l->timer < 0) {
         ret = vop__error(errno, "cannot make a listener: %s", strerror(errno));
         goto err_close;
     }
-    ret = watch_fd(l->epoll_fd, l->timer, &l->timer);
+    ret = vop__shm_file(path, &l->file);
+    if (ret == 0)
+        ret = watch_fd(l->epoll_fd, l->timer, &l->timer);
     if (ret < 0)
         goto err_close;
     keep_spare(l);
@@ -197,7 +198,7 @@ void vop__shm_listener_close(struct vop_listener *listener)
     give_up_spare(l);
     if (l->epoll_fd >= 0)
         close(l->epoll_fd);
-    free(l->path);
+    free(l->file);
     free(l);
 }
 

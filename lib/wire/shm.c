@@ -2,8 +2,8 @@
 /*
  * shm.c - the shm wire: memory and doorbells of a link between two processes of one host.
  *
- * Room: wire. Its name is in shm_name.c, the messages on its socket in shm_socket.c; PROTOCOL.md, The shm wire, is the
- * contract.
+ * Room: wire. Its name is in shm_name.c and shm_listen.c, the messages on its socket in shm_socket.c; PROTOCOL.md, The
+ * shm wire, is the contract.
  */
 #include "core/clock.h"
 #include "core/error.h"

@@ -23,10 +23,14 @@
 #define VOP__SHM_HALF_MAX ((size_t)1 << 31)
 
 /**
- * Makes a listening socket at `path` with file mode `mode`; replaces a socket that no process listens on any more.
+ * Makes a listening socket at `path` with file mode `mode`; replaces a socket that no process listens on any more. If
+ * `path` is fd:N, listens on a duplicate of that descriptor.
  * 0 or -errno with a text (-EADDRINUSE, -ENAMETOOLONG, those of bind(2)).
  */
 int vop__shm_listen(const char *path, mode_t mode, int *ret_socket);
+
+/** The file of such a socket, wherever this process goes: to be freed. NULL for fd:N, which has none. 0 or -ENOMEM. */
+int vop__shm_file(const char *path, char **ret_file);
 
 /** Takes a connection off the backlog: -EAGAIN if there is none. */
 int vop__shm_accept(int listener, int *ret_socket);

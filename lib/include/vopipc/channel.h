@@ -10,6 +10,9 @@
  * Names of links are URIs:
  *
  *   shm:/run/app.sock    two processes of one host. The path is a Unix socket that the listening side creates.
+ *   shm:fd:3             for the listening side: a Unix socket (SOCK_SEQPACKET) that somebody else listens on, as
+ *                        descriptor 3, which is the first that systemd passes (LISTEN_FDS). The listener has a
+ *                        duplicate and sets O_NONBLOCK; descriptor and file stay the caller's.
  *   ivshmem:/dev/shm/x   memory that is there already: the file behind the ivshmem device of a virtual machine, or any
  *                        file on tmpfs or hugetlbfs whose size is a power of two. It is neither made nor resized. A
  *                        host is side 0 unless ?side=1 is at the end of the name. One side may listen and the other
@@ -115,7 +118,9 @@ typedef struct vop_channel vop_channel;
  * uri       name of the link, see the head of this file
  * options   or NULL for the defaults
  *
- * shm: a socket file left behind by a dead server is replaced; the file is removed by vop_listener_close().
+ * shm: a socket file left behind by a dead server is replaced; the file is removed by vop_listener_close(). While that
+ * is looked into, a file of the same name with .lock behind it keeps other servers out. Abstract names (shm:@x) are
+ * refused: no mode keeps other users out of them. A file that is called so is shm:./@x.
  *
  * -EINVAL      the URI or an option makes no sense
  * -EPROTONOSUPPORT  this library does not know the URI's scheme
