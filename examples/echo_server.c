@@ -8,15 +8,12 @@
  * instead.
  */
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <unistd.h>
 #include <vopipc/vopipc.h>
 
 #define CLIENTS_MAX 100
 #define MESSAGE_MAX 65536
-
-static sem_t places; /* how many more clients may come */
 
 static void *client_serve(void *argument)
 {
@@ -29,7 +26,6 @@ static void *client_serve(void *argument)
         length = vop_channel_recv(channel, message, sizeof(message), -1);
     while (length > 0 && vop_channel_send(channel, message, (size_t)length, -1) == 0);
     vop_channel_close(channel);
-    sem_post(&places);
     return NULL;
 }
 
@@ -42,13 +38,12 @@ int main(int argc, char **argv)
 
     if (argc != 2)
         return fprintf(stderr, "usage: %s LINK     for example %s shm:/tmp/echo.sock\n", argv[0], argv[0]), 2;
-    sem_init(&places, 0, CLIENTS_MAX);
     vop_options_init(&options, sizeof(options));
     options.queue_size = MESSAGE_MAX / options.slot_size; /* no message is longer than MESSAGE_MAX */
+    options.links_max = CLIENTS_MAX;                      /* one more is refused, and told why */
     if (vop_listener_open(argv[1], &options, &listener) < 0)
         return fprintf(stderr, "%s: %s\n", argv[0], vop_error_text()), 1;
     for (;;) {
-        sem_wait(&places);
         while (vop_listener_accept(listener, -1, &channel) < 0) {
             fprintf(stderr, "%s: %s\n", argv[0], vop_error_text());
             sleep(1); /* out of descriptors or memory, until a client leaves */
@@ -56,7 +51,6 @@ int main(int argc, char **argv)
         if (pthread_create(&thread, NULL, client_serve, channel) != 0) {
             fprintf(stderr, "%s: cannot start a thread for another client\n", argv[0]);
             vop_channel_close(channel);
-            sem_post(&places);
             continue;
         }
         pthread_detach(thread);

@@ -16,6 +16,7 @@
 
 #include "channel/rx.h"
 #include "channel/tx.h"
+#include "core/share.h"
 
 #include <vopipc/channel.h>
 
@@ -30,7 +31,8 @@ struct vop__alarm {
 
 struct vop_channel {
     struct vop__link *link;
-    struct vop__wire *wire; /* the link's, also where that is not to be used any more */
+    struct vop__wire *wire;   /* the link's, also where that is not to be used any more */
+    struct vop__share *share; /* held until it is closed; NULL: nobody counts */
     int epoll_fd;
     struct vop__alarm alarm;
     uint32_t message_min; /* what the options demand of the geometry in force */

@@ -83,6 +83,12 @@ err_free:
     return ret;
 }
 
+void vop__channel_count(struct vop_channel *c, struct vop__share *share)
+{
+    vop__share_take(share);
+    c->share = share;
+}
+
 /* ---- The handshake ---- */
 
 /*
@@ -168,6 +174,11 @@ unsigned vop__channel_pairs(const struct vop_channel *c)
     return c->link->session.geometry.queue_pairs;
 }
 
+size_t vop__channel_half_size(const struct vop_channel *c)
+{
+    return (size_t)vop__geometry_half_size(&c->link->session.geometry);
+}
+
 bool vop__channel_was_known(const struct vop_channel *c)
 {
     return c->tx.queue.broken; /* checked only once the peer was READY for this side */
@@ -214,5 +225,7 @@ void vop_channel_close(vop_channel *c)
     }
     c->wire->ops->close(c->wire);
     vop__event_close(c);
+    if (c->share)
+        vop__share_drop(c->share);
     free_channel(c);
 }

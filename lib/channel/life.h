@@ -8,6 +8,7 @@
 #ifndef VOP_CHANNEL_LIFE_H
 #define VOP_CHANNEL_LIFE_H
 
+#include "core/share.h"
 #include "wire/wire.h"
 
 #include <vopipc/channel.h>
@@ -18,6 +19,9 @@
  */
 int vop__channel_new(struct vop__wire *wire, const struct vop_options *options, struct vop_channel **ret_channel);
 
+/** Takes a share that the channel holds until it is closed: so whoever made it can count those that live. Once. */
+void vop__channel_count(struct vop_channel *c, struct vop__share *share);
+
 /** Goes on with the handshake as far as the peer's half allows: 1 up, 0 the peer must act first, -errno with a text. */
 int vop__channel_step(struct vop_channel *c);
 
@@ -27,6 +31,9 @@ bool vop__channel_has_answered(const struct vop_channel *c);
 /** The number of queue pairs in the peer's announce block, once it was answered; and the number in force. */
 unsigned vop__channel_offered_pairs(const struct vop_channel *c);
 unsigned vop__channel_pairs(const struct vop_channel *c);
+
+/** Bytes of each half that the geometry in force touches. */
+size_t vop__channel_half_size(const struct vop_channel *c);
 
 /** After a step returned -EPROTO: did the peer already know this side? Then its block is no remnant of a dead one. */
 bool vop__channel_was_known(const struct vop_channel *c);

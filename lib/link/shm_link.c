@@ -6,6 +6,7 @@
  */
 #include "channel/life.h"
 #include "channel/options.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "link/shm_listener.h"
 #include "wire/shm.h"
@@ -29,28 +30,41 @@ static int handshake(struct vop__wire *wire, struct vop_channel *c, const char *
     return vop__shm_confirm(wire);
 }
 
-static int shm_connect(const char *path, const struct vop_options *options, int64_t deadline,
-                       struct vop_channel **ret_channel)
+static int join(struct vop__wire *wire, const char *path, const struct vop_options *options, int64_t deadline,
+                struct vop_channel **ret_channel)
 {
-    struct vop__geometry geometry = vop__options_geometry(options);
     struct vop_channel *c = NULL;
-    struct vop__wire *wire = NULL;
-    int ret = vop__shm_connect(path, (size_t)vop__geometry_half_size(&geometry), geometry.queue_pairs, deadline, &wire);
+    int ret = vop__shm_connect(wire, path, deadline);
 
-    if (ret < 0)
-        return ret;
-    ret = vop__channel_new(wire, options, &c);
+    if (ret == 0)
+        ret = vop__channel_new(wire, options, &c);
     if (ret < 0) {
         wire->ops->close(wire);
         return ret;
     }
     ret = handshake(wire, c, path, deadline);
+    if (ret == -ECONNRESET) /* a server that had enough of waiting has said so before it hung up */
+        ret = vop__shm_parted(wire, path);
     if (ret < 0) {
         vop_channel_close(c);
         return ret;
     }
+    vop__shm_keep(wire, vop__channel_half_size(c));
     *ret_channel = c;
     return 0;
+}
+
+static int shm_connect(const char *path, const struct vop_options *options, int64_t deadline,
+                       struct vop_channel **ret_channel)
+{
+    struct vop__geometry geometry = vop__options_geometry(options);
+    int64_t left = vop__time_left(deadline); /* to wait: making memory is work */
+    struct vop__wire *wire = NULL;
+    int ret = vop__shm_prepare(path, (size_t)vop__geometry_half_size(&geometry), geometry.queue_pairs, &wire);
+
+    if (ret < 0)
+        return ret;
+    return join(wire, path, options, left == VOP__NEVER ? VOP__NEVER : vop__clock_ns() + left, ret_channel);
 }
 
 static int shm_listen(const char *path, const struct vop_options *options, struct vop_listener **ret_listener)

@@ -5,10 +5,15 @@
  * Room: link. wire/shm.h has the steps; PROTOCOL.md, The shm wire, is the contract.
  *
  * The listener is one epoll instance over the listening socket, the sockets of peers that are in the handshake
- * ("pending"), and a timer for the first of their deadlines. A pending peer that breaks the protocol or takes too long
- * gets the reason and is dropped. While as many are pending as the options or the descriptors allow, a new peer takes
- * the place of the one that has been silent longest, if that has lasted for PATIENCE_NS; until there is one, the
- * listening socket is not watched, so that nothing spins.
+ * ("pending", shm_crowd.h), and a timer for the first of their deadlines. A pending peer that breaks the protocol or
+ * takes too long gets the reason and is dropped. While as many are pending as the options or the descriptors allow, a
+ * new peer takes the place of one that has kept this side waiting for PATIENCE_NS, be it silent or unfinished; until
+ * there is one, the listening socket is not watched, so that nothing spins.
+ *
+ * CONNECT stays unread until there is all that answering it takes (descriptors, address space): so a peer loses nothing
+ * by waiting. Others have to go for it if they owe a word; if there are none, only the application can help, and
+ * accepting says so. Who has waited for half of its time is refused: "the server is out of ..., try again". To say that
+ * even without a descriptor, the listener keeps a spare one.
  *
  *   state of a pending peer    on a message from it
  *   no channel                 CONNECT: check, map, announce, answer -> has a channel
@@ -22,8 +27,10 @@
 #include "core/container.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "link/shm_crowd.h"
 #include "wire/shm.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -34,15 +41,7 @@
 #include <unistd.h>
 
 #define EVENTS_AT_ONCE 64
-#define PATIENCE_NS (100 * VOP__NS_PER_MS) /* with a silent peer while others wait */
-
-struct pending {
-    struct pending *next;
-    int socket;                  /* owned until there is a channel, then by its wire */
-    struct vop_channel *channel; /* NULL until CONNECT was accepted */
-    struct vop__wire *wire;      /* the channel's */
-    int64_t since;
-};
+#define PATIENCE_NS (100 * VOP__NS_PER_MS) /* with a peer that owes the next word, while others wait */
 
 struct shm_listener {
     struct vop_listener listener;
@@ -50,12 +49,14 @@ struct shm_listener {
     int socket;
     int timer;
     int epoll_fd;
-    bool watching;   /* the listening socket is in the epoll instance */
-    bool is_starved; /* out of descriptors until a pending peer leaves */
-    unsigned count;
-    struct pending *pending; /* oldest first */
-    char *path;
-    dev_t device; /* of the socket's file, so that no other is removed */
+    int spare;           /* given up to accept a peer when there is no other descriptor; -1 then */
+    bool watching;       /* the listening socket is in the epoll instance */
+    bool is_starved;     /* out of descriptors until a pending peer leaves */
+    int64_t short_since; /* peers have been waiting since then for what this side lacks */
+    int64_t short_at;    /* and still were at this time; 0: never */
+    struct vop__crowd crowd;
+    char *file;   /* of the socket; NULL: it came from outside */
+    dev_t device; /* of that file, so that no other is removed */
     ino_t inode;
 };
 
@@ -75,11 +76,24 @@ static int watch_fd(int epoll_fd, int fd, void *tag)
     return 0;
 }
 
+static void keep_spare(struct shm_listener *l)
+{
+    if (l->spare < 0)
+        l->spare = fcntl(l->epoll_fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static void give_up_spare(struct shm_listener *l)
+{
+    if (l->spare >= 0)
+        close(l->spare);
+    l->spare = -1;
+}
+
 static void remember_file(struct shm_listener *l)
 {
     struct stat st;
 
-    if (lstat(l->path, &st) == 0) {
+    if (l->file && lstat(l->file, &st) == 0) {
         l->device = st.st_dev;
         l->inode = st.st_ino;
     }
@@ -89,8 +103,8 @@ static void remove_file(const struct shm_listener *l)
 {
     struct stat st;
 
-    if (lstat(l->path, &st) == 0 && st.st_dev == l->device && st.st_ino == l->inode)
-        unlink(l->path);
+    if (l->file && lstat(l->file, &st) == 0 && st.st_dev == l->device && st.st_ino == l->inode)
+        unlink(l->file);
 }
 
 int vop__shm_listener_open(const struct vop__scheme *scheme, const char *path, const struct vop_options *options,
@@ -101,17 +115,20 @@ int vop__shm_listener_open(const struct vop__scheme *scheme, const char *path, c
 
     if (!l)
         return vop__error(ENOMEM, "no memory for a listener");
-    *l = (struct shm_listener){.listener = {scheme}, .options = *options, .socket = -1, .timer = -1, .epoll_fd = -1};
+    *l = (struct shm_listener){
+        .listener = {.scheme = scheme}, .options = *options, .socket = -1, .timer = -1, .epoll_fd = -1, .spare = -1};
     l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    l->path = strdup(path);
-    if (l->epoll_fd < 0 || l->timer < 0 || !l->path) {
+    if (l->epoll_fd < 0 || l->timer < 0) {
         ret = vop__error(errno, "cannot make a listener: %s", strerror(errno));
         goto err_close;
     }
-    ret = watch_fd(l->epoll_fd, l->timer, &l->timer);
+    ret = vop__shm_file(path, &l->file);
+    if (ret == 0)
+        ret = watch_fd(l->epoll_fd, l->timer, &l->timer);
     if (ret < 0)
         goto err_close;
+    keep_spare(l);
     ret = vop__shm_listen(path, options->socket_mode, &l->socket);
     if (ret < 0)
         goto err_close;
@@ -128,26 +145,41 @@ err_close:
     return ret;
 }
 
+/* A peer that waits for something else than its own next word is not listened to, or its word would be news for ever.
+ */
+static void listen_to(const struct shm_listener *l, struct vop__pending *p, bool want)
+{
+    struct epoll_event event = {.events = want ? EPOLLIN : 0, .data.ptr = p};
+
+    (void)epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, p->socket, &event);
+}
+
 /* Closing alone does not, if a child of a fork keeps the socket open: it would stay ready for ever. */
-static void unwatch(const struct shm_listener *l, const struct pending *p)
+static void unwatch(const struct shm_listener *l, const struct vop__pending *p)
 {
     if (p->socket >= 0)
         (void)epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, p->socket, NULL);
 }
 
-static void drop_pending(struct shm_listener *l, struct pending **at)
+/* Whoever waits for something that this side lacked may try again. */
+static void resume_all(const struct shm_listener *l)
 {
-    struct pending *p = *at;
+    for (struct vop__pending *p = l->crowd.pending; p; p = p->next) {
+        if (p->lacks)
+            listen_to(l, p, true);
+    }
+}
 
-    *at = p->next;
-    l->count--;
+static void drop_pending(struct shm_listener *l, struct vop__pending *p)
+{
     l->is_starved = false;
     unwatch(l, p);
     if (p->channel)
         vop_channel_close(p->channel);
     else if (p->socket >= 0)
         close(p->socket);
-    free(p);
+    vop__crowd_remove(&l->crowd, p);
+    resume_all(l);
 }
 
 void vop__shm_listener_wake(struct vop_listener *listener)
@@ -161,8 +193,9 @@ void vop__shm_listener_close(struct vop_listener *listener)
 {
     struct shm_listener *l = listener_of(listener);
 
-    while (l->pending)
-        drop_pending(l, &l->pending);
+    while (l->crowd.pending)
+        drop_pending(l, l->crowd.pending);
+    vop__crowd_end(&l->crowd);
     if (l->socket >= 0) {
         if (listener->opener == getpid() || listener->opener == 0)
             remove_file(l);
@@ -170,9 +203,10 @@ void vop__shm_listener_close(struct vop_listener *listener)
     }
     if (l->timer >= 0)
         close(l->timer);
+    give_up_spare(l);
     if (l->epoll_fd >= 0)
         close(l->epoll_fd);
-    free(l->path);
+    free(l->file);
     free(l);
 }
 
@@ -183,44 +217,49 @@ int vop__shm_listener_fd(const struct vop_listener *listener)
 
 /* ---- Accepting ---- */
 
-static int64_t deadline_of(const struct shm_listener *l, const struct pending *p)
+static int64_t deadline_of(const struct shm_listener *l, const struct vop__pending *p)
 {
     return p->since + l->options.handshake_ms * VOP__NS_PER_MS;
 }
 
-static bool is_silent(const struct pending *p)
+/* What becomes free is for those who are in already. */
+static bool is_short(const struct shm_listener *l)
 {
-    struct pollfd fd = {.fd = p->socket, .events = POLLIN};
+    const struct vop__pending *p = l->crowd.pending;
 
-    return !p->channel && poll(&fd, 1, 0) == 0;
-}
-
-/* The peer that has been silent longest, NULL if all have spoken. */
-static struct pending **find_silent(struct shm_listener *l)
-{
-    struct pending **at = &l->pending;
-
-    while (*at && !is_silent(*at))
-        at = &(*at)->next;
-    return *at ? at : NULL;
+    while (p && !p->lacks)
+        p = p->next;
+    return p != NULL;
 }
 
 static bool has_room(const struct shm_listener *l)
 {
-    return l->count < l->options.pending_max && !l->is_starved;
+    return l->crowd.count < l->options.pending_max && !l->is_starved && !is_short(l);
+}
+
+/* The first that may be put out now. NULL: nobody yet. */
+static struct vop__pending *find_overdue(const struct shm_listener *l, const struct vop__user *user, bool with_link)
+{
+    struct vop__pending *p = vop__crowd_next_out(&l->crowd, user, with_link);
+
+    return p && p->heard + PATIENCE_NS <= vop__clock_ns() ? p : NULL;
 }
 
 /*
  * Watches the listening socket while there is room for another peer, or one to be dropped for it. Sets the timer to the
- * first deadline, or to the end of the patience with a silent peer.
+ * first deadline, or to the end of the patience with a peer that has to go for another.
  */
 static void tend(struct shm_listener *l)
 {
     bool room = has_room(l);
-    struct pending **silent = room ? NULL : find_silent(l);
-    int64_t patience = silent ? (*silent)->since + PATIENCE_NS : VOP__NEVER;
-    bool want = room || patience <= vop__clock_ns();
+    struct vop__pending *next_out = room ? NULL : vop__crowd_next_out(&l->crowd, NULL, false);
+    int64_t patience = next_out ? next_out->heard + PATIENCE_NS : VOP__NEVER;
+    bool want = room || (!is_short(l) && patience <= vop__clock_ns());
     struct itimerspec at = {0};
+
+    keep_spare(l);
+    if (!room && !next_out) /* nobody has to go for whoever lacks something: the application must help */
+        resume_all(l);
 
     if (want != l->watching) {
         if (want)
@@ -228,8 +267,8 @@ static void tend(struct shm_listener *l)
         else
             l->watching = epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, l->socket, NULL) < 0;
     }
-    if (l->pending) {
-        int64_t first = deadline_of(l, l->pending);
+    if (l->crowd.pending) {
+        int64_t first = deadline_of(l, l->crowd.pending);
 
         if (!want && patience < first)
             first = patience;
@@ -238,77 +277,231 @@ static void tend(struct shm_listener *l)
     (void)timerfd_settime(l->timer, TFD_TIMER_ABSTIME, &at, NULL);
 }
 
-static void refuse(struct shm_listener *l, struct pending **at, int err)
+/* What this side is out of, if that is what an error says. */
+static const char *shortage_of(int err)
 {
-    struct pending *p = *at;
-
-    vop__log(VOP_LOG_ERROR, "refused a peer: %s", vop_error_text());
-    if (err != ECONNRESET && p->socket >= 0)
-        vop__shm_refuse(p->socket, err);
-    drop_pending(l, at);
+    switch (err) {
+    case EMFILE:
+    case ENFILE:
+        return "the server is out of file descriptors; try again";
+    case ENOMEM:
+        return "the server is out of memory; try again";
+    case ENOSPC:
+        return "the server is out of what the kernel lets it watch (epoll); try again";
+    default:
+        return NULL;
+    }
 }
 
-static void put_out(struct shm_listener *l, struct pending **silent)
+/* The reason is that of this thread, unless this side lacks something: an errno value of that kind is nobody else's. */
+static void say_no(int socket, int err)
 {
-    vop__error(EBUSY, "others are waiting, and this peer said nothing; send CONNECT as soon as connected");
-    refuse(l, silent, EBUSY);
+    const char *shortage = shortage_of(err);
+
+    vop__shm_refuse(socket, shortage ? EBUSY : err, shortage ? shortage : vop_error_text());
+}
+
+static void refuse(struct shm_listener *l, struct vop__pending *p, int err)
+{
+    bool was_probe = err == ECONNRESET && !p->channel; /* or somebody who has thought better of it */
+
+    vop__log(was_probe ? VOP_LOG_DEBUG : VOP_LOG_ERROR, "refused a peer: %s", vop_error_text());
+    if (err != ECONNRESET && p->socket >= 0)
+        say_no(p->socket, err);
+    drop_pending(l, p);
+}
+
+static void put_out(struct shm_listener *l, struct vop__pending *p)
+{
+    if (p->channel)
+        vop__error(EBUSY, "others are waiting, and this peer did not finish; send UP as soon as accepted");
+    else
+        vop__error(EBUSY, "others are waiting, and this peer said nothing; send CONNECT as soon as connected");
+    refuse(l, p, EBUSY);
+}
+
+/* It has more peers in the handshake than one user may: one of them goes, this one if no other has to. */
+static void bound_user(struct shm_listener *l, struct vop__pending *p)
+{
+    struct vop__pending *out;
+
+    if (!l->options.user_pending_max || p->user->pending <= l->options.user_pending_max)
+        return;
+    out = find_overdue(l, p->user, false);
+    if (out) {
+        put_out(l, out);
+    } else {
+        vop__error(EBUSY, "user %u has %u other peers in the handshake; finish or close one, and try again",
+                   (unsigned)p->user->uid, p->user->pending - 1);
+        refuse(l, p, EBUSY);
+    }
+}
+
+static int let_in(struct shm_listener *l, int socket)
+{
+    struct vop__pending *p = vop__crowd_add(&l->crowd, socket);
+    int ret = p ? watch_fd(l->epoll_fd, socket, p) : vop__error(ENOMEM, "no memory for another peer");
+
+    if (ret == 0) {
+        bound_user(l, p);
+        return 0;
+    }
+    if (p) {
+        refuse(l, p, -ret);
+    } else {
+        say_no(socket, -ret);
+        close(socket);
+    }
+    return ret;
+}
+
+static int accept_socket(struct shm_listener *l, int *ret_socket)
+{
+    int ret = vop__shm_accept(l->socket, ret_socket);
+
+    if ((ret != -EMFILE && ret != -ENFILE) || l->spare < 0)
+        return ret;
+    give_up_spare(l);
+    return vop__shm_accept(l->socket, ret_socket);
 }
 
 static int take_peer(struct shm_listener *l)
 {
-    struct pending **last = &l->pending, **silent = NULL;
-    struct pending *p;
+    struct vop__pending *out = NULL;
     int fd = -1;
     int ret;
 
     if (!has_room(l)) {
-        silent = find_silent(l);
-        if (!silent || (*silent)->since + PATIENCE_NS > vop__clock_ns())
+        out = find_overdue(l, NULL, false);
+        if (!out || is_short(l))
             return 0;
     }
     if (l->is_starved) { /* its descriptors are needed first */
-        put_out(l, silent);
-        silent = NULL;
+        put_out(l, out);
+        out = NULL;
     }
-    ret = vop__shm_accept(l->socket, &fd);
-    if ((ret == -EMFILE || ret == -ENFILE) && l->pending) {
+    ret = accept_socket(l, &fd);
+    if ((ret == -EMFILE || ret == -ENFILE) && l->crowd.pending) {
         l->is_starved = true;
         vop__log(VOP_LOG_ERROR, "%s", vop_error_text());
         return 0;
     }
     if (ret < 0)
         return ret;
-    if (silent)
-        put_out(l, silent);
-    p = calloc(1, sizeof(*p));
-    if (!p || watch_fd(l->epoll_fd, fd, p) < 0) {
-        free(p);
-        close(fd);
-        return vop__error(ENOMEM, "no memory for another peer");
+    if (out)
+        put_out(l, out);
+    return let_in(l, fd);
+}
+
+/* ---- The handshake ---- */
+
+static int check_room(struct shm_listener *l, const struct vop__pending *p)
+{
+    struct vop__geometry offer = vop__options_geometry(&l->options);
+    size_t need = (size_t)vop__geometry_half_size(&offer);
+    int ret = vop__shm_check_room(p->socket, need, offer.queue_pairs);
+
+    if ((ret == -EMFILE || ret == -ENFILE) && l->spare >= 0) {
+        give_up_spare(l);
+        ret = vop__shm_check_room(p->socket, need, offer.queue_pairs);
     }
-    *p = (struct pending){.socket = fd, .since = vop__clock_ns()};
-    while (*last)
-        last = &(*last)->next;
-    *last = p;
-    l->count++;
+    return ret;
+}
+
+static bool has_hung_up(const struct vop__pending *p)
+{
+    struct pollfd fd = {.fd = p->socket};
+
+    return poll(&fd, 1, 0) > 0;
+}
+
+/*
+ * Gets what answering CONNECT takes, from those who owe a word if need be. -EAGAIN: as soon as one of them is overdue.
+ * Other errors: nobody has to go, so only the application can help.
+ */
+static int make_room(struct shm_listener *l, struct vop__pending *p)
+{
+    struct vop__pending *out;
+    int ret;
+
+    while ((ret = check_room(l, p)) < 0) {
+        if (!shortage_of(-ret))
+            return ret;
+        if (has_hung_up(p))
+            return vop__error(ECONNRESET, "the peer hung up during the handshake");
+        p->lacks = -ret;
+        out = vop__crowd_next_out(&l->crowd, NULL, ret == -ENOMEM); /* memory has only who has a link */
+        if (!out)
+            return ret;
+        if (out->heard + PATIENCE_NS > vop__clock_ns()) {
+            listen_to(l, p, false);
+            return -EAGAIN;
+        }
+        put_out(l, out);
+    }
+    p->lacks = 0;
     return 0;
 }
 
+/* It waits until the application has helped, but not so long that nobody would hear the reason. */
+static void keep_waiting(struct shm_listener *l, struct vop__pending *p, int err)
+{
+    int64_t now = vop__clock_ns();
+    int64_t patience = l->options.handshake_ms * VOP__NS_PER_MS / 2;
+
+    if (l->short_at == 0 || now - l->short_at > 2 * patience)
+        l->short_since = now;
+    l->short_at = now;
+    if (now - l->short_since >= patience)
+        refuse(l, p, err);
+}
+
+/* May another link begin, of `user` or (NULL) of anybody? An unfinished one may have to go for it. */
+static int bound_links(struct shm_listener *l, const struct vop__user *user, uint32_t max)
+{
+    struct vop__pending *out;
+
+    if (max == 0 || vop__crowd_links(&l->crowd, user) < max)
+        return 0;
+    out = find_overdue(l, user, true);
+    if (!out)
+        return vop__error(EBUSY, "%s has %u links, as many as it may; try again when one has ended",
+                          user ? "this user" : "the server", max);
+    put_out(l, out);
+    return 0;
+}
+
+/* Makes a channel of a wire that was just taken, and takes it on success only. */
+static int make_channel(struct shm_listener *l, struct vop__user *user, struct vop__wire *wire,
+                        struct vop_channel **ret_channel)
+{
+    int ret = bound_links(l, NULL, l->options.links_max);
+
+    if (ret == 0)
+        ret = bound_links(l, user, l->options.user_links_max);
+    if (ret == 0)
+        ret = vop__channel_new(wire, &l->options, ret_channel);
+    if (ret == 0)
+        vop__channel_count(*ret_channel, user->links);
+    return ret;
+}
+
 /* CONNECT has come: checks everything, announces this side, and answers the peer. */
-static int begin_channel(const struct shm_listener *l, struct pending *p)
+static int begin_channel(struct shm_listener *l, struct vop__pending *p)
 {
     struct vop__geometry offer = vop__options_geometry(&l->options);
-    struct vop_channel *c;
+    struct vop_channel *c = NULL;
     struct vop__wire *wire;
     unsigned pairs;
     int ret = vop__shm_take(p->socket, (size_t)vop__geometry_half_size(&offer), offer.queue_pairs, &pairs, &wire);
 
     if (ret < 0)
         return ret;
-    ret = vop__channel_new(wire, &l->options, &c);
+    p->heard = vop__clock_ns();
+    ret = make_channel(l, p->user, wire, &c);
     if (ret < 0) {
         /* The wire owns the socket, and closes it. */
-        vop__shm_refuse(p->socket, -ret);
+        say_no(p->socket, -ret);
         unwatch(l, p);
         wire->ops->close(wire);
         p->socket = -1;
@@ -328,7 +521,7 @@ static int begin_channel(const struct shm_listener *l, struct pending *p)
 }
 
 /* 1: the channel is up. */
-static int advance(const struct shm_listener *l, struct pending *p)
+static int advance(struct shm_listener *l, struct vop__pending *p)
 {
     int ret;
 
@@ -345,47 +538,51 @@ static int advance(const struct shm_listener *l, struct pending *p)
     return ret;
 }
 
-/* A pending peer has sent something. 1 with its channel, or -EAGAIN. */
-static int serve(struct shm_listener *l, struct pending *which, struct vop_channel **ret_channel)
+/* A pending peer has sent something. 1 with its channel, -EAGAIN, or what this side lacks to answer it. */
+static int serve(struct shm_listener *l, struct vop__pending *p, struct vop_channel **ret_channel)
 {
-    struct pending **at = &l->pending;
-    int ret;
+    int ret = 0;
 
-    while (*at && *at != which)
-        at = &(*at)->next;
-    if (!*at) /* dropped meanwhile */
+    if (!vop__crowd_has(&l->crowd, p)) /* dropped meanwhile */
         return -EAGAIN;
-    ret = advance(l, which);
+    if (!p->channel)
+        ret = make_room(l, p);
+    if (ret < 0 && shortage_of(-ret)) {
+        keep_waiting(l, p, -ret);
+        return ret;
+    }
+    if (ret == 0)
+        ret = advance(l, p);
     if (ret == -EAGAIN)
         return ret;
     if (ret < 0) {
-        refuse(l, at, -ret);
-        return -EAGAIN;
+        refuse(l, p, -ret);
+        return shortage_of(-ret) ? ret : -EAGAIN;
     }
-    *ret_channel = which->channel;
-    which->channel = NULL;
-    unwatch(l, which);
-    which->socket = -1;
-    drop_pending(l, at);
+    *ret_channel = p->channel;
+    unwatch(l, p);
+    p->channel = NULL;
+    p->socket = -1;
+    drop_pending(l, p);
     return 1;
 }
 
 static void expire(struct shm_listener *l)
 {
-    struct pending **at = &l->pending;
+    struct vop__pending *next;
     int64_t now = vop__clock_ns();
     uint64_t ticks;
 
     if (read(l->timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
         return;
-    while (*at) {
-        if (deadline_of(l, *at) <= now) {
+    for (struct vop__pending *p = l->crowd.pending; p; p = next) {
+        next = p->next;
+        if (deadline_of(l, p) <= now) {
             vop__error(ETIMEDOUT, "the handshake took longer than %u ms", l->options.handshake_ms);
-            refuse(l, at, ETIMEDOUT);
-        } else {
-            at = &(*at)->next;
+            refuse(l, p, p->lacks ? p->lacks : ETIMEDOUT);
         }
     }
+    resume_all(l);
 }
 
 /* Handles what is ready now. 1 with a channel, -EAGAIN, or an error of this side. */

@@ -2,8 +2,8 @@
 /*
  * shm.c - the shm wire: memory and doorbells of a link between two processes of one host.
  *
- * Room: wire. Its name is in shm_name.c, the messages on its socket in shm_socket.c; PROTOCOL.md, The shm wire, is the
- * contract.
+ * Room: wire. Its name is in shm_name.c and shm_listen.c, the messages on its socket in shm_socket.c; PROTOCOL.md, The
+ * shm wire, is the contract.
  */
 #include "core/clock.h"
 #include "core/error.h"
@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+#define PIECE ((size_t)256 << 10) /* allocated at once: a signal undoes one call, and may come every millisecond */
 
 static void *shm_mirror(struct vop__wire *wire, bool remote, size_t offset, size_t size)
 {
@@ -82,7 +83,7 @@ static void learn_peer(struct vop__wire *wire, int socket)
     }
 }
 
-int vop__shm_wire_open(int socket, unsigned side, unsigned queue_pairs, struct vop__shm_wire **ret_wire)
+int vop__shm_wire_open(unsigned side, unsigned queue_pairs, struct vop__shm_wire **ret_wire)
 {
     struct vop__shm_wire *w = calloc(1, sizeof(*w));
     int ret;
@@ -98,14 +99,19 @@ int vop__shm_wire_open(int socket, unsigned side, unsigned queue_pairs, struct v
         .peer_gid = (gid_t)-1,
     };
     w->half_fd[0] = w->half_fd[1] = -1;
-    ret = vop__doorbells_open(&w->base.bells, socket, queue_pairs);
+    ret = vop__doorbells_open(&w->base.bells, -1, queue_pairs);
     if (ret < 0) {
         free(w);
         return ret;
     }
-    learn_peer(&w->base.wire, socket);
     *ret_wire = w;
     return 0;
+}
+
+void vop__shm_wire_join(struct vop__shm_wire *w, int socket)
+{
+    w->base.bells.socket = socket;
+    learn_peer(&w->base.wire, socket);
 }
 
 /* Exceeding this limit raises SIGXFSZ instead of an error. */
@@ -122,6 +128,19 @@ static int check_file_limit(size_t size)
         size, (unsigned long long)limit.rlim_cur);
 }
 
+/* All pages now: a page that is missing later would be a SIGBUS. 0 or a positive errno value. */
+static int allocate(int fd, size_t size)
+{
+    int err = 0;
+
+    for (size_t at = 0; at < size && err == 0; at += PIECE) {
+        do {
+            err = posix_fallocate(fd, (off_t)at, (off_t)(size - at < PIECE ? size - at : PIECE));
+        } while (err == EINTR);
+    }
+    return err;
+}
+
 static int make_half(unsigned half, size_t size, int *ret_fd)
 {
     int fd = memfd_create(half ? "vop-half1" : "vop-half0", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -136,8 +155,7 @@ static int make_half(unsigned half, size_t size, int *ret_fd)
         vop__error(err, "cannot make %zu bytes of shared memory: %s", size, strerror(err));
         goto err_close;
     }
-    /* All pages now: a page that is missing later would be a SIGBUS. */
-    err = posix_fallocate(fd, 0, (off_t)size);
+    err = allocate(fd, size);
     if (err) {
         vop__error(err, "cannot allocate %zu bytes of shared memory: %s; use fewer or smaller slots", size,
                    strerror(err));
@@ -167,6 +185,22 @@ int vop__shm_wire_make_memory(struct vop__shm_wire *w, size_t half_size)
     return vop__shm_wire_map(w, half_size, half_size);
 }
 
+void vop__shm_keep(struct vop__wire *wire, size_t size)
+{
+    struct vop__shm_wire *w = vop__shm_of(wire);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+    size = (size + page - 1) / page * page;
+    if (size >= w->mapped)
+        return;
+    for (unsigned h = 0; h < 2; h++)
+        (void)fallocate(w->half_fd[h], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)size,
+                        (off_t)(w->mapped - size));
+    vop__unmap(wire->local.base + size, w->mapped - size);
+    vop__unmap(wire->remote.base + size, w->mapped - size);
+    w->mapped = size;
+}
+
 int vop__shm_wire_map(struct vop__shm_wire *w, size_t half_size, size_t need)
 {
     struct vop__window *window[2] = {&w->base.wire.local, &w->base.wire.remote};
@@ -177,6 +211,9 @@ int vop__shm_wire_map(struct vop__shm_wire *w, size_t half_size, size_t need)
         void *base;
         int ret = vop__map(w->half_fd[half], 0, w->mapped, remote, &base);
 
+        if (ret == -EAGAIN) /* this process locks all its memory (mlockall(2)) */
+            return vop__error(ENOMEM, "cannot map %zu bytes of shared memory: more than may be locked (ulimit -l)",
+                              w->mapped);
         if (ret < 0)
             return vop__error(-ret, "cannot map %zu bytes of shared memory: %s", w->mapped, strerror(-ret));
         *window[remote] = (struct vop__window){.base = base, .size = half_size, .flags = VOP__WINDOW_DIRECT_IO};

@@ -6,7 +6,8 @@
  * sides talk through the halves.
  *
  *   connector                                     acceptor
- *   vop__shm_connect   socket, bells, memory        vop__shm_listen, vop__shm_accept
+ *   vop__shm_prepare   memory, bells                vop__shm_listen, vop__shm_accept
+ *   vop__shm_connect
  *   (announce HELLO)
  *   vop__shm_offer     ------ CONNECT, fds ----->   vop__shm_take     checks everything, maps
  *                                                  (announce READY)
@@ -22,20 +23,36 @@
 #define VOP__SHM_HALF_MAX ((size_t)1 << 31)
 
 /**
- * Makes a listening socket at `path` with file mode `mode`; replaces a socket that no process listens on any more.
+ * Makes a listening socket at `path` with file mode `mode`; replaces a socket that no process listens on any more. If
+ * `path` is fd:N, listens on a duplicate of that descriptor.
  * 0 or -errno with a text (-EADDRINUSE, -ENAMETOOLONG, those of bind(2)).
  */
 int vop__shm_listen(const char *path, mode_t mode, int *ret_socket);
 
+/** The file of such a socket, wherever this process goes: to be freed. NULL for fd:N, which has none. 0 or -ENOMEM. */
+int vop__shm_file(const char *path, char **ret_file);
+
 /** Takes a connection off the backlog: -EAGAIN if there is none. */
 int vop__shm_accept(int listener, int *ret_socket);
 
-/** Connects, makes both halves of `half_size` bytes and the doorbells. `deadline` bounds a full backlog. */
-int vop__shm_connect(const char *path, size_t half_size, unsigned queue_pairs, int64_t deadline,
-                     struct vop__wire **ret_wire);
+/**
+ * Makes both halves of `half_size` bytes and the doorbells for a connection to `path`, which should exist. That can
+ * take seconds, so it comes first: from connect(2) on, the acceptor's clock runs.
+ */
+int vop__shm_prepare(const char *path, size_t half_size, unsigned queue_pairs, struct vop__wire **ret_wire);
+
+/** Connects. `deadline` bounds a full backlog. */
+int vop__shm_connect(struct vop__wire *wire, const char *path, int64_t deadline);
 
 /** Sends CONNECT. */
 int vop__shm_offer(struct vop__wire *wire);
+
+/**
+ * Is there all that vop__shm_take() and a channel will need for the CONNECT that lies unread in a socket? If not,
+ * -EMFILE or -ENOMEM with a text; -EBUSY if it only lacks what the peer brings in excess. Other threads
+ * can still be faster.
+ */
+int vop__shm_check_room(int socket, size_t need, unsigned queue_pairs);
 
 /**
  * Receives CONNECT from an accepted socket, checks every fd, maps: -EAGAIN it has not come yet. Takes the socket on
@@ -47,14 +64,23 @@ int vop__shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_p
 /** Sends ACCEPT. */
 int vop__shm_answer(struct vop__wire *wire);
 
-/** Sends REFUSE with an errno value and the text of this thread's last error, best effort. */
-void vop__shm_refuse(int socket, int err);
+/** Sends REFUSE with an errno value and a line of text, best effort. */
+void vop__shm_refuse(int socket, int err, const char *text);
 
 /**
  * Waits for ACCEPT or REFUSE until `deadline`. A refusal is returned as its error, with the peer's words; `path` is for
  * the text.
  */
 int vop__shm_accepted(struct vop__wire *wire, const char *path, int64_t deadline);
+
+/** After a send returned -ECONNRESET: the reason that the peer left before it hung up, as its error; or -ECONNRESET. */
+int vop__shm_parted(struct vop__wire *wire, const char *path);
+
+/**
+ * Gives back what lies behind the first `size` bytes of both halves, which is memory that the geometry in force never
+ * touches. Only by who made it, and once the other side has accepted it.
+ */
+void vop__shm_keep(struct vop__wire *wire, size_t size);
 
 /** Sends UP. */
 int vop__shm_confirm(struct vop__wire *wire);

@@ -11,13 +11,16 @@
 
 #include <vopipc/channel.h>
 
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define HANDSHAKE_FDS_MAX VOP_SHM_FDS_MAX
+#define RAISE_LIMIT "close some, or raise the limit of open files (ulimit -n)"
 
 /* ---- Messages ---- */
 
@@ -113,11 +116,12 @@ static int check_message(const struct vop_shm_message *m, ssize_t length, int fl
     if (vop_from_le16(m->version) != VOP_SHM_VERSION)
         return vop__error(EPROTO, "the peer speaks version %u of the shm wire, this library %u: update the older one",
                           vop_from_le16(m->version), VOP_SHM_VERSION);
+    if ((flags & MSG_CTRUNC) && count < HANDSHAKE_FDS_MAX && count < vop_from_le16(m->fds))
+        return vop__error(EMFILE, "out of file descriptors: %u of the peer's %u have arrived; " RAISE_LIMIT, count,
+                          vop_from_le16(m->fds));
     if ((flags & MSG_CTRUNC) || vop_from_le16(m->fds) != count)
-        return vop__error(EPROTO,
-                          "%u file descriptors arrived where the message says %u; the limit of open files may "
-                          "be too low (ulimit -n)",
-                          count, vop_from_le16(m->fds));
+        return vop__error(EPROTO, "%u file descriptors arrived where the message says %u", count,
+                          vop_from_le16(m->fds));
     return 0;
 }
 
@@ -135,13 +139,14 @@ static int receive_message(int socket, struct vop_shm_message *ret_message, int 
     } control;
     struct msghdr msg = {
         .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
-    unsigned count;
+    unsigned count, resets = 0;
     ssize_t n;
     int ret;
 
+    /* A peer that hung up with something of ours unread is an error first, once; its last words come after that. */
     do {
         n = recvmsg(socket, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    } while (n < 0 && errno == EINTR);
+    } while (n < 0 && (errno == EINTR || (errno == ECONNRESET && resets++ == 0)));
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return vop__error_static(EAGAIN, "nothing has come from the peer yet");
     if (n < 0)
@@ -163,20 +168,15 @@ static int receive_message(int socket, struct vop_shm_message *ret_message, int 
 
 /* ---- Connecting ---- */
 
-int vop__shm_connect(const char *path, size_t half_size, unsigned queue_pairs, int64_t deadline,
-                     struct vop__wire **ret_wire)
+int vop__shm_prepare(const char *path, size_t half_size, unsigned queue_pairs, struct vop__wire **ret_wire)
 {
     struct vop__shm_wire *w;
-    int fd = -1;
-    int ret = vop__shm_dial(path, deadline, &fd);
+    int ret = vop__shm_check_name(path);
 
+    if (ret == 0)
+        ret = vop__shm_wire_open(1, queue_pairs, &w);
     if (ret < 0)
         return ret;
-    ret = vop__shm_wire_open(fd, 1, queue_pairs, &w);
-    if (ret < 0) {
-        close(fd);
-        return ret;
-    }
     ret = vop__shm_wire_make_memory(w, half_size);
     if (ret < 0) {
         w->base.wire.ops->close(&w->base.wire);
@@ -184,6 +184,16 @@ int vop__shm_connect(const char *path, size_t half_size, unsigned queue_pairs, i
     }
     *ret_wire = &w->base.wire;
     return 0;
+}
+
+int vop__shm_connect(struct vop__wire *wire, const char *path, int64_t deadline)
+{
+    int socket = -1;
+    int ret = vop__shm_dial(path, deadline, &socket);
+
+    if (ret == 0)
+        vop__shm_wire_join(vop__shm_of(wire), socket);
+    return ret;
 }
 
 int vop__shm_offer(struct vop__wire *wire)
@@ -196,6 +206,36 @@ int vop__shm_offer(struct vop__wire *wire)
     m.queue_pairs = vop_to_le16((uint16_t)wire->queue_pairs);
     m.half_size = vop_to_le64(wire->local.size);
     return send_doorbells(w, &m, fds, count);
+}
+
+static int refusal_of(struct vop_shm_message *m, const char *path)
+{
+    uint32_t err = vop_from_le32(m->error);
+
+    m->text[VOP_SHM_TEXT_MAX - 1] = 0;
+    for (char *c = m->text; *c; c++) {
+        if (*c < 0x20 || *c > 0x7e)
+            *c = '?';
+    }
+    if (err == EMFILE || err == ENFILE || err == ENOMEM || err == EAGAIN) /* it is the server that lacks something */
+        err = EBUSY;
+    if (err == 0 || err >= 4096 || err == EINTR)
+        err = EPROTO;
+    return vop__error((int)err, "%s: the server refused: %s", path, m->text);
+}
+
+int vop__shm_parted(struct vop__wire *wire, const char *path)
+{
+    struct vop_shm_message m;
+    int fds[HANDSHAKE_FDS_MAX];
+    unsigned count;
+
+    if (receive_message(vop__shm_of(wire)->base.bells.socket, &m, fds, &count) == 0) {
+        close_fds(fds, count);
+        if (vop_from_le16(m.type) == VOP_SHM_REFUSE)
+            return refusal_of(&m, path);
+    }
+    return vop__error(ECONNRESET, "%s: the server hung up during the handshake", path);
 }
 
 int vop__shm_accepted(struct vop__wire *wire, const char *path, int64_t deadline)
@@ -220,18 +260,8 @@ int vop__shm_accepted(struct vop__wire *wire, const char *path, int64_t deadline
     }
     if (ret < 0)
         return ret;
-    if (vop_from_le16(m.type) == VOP_SHM_REFUSE && count == 0) {
-        uint32_t err = vop_from_le32(m.error);
-
-        m.text[VOP_SHM_TEXT_MAX - 1] = 0;
-        for (char *c = m.text; *c; c++) {
-            if (*c < 0x20 || *c > 0x7e)
-                *c = '?';
-        }
-        if (err == 0 || err >= 4096 || err == EAGAIN || err == EINTR) /* a refusal must not ask for a retry */
-            err = EPROTO;
-        return vop__error((int)err, "%s: the server refused: %s", path, m.text);
-    }
+    if (vop_from_le16(m.type) == VOP_SHM_REFUSE && count == 0)
+        return refusal_of(&m, path);
     pairs = vop_from_le16(m.queue_pairs);
     if (vop_from_le16(m.type) != VOP_SHM_ACCEPT || pairs < 1 || pairs > wire->queue_pairs ||
         count != VOP__BELLS * pairs)
@@ -273,6 +303,55 @@ static int check_offer(const struct vop_shm_message *m, const int *fds, unsigned
     return vop__shm_check_halves(fds, half_size);
 }
 
+static int check_descriptors(int socket, unsigned wanted)
+{
+    int fds[HANDSHAKE_FDS_MAX + 2 * VOP__BELLS * VOP_QUEUE_PAIRS_MAX + 1];
+    unsigned count = 0;
+    int err = 0;
+
+    for (; count < wanted && err == 0; count++) {
+        fds[count] = fcntl(socket, F_DUPFD_CLOEXEC, 0);
+        if (fds[count] < 0)
+            err = errno;
+    }
+    close_fds(fds, err ? count - 1 : count);
+    return err ? vop__error(err, "out of file descriptors: a peer takes %u at first, and %u are left; " RAISE_LIMIT,
+                            wanted, count - 1)
+               : 0;
+}
+
+static int check_address_space(size_t size)
+{
+    void *base = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (base == MAP_FAILED)
+        return vop__error(ENOMEM, "out of memory: a peer takes %zu bytes of %s", size,
+                          errno == EAGAIN ? "what may be locked (ulimit -l)" : "address space (ulimit -v)");
+    munmap(base, size);
+    return 0;
+}
+
+int vop__shm_check_room(int socket, size_t need, unsigned queue_pairs)
+{
+    unsigned own = 2 * VOP__BELLS * queue_pairs + 1; /* both ends of each doorbell, and the channel's descriptor */
+    unsigned usual = 2 + VOP__BELLS * queue_pairs;   /* that arrive, if the peer wants no more than this side */
+    struct vop_shm_message m = {0};
+    unsigned fds;
+    int ret;
+
+    if (recv(socket, &m, sizeof(m), MSG_PEEK | MSG_DONTWAIT) != sizeof(m) || vop_from_le32(m.magic) != VOP_SHM_MAGIC)
+        return 0; /* nothing that will be taken */
+    fds = vop_from_le16(m.fds) < HANDSHAKE_FDS_MAX ? vop_from_le16(m.fds) : HANDSHAKE_FDS_MAX;
+    ret = check_descriptors(socket, own + fds);
+    if (ret < 0 && fds > usual && check_descriptors(socket, own + usual) == 0)
+        return vop__error(EBUSY, "too few file descriptors for so many queue pairs; try with fewer");
+    if (ret < 0)
+        return ret;
+    if (need > vop_from_le64(m.half_size))
+        need = (size_t)vop_from_le64(m.half_size);
+    return check_address_space(6 * need + VOP_POOL_ALIGN); /* both halves, and their pools twice more */
+}
+
 int vop__shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_pairs, struct vop__wire **ret_wire)
 {
     struct vop_shm_message m;
@@ -289,7 +368,7 @@ int vop__shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_p
     offered = vop_from_le16(m.queue_pairs);
     if (queue_pairs > offered)
         queue_pairs = offered;
-    ret = vop__shm_wire_open(socket, 0, queue_pairs, &w);
+    ret = vop__shm_wire_open(0, queue_pairs, &w);
     if (ret < 0)
         goto err_fds;
     ret = vop__doorbells_take(&w->base.bells, fds + 2, queue_pairs);
@@ -301,17 +380,16 @@ int vop__shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_p
     close_fds(fds + 2 + VOP__BELLS * queue_pairs, count - 2 - VOP__BELLS * queue_pairs);
     ret = vop__shm_wire_map(w, (size_t)vop_from_le64(m.half_size), need);
     if (ret < 0) {
-        w->base.bells.socket = -1; /* taken on success only */
         w->base.wire.ops->close(&w->base.wire);
         return ret;
     }
+    vop__shm_wire_join(w, socket);
     vop__socket_refuse_fds(socket); /* no later message carries descriptors */
     *ret_pairs = offered;
     *ret_wire = &w->base.wire;
     return 0;
 
 err_wire:
-    w->base.bells.socket = -1;
     w->base.wire.ops->close(&w->base.wire);
 err_fds:
     close_fds(fds, count);
@@ -329,12 +407,14 @@ int vop__shm_answer(struct vop__wire *wire)
     return send_doorbells(w, &m, fds, count);
 }
 
-void vop__shm_refuse(int socket, int err)
+void vop__shm_refuse(int socket, int err, const char *text)
 {
-    struct vop_shm_message m = message_of(VOP_SHM_REFUSE, 0);
+    struct vop_shm_message m = message_of(VOP_SHM_REFUSE, 0), unread;
 
+    /* If the peer's message stays unread, the hang-up is an error to it, which comes before the reason. */
+    (void)!recv(socket, &unread, sizeof(unread), MSG_DONTWAIT);
     m.error = vop_to_le32((uint32_t)err);
-    strncpy(m.text, vop_error_text(), sizeof(m.text) - 1);
+    strncpy(m.text, text, sizeof(m.text) - 1);
     (void)send_message(socket, &m, NULL, 0);
 }
 

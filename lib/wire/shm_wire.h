@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shm_wire.h - what the files of the shm wire share: its memory (shm.c), its name (shm_name.c) and its messages
- * (shm_socket.c).
+ * shm_wire.h - what the files of the shm wire share: its memory (shm.c), its name (shm_name.c, shm_listen.c) and its
+ * messages (shm_socket.c).
  *
  * Room: wire, private to it.
  */
@@ -12,6 +12,10 @@
 #include "wire/bell_wire.h"
 #include "wire/mirrors.h"
 #include "wire/shm.h"
+
+#include <sys/un.h>
+
+#define VOP__SHM_FD "fd:" /* before the number of a listening descriptor */
 
 struct vop__shm_wire {
     struct vop__bell_wire base;
@@ -25,8 +29,20 @@ static inline struct vop__shm_wire *vop__shm_of(struct vop__wire *wire)
     return vop__container_of(wire, struct vop__shm_wire, base.wire);
 }
 
-/** A wire with doorbells and no memory yet. Takes the socket on success only. Undone by ops->close. */
-int vop__shm_wire_open(int socket, unsigned side, unsigned queue_pairs, struct vop__shm_wire **ret_wire);
+/** A wire with doorbells, no memory and no socket yet. Undone by ops->close. */
+int vop__shm_wire_open(unsigned side, unsigned queue_pairs, struct vop__shm_wire **ret_wire);
+
+/** Gives it the socket, and learns who the peer is. */
+void vop__shm_wire_join(struct vop__shm_wire *w, int socket);
+
+/** The address of a path. 0 or -errno with a text. */
+int vop__shm_address(const char *path, struct sockaddr_un *ret_address);
+
+/** -ENOENT, and says that the directory is missing. */
+int vop__shm_directory_missing(const char *path);
+
+/** Can a listener's path have this name, and is there anything? 0 or -errno with a text. */
+int vop__shm_check_name(const char *path);
 
 /** Connects a socket to the listener at `path`; while its backlog is full, waits until `deadline`. 0 or -errno with a
  * text. */

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_answers.c - servers that answer wrongly, or not at all.
+ * test_answers.c - servers that answer wrongly, not at all, or after they have refused.
  *
- * Room: tests. PROTOCOL.md, The shm wire.
+ * Room: tests. PROTOCOL.md, The shm wire. sendmsg is wrapped, so that a connector can be slow.
  */
 #include "hostile/util_draft.h"
 
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* ---- What a server answers ---- */
@@ -171,6 +174,77 @@ static int serve_hangup(struct peer *p, void *context)
     return 0;
 }
 
+/* ---- Servers that had no patience ---- */
+
+static _Thread_local unsigned sends_until_slow; /* 0: never */
+static bool has_hung_up;                        /* atomic */
+
+/* The connector's, which may be slow with one of its messages: until the server has hung up. */
+ssize_t sendmsg(int socket, const struct msghdr *message, int flags)
+{
+    if (sends_until_slow > 0 && --sends_until_slow == 0) {
+        while (!__atomic_load_n(&has_hung_up, __ATOMIC_ACQUIRE))
+            usleep(1000);
+    }
+    return syscall(SYS_sendmsg, socket, message, flags);
+}
+
+enum patience {
+    NOT_FOR_CONNECT, /* the connector's own message fails */
+    READS_NOTHING,   /* its message is lost */
+    NOT_FOR_UP,
+    PATIENCES
+};
+
+static int serve_without_patience(struct peer *p, void *context)
+{
+    enum patience patience = *(enum patience *)context;
+    struct pollfd fd = {.fd = p->socket, .events = POLLIN};
+    struct vop_shm_message m;
+
+    if (patience == READS_NOTHING)
+        (void)poll(&fd, 1, 5000);
+    if (patience == NOT_FOR_UP) {
+        if (peer_take_offer(p) < 0 || peer_doorbells(p) < 0)
+            return -1;
+        peer_announce(p, VOP_STATE_HELLO);
+        if (peer_ready(p) < 0 || peer_answer(p) < 0)
+            return -1;
+    }
+    m = peer_message(VOP_SHM_REFUSE, 0, p);
+    m.queue_pairs.le = 0;
+    m.half_size.le = 0;
+    m.error.le = htole32(EBUSY);
+    strncpy(m.text, "others are waiting", sizeof(m.text));
+    if (peer_send(p->socket, &m, sizeof(m), NULL, 0) < 0)
+        return -1;
+    close(p->socket);
+    p->socket = -1;
+    __atomic_store_n(&has_hung_up, true, __ATOMIC_RELEASE);
+    return 0;
+}
+
+static void test_reason_is_read_first(void **state)
+{
+    vop_channel *c = NULL;
+    struct stage s;
+
+    (void)state;
+    stage_open(&s, 2000, 8);
+    for (enum patience patience = 0; patience < PATIENCES; patience++) {
+        struct peer p;
+
+        peer_init(&p, 0, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+        __atomic_store_n(&has_hung_up, false, __ATOMIC_RELEASE);
+        sends_until_slow = patience == NOT_FOR_CONNECT ? 1 : patience == NOT_FOR_UP ? 2 : 0;
+        assert_int_equal(stage_connect(&s, serve_without_patience, &patience, &p, 5000, &c), -EBUSY);
+        expect_text("the server refused: others are waiting");
+        peer_close(&p);
+    }
+    stage_expect_service(&s);
+    stage_close(&s);
+}
+
 static void test_silent_servers(void **state)
 {
     unsigned longer_us = 300000;
@@ -202,6 +276,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_silent_servers),
+        cmocka_unit_test(test_reason_is_read_first),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

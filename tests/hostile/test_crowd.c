@@ -5,12 +5,17 @@
  * Room: tests. PROTOCOL.md, The shm wire. With VOP_LONG the crowd stays ten times as long.
  */
 #include "hostile/util_stage.h"
+#include "support/test.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* ---- Silence, hang-ups, crowds ---- */
@@ -203,8 +208,16 @@ static void test_accepted_needs_no_descriptor(void **state)
     stage_close(&s);
 }
 
-/* Peers that have sent CONNECT are not put out: the others wait, and meanwhile the descriptor does not spin. */
-static void test_unfinished_keep_their_place(void **state)
+/* Something of the library's lies unread. */
+static bool has_word(const struct peer *p)
+{
+    struct pollfd fd = {.fd = p->socket, .events = POLLIN};
+
+    return poll(&fd, 1, 0) > 0;
+}
+
+/* Peers that have sent CONNECT give way as silent ones do, not before, and meanwhile the descriptor does not spin. */
+static void test_unfinished_give_way(void **state)
 {
     struct peer unfinished[2], waiting;
     struct stage s;
@@ -217,22 +230,371 @@ static void test_unfinished_keep_their_place(void **state)
         peer_init(&unfinished[i], 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
         stage_offer(&s, &unfinished[i]);
     }
+    start = stage_ms();
     peer_init(&waiting, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
     stage_dial(&s, &waiting);
-    start = stage_ms();
-    while (stage_ms() - start < 300) { /* longer than anybody's patience */
-        assert_false(polls_readable(&s));
+    assert_int_equal(peer_offer(&waiting), 0);
+    assert_int_equal(vop_listener_accept(s.listener, 0, &c), -EAGAIN);
+    assert_true(!polls_readable(&s) || stage_ms() - start >= 90);
+    while (!has_word(&waiting))
         assert_int_equal(vop_listener_accept(s.listener, 10, &c), -EAGAIN);
-    }
-    assert_int_equal(peer_ready(&unfinished[0]), 0);
-    assert_int_equal(peer_confirm(&unfinished[0]), 0);
+    assert_true(stage_ms() - start >= 90);
+    assert_int_equal(peer_take_answer(&waiting), 0);
+    assert_int_equal(peer_ready(&waiting), 0);
+    assert_int_equal(peer_confirm(&waiting), 0);
     assert_int_equal(vop_listener_accept(s.listener, 5000, &c), 0);
-    vop_channel_close(c);
-    c = stage_finish(&s, &waiting); /* the place that became free */
+    stage_expect_refusal(&s, &unfinished[0], EBUSY, "did not finish");
     vop_channel_close(c);
     peer_close(&waiting);
+    assert_int_equal(peer_ready(&unfinished[1]), 0); /* whom nobody's need has put out is late, not lost */
+    assert_int_equal(peer_confirm(&unfinished[1]), 0);
+    assert_int_equal(vop_listener_accept(s.listener, 5000, &c), 0);
+    vop_channel_close(c);
     for (unsigned i = 0; i < 2; i++)
         peer_close(&unfinished[i]);
+    stage_expect_service(&s);
+    stage_close(&s);
+}
+
+/* ---- Too little of everything ---- */
+
+/* With any number of descriptors the peer is served, or stays until there are more, and the application hears it. */
+static void test_few_descriptors(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    stage_open(&s, 30000, 8);
+    for (int more = 0; more < 14; more++) {
+        vop_channel *c = NULL;
+        struct peer p;
+        int ret;
+
+        peer_init(&p, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+        stage_dial(&s, &p);
+        assert_int_equal(peer_offer(&p), 0);
+        test_limit_fds(more);
+        for (unsigned i = 0; i < 3; i++) {
+            ret = vop_listener_accept(s.listener, 0, &c);
+            assert_int_equal(ret, more < 9 ? -EMFILE : -EAGAIN); /* 10 at first, and there is a spare one */
+        }
+        if (more < 9)
+            expect_text("out of file descriptors: a peer takes 9 at first");
+        assert_int_equal(has_word(&p), more >= 9);
+        test_limit_fds(-1);
+        stage_pump(&s);
+        assert_int_equal(peer_take_answer(&p), 0);
+        assert_int_equal(peer_ready(&p), 0);
+        assert_int_equal(peer_confirm(&p), 0);
+        assert_int_equal(vop_listener_accept(s.listener, 5000, &c), 0);
+        stage_end(&s, &p, c);
+    }
+    stage_close(&s);
+}
+
+/* It does not stay for ever, and those who come after it hear the reason at once. */
+static void test_short_of_descriptors(void **state)
+{
+    struct peer p[2];
+    struct stage s;
+    vop_channel *c = NULL;
+    long start;
+
+    (void)state;
+    stage_open(&s, 1000, 8);
+    for (unsigned i = 0; i < 2; i++) {
+        peer_init(&p[i], 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+        stage_dial(&s, &p[i]);
+        assert_int_equal(peer_offer(&p[i]), 0);
+    }
+    test_limit_fds(0);
+    start = stage_ms();
+    while (!has_word(&p[0])) {
+        int ret = vop_listener_accept(s.listener, 10, &c);
+
+        assert_true(ret == -EMFILE || ret == -EAGAIN);
+        usleep(10000);
+    }
+    assert_true(stage_ms() - start >= 490);
+    assert_int_equal(vop_listener_accept(s.listener, 0, &c), -EMFILE);
+    assert_true(has_word(&p[1]));
+    test_limit_fds(-1);
+    for (unsigned i = 0; i < 2; i++) {
+        stage_expect_refusal(&s, &p[i], EBUSY, "the server is out of file descriptors; try again");
+        peer_close(&p[i]);
+    }
+    stage_expect_service(&s);
+    stage_close(&s);
+}
+
+/* Silent peers that have taken every descriptor give them up for one who speaks, though it came last. */
+static void test_descriptors_of_the_silent(void **state)
+{
+    struct peer silent[30], last;
+    struct stage s;
+    vop_channel *c = NULL;
+
+    (void)state;
+    stage_open(&s, 30000, 64);
+    for (unsigned i = 0; i < 30; i++) {
+        peer_init(&silent[i], 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+        assert_int_equal(peer_dial(&silent[i], s.path), 0);
+    }
+    peer_init(&last, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+    stage_dial(&s, &last);
+    assert_int_equal(peer_offer(&last), 0);
+    test_limit_fds(12);
+    while (!has_word(&last)) {
+        int ret = vop_listener_accept(s.listener, 20, &c);
+
+        assert_int_equal(ret, -EAGAIN);
+    }
+    test_limit_fds(-1);
+    assert_int_equal(peer_take_answer(&last), 0);
+    stage_expect_refusal(&s, &silent[0], EBUSY, "said nothing");
+    peer_close(&last);
+    for (unsigned i = 0; i < 30; i++)
+        peer_close(&silent[i]);
+    stage_expect_service(&s);
+    stage_close(&s);
+}
+
+/* Whoever asks for more queue pairs than it will get, and so for too many descriptors, hinders nobody. */
+static void test_too_many_pairs(void **state)
+{
+    struct stage s;
+    struct peer p;
+
+    (void)state;
+    stage_open(&s, 30000, 8);
+    peer_init(&p, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+    p.pairs = PEER_PAIRS_MAX;
+    p.half_size = 1 << 20;
+    stage_dial(&s, &p);
+    assert_int_equal(peer_offer(&p), 0);
+    test_limit_fds(20);
+    stage_pump(&s);
+    test_limit_fds(-1);
+    stage_expect_refusal(&s, &p, EBUSY, "too few file descriptors for so many queue pairs");
+    peer_close(&p);
+    stage_expect_service(&s);
+    stage_close(&s);
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they need address space of their own */
+
+static rlim_t address_space(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+
+    check(file && fscanf(file, "%lu", &pages) == 1);
+    (void)fclose(file);
+    return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Runs in a child, whose limits are lost with it. `locked`: of memory that is locked, else of address space. */
+static void starve_of_memory(bool locked)
+{
+    struct rlimit limit = {0, 0};
+    vop_channel *c = NULL;
+    struct stage s;
+    struct peer p;
+
+    stage_open(&s, 400, 8);
+    s.options.queue_size = 1024;
+    s.options.slot_size = 4096;
+    stage_reopen(&s);
+    peer_init(&p, 1, 1024, 4096);
+    stage_dial(&s, &p);
+    check(peer_offer(&p) == 0);
+    limit.rlim_cur = limit.rlim_max = locked ? 4 << 20 : address_space() + (4 << 20);
+    check(setrlimit(locked ? RLIMIT_MEMLOCK : RLIMIT_AS, &limit) == 0);
+    if (locked) {
+        check(getuid() != 0 || setuid(65534) == 0);
+        check(mlockall(MCL_FUTURE) == 0);
+    }
+    check(vop_listener_accept(s.listener, 0, &c) == -ENOMEM);
+    check(strstr(vop_error_text(), locked ? "ulimit -l" : "ulimit -v") != NULL);
+    check(!has_word(&p)); /* it stays */
+    while (!has_word(&p))
+        check(vop_listener_accept(s.listener, 10, &c) == -ENOMEM);
+    stage_expect_refusal(&s, &p, EBUSY, "the server is out of memory; try again");
+    check(vop_channel_connect(s.uri, &s.options, 100, &c) == -ENOMEM); /* and as a client it is itself that is short */
+    vop_listener_close(s.listener);
+    _exit(0);
+}
+
+static void test_short_of_memory(void **state)
+{
+    (void)state;
+    for (unsigned locked = 0; locked < 2; locked++) {
+        pid_t child = test_child();
+        int status = -1;
+
+        if (child == 0)
+            starve_of_memory(locked);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
+}
+
+#endif
+
+/* ---- Users ---- */
+
+/* Connects as another user `count` times and says nothing, until *hold is closed. False: only root can. */
+static bool crowd_of_nobody(struct stage *s, unsigned count, int *ret_hold)
+{
+    int hold[2], done[2];
+    char byte = 0;
+
+    if (getuid() != 0)
+        return false;
+    assert_int_equal(chmod(s->directory, 0755), 0);
+    assert_int_equal(pipe2(hold, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(done, O_CLOEXEC), 0);
+    if (test_child() == 0) {
+        close(hold[1]);
+        check(setgid(65534) == 0 && setuid(65534) == 0);
+        for (unsigned i = 0; i < count; i++) {
+            struct peer p;
+
+            peer_init(&p, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+            check(peer_dial(&p, s->path) == 0);
+        }
+        check(write(done[1], "x", 1) == 1);
+        _exit(read(hold[0], &byte, 1) != 0);
+    }
+    close(hold[0]);
+    close(done[1]);
+    assert_int_equal(read(done[0], &byte, 1), 1);
+    close(done[0]);
+    *ret_hold = hold[1];
+    return true;
+}
+
+/* Of two users the one with more peers in the handshake gives way, though the other has kept us waiting longer. */
+static void test_user_with_most(void **state)
+{
+    struct peer older, newer[4];
+    struct stage s;
+    int hold = -1;
+
+    (void)state;
+    stage_open(&s, 30000, 4);
+    s.options.socket_mode = 0666;
+    stage_reopen(&s);
+    peer_init(&older, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+    stage_dial(&s, &older);
+    stage_pump(&s);
+    if (!crowd_of_nobody(&s, 6, &hold)) {
+        peer_close(&older);
+        stage_close(&s);
+        print_message("    another user needs root\n");
+        skip();
+    }
+    assert_true(stage_expect_honest(&s) < 20000); /* six of nobody's have had to go for it, and ours has not */
+    assert_false(has_word(&older));
+    close(hold);
+    assert_true(wait(NULL) > 0);
+    stage_pump(&s);
+    for (unsigned i = 0; i < 4; i++) { /* and alone it is the first to go */
+        peer_init(&newer[i], 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+        assert_int_equal(peer_dial(&newer[i], s.path), 0);
+    }
+    while (!has_word(&older))
+        stage_pump(&s);
+    for (unsigned i = 0; i < 4; i++)
+        peer_close(&newer[i]);
+    stage_expect_refusal(&s, &older, EBUSY, "said nothing");
+    peer_close(&older);
+    stage_expect_service(&s);
+    stage_close(&s);
+}
+
+/* More of one user than may be in the handshake: refused, until the others have kept this side waiting for long. */
+static void test_user_pending_max(void **state)
+{
+    struct peer p[3];
+    struct stage s;
+
+    (void)state;
+    stage_open(&s, 30000, 64);
+    s.options.user_pending_max = 2;
+    stage_reopen(&s);
+    for (unsigned i = 0; i < 3; i++) {
+        peer_init(&p[i], 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+        assert_int_equal(peer_dial(&p[i], s.path), 0);
+    }
+    stage_expect_refusal(&s, &p[2], EBUSY, "has 2 other peers in the handshake");
+    usleep(120000);
+    assert_true(stage_expect_honest(&s) < 20000);
+    stage_expect_refusal(&s, &p[0], EBUSY, "said nothing");
+    assert_false(has_word(&p[1]));
+    for (unsigned i = 0; i < 3; i++)
+        peer_close(&p[i]);
+    stage_expect_service(&s);
+    stage_close(&s);
+}
+
+/* As many links as the options allow: one more is refused and told why, until one has ended. */
+static void expect_links_max(struct stage *s, const char *text)
+{
+    struct peer p[2], more;
+    vop_channel *c[2];
+
+    stage_reopen(s);
+    for (unsigned i = 0; i < 2; i++) {
+        peer_init(&p[i], 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+        c[i] = stage_join(s, &p[i]);
+    }
+    peer_init(&more, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+    stage_dial(s, &more);
+    assert_int_equal(peer_offer(&more), 0);
+    stage_expect_refusal(s, &more, EBUSY, text);
+    peer_close(&more);
+    vop_channel_close(c[0]);
+    peer_close(&p[0]);
+    peer_init(&p[0], 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+    c[0] = stage_join(s, &p[0]);
+    for (unsigned i = 0; i < 2; i++) {
+        vop_channel_close(c[i]);
+        peer_close(&p[i]);
+    }
+    stage_expect_service(s);
+}
+
+static void test_links_max(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    stage_open(&s, 2000, 8);
+    s.options.links_max = 2;
+    expect_links_max(&s, "the server has 2 links, as many as it may");
+    s.options.links_max = 0;
+    s.options.user_links_max = 2;
+    expect_links_max(&s, "this user has 2 links, as many as it may");
+    stage_close(&s);
+}
+
+/* Those who never finish do not use up the links that others may have. */
+static void test_unfinished_links(void **state)
+{
+    struct peer unfinished;
+    struct stage s;
+
+    (void)state;
+    stage_open(&s, 30000, 8);
+    s.options.links_max = 1;
+    stage_reopen(&s);
+    peer_init(&unfinished, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+    stage_offer(&s, &unfinished);
+    usleep(120000);
+    assert_true(stage_expect_honest(&s) < 20000);
+    stage_expect_refusal(&s, &unfinished, EBUSY, "did not finish");
+    peer_close(&unfinished);
     stage_expect_service(&s);
     stage_close(&s);
 }
@@ -255,10 +617,11 @@ static void test_drip(void **state)
     stage_close(&s);
 }
 
-/* Thousands who connect and say nothing, from a thread that never stops; one honest client among them. */
+/* Thousands who never finish, from a thread that never stops; one honest client among them. */
 struct crowd {
     struct stage *stage;
-    bool stop; /* atomic */
+    bool offers; /* each sends a good CONNECT, and then nothing more */
+    bool stop;   /* atomic */
     unsigned dialled;
 };
 
@@ -268,53 +631,78 @@ static void *run_crowd(void *argument)
 {
     struct crowd *crowd = argument;
     static int sockets[CROWD];
+    struct peer p;
     unsigned at = 0;
 
     memset(sockets, -1, sizeof(sockets));
+    peer_init(&p, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+    if (crowd->offers) {
+        check(peer_memory(&p) == 0 && peer_doorbells(&p) == 0);
+        peer_announce(&p, VOP_STATE_HELLO);
+    }
     while (!__atomic_load_n(&crowd->stop, __ATOMIC_RELAXED)) {
-        struct peer p;
+        struct peer one = p; /* all bring the same memory */
 
-        peer_init(&p, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
-        if (peer_dial(&p, crowd->stage->path) == 0) {
-            if (sockets[at] >= 0)
-                close(sockets[at]);
-            sockets[at] = p.socket;
-            at = (at + 1) % CROWD;
-            crowd->dialled++;
-        } else {
-            peer_close(&p);
+        if (peer_dial(&one, crowd->stage->path) < 0) {
+            if (one.socket >= 0)
+                close(one.socket);
             usleep(200);
+            continue;
         }
+        if (crowd->offers) {
+            int fds[FDS_MAX];
+            struct vop_shm_message m = peer_message(VOP_SHM_CONNECT, peer_offer_fds(&p, fds), &p);
+
+            (void)peer_send(one.socket, &m, sizeof(m), fds, peer_offer_fds(&p, fds));
+        }
+        if (sockets[at] >= 0)
+            close(sockets[at]);
+        sockets[at] = one.socket;
+        at = (at + 1) % CROWD;
+        crowd->dialled++;
     }
     for (unsigned i = 0; i < CROWD; i++) {
         if (sockets[i] >= 0)
             close(sockets[i]);
     }
+    peer_close(&p);
     return NULL;
 }
 
-static void test_crowd(void **state)
+static void expect_honest_in_a_crowd(bool offers)
 {
     struct rlimit files = {4096, 4096};
     struct stage s;
-    struct crowd crowd = {.stage = &s};
+    struct crowd crowd = {.stage = &s, .offers = offers};
     pthread_t thread;
     long worst = 0;
 
-    (void)state;
     (void)setrlimit(RLIMIT_NOFILE, &files);
     stage_open(&s, 2000, 64);
     assert_int_equal(pthread_create(&thread, NULL, run_crowd, &crowd), 0);
-    for (unsigned i = 0; i < (stage_long() ? 100 : 10); i++) {
+    for (unsigned i = 0; i < (stage_long() ? 100 : 5); i++) {
         long took = stage_expect_honest(&s);
 
         worst = took > worst ? took : worst;
     }
     __atomic_store_n(&crowd.stop, true, __ATOMIC_RELAXED);
     pthread_join(thread, NULL);
-    print_message("    %u silent connections; an honest client waited at most %ld ms\n", crowd.dialled, worst);
+    print_message("    %u connections that never finish; an honest client waited at most %ld ms\n", crowd.dialled,
+                  worst);
     stage_expect_service(&s);
     stage_close(&s);
+}
+
+static void test_crowd(void **state)
+{
+    (void)state;
+    expect_honest_in_a_crowd(false);
+}
+
+static void test_unfinished_crowd(void **state)
+{
+    (void)state;
+    expect_honest_in_a_crowd(true);
 }
 
 int main(void)
@@ -327,9 +715,21 @@ int main(void)
         cmocka_unit_test(test_put_out),
         cmocka_unit_test(test_put_out_for_descriptors),
         cmocka_unit_test(test_accepted_needs_no_descriptor),
-        cmocka_unit_test(test_unfinished_keep_their_place),
+        cmocka_unit_test(test_unfinished_give_way),
+        cmocka_unit_test(test_few_descriptors),
+        cmocka_unit_test(test_short_of_descriptors),
+        cmocka_unit_test(test_descriptors_of_the_silent),
+        cmocka_unit_test(test_too_many_pairs),
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+        cmocka_unit_test(test_short_of_memory),
+#endif
+        cmocka_unit_test(test_user_with_most),
+        cmocka_unit_test(test_user_pending_max),
+        cmocka_unit_test(test_links_max),
+        cmocka_unit_test(test_unfinished_links),
         cmocka_unit_test(test_drip),
         cmocka_unit_test(test_crowd),
+        cmocka_unit_test(test_unfinished_crowd),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,6 +89,12 @@ void stage_open(struct stage *s, uint32_t handshake_ms, uint32_t pending_max)
     alarm(STAGE_GUARD_S);
 }
 
+void stage_reopen(struct stage *s)
+{
+    vop_listener_close(s->listener);
+    assert_int_equal(vop_listener_open(s->uri, &s->options, &s->listener), 0);
+}
+
 void stage_close(struct stage *s)
 {
     vop_listener_close(s->listener);

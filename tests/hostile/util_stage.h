@@ -44,6 +44,9 @@ enum role {
 void stage_open(struct stage *s, uint32_t handshake_ms, uint32_t pending_max);
 void stage_close(struct stage *s);
 
+/** Opens the listener anew, with s->options as they are now. */
+void stage_reopen(struct stage *s);
+
 /** Names the row of a table that is being done: printed, so that a failure can be found. Restarts the guard. */
 void stage_row(const char *name);
 

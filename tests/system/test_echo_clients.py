@@ -4,7 +4,7 @@ import subprocess
 import time
 
 from lib.bridge import eventually
-from lib.echo import echoes, finish, holdings, kill, run
+from lib.echo import echoes, holdings, kill, run
 
 
 def test_arguments_come_back(place):
@@ -33,19 +33,17 @@ def test_many_clients_at_once(place):
     eventually(lambda: holdings(server.pid)[:2] == before[:2], lambda: f"{before} {holdings(server.pid)}")
 
 
-def test_more_clients_than_fit_are_served_when_others_leave(place):
+def test_one_client_more_than_fit_is_refused_until_another_leaves(place):
     server = place.server()
     clients = [place.client() for _ in range(100)]
     for client in clients:
         echoes(client, "in")
-    late = [place.start("echo_client", place.link, "late") for _ in range(5)]
-    time.sleep(0.3)
-    assert [client.poll() for client in late] == [None] * 5
+    code, output, errors = run("echo_client", place.link, "late")
+    assert (code, output) == (1, "")
+    assert "the server refused: the server has 100 links, as many as it may" in errors
     echoes(clients[0], "still served")
-    for client in clients[:10]:
-        kill(client)
-    for client in late:
-        assert finish(client, 4) == (0, "late\n", "")
+    kill(clients[1])
+    eventually(lambda: run("echo_client", place.link, "late") == (0, "late\n", ""), "a place is free", 4)
     assert server.poll() is None
 
 

@@ -10,6 +10,9 @@
  * Names of links are URIs:
  *
  *   shm:/run/app.sock    two processes of one host. The path is a Unix socket that the listening side creates.
+ *   shm:fd:3             for the listening side: a Unix socket (SOCK_SEQPACKET) that somebody else listens on, as
+ *                        descriptor 3, which is the first that systemd passes (LISTEN_FDS). The listener has a
+ *                        duplicate and sets O_NONBLOCK; descriptor and file stay the caller's.
  *   ivshmem:/dev/shm/x   memory that is there already: the file behind the ivshmem device of a virtual machine, or any
  *                        file on tmpfs or hugetlbfs whose size is a power of two. It is neither made nor resized. A
  *                        host is side 0 unless ?side=1 is at the end of the name. One side may listen and the other
@@ -17,6 +20,9 @@
  *                        the same size. Whoever waits there follows the name to a file that is made anew.
  *   ivshmem:0000:00:04.0 the same memory, inside the virtual machine: the PCI address of the device. A guest is side 1
  *                        unless ?side=0 is at the end of the name.
+ *
+ * On shm a channel takes 8 file descriptors at each end, and 2 more at the listening side until its handshake is over.
+ * A listener takes 4.
  *
  * On ivshmem only the library tells the peer that this program lives, and it has no thread for that. So be inside the
  * library at least twice a second: in a call that waits, in calls that send or receive, or in an event loop, where it
@@ -89,7 +95,9 @@ struct vop_options {
                               has a processor to spare */
     uint32_t socket_mode;  /* shm, listening: file mode of the socket, as in chmod(2). Default 0600: this user, root */
     uint32_t handshake_ms; /* time a peer has to finish the handshake, in milliseconds. Default 5000 */
-    uint32_t pending_max;  /* listening: peers that may be in the handshake at once. Default 64 */
+    uint32_t pending_max;  /* listening: peers that may be in the handshake at once. Default 64. While that many are and
+                              others wait, one that has kept this side waiting for 100 ms is refused with -EBUSY: of the
+                              user (uid) that has most, the one that has done so longest */
     uint32_t device_id;    /* what the messages are, as a virtio device ID: 0 plain messages, 1 network frames. Both
                               sides must say the same */
     uint32_t features[4]; /* device feature bits offered to the peer, bit 0 first. The library adds those of the ring */
@@ -99,6 +107,12 @@ struct vop_options {
                              refused, with a text that names both sides' figures. Default 1 */
     uint32_t contiguous;  /* not 0: a peer with which a message could have two segments is refused likewise. For
                              programs that use segment[0] alone */
+
+    /* shm, listening: who is more is refused with -EBUSY. Default of each: no limit but pending_max, and what the
+       system gives */
+    uint32_t links_max;        /* links that may be open at once, from their handshake until they are closed */
+    uint32_t user_links_max;   /* the same, of one user (uid) */
+    uint32_t user_pending_max; /* of the peers in the handshake, those of one user */
 };
 
 #define VOP_SPIN_NEVER 0xffffffffu
@@ -118,7 +132,9 @@ typedef struct vop_channel vop_channel;
  * uri       name of the link, see the head of this file
  * options   or NULL for the defaults
  *
- * shm: a socket file left behind by a dead server is replaced; the file is removed by vop_listener_close().
+ * shm: a socket file left behind by a dead server is replaced; the file is removed by vop_listener_close(). While that
+ * is looked into, a file of the same name with .lock behind it keeps other servers out. Abstract names (shm:@x) are
+ * refused: no mode keeps other users out of them. A file that is called so is shm:./@x.
  *
  * -EINVAL      the URI or an option makes no sense
  * -EPROTONOSUPPORT  this library does not know the URI's scheme
@@ -140,8 +156,10 @@ int vop_listener_open(const char *uri, const struct vop_options *options, vop_li
  * -ECANCELED   vop_listener_interrupt() was called, and nobody was there
  * -EADDRINUSE  ivshmem: this side is in use by another machine
  * -ENODEV      ivshmem: the device is gone (unplugged, unbound). Close the listener, and open another once it is back
- * -EMFILE, -ENFILE, -ENOMEM   out of resources; peers stay in the backlog, so free some and call again. While peers in
- *              the handshake hold some, those that say nothing have to leave first, and there is no error
+ * -EMFILE, -ENFILE, -ENOMEM   out of resources; the peers stay, so free some and call again. While others in the
+ *              handshake hold some and owe a word, those have to leave first, and there is no error. On shm a peer that
+ *              has waited for half of handshake_ms is refused with -EBUSY, and hears what is missing
+ * -ENOSPC      the same, of the user's limit of epoll watches
  */
 int vop_listener_accept(vop_listener *listener, int timeout_ms, vop_channel **ret_channel);
 
@@ -165,8 +183,8 @@ void vop_listener_close(vop_listener *listener);
  * Connects to a listening side and finishes the handshake.
  *
  * timeout_ms   longest wait for the handshake; negative: options->handshake_ms. On shm it does not wait for a server to
- *              appear; on ivshmem it does. There it can take a second longer, if whoever had this side last may still
- *              be alive
+ *              appear, and making the memory, which takes seconds for the largest link, is no wait. On ivshmem it waits
+ *              for the other side, and can take a second longer if whoever had this side last may still be alive
  *
  * -ENOENT, -ECONNREFUSED  no server there (yet), or no such memory: try again later
  * -EACCES         the mode of the socket, or of the memory's file, does not let this user in
@@ -175,8 +193,9 @@ void vop_listener_close(vop_listener *listener);
  * -EADDRINUSE     ivshmem: somebody has this side
  * -ENODEV         ivshmem: no such device (any more), or no driver has it
  * -EINTR          a signal handler ran. The handshake is given up: another call begins a new one
+ * -EBUSY          the server cannot take this peer now; the error text says why. Try again later
  * -EPROTO         the server does not speak this protocol or version; see the error text
- * -EINVAL, -EPROTONOSUPPORT, -EMFILE, -ENFILE, -ENOMEM  as for vop_listener_open()
+ * -EINVAL, -EPROTONOSUPPORT, -EMFILE, -ENFILE, -ENOMEM  as for vop_listener_open(): it is this side that is out of them
  * other           what the server gave as its reason for refusing, with its words in the error text
  */
 int vop_channel_connect(const char *uri, const struct vop_options *options, int timeout_ms, vop_channel **ret_channel);

@@ -12,6 +12,7 @@
 #include <vopipc/channel.h>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -45,10 +46,26 @@ static int teardown(void **state)
     return rmdir(directory);
 }
 
+/* Both steps of connecting. */
+static int connect_wire(const char *to, size_t half_size, unsigned pairs, int64_t deadline, struct vop__wire **ret_wire)
+{
+    struct vop__wire *wire;
+    int ret = vop__shm_prepare(to, half_size, pairs, &wire);
+
+    if (ret < 0)
+        return ret;
+    ret = vop__shm_connect(wire, to, deadline);
+    if (ret < 0)
+        wire->ops->close(wire);
+    else
+        *ret_wire = wire;
+    return ret;
+}
+
 static int connect_to(const char *to)
 {
     struct vop__wire *wire = NULL;
-    int ret = vop__shm_connect(to, 8192, 1, vop__deadline(50), &wire);
+    int ret = connect_wire(to, 8192, 1, vop__deadline(50), &wire);
 
     if (ret == 0)
         wire->ops->close(wire);
@@ -184,6 +201,108 @@ static void test_other_types_of_socket(void **state)
     assert_int_equal(connect_to(path), -EPROTO);
     close(other);
     unlink(path);
+}
+
+/* A server of another program that has not got to listen(2) is live, and one that has ended there is not. */
+static void test_bound_is_not_stale(void **state)
+{
+    int listener, other = open_raw(SOCK_SEQPACKET);
+
+    (void)state;
+    assert_int_equal(vop__shm_listen(path, 0600, &listener), -EADDRINUSE);
+    check(listen(other, 1) == 0);
+    assert_int_equal(vop__shm_listen(path, 0600, &listener), -EADDRINUSE);
+    assert_int_equal(connect_to(path), 0);
+    close(other);
+    unlink(path);
+    close(open_raw(SOCK_SEQPACKET));
+    assert_int_equal(vop__shm_listen(path, 0600, &listener), 0);
+    close(listener);
+    unlink(path);
+}
+
+/* Whoever may only read the directory delays nobody, and while another server starts nobody goes on without the lock.
+ */
+static void test_locks(void **state)
+{
+    char name[140];
+    double start = test_seconds();
+    int listener, lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    (void)state;
+    check(lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0);
+    assert_int_equal(vop__shm_listen(path, 0600, &listener), 0);
+    assert_true(test_seconds() - start < 0.9);
+    close(listener);
+    close(lock);
+
+    snprintf(name, sizeof(name), "%s.lock", path);
+    lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    check(lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0);
+    assert_int_equal(vop__shm_listen(path, 0600, &listener), -EADDRINUSE);
+    assert_non_null(strstr(vop_error_text(), name));
+    close(lock); /* its holder has died, and the file stays: that is no lock any more */
+    assert_int_equal(vop__shm_listen(path, 0600, &listener), 0);
+    close(listener);
+    assert_int_equal(access(name, F_OK), -1);
+    unlink(path);
+}
+
+/* A socket that somebody else listens on. */
+static void test_descriptor(void **state)
+{
+    int other = open_raw(SOCK_SEQPACKET), stream[2], listener = -77, fd;
+    unsigned fds = test_count_fds();
+    char name[32];
+
+    (void)state;
+    snprintf(name, sizeof(name), "fd:%d", other);
+    assert_int_equal(vop__shm_listen(name, 0600, &listener), -EINVAL); /* not yet */
+    check(listen(other, 8) == 0);
+    assert_int_equal(vop__shm_listen(name, 0600, &listener), 0);
+    assert_int_not_equal(listener, other);
+    assert_true(fcntl(listener, F_GETFD) & FD_CLOEXEC);
+    assert_int_equal(vop__shm_accept(listener, &fd), -EAGAIN); /* it does not block */
+    assert_int_equal(connect_to(path), 0);
+    assert_int_equal(vop__shm_accept(listener, &fd), 0);
+    close(fd);
+    close(listener);
+    assert_int_equal(connect_to(path), 0); /* the socket is still its owner's */
+    assert_int_equal(test_count_fds(), fds);
+    close(other);
+    unlink(path);
+
+    assert_int_equal(vop__shm_listen(name, 0600, &listener), -EINVAL); /* closed */
+    check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == 0);
+    snprintf(name, sizeof(name), "fd:%d", stream[0]);
+    assert_int_equal(vop__shm_listen(name, 0600, &listener), -EINVAL);
+    close(stream[0]);
+    close(stream[1]);
+    for (unsigned i = 0; i < 6; i++) {
+        static const char *const wrong[] = {"fd:", "fd:x", "fd:-1", "fd: 3", "fd:3x", "fd:99999999999999999999"};
+
+        assert_int_equal(vop__shm_listen(wrong[i], 0600, &listener), -EINVAL);
+        assert_non_null(strstr(vop_error_text(), wrong[i]));
+    }
+    assert_int_equal(connect_to("fd:3"), -EINVAL);
+}
+
+/* Names that are no paths. A file may be called so, and is then named with its directory. */
+static void test_abstract(void **state)
+{
+    int listener;
+
+    (void)state;
+    assert_int_equal(vop__shm_listen("@abstract", 0600, &listener), -EINVAL);
+    assert_non_null(strstr(vop_error_text(), "./@abstract"));
+    assert_int_equal(connect_to("@abstract"), -EINVAL);
+    assert_true(chdir(directory) == 0);
+    assert_int_equal(access("@abstract", F_OK), -1);
+    assert_int_equal(vop__shm_listen("./@abstract", 0600, &listener), 0);
+    assert_int_equal(connect_to("./@abstract"), 0);
+    close(listener);
+    assert_int_equal(unlink("@abstract"), 0);
+    assert_true(chdir("/") == 0);
 }
 
 static void test_other_files(void **state)
@@ -391,6 +510,10 @@ int main(void)
         cmocka_unit_test(test_stale_is_replaced),
         cmocka_unit_test(test_live_is_refused),
         cmocka_unit_test(test_other_types_of_socket),
+        cmocka_unit_test(test_bound_is_not_stale),
+        cmocka_unit_test(test_locks),
+        cmocka_unit_test(test_descriptor),
+        cmocka_unit_test(test_abstract),
         cmocka_unit_test(test_other_files),
         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_permissions),

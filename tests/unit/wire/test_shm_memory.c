@@ -2,7 +2,7 @@
 /*
  * test_shm_memory.c - the shm wire from socket to closed: its handshake, its memory, and what it refuses.
  *
- * Room: tests.
+ * Room: tests. posix_fallocate is wrapped, so that signals can come at any moment.
  */
 #include "support/fds.h"
 #include "support/test.h"
@@ -41,6 +41,22 @@ static int teardown(void **state)
     return rmdir(directory);
 }
 
+/* Both steps of connecting. */
+static int connect_wire(const char *to, size_t half_size, unsigned pairs, int64_t deadline, struct vop__wire **ret_wire)
+{
+    struct vop__wire *wire;
+    int ret = vop__shm_prepare(to, half_size, pairs, &wire);
+
+    if (ret < 0)
+        return ret;
+    ret = vop__shm_connect(wire, to, deadline);
+    if (ret < 0)
+        wire->ops->close(wire);
+    else
+        *ret_wire = wire;
+    return ret;
+}
+
 static unsigned offered; /* queue pairs, as the last CONNECT said */
 
 static int take_socket(void)
@@ -55,7 +71,7 @@ static void open_pair(struct vop__wire *side[2], unsigned connector_pairs, unsig
 {
     int fd;
 
-    check(vop__shm_connect(path, HALF, connector_pairs, VOP__NEVER, &side[1]) == 0);
+    check(connect_wire(path, HALF, connector_pairs, VOP__NEVER, &side[1]) == 0);
     fd = take_socket();
     check(vop__shm_take(fd, HALF, acceptor_pairs, &offered, &side[0]) == -EAGAIN);
     check(vop__shm_offer(side[1]) == 0);
@@ -207,7 +223,7 @@ static void test_maps_what_is_needed(void **state)
     int fd;
 
     (void)state;
-    check(vop__shm_connect(path, 4 * HALF, 1, VOP__NEVER, &side[1]) == 0);
+    check(connect_wire(path, 4 * HALF, 1, VOP__NEVER, &side[1]) == 0);
     fd = take_socket();
     check(vop__shm_offer(side[1]) == 0);
     assert_int_equal(vop__shm_take(fd, HALF, 1, &offered, &side[0]), 0);
@@ -462,7 +478,7 @@ static void accepted_returns(int expected, const struct vop_shm_message *m, unsi
     check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     for (unsigned i = 0; i < 8; i++)
         given[i] = ends[0];
-    check(vop__shm_connect(path, HALF, 1, VOP__NEVER, &wire) == 0);
+    check(connect_wire(path, HALF, 1, VOP__NEVER, &wire) == 0);
     fd = take_socket();
     if (m)
         send_raw(fd, m, sizeof(*m), given, fds);
@@ -519,7 +535,7 @@ static void test_server_is_silent(void **state)
     int fd;
 
     (void)state;
-    check(vop__shm_connect(path, HALF, 1, VOP__NEVER, &wire) == 0);
+    check(connect_wire(path, HALF, 1, VOP__NEVER, &wire) == 0);
     fd = take_socket();
     assert_int_equal(vop__shm_accepted(wire, path, vop__deadline(30)), -ETIMEDOUT);
     assert_true(test_seconds() - start >= 0.03 && test_seconds() - start < 5);
@@ -534,10 +550,10 @@ static void test_refuse_reaches_the_peer(void **state)
     int fd;
 
     (void)state;
-    check(vop__shm_connect(path, HALF, 1, VOP__NEVER, &wire) == 0);
+    check(connect_wire(path, HALF, 1, VOP__NEVER, &wire) == 0);
     fd = take_socket();
     check(vop__shm_check_halves((int[2]){-1, -1}, 0) < 0); /* any text */
-    vop__shm_refuse(fd, ENOSPC);
+    vop__shm_refuse(fd, ENOSPC, vop_error_text());
     close(fd);
     assert_int_equal(vop__shm_accepted(wire, path, vop__deadline(1000)), -ENOSPC);
     assert_non_null(strstr(vop_error_text(), "is not a memfd"));
@@ -549,18 +565,103 @@ static void test_limit_of_file_sizes(void **state)
 {
     struct rlimit before, low;
     struct vop__wire *wire;
-    int ret;
+    int ret, fd;
 
     (void)state;
     check(getrlimit(RLIMIT_FSIZE, &before) == 0);
     low = before;
     low.rlim_cur = HALF - 1;
     check(setrlimit(RLIMIT_FSIZE, &low) == 0);
-    ret = vop__shm_connect(path, HALF, 1, VOP__NEVER, &wire);
+    ret = connect_wire(path, HALF, 1, VOP__NEVER, &wire);
     check(setrlimit(RLIMIT_FSIZE, &before) == 0);
     assert_int_equal(ret, -EFBIG);
     assert_non_null(strstr(vop_error_text(), "ulimit -f"));
+    assert_int_equal(vop__shm_accept(listener, &fd), -EAGAIN); /* the server has heard nothing: memory comes first */
+}
+
+static bool signals_come; /* so often that no more than a MiB is allocated between two */
+static unsigned allocations;
+
+int posix_fallocate(int fd, off_t offset, off_t length)
+{
+    if (signals_come && (length > 1 << 20 || ++allocations % 3 == 0))
+        return EINTR;
+    return fallocate(fd, 0, offset, length) < 0 ? errno : 0;
+}
+
+/* A program with a timer has its memory, too: what a signal undoes is one piece, which is tried again. */
+static void test_memory_under_signals(void **state)
+{
+    struct vop__wire *wire;
+    struct stat st;
+    int ret;
+
+    (void)state;
+    signals_come = true;
+    ret = connect_wire(path, (2 << 20) + 4096, 1, VOP__NEVER, &wire);
+    signals_come = false;
+    assert_int_equal(ret, 0);
+    assert_true(allocations >= 6);
+    assert_int_equal(fstat(vop__shm_of(wire)->half_fd[1], &st), 0);
+    assert_int_equal(st.st_blocks * 512, (2 << 20) + 4096);
+    wire->ops->close(wire);
     close(take_socket());
+}
+
+/* What was asked for and not agreed upon is given back, and the rest is as it was. */
+static void test_keeps_what_is_agreed(void **state)
+{
+    struct vop__wire *side[2];
+    struct stat st;
+    int fd;
+
+    (void)state;
+    check(connect_wire(path, 4 * HALF, 1, VOP__NEVER, &side[1]) == 0);
+    fd = take_socket();
+    check(vop__shm_offer(side[1]) == 0);
+    check(vop__shm_take(fd, HALF, 1, &offered, &side[0]) == 0);
+    memset(side[1]->remote.base, 0x55, 4 * HALF);
+    vop__shm_keep(side[1], 4 * HALF); /* all of it */
+    assert_true(is_mapped(side[1]->remote.base + 4 * HALF - 4096));
+    vop__shm_keep(side[1], HALF - 64); /* whole pages stay */
+    for (unsigned h = 0; h < 2; h++) {
+        assert_int_equal(fstat(vop__shm_of(side[1])->half_fd[h], &st), 0);
+        assert_int_equal(st.st_size, 4 * HALF);
+        assert_int_equal(st.st_blocks * 512, HALF);
+    }
+    for (unsigned at = 0; at < HALF; at++)
+        assert_int_equal(side[0]->local.base[at], 0x55);
+    assert_int_equal(vop__shm_of(side[1])->mapped, HALF);
+    assert_false(is_mapped(side[1]->remote.base + HALF));
+    close_pair(side);
+    assert_int_equal(test_count_maps("memfd:vop-half"), 0);
+}
+
+/* A server that had no patience says so and hangs up; a slow connector reads it, whatever became of its own word. */
+static void test_reason_after_hangup(void **state)
+{
+    (void)state;
+    for (unsigned unread = 0; unread < 2; unread++) {
+        struct vop__wire *wire;
+        int fd;
+
+        check(connect_wire(path, HALF, 1, VOP__NEVER, &wire) == 0);
+        fd = take_socket();
+        if (unread)
+            check(vop__shm_offer(wire) == 0);
+        check(vop__shm_check_halves((int[2]){-1, -1}, 0) < 0); /* any text */
+        vop__shm_refuse(fd, EBUSY, vop_error_text());
+        close(fd);
+        if (unread) {
+            assert_int_equal(vop__shm_accepted(wire, path, VOP__NEVER), -EBUSY);
+        } else {
+            assert_int_equal(vop__shm_offer(wire), -ECONNRESET);
+            assert_int_equal(vop__shm_parted(wire, path), -EBUSY);
+        }
+        assert_non_null(strstr(vop_error_text(), "the server refused: memory from the peer is not a memfd"));
+        assert_int_equal(vop__shm_parted(wire, path), -ECONNRESET);
+        wire->ops->close(wire);
+    }
 }
 
 int main(void)
@@ -579,6 +680,9 @@ int main(void)
         cmocka_unit_test(test_server_is_silent),
         cmocka_unit_test(test_refuse_reaches_the_peer),
         cmocka_unit_test(test_limit_of_file_sizes),
+        cmocka_unit_test(test_memory_under_signals),
+        cmocka_unit_test(test_keeps_what_is_agreed),
+        cmocka_unit_test(test_reason_after_hangup),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
