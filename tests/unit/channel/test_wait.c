@@ -482,18 +482,20 @@ static void test_breach_ends_other_waits(void **state)
 
 static void test_fork(void **state)
 {
+    volatile uint8_t *its;
     pid_t child;
     int status;
 
     (void)state;
     if (!over_shm)
         return; /* ordinary memory */
+    its = l.side[0]->link->wire->remote.base;
     child = test_child();
     if (child == 0) {
         signal(SIGSEGV, SIG_DFL);
         if (test_count_maps("memfd:vop") != 0)
             _exit(1);
-        *(volatile uint8_t *)l.side[0]->link->wire->remote.base = 1; /* a second writer without knowing it */
+        *its = 1; /* a second writer without knowing it */
         _exit(2);
     }
     check(waitpid(child, &status, 0) == child);
