@@ -11,6 +11,17 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/*
+ * Page faults now rather than in the first messages; but not so many that a peer who takes the pages away meanwhile
+ * holds the caller up for seconds.
+ */
+#define POPULATE_MAX ((size_t)16 << 20)
+
+static int shared(size_t size)
+{
+    return MAP_SHARED | (size <= POPULATE_MAX ? MAP_POPULATE : 0);
+}
+
 static int protection(bool writable)
 {
     return writable ? PROT_READ | PROT_WRITE : PROT_READ;
@@ -18,7 +29,7 @@ static int protection(bool writable)
 
 int vop__map(int fd, off_t offset, size_t size, bool writable, void **ret_base)
 {
-    void *base = mmap(NULL, size, protection(writable), MAP_SHARED | MAP_POPULATE, fd, offset);
+    void *base = mmap(NULL, size, protection(writable), shared(size), fd, offset);
 
     if (base == MAP_FAILED)
         return -errno;
@@ -44,8 +55,8 @@ int vop__map_mirrored(int fd, off_t offset, size_t size, bool writable, void **r
     if (base == MAP_FAILED)
         return -errno;
     for (int copy = 0; copy < 2; copy++) {
-        if (mmap(base + (copy ? size : 0), size, protection(writable), MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd,
-                 offset) == MAP_FAILED)
+        if (mmap(base + (copy ? size : 0), size, protection(writable), shared(size) | MAP_FIXED, fd, offset) ==
+            MAP_FAILED)
             goto err_unmap;
     }
     if (madvise(base, 2 * size, MADV_DONTFORK) < 0)

@@ -64,7 +64,7 @@ int vop__shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_p
 /** Sends ACCEPT. */
 int vop__shm_answer(struct vop__wire *wire);
 
-/** Sends REFUSE with an errno value and a line of text, best effort. */
+/** Sends REFUSE with an errno value and a line of text, best effort. Both are this thread's last error then. */
 void vop__shm_refuse(int socket, int err, const char *text);
 
 /**

@@ -410,12 +410,16 @@ int vop__shm_answer(struct vop__wire *wire)
 void vop__shm_refuse(int socket, int err, const char *text)
 {
     struct vop_shm_message m = message_of(VOP_SHM_REFUSE, 0), unread;
+    int fds[HANDSHAKE_FDS_MAX];
+    unsigned count;
 
-    /* If the peer's message stays unread, the hang-up is an error to it, which comes before the reason. */
-    (void)!recv(socket, &unread, sizeof(unread), MSG_DONTWAIT);
     m.error = vop_to_le32((uint32_t)err);
     strncpy(m.text, text, sizeof(m.text) - 1);
+    /* If the peer's message stays unread, the hang-up is an error to it, which comes before the reason. */
+    if (receive_message(socket, &unread, fds, &count) == 0)
+        close_fds(fds, count);
     (void)send_message(socket, &m, NULL, 0);
+    (void)vop__error(err, "%s", m.text);
 }
 
 int vop__shm_confirmed(struct vop__wire *wire)

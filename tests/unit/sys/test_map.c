@@ -10,6 +10,7 @@
 
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 static size_t page;
@@ -170,11 +171,37 @@ static void test_read_only(void **state)
     close(fd);
 }
 
+/* Bytes of a sparse memory that mapping it brings into being. */
+static size_t populated_by(int (*map)(int, off_t, size_t, bool, void **), size_t size, size_t length)
+{
+    int fd = make_memory(size);
+    struct stat st;
+    void *base;
+
+    assert_int_equal(map(fd, 0, size, true, &base), 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    vop__unmap(base, length);
+    close(fd);
+    return (size_t)st.st_blocks * 512;
+}
+
+/* What is usual is there at once; of a large memory no page, since its owner may take each away again meanwhile. */
+static void test_populated(void **state)
+{
+    const size_t usual = (size_t)1 << 20, large = (size_t)32 << 20;
+
+    (void)state;
+    assert_int_equal(populated_by(vop__map, usual, usual), usual);
+    assert_int_equal(populated_by(vop__map_mirrored, usual, 2 * usual), usual);
+    assert_int_equal(populated_by(vop__map, large, large), 0);
+    assert_int_equal(populated_by(vop__map_mirrored, large, 2 * large), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain),         cmocka_unit_test(test_mirrored),  cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_not_inherited), cmocka_unit_test(test_read_only),
+        cmocka_unit_test(test_not_inherited), cmocka_unit_test(test_read_only), cmocka_unit_test(test_populated),
     };
 
     page = (size_t)sysconf(_SC_PAGESIZE);
