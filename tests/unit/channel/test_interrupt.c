@@ -120,10 +120,13 @@ static vop_channel *volatile in_handler;
 
 static void handle(int signal)
 {
+    int saved = errno;
+
     (void)signal;
     errno = 4711;
     vop_channel_interrupt(in_handler);
     check(errno == 4711);
+    errno = saved;
 }
 
 /* From a handler that runs in the waiting thread itself, before or in its sleep. */
