@@ -144,7 +144,8 @@ int link_join(pid_t child)
 {
     int status;
 
-    check(waitpid(child, &status, 0) == child);
+    while (waitpid(child, &status, 0) < 0)
+        check(errno == EINTR);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 

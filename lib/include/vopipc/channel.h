@@ -180,7 +180,7 @@ void vop_listener_interrupt(vop_listener *listener);
 void vop_listener_close(vop_listener *listener);
 
 /**
- * Connects to a listening side and finishes the handshake.
+ * Connects to a listening side and finishes the handshake. Signal handlers run meanwhile, and it goes on.
  *
  * timeout_ms   longest wait for the handshake; negative: options->handshake_ms. On shm it does not wait for a server to
  *              appear, and making the memory, which takes seconds for the largest link, is no wait. On ivshmem it waits
@@ -192,7 +192,6 @@ void vop_listener_close(vop_listener *listener);
  * -EMSGSIZE       the geometry in force does not meet `message_min` or `contiguous` of one side; see the error text
  * -EADDRINUSE     ivshmem: somebody has this side
  * -ENODEV         ivshmem: no such device (any more), or no driver has it
- * -EINTR          a signal handler ran. The handshake is given up: another call begins a new one
  * -EBUSY          the server cannot take this peer now; the error text says why. Try again later
  * -EPROTO         the server does not speak this protocol or version; see the error text
  * -EINVAL, -EPROTONOSUPPORT, -EMFILE, -ENFILE, -ENOMEM  as for vop_listener_open(): it is this side that is out of them
