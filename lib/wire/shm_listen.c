@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,9 +115,23 @@ static bool is_about_to_listen(const char *path, const struct stat *file)
     return is_bound;
 }
 
+/*
+ * Is the process that called listen(2) dead? Then whoever still holds the socket has it from fork(), and forgot it. A
+ * process of another PID namespace has the number 0 here, and lives for all that is known.
+ */
+static bool is_orphaned(int probe)
+{
+    struct ucred cred;
+    socklen_t length = sizeof(cred);
+
+    return getsockopt(probe, SOL_SOCKET, SO_PEERCRED, &cred, &length) == 0 && cred.pid > 0 && kill(cred.pid, 0) < 0 &&
+           errno == ESRCH;
+}
+
 /* Removes a socket that nobody listens on. */
 static int remove_stale(const char *path, const struct sockaddr_un *address)
 {
+    bool is_stale;
     struct stat st;
     int probe, ret, err;
 
@@ -129,8 +144,9 @@ static int remove_stale(const char *path, const struct sockaddr_un *address)
         return vop__error(errno, "cannot make a socket: %s", strerror(errno));
     ret = connect(probe, (const struct sockaddr *)address, sizeof(*address));
     err = errno;
+    is_stale = ret < 0 ? err == ECONNREFUSED && !is_about_to_listen(path, &st) : is_orphaned(probe);
     close(probe);
-    if (ret < 0 && err == ECONNREFUSED && !is_about_to_listen(path, &st))
+    if (is_stale)
         return unlink(path) < 0 && errno != ENOENT ? path_error(errno, path, "replace the old socket") : 0;
     if (ret < 0 && (err == EACCES || err == EPERM))
         return path_error(err, path, "connect");

@@ -184,6 +184,44 @@ static void test_listener_stays(void **state)
     link_uri_remove(uri);
 }
 
+/* A child that forgot to close the listener does not keep the next server out once the one that listened is dead. */
+static void test_orphaned_listener(void **state)
+{
+    struct vop_options o = link_options(4, 64, VOP_SPIN_NEVER);
+    int ready[2], hold[2];
+    vop_listener *listener;
+    char uri[128];
+    pid_t server;
+    uint8_t byte;
+
+    (void)state;
+    (void)link_uri(uri);
+    check(pipe(ready) == 0 && pipe(hold) == 0);
+    server = test_child();
+    if (server == 0) {
+        check(vop_listener_open(uri, &o, &listener) == 0);
+        if (fork() == 0) { /* holds the socket until the test is over */
+            close(hold[1]);
+            check(write(ready[1], "", 1) == 1);
+            (void)!read(hold[0], &byte, 1);
+            _exit(0);
+        }
+        for (;;)
+            pause();
+    }
+    close(hold[0]);
+    check(read(ready[0], &byte, 1) == 1);
+    assert_int_equal(vop_listener_open(uri, &o, &listener), -EADDRINUSE);
+    kill(server, SIGKILL);
+    assert_int_equal(link_join(server), -SIGKILL);
+    assert_int_equal(vop_listener_open(uri, &o, &listener), 0);
+    vop_listener_close(listener);
+    link_uri_remove(uri);
+    close(hold[1]);
+    close(ready[0]);
+    close(ready[1]);
+}
+
 #define WORKERS 3
 #define CLIENTS 20
 
@@ -249,6 +287,7 @@ int main(void)
         cmocka_unit_test_setup(test_shm, test_guard),
         cmocka_unit_test_setup(test_ivshmem, test_guard),
         cmocka_unit_test_setup(test_listener_stays, test_guard),
+        cmocka_unit_test_setup(test_orphaned_listener, test_guard),
         cmocka_unit_test_setup(test_workers, test_guard),
     };
 
