@@ -177,7 +177,7 @@ static void drop_pending(struct shm_listener *l, struct vop__pending *p)
     if (p->channel)
         vop_channel_close(p->channel);
     else if (p->socket >= 0)
-        close(p->socket);
+        vop__shm_let_go(p->socket);
     vop__crowd_remove(&l->crowd, p);
     resume_all(l);
 }
@@ -199,7 +199,7 @@ void vop__shm_listener_close(struct vop_listener *listener)
     if (l->socket >= 0) {
         if (listener->opener == getpid() || listener->opener == 0)
             remove_file(l);
-        close(l->socket);
+        vop__shm_let_go(l->socket);
     }
     if (l->timer >= 0)
         close(l->timer);
@@ -350,7 +350,7 @@ static int let_in(struct shm_listener *l, int socket)
         refuse(l, p, -ret);
     } else {
         say_no(socket, -ret);
-        close(socket);
+        vop__shm_let_go(socket);
     }
     return ret;
 }

@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "core/error.h"
+#include "sys/closer.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -119,14 +120,40 @@ int vop__doorbells_take(struct vop__doorbells *d, const int *fds, unsigned queue
     return 0;
 }
 
+static unsigned give_out(int *fd, int *ret_fds)
+{
+    if (*fd < 0)
+        return 0;
+    *ret_fds = *fd;
+    *fd = -1;
+    return 1;
+}
+
+void vop__doorbells_hang_up(const struct vop__doorbells *d)
+{
+    if (d->socket >= 0)
+        shutdown(d->socket, SHUT_RDWR);
+}
+
+unsigned vop__doorbells_leave(struct vop__doorbells *d, int *ret_fds)
+{
+    unsigned count = 0;
+
+    count += give_out(&d->socket, ret_fds);
+    for (unsigned i = 0; i < VOP_QUEUE_PAIRS_MAX * VOP__BELLS; i++) {
+        count += give_out(&d->bell[i / VOP__BELLS][i % VOP__BELLS].wait, ret_fds + count);
+        count += give_out(&d->bell[i / VOP__BELLS][i % VOP__BELLS].give, ret_fds + count);
+        count += give_out(&d->bell[i / VOP__BELLS][i % VOP__BELLS].kick, ret_fds + count);
+    }
+    return count;
+}
+
 void vop__doorbells_close(struct vop__doorbells *d)
 {
-    for (unsigned i = 0; i < VOP_QUEUE_PAIRS_MAX * VOP__BELLS; i++) {
-        close_fd(&d->bell[i / VOP__BELLS][i % VOP__BELLS].wait);
-        close_fd(&d->bell[i / VOP__BELLS][i % VOP__BELLS].give);
-        close_fd(&d->bell[i / VOP__BELLS][i % VOP__BELLS].kick);
-    }
-    close_fd(&d->socket);
+    int fds[VOP__DOORBELL_FDS];
+
+    vop__doorbells_hang_up(d);
+    vop__closer_take(fds, vop__doorbells_leave(d, fds));
 }
 
 void vop__doorbells_kick(struct vop__doorbells *d, unsigned queue, enum vop__bell bell)

@@ -37,11 +37,23 @@ int vop__doorbells_take(struct vop__doorbells *d, const int *fds, unsigned queue
 
 /**
  * From now on nobody can send descriptors to this Unix socket, where the system can do that (Linux 6.16). Elsewhere
- * they arrive and are closed unseen.
+ * they stay in it until it is closed.
  */
 void vop__socket_refuse_fds(int socket);
 
-/** Closes everything, the socket included. */
+/** Most descriptors of a link's doorbells, the socket included. */
+#define VOP__DOORBELL_FDS (1 + 3 * VOP__BELLS * VOP_QUEUE_PAIRS_MAX)
+
+/** The peer hears the end at once. */
+void vop__doorbells_hang_up(const struct vop__doorbells *d);
+
+/**
+ * Gives out everything that is left to be closed. A peer can have put descriptors into each of these sockets: they are
+ * for the closer (sys/closer.h). Returns how many.
+ */
+unsigned vop__doorbells_leave(struct vop__doorbells *d, int *ret_fds);
+
+/** Hangs up, and lets the closer close everything. */
 void vop__doorbells_close(struct vop__doorbells *d);
 
 /* What a wire does with them: as the operations of the same names in wire.h. */

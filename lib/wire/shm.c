@@ -7,6 +7,7 @@
  */
 #include "core/clock.h"
 #include "core/error.h"
+#include "sys/closer.h"
 #include "sys/map.h"
 #include "wire/shm_wire.h"
 
@@ -39,22 +40,23 @@ static void *shm_mirror(struct vop__wire *wire, bool remote, size_t offset, size
 static void shm_forget(struct vop__wire *wire)
 {
     vop__mirrors_forget(&vop__shm_of(wire)->mirrors);
+    vop__shm_of(wire)->forgotten = true;
     wire->local.base = wire->remote.base = NULL;
 }
 
 static void shm_close(struct vop__wire *wire)
 {
     struct vop__shm_wire *w = vop__shm_of(wire);
+    int fds[2 + VOP__DOORBELL_FDS] = {w->half_fd[0], w->half_fd[1]};
 
-    /* Memory first: when the socket hangs up, nothing here writes any more. */
+    /* Memory first: when the socket hangs up, nothing here writes any more. It is not freed yet, the descriptors hold
+     * it. */
     vop__mirrors_unmap(&w->mirrors);
     vop__unmap(wire->local.base, w->mapped);
     vop__unmap(wire->remote.base, w->mapped);
-    for (unsigned h = 0; h < 2; h++) {
-        if (w->half_fd[h] >= 0)
-            close(w->half_fd[h]);
-    }
-    vop__doorbells_close(&w->base.bells);
+    if (!w->forgotten)
+        vop__doorbells_hang_up(&w->base.bells);
+    vop__closer_take(fds, 2 + vop__doorbells_leave(&w->base.bells, fds + 2));
     free(w);
 }
 

@@ -32,7 +32,10 @@ int vop__shm_listen(const char *path, mode_t mode, int *ret_socket);
 /** The file of such a socket, wherever this process goes: to be freed. NULL for fd:N, which has none. 0 or -ENOMEM. */
 int vop__shm_file(const char *path, char **ret_file);
 
-/** Takes a connection off the backlog: -EAGAIN if there is none. */
+/**
+ * Takes a connection off the backlog: -EAGAIN if there is none, or if there is no descriptor for it and some are being
+ * closed.
+ */
 int vop__shm_accept(int listener, int *ret_socket);
 
 /**
@@ -63,6 +66,9 @@ int vop__shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_p
 
 /** Sends ACCEPT. */
 int vop__shm_answer(struct vop__wire *wire);
+
+/** Closes a socket that others can have sent into, or are queued at; this does not wait for any of them. */
+void vop__shm_let_go(int socket);
 
 /** Sends REFUSE with an errno value and a line of text, best effort. Both are this thread's last error then. */
 void vop__shm_refuse(int socket, int err, const char *text);

@@ -6,6 +6,7 @@
  */
 #include "core/clock.h"
 #include "core/error.h"
+#include "sys/closer.h"
 #include "wire/shm_wire.h"
 
 #include <fcntl.h>
@@ -291,6 +292,8 @@ int vop__shm_accept(int listener, int *ret_socket)
     if (fd < 0) {
         int err = errno;
 
+        if (err == EMFILE && vop__closer_is_behind())
+            return vop__error_static(EAGAIN, "descriptors of a link that is over are still being closed");
         /* ECONNABORTED and the like: that peer has gone again. */
         if (err == EMFILE || err == ENFILE || err == ENOMEM || err == ENOBUFS)
             return vop__error(err == ENOBUFS ? ENOMEM : err, "cannot accept a peer: %s; free some resources and retry",

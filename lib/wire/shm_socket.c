@@ -3,10 +3,11 @@
  * shm_socket.c - the four messages of the shm wire's handshake.
  *
  * Room: wire. PROTOCOL.md, The shm wire, is the contract. Sends never block and never raise SIGPIPE; every fd that
- * arrives is closed again unless all of the message was right.
+ * arrives is closed again unless all of the message was right: by the closer, since nobody knows yet what it is.
  */
 #include "core/clock.h"
 #include "core/error.h"
+#include "sys/closer.h"
 #include "wire/shm_wire.h"
 
 #include <vopipc/channel.h>
@@ -21,6 +22,8 @@
 
 #define HANDSHAKE_FDS_MAX VOP_SHM_FDS_MAX
 #define RAISE_LIMIT "close some, or raise the limit of open files (ulimit -n)"
+#define MESSAGE_FDS_MAX 253 /* as many as the kernel lets into one message, SCM_MAX_FD */
+#define CLOSER_PATIENCE_NS (10 * VOP__NS_PER_MS)
 
 /* ---- Messages ---- */
 
@@ -76,10 +79,15 @@ static struct vop_shm_message message_of(enum vop_shm_type type, unsigned fds)
     };
 }
 
+void vop__shm_let_go(int socket)
+{
+    vop__closer_take(&socket, 1);
+}
+
 static void close_fds(const int *fds, unsigned count)
 {
-    for (unsigned i = 0; i < count; i++)
-        close(fds[i]);
+    if (count > 0)
+        vop__closer_take(fds, count);
 }
 
 static unsigned collect_fds(struct msghdr *msg, int *fds)
@@ -92,15 +100,8 @@ static unsigned collect_fds(struct msghdr *msg, int *fds)
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
             continue;
         n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < n; i++) {
-            int fd;
-
-            memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-            if (count < HANDSHAKE_FDS_MAX)
-                fds[count++] = fd;
-            else
-                close(fd);
-        }
+        memcpy(fds + count, CMSG_DATA(c), n * sizeof(int)); /* the control buffer has no room for more than this */
+        count += (unsigned)n;
     }
     return count;
 }
@@ -116,7 +117,7 @@ static int check_message(const struct vop_shm_message *m, ssize_t length, int fl
     if (vop_from_le16(m->version) != VOP_SHM_VERSION)
         return vop__error(EPROTO, "the peer speaks version %u of the shm wire, this library %u: update the older one",
                           vop_from_le16(m->version), VOP_SHM_VERSION);
-    if ((flags & MSG_CTRUNC) && count < HANDSHAKE_FDS_MAX && count < vop_from_le16(m->fds))
+    if ((flags & MSG_CTRUNC) && count < vop_from_le16(m->fds))
         return vop__error(EMFILE, "out of file descriptors: %u of the peer's %u have arrived; " RAISE_LIMIT, count,
                           vop_from_le16(m->fds));
     if ((flags & MSG_CTRUNC) || vop_from_le16(m->fds) != count)
@@ -126,36 +127,62 @@ static int check_message(const struct vop_shm_message *m, ssize_t length, int fl
 }
 
 /*
+ * Looks at the next message and takes its descriptors. The message stays, and keeps a reference to each of them: to
+ * receive it throws away, and so closes, those for which this process has no room.
+ */
+static ssize_t look(int socket, struct vop_shm_message *ret_message, int *ret_fds, unsigned *ret_count, int *ret_flags)
+{
+    struct iovec iov = {.iov_base = ret_message, .iov_len = sizeof(*ret_message)};
+    union {
+        struct cmsghdr header; /* for its alignment */
+        char bytes[CMSG_SPACE(MESSAGE_FDS_MAX * sizeof(int))];
+    } control;
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
+    unsigned resets = 0;
+    ssize_t n;
+
+    /* A peer that hung up with something of ours unread is an error first, once; its last words come after that. */
+    do {
+        n = recvmsg(socket, &msg, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    } while (n < 0 && (errno == EINTR || (errno == ECONNRESET && resets++ == 0)));
+    if (n >= 0) {
+        *ret_count = collect_fds(&msg, ret_fds);
+        *ret_flags = msg.msg_flags;
+    }
+    return n;
+}
+
+/* Only once there is a descriptor here for each of the message's: then this closes none. */
+static void drop_message(int socket)
+{
+    char byte;
+
+    while (recv(socket, &byte, sizeof(byte), MSG_DONTWAIT) < 0 && errno == EINTR)
+        continue;
+}
+
+/*
  * Receives one message and its fds. -EAGAIN none has come; -ECONNRESET the peer hung up; -EPROTO with a text. On
  * success the caller owns `count` fds.
  */
 static int receive_message(int socket, struct vop_shm_message *ret_message, int *ret_fds, unsigned *ret_count)
 {
     struct vop_shm_message m;
-    struct iovec iov = {.iov_base = &m, .iov_len = sizeof(m)};
-    union {
-        struct cmsghdr header;                                   /* for its alignment */
-        char bytes[CMSG_SPACE(HANDSHAKE_FDS_MAX * sizeof(int))]; /* one more is MSG_CTRUNC */
-    } control;
-    struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
-    unsigned count, resets = 0;
-    ssize_t n;
-    int ret;
+    unsigned count;
+    int flags, ret;
+    ssize_t n = look(socket, &m, ret_fds, &count, &flags);
 
-    /* A peer that hung up with something of ours unread is an error first, once; its last words come after that. */
-    do {
-        n = recvmsg(socket, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    } while (n < 0 && (errno == EINTR || (errno == ECONNRESET && resets++ == 0)));
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return vop__error_static(EAGAIN, "nothing has come from the peer yet");
     if (n < 0)
         return vop__error(ECONNRESET, "the peer hung up during the handshake");
-    count = collect_fds(&msg, ret_fds);
-    if (n == 0 && count == 0 && !(msg.msg_flags & MSG_CTRUNC))
+    if (!(flags & MSG_CTRUNC))
+        drop_message(socket);
+    if (n == 0 && count == 0 && !(flags & MSG_CTRUNC))
         return vop__error(ECONNRESET, "the peer hung up during the handshake");
-    ret = check_message(&m, n, msg.msg_flags & ~MSG_TRUNC, count);
-    if (ret == 0 && (msg.msg_flags & MSG_TRUNC))
+    ret = check_message(&m, n, flags & ~MSG_TRUNC, count);
+    if (ret == 0 && (flags & MSG_TRUNC))
         ret = vop__error(EPROTO, "the other end does not speak this protocol: message too long");
     if (ret < 0) {
         close_fds(ret_fds, count);
@@ -168,13 +195,11 @@ static int receive_message(int socket, struct vop_shm_message *ret_message, int 
 
 /* ---- Connecting ---- */
 
-int vop__shm_prepare(const char *path, size_t half_size, unsigned queue_pairs, struct vop__wire **ret_wire)
+static int prepare_once(size_t half_size, unsigned queue_pairs, struct vop__wire **ret_wire)
 {
     struct vop__shm_wire *w;
-    int ret = vop__shm_check_name(path);
+    int ret = vop__shm_wire_open(1, queue_pairs, &w);
 
-    if (ret == 0)
-        ret = vop__shm_wire_open(1, queue_pairs, &w);
     if (ret < 0)
         return ret;
     ret = vop__shm_wire_make_memory(w, half_size);
@@ -184,6 +209,19 @@ int vop__shm_prepare(const char *path, size_t half_size, unsigned queue_pairs, s
     }
     *ret_wire = &w->base.wire;
     return 0;
+}
+
+int vop__shm_prepare(const char *path, size_t half_size, unsigned queue_pairs, struct vop__wire **ret_wire)
+{
+    int ret = vop__shm_check_name(path);
+
+    if (ret < 0)
+        return ret;
+    ret = prepare_once(half_size, queue_pairs, ret_wire);
+    /* Perhaps this program has just closed a link, and its descriptors are all but free. */
+    if (ret == -EMFILE && vop__closer_is_behind() && vop__closer_wait(CLOSER_PATIENCE_NS))
+        ret = prepare_once(half_size, queue_pairs, ret_wire);
+    return ret;
 }
 
 int vop__shm_connect(struct vop__wire *wire, const char *path, int64_t deadline)
@@ -227,7 +265,7 @@ static int refusal_of(struct vop_shm_message *m, const char *path)
 int vop__shm_parted(struct vop__wire *wire, const char *path)
 {
     struct vop_shm_message m;
-    int fds[HANDSHAKE_FDS_MAX];
+    int fds[MESSAGE_FDS_MAX];
     unsigned count;
 
     if (receive_message(vop__shm_of(wire)->base.bells.socket, &m, fds, &count) == 0) {
@@ -243,7 +281,7 @@ int vop__shm_accepted(struct vop__wire *wire, const char *path, int64_t deadline
     struct vop__shm_wire *w = vop__shm_of(wire);
     struct pollfd poll_fd = {.fd = w->base.bells.socket, .events = POLLIN};
     struct vop_shm_message m;
-    int fds[HANDSHAKE_FDS_MAX];
+    int fds[MESSAGE_FDS_MAX];
     unsigned count, pairs;
     int ret;
 
@@ -313,7 +351,8 @@ static int check_descriptors(int socket, unsigned wanted)
         if (fds[count] < 0)
             err = errno;
     }
-    close_fds(fds, err ? count - 1 : count);
+    for (unsigned i = 0; i < (err ? count - 1 : count); i++)
+        close(fds[i]); /* duplicates: this waits for nobody */
     return err ? vop__error(err, "out of file descriptors: a peer takes %u at first, and %u are left; " RAISE_LIMIT,
                             wanted, count - 1)
                : 0;
@@ -355,7 +394,7 @@ int vop__shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_p
 {
     struct vop_shm_message m;
     struct vop__shm_wire *w;
-    int fds[HANDSHAKE_FDS_MAX];
+    int fds[MESSAGE_FDS_MAX];
     unsigned count, offered;
     int ret = receive_message(socket, &m, fds, &count);
 
@@ -409,7 +448,7 @@ int vop__shm_answer(struct vop__wire *wire)
 void vop__shm_refuse(int socket, int err, const char *text)
 {
     struct vop_shm_message m = message_of(VOP_SHM_REFUSE, 0), unread;
-    int fds[HANDSHAKE_FDS_MAX];
+    int fds[MESSAGE_FDS_MAX];
     unsigned count;
 
     m.error = vop_to_le32((uint32_t)err);
@@ -424,7 +463,7 @@ void vop__shm_refuse(int socket, int err, const char *text)
 int vop__shm_confirmed(struct vop__wire *wire)
 {
     struct vop_shm_message m;
-    int fds[HANDSHAKE_FDS_MAX];
+    int fds[MESSAGE_FDS_MAX];
     unsigned count;
     int ret = receive_message(vop__shm_of(wire)->base.bells.socket, &m, fds, &count);
 

@@ -21,6 +21,7 @@ struct vop__shm_wire {
     struct vop__bell_wire base;
     int half_fd[2]; /* memory of half 0 and half 1 */
     size_t mapped;  /* bytes of each that are mapped, from its beginning */
+    bool forgotten; /* in a child of fork(): the link is the parent's */
     struct vop__mirrors mirrors;
 };
 

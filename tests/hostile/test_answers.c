@@ -99,7 +99,7 @@ static const struct answer_row answer_rows[] = {
     {"no descriptors", spoil_no_fds, EPROTO, "0 file descriptors arrived where the message says 2"},
     {"no descriptors, and says so", spoil_no_fds_and_says_so, EPROTO, "with 0 file descriptors"},
     {"one descriptor more", spoil_one_fd_more, EPROTO, "with 3 file descriptors"},
-    {"253 descriptors", draft_fill_fds, EPROTO, "says 253"},
+    {"253 descriptors", draft_fill_fds, EPROTO, "with 253 file descriptors"},
     {"no queue pair", spoil_no_pairs, EPROTO, "broke the handshake"},
     {"two queue pairs, doorbells for one", spoil_two_pairs, EPROTO, "broke the handshake"},
     {"more queue pairs than offered", two_pairs_with_doorbells, EPROTO, "broke the handshake"},

@@ -6,6 +6,8 @@
  */
 #include "hostile/util_draft.h"
 
+#include "support/test.h"
+
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -333,6 +335,133 @@ static void test_one_fd_too_many(void **state)
     stage_close(&s);
 }
 
+/* ---- Descriptors whose close waits ---- */
+
+/* Where one can be: nothing of the library may wait for it. Each row gets a fresh peer that has dialled. */
+struct trap_row {
+    const char *name;
+    int (*send)(struct peer *p, int trap);
+};
+
+static int trap_for_half(struct peer *p, int trap)
+{
+    struct draft d = draft_of(p, VOP_SHM_CONNECT);
+
+    d.fds[HALF_1] = trap;
+    return draft_send(&d, p);
+}
+
+static int trap_for_bell(struct peer *p, int trap)
+{
+    struct draft d = draft_of(p, VOP_SHM_CONNECT);
+
+    d.fds[BELL_0] = trap;
+    return draft_send(&d, p);
+}
+
+static int trap_instead_of_connect(struct peer *p, int trap)
+{
+    return peer_send(p->socket, "bad", 3, &trap, 1);
+}
+
+static int trap_behind_the_last(struct peer *p, int trap)
+{
+    struct draft d = draft_of(p, VOP_SHM_CONNECT);
+
+    draft_fill_fds(&d);
+    d.fds[d.count - 1] = trap;
+    return draft_send(&d, p);
+}
+
+static int trap_in_the_queue(struct peer *p, int trap)
+{
+    struct draft d = draft_of(p, VOP_SHM_CONNECT);
+
+    spoil_garbage(&d);
+    return draft_send(&d, p) < 0 ? -1 : peer_send(p->socket, "bad", 3, &trap, 1);
+}
+
+static const struct trap_row trap_rows[] = {
+    {"for a half", trap_for_half},
+    {"for a doorbell", trap_for_bell},
+    {"instead of CONNECT", trap_instead_of_connect},
+    {"as the last of 253", trap_behind_the_last},
+    {"in a second message", trap_in_the_queue},
+};
+
+/* `room`: descriptors that the library has for what arrives; -1: enough. */
+static void spring_trap(struct stage *s, const struct trap_row *row, int room)
+{
+    struct peer p;
+    int other, trap = fds_lingering(&other);
+    long start;
+
+    assert_true(trap >= 0);
+    peer_init(&p, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+    stage_dial(s, &p);
+    assert_int_equal(row->send(&p, trap), 0);
+    close(trap);
+    start = stage_ms();
+    test_limit_fds(room);
+    stage_expect_hangup(s, &p);
+    test_limit_fds(-1);
+    (void)stage_soon(0, start);
+    (void)stage_expect_honest(s);
+    peer_close(&p);
+    close(other);
+    stage_expect_service(s);
+}
+
+static void test_traps(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    stage_open(&s, 2000, 8);
+    for (size_t i = 0; i < sizeof(trap_rows) / sizeof(trap_rows[0]); i++) {
+        stage_row(trap_rows[i].name);
+        spring_trap(&s, &trap_rows[i], -1);
+        spring_trap(&s, &trap_rows[i], 1); /* for the connection alone */
+    }
+    stage_close(&s);
+}
+
+/* One in an answer: connecting is over in its time. */
+static int answer_with_a_trap(struct peer *p, void *context)
+{
+    struct draft d = {.size = sizeof(d.message)};
+    int ret = -1;
+
+    if (peer_take_offer(p) == 0 && peer_doorbells(p) == 0) {
+        d = draft_of(p, VOP_SHM_ACCEPT);
+        d.fds[d.count++] = *(int *)context;
+        ret = draft_send(&d, p);
+    }
+    close(*(int *)context);
+    return ret;
+}
+
+static void test_trap_in_the_answer(void **state)
+{
+    struct stage s;
+    struct peer p;
+    vop_channel *c = NULL;
+    int other, trap = fds_lingering(&other);
+    long start;
+
+    (void)state;
+    stage_open(&s, 2000, 8);
+    s.fds -= 2; /* the trap */
+    assert_true(trap >= 0);
+    peer_init(&p, 0, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+    start = stage_ms();
+    assert_int_equal(stage_soon(stage_connect(&s, answer_with_a_trap, &trap, &p, 1000, &c), start), -EPROTO);
+    peer_close(&p);
+    close(other);
+    stage_expect_service(&s);
+    stage_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -340,6 +469,8 @@ int main(void)
         cmocka_unit_test(test_many_queue_pairs),
         cmocka_unit_test(test_other_queue_pairs),
         cmocka_unit_test(test_one_fd_too_many),
+        cmocka_unit_test(test_traps),
+        cmocka_unit_test(test_trap_in_the_answer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -212,6 +212,34 @@ static void test_descriptors_in_doorbells(void **state)
     stage_close(&s);
 }
 
+/* A descriptor whose close waits, in the queue of the end at which the library kicks: closing the channel does not. */
+static void test_trap_in_the_kicking_end(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    stage_open(&s, 2000, 8);
+    for (enum role role = 0; role < ROLES; role++) {
+        struct peer p;
+        vop_channel *c = stage_link(&s, role, &p);
+        int other, trap = fds_lingering(&other);
+        long start;
+
+        assert_true(trap >= 0);
+        for (unsigned b = 0; b < PEER_BELLS; b++)
+            assert_int_equal(peer_send(p.wait[b], "x", 1, &trap, 1), 0);
+        close(trap);
+        peer_close(&p);
+        start = stage_ms();
+        vop_channel_close(c);
+        (void)stage_soon(0, start);
+        (void)stage_expect_honest(&s);
+        close(other);
+        stage_expect_service(&s);
+    }
+    stage_close(&s);
+}
+
 /* Tokens without end: the caller's timeout counts all the same. */
 struct ringer {
     struct peer *peer;
@@ -366,10 +394,11 @@ static void test_fault_under_the_lock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_closed_doorbells),    cmocka_unit_test(test_shut_down_doorbells),
-        cmocka_unit_test(test_full_doorbells),      cmocka_unit_test(test_cleared_nonblock),
-        cmocka_unit_test(test_shared_kicking_end),  cmocka_unit_test(test_descriptors_in_doorbells),
-        cmocka_unit_test(test_ringing_without_end), cmocka_unit_test(test_fault_under_the_lock),
+        cmocka_unit_test(test_closed_doorbells),        cmocka_unit_test(test_shut_down_doorbells),
+        cmocka_unit_test(test_full_doorbells),          cmocka_unit_test(test_cleared_nonblock),
+        cmocka_unit_test(test_shared_kicking_end),      cmocka_unit_test(test_descriptors_in_doorbells),
+        cmocka_unit_test(test_ringing_without_end),     cmocka_unit_test(test_fault_under_the_lock),
+        cmocka_unit_test(test_trap_in_the_kicking_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -139,7 +139,7 @@ static const struct row rows[] = {
     {"no descriptors, and says so", spoil_no_fds_and_says_so, "0 file descriptors for 1 queue pairs"},
     {"one descriptor less", one_fd_less, "3 file descriptors for 1 queue pairs: must be 4"},
     {"one descriptor more", spoil_one_fd_more, "5 file descriptors for 1 queue pairs: must be 4"},
-    {"253 descriptors", draft_fill_fds, "says 253"},
+    {"253 descriptors", draft_fill_fds, "253 file descriptors for 1 queue pairs: must be 4"},
     {"253 descriptors, says 130", many_fds_and_says_130, "says 130"},
     {"empty with 253 descriptors", spoil_empty_with_many_fds, "message of 0 bytes"},
     {"short with 253 descriptors", short_with_fds, NOT_OURS},
@@ -210,7 +210,7 @@ static const struct row up_rows[] = {
     {"ACCEPT instead of UP", type_accept, "message 2 instead of UP"},
     {"REFUSE instead of UP", type_refuse, "message 3 instead of UP"},
     {"UP with a descriptor", up_with_an_fd, "the peer broke the handshake"},
-    {"UP with 253 descriptors", up_with_many_fds, "253"},
+    {"UP with 253 descriptors", up_with_many_fds, "the peer broke the handshake"},
     {"UP that claims a descriptor", says_more, "0 file descriptors arrived where the message says 5"},
     {"empty with 253 descriptors instead of UP", spoil_empty_with_many_fds, "message of 0 bytes"},
 };

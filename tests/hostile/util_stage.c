@@ -6,6 +6,8 @@
  */
 #include "hostile/util_stage.h"
 
+#include "sys/closer.h"
+
 #include <dirent.h>
 #include <endian.h>
 #include <errno.h>
@@ -39,9 +41,11 @@ bool stage_long(void)
 
 int stage_fds(void)
 {
-    DIR *dir = opendir("/proc/self/fd");
+    DIR *dir;
     int count = -1; /* its own */
 
+    assert_true(vop__closer_wait(SOON_MS * INT64_C(1000000)));
+    dir = opendir("/proc/self/fd");
     assert_non_null(dir);
     for (struct dirent *e = readdir(dir); e; e = readdir(dir))
         count += e->d_name[0] != '.';

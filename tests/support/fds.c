@@ -6,6 +6,8 @@
  */
 #include "support/fds.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -51,6 +53,39 @@ ssize_t fds_receive(int socket, void *bytes, size_t size, int flags, int *ret_fd
         }
     }
     return n;
+}
+
+static int connect_to_self(int *ret_other)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(a);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (bind(listener, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(listener, 1) < 0 ||
+        getsockname(listener, (struct sockaddr *)&a, &size) < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
+        close(listener);
+        close(fd);
+        return -1;
+    }
+    *ret_other = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    close(listener);
+    return fd;
+}
+
+/* It lingers over bytes that the other end has no room for. */
+int fds_lingering(int *ret_other)
+{
+    struct linger linger = {.l_onoff = 1, .l_linger = 3600};
+    static char bytes[65536];
+    int fd = connect_to_self(ret_other);
+
+    if (fd < 0)
+        return -1;
+    while (send(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+        continue;
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    return fd;
 }
 
 void fds_close(const int *fds, unsigned count)

@@ -21,6 +21,11 @@ ssize_t fds_send(int socket, const void *bytes, size_t size, const int *fds, uns
  */
 ssize_t fds_receive(int socket, void *bytes, size_t size, int flags, int *ret_fds, unsigned *ret_count);
 
+/**
+ * A TCP socket whose last close waits for an hour, or until the other end of it is closed: -1 if there is none here.
+ */
+int fds_lingering(int *ret_other);
+
 /** Closes all of them. */
 void fds_close(const int *fds, unsigned count);
 

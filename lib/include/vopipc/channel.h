@@ -48,8 +48,7 @@
  * Threads. One thread may send (reserve, commit, cancel, flush, send, in_doubt) while another receives (peek, release,
  * recv), without locks. Two threads must not send at once, nor receive at once. Everything else on a channel (process,
  * arm, close) is for a moment when no other thread uses it, but for vop_channel_interrupt(), which is for any moment.
- * Different channels are independent. The library makes no
- * threads, installs no signal handlers, never prints, and never raises SIGPIPE.
+ * Different channels are independent. The library installs no signal handlers, never prints, and never raises SIGPIPE.
  *
  * fork(). A channel belongs to the process that opened it. In a child its memory is not mapped: every call on it
  * returns -EINVAL (vop_channel_arm() 1, vop_channel_in_doubt() 0), and vop_channel_close() frees the child's
@@ -57,6 +56,12 @@
  * it holds the sockets open, it hides the parent's death from its peers. A shm listener may be used by parent and
  * children alike, as servers that fork their workers in advance do: each accepts for itself. Closing it in a child
  * leaves the socket file to the process that opened it. An ivshmem listener is like a channel.
+ *
+ * Only closing has threads of its own, named vop-closer: the kernel may let a peer decide how long it takes to close
+ * what that peer sent. They are made when a link ends, block all signals, call nothing of the program, and end after a
+ * second without work. So descriptors of a link can be open for another moment after the call that ended it; accepting
+ * and connecting wait for that moment rather than fail for lack of descriptors. In a program that cannot have threads
+ * (seccomp, RLIMIT_NPROC) the calls close by themselves, and may wait.
  */
 #ifndef VOPIPC_CHANNEL_H
 #define VOPIPC_CHANNEL_H
