@@ -208,6 +208,12 @@ static void say_goodbye(struct vop_channel *c)
     }
 }
 
+/* After an orderly end of this side the peer does; one that has ended itself, or lied, does not. */
+static bool reads_on(struct vop__link *l)
+{
+    return l->up && vop__fate(l) == 0 && l->wire->ops->alive(l->wire) == 0;
+}
+
 void vop_channel_close(vop_channel *c)
 {
     struct vop__link *l;
@@ -217,6 +223,8 @@ void vop_channel_close(vop_channel *c)
     l = c->link;
     if (vop__fate_is_here(l)) {
         say_goodbye(c);
+        if (c->wire->ops->keep && reads_on(l))
+            vop__tx_keep(&c->tx);
         if (l->up)
             vop__log(VOP_LOG_INFO, "link closed: %s, side %u, pid %d", l->wire->ops->name, l->wire->side,
                      (int)l->wire->peer_pid);

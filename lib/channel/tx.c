@@ -54,6 +54,19 @@ void vop__tx_publish(struct vop__tx *tx)
         __atomic_store_n(&tx->holder, NULL, __ATOMIC_RELEASE);
 }
 
+void vop__tx_keep(const struct vop__tx *tx)
+{
+    struct vop__wire *wire = tx->link->wire;
+    const struct vop__geometry *g = &tx->link->session.geometry;
+    size_t pool = vop__geometry_areas(g, tx->index).pool;
+    uint32_t first, count = vop__slot_device_unreturned(&tx->queue, &first);
+    uint32_t straight = count < g->queue_size - first ? count : g->queue_size - first;
+
+    wire->ops->keep(wire, 0, pool);
+    wire->ops->keep(wire, pool, (size_t)(count - straight) * g->slot_size);
+    wire->ops->keep(wire, pool + (size_t)first * g->slot_size, (size_t)straight * g->slot_size);
+}
+
 int vop__tx_try(struct vop__tx *tx, size_t length, struct vop_buffer *ret_buffer)
 {
     struct vop__link *l = tx->link;

@@ -39,6 +39,9 @@ void vop__tx_free(struct vop__tx *tx);
 /** Publishes committed messages, and kicks if the peer sleeps for them. */
 void vop__tx_publish(struct vop__tx *tx);
 
+/** An orderly end: has the wire keep what the peer may still read, its queues and the messages it has not returned. */
+void vop__tx_keep(const struct vop__tx *tx);
+
 /** One attempt without waiting: 0 with a reservation of `length`, -EAGAIN, or the error. */
 int vop__tx_try(struct vop__tx *tx, size_t length, struct vop_buffer *ret_buffer);
 

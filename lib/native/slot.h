@@ -121,6 +121,9 @@ int vop__slot_device_arm(struct vop__slot_device *d, uint32_t slots);
 /** Messages published and not returned. Loads avail.idx once; a broken or lying driver leaves the last known value. */
 uint32_t vop__slot_device_in_doubt(const struct vop__slot_device *d);
 
+/** Slots published and not returned, as last seen: how many there are, from *ret_first on. */
+uint32_t vop__slot_device_unreturned(const struct vop__slot_device *d, uint32_t *ret_first);
+
 /* ---- Driver role ---- */
 
 /** Takes a place and resets every word that the driver writes: descriptors, available ring, used_event. */

@@ -172,3 +172,9 @@ uint32_t vop__slot_device_in_doubt(const struct vop__slot_device *d)
     }
     return messages;
 }
+
+uint32_t vop__slot_device_unreturned(const struct vop__slot_device *d, uint32_t *ret_first)
+{
+    *ret_first = d->avail_seen & (d->size - 1);
+    return outstanding(d);
+}

@@ -15,6 +15,7 @@
 
 #include "core/clock.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -29,7 +30,8 @@
 
 struct job {
     struct job *next;
-    unsigned count;
+    unsigned holes, fds;
+    struct vop__hole hole[VOP__HOLES_MAX];
     int fd[];
 };
 
@@ -47,6 +49,15 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* ---- Jobs ---- */
 
+static void make_holes(const struct vop__hole *holes, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (holes[i].fd >= 0 && holes[i].size > 0)
+            (void)fallocate(holes[i].fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)holes[i].offset,
+                            (off_t)holes[i].size);
+    }
+}
+
 static void close_all(const int *fds, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -55,13 +66,13 @@ static void close_all(const int *fds, unsigned count)
     }
 }
 
-static struct job *make_job(const int *fds, unsigned count)
+static struct job *make_job(const struct vop__hole *holes, unsigned hole_count, const int *fds, unsigned count)
 {
     struct job *job = malloc(sizeof(*job) + count * sizeof(*fds));
 
     if (job) {
-        job->next = NULL;
-        job->count = count;
+        *job = (struct job){.holes = hole_count, .fds = count};
+        memcpy(job->hole, holes, hole_count * sizeof(*holes));
         memcpy(job->fd, fds, count * sizeof(*fds));
     }
     return job;
@@ -109,7 +120,8 @@ static void do_jobs(void)
 
         closer.free--;
         pthread_mutex_unlock(&closer.lock);
-        close_all(job->fd, job->count);
+        make_holes(job->hole, job->holes);
+        close_all(job->fd, job->fds);
         free(job);
         pthread_mutex_lock(&closer.lock);
         closer.free++;
@@ -214,11 +226,12 @@ static void prepare(void)
 
 /* ---- Calls ---- */
 
-void vop__closer_take(const int *fds, unsigned count)
+void vop__closer_take_memory(const struct vop__hole *holes, unsigned hole_count, const int *fds, unsigned count)
 {
-    struct job *job = make_job(fds, count);
+    struct job *job = make_job(holes, hole_count, fds, count);
 
     if (!job) {
+        make_holes(holes, hole_count);
         close_all(fds, count);
         return;
     }
@@ -231,6 +244,13 @@ void vop__closer_take(const int *fds, unsigned count)
         leave();
     }
     pthread_mutex_unlock(&closer.lock);
+}
+
+void vop__closer_take(const int *fds, unsigned count)
+{
+    static const struct vop__hole none;
+
+    vop__closer_take_memory(&none, 0, fds, count);
 }
 
 bool vop__closer_wait(int64_t timeout_ns)

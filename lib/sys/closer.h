@@ -6,11 +6,13 @@
  * Room: sys. close(2) asks the file system that a file is on (FUSE), lingers on a TCP socket, frees a large memory, and
  * closes what is queued in a socket. So no descriptor that came from a peer, and no socket into which a peer can have
  * put descriptors, is closed by the thread that found the end of a link, or a wrong message: it hands them over.
+ * Making holes in a memory waits for a lock of that file, so it is done here as well.
  */
 #ifndef VOP_SYS_CLOSER_H
 #define VOP_SYS_CLOSER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /**
@@ -18,6 +20,18 @@
  * Does not wait. Only where no thread can be made, and none is there, are they closed before it returns.
  */
 void vop__closer_take(const int *fds, unsigned count);
+
+/** Bytes of a memory file that nobody needs any more. */
+struct vop__hole {
+    int fd;
+    size_t offset;
+    size_t size;
+};
+
+#define VOP__HOLES_MAX 5u /* of one peer */
+
+/** The same, for descriptors of memory: before they are closed, these holes are made in it, which frees their pages. */
+void vop__closer_take_memory(const struct vop__hole *holes, unsigned hole_count, const int *fds, unsigned count);
 
 /** Waits until all that was taken is closed: false if `timeout_ns` was too short. Any thread. */
 bool vop__closer_wait(int64_t timeout_ns);

@@ -11,6 +11,7 @@
 #include "sys/map.h"
 #include "wire/shm_wire.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdlib.h>
@@ -21,6 +22,8 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+static_assert(2 + VOP__KEPT_MAX <= VOP__HOLES_MAX, "a job of the closer has room for what one link leaves");
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 #define PIECE ((size_t)256 << 10) /* allocated at once: a signal undoes one call, and may come every millisecond */
@@ -44,10 +47,36 @@ static void shm_forget(struct vop__wire *wire)
     wire->local.base = wire->remote.base = NULL;
 }
 
+static void shm_keep(struct vop__wire *wire, size_t offset, size_t size)
+{
+    struct vop__shm_wire *w = vop__shm_of(wire);
+
+    w->keep[w->kept].from = offset;
+    w->keep[w->kept].to = offset + size;
+    w->kept++;
+}
+
+/* What was not to be kept. Of a half that is larger than this side can use, it has never touched the rest. */
+static unsigned find_holes(const struct vop__shm_wire *w, struct vop__hole *ret_holes)
+{
+    int remote = w->half_fd[1 - w->base.wire.side];
+    size_t at = 0;
+
+    ret_holes[0] = (struct vop__hole){.fd = w->half_fd[w->base.wire.side], .size = w->mapped};
+    for (unsigned i = 0; i < w->kept; i++) {
+        ret_holes[1 + i] = (struct vop__hole){.fd = remote, .offset = at, .size = w->keep[i].from - at};
+        at = w->keep[i].to;
+    }
+    ret_holes[1 + w->kept] = (struct vop__hole){.fd = remote, .offset = at, .size = w->mapped - at};
+    return 2 + w->kept;
+}
+
 static void shm_close(struct vop__wire *wire)
 {
     struct vop__shm_wire *w = vop__shm_of(wire);
     int fds[2 + VOP__DOORBELL_FDS] = {w->half_fd[0], w->half_fd[1]};
+    struct vop__hole holes[2 + VOP__KEPT_MAX];
+    unsigned hole_count = find_holes(w, holes), count;
 
     /* Memory first: when the socket hangs up, nothing here writes any more. It is not freed yet, the descriptors hold
      * it. */
@@ -56,7 +85,8 @@ static void shm_close(struct vop__wire *wire)
     vop__unmap(wire->remote.base, w->mapped);
     if (!w->forgotten)
         vop__doorbells_hang_up(&w->base.bells);
-    vop__closer_take(fds, 2 + vop__doorbells_leave(&w->base.bells, fds + 2));
+    count = 2 + vop__doorbells_leave(&w->base.bells, fds + 2);
+    vop__closer_take_memory(holes, w->forgotten ? 0 : hole_count, fds, count);
     free(w);
 }
 
@@ -70,6 +100,7 @@ static const struct vop__wire_ops shm_ops = {
     .interrupt = vop__bell_wire_interrupt,
     .mirror = shm_mirror,
     .forget = shm_forget,
+    .keep = shm_keep,
     .close = shm_close,
 };
 

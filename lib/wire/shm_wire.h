@@ -23,6 +23,10 @@ struct vop__shm_wire {
     size_t mapped;  /* bytes of each that are mapped, from its beginning */
     bool forgotten; /* in a child of fork(): the link is the parent's */
     struct vop__mirrors mirrors;
+    unsigned kept; /* stretches of the peer's half that stay at the end */
+    struct {
+        size_t from, to;
+    } keep[VOP__KEPT_MAX];
 };
 
 static inline struct vop__shm_wire *vop__shm_of(struct vop__wire *wire)

@@ -22,6 +22,8 @@ enum vop__bell {
 
 #define VOP__BELLS 2u /* of each queue pair */
 
+#define VOP__KEPT_MAX 3u /* stretches: queues, and two in which there may be messages */
+
 /**
  * Operations of a wire, a const table for each kind of wire. Calls for different queues or bells may run in different
  * threads at once; mirror and close only while nothing else runs.
@@ -62,6 +64,13 @@ struct vop__wire_ops {
 
     /** In a child of fork(), before close(): the memory is not mapped there, so nothing is to be unmapped. */
     void (*forget)(struct vop__wire *wire);
+
+    /**
+     * The peer may still read this stretch of its half, so close() leaves it. All else of both halves it gives back to
+     * the system, whoever still has descriptors of it. At most VOP__KEPT_MAX stretches, in rising order. NULL: the
+     * memory is not the wire's, and stays.
+     */
+    void (*keep)(struct vop__wire *wire, size_t offset, size_t size);
 
     /** Unmaps, closes, frees. The peer hears it as a death. */
     void (*close)(struct vop__wire *wire);

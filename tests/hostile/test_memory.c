@@ -131,6 +131,116 @@ static void test_larger_than_needed(void **state)
     stage_close(&s);
 }
 
+/* ---- What is left of it when the link is over ---- */
+
+static long pages_of(int fd)
+{
+    struct stat st;
+
+    assert_int_equal(fstat(fd, &st), 0);
+    return st.st_blocks / (4096 / 512);
+}
+
+static void use_slots_of_a_page(struct stage *s)
+{
+    vop_listener_close(s->listener);
+    s->options.slot_size = 4096;
+    assert_int_equal(vop_listener_open(s->uri, &s->options, &s->listener), 0);
+}
+
+/* The peer takes all pages away, lets the library touch them again, and goes, but keeps descriptors of both halves. */
+static void test_pages_taken_away(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    stage_open(&s, 2000, 8);
+    for (enum role role = 0; role < ROLES; role++) {
+        struct peer p;
+        vop_channel *c = stage_link(&s, role, &p);
+        int kept[2];
+
+        for (unsigned h = 0; h < 2; h++) {
+            size_t pool = p.areas.pool;
+
+            kept[h] = fcntl(p.half_fd[h], F_DUPFD_CLOEXEC, 0);
+            assert_int_equal(fallocate(kept[h], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)pool,
+                                       (off_t)(p.half_size - pool)),
+                             0);
+        }
+        stage_expect_traffic(&p, c);
+        assert_true(pages_of(kept[0]) > 0 && pages_of(kept[1]) > 0);
+        peer_close(&p);
+        vop_channel_close(c);
+        assert_true(stage_fds() > 0); /* once the library has done with it */
+        for (unsigned h = 0; h < 2; h++) {
+            assert_int_equal(pages_of(kept[h]), 0);
+            close(kept[h]);
+        }
+        stage_expect_service(&s);
+    }
+    stage_close(&s);
+}
+
+#define MESSAGES 5 /* the last of them beyond the end of the ring */
+
+/* The library closes first: what it had sent is still there, and nothing else. */
+static void test_orderly_close(void **state)
+{
+    struct stage s;
+    struct peer p;
+    vop_channel *c;
+    char out[4096], in[4096];
+
+    (void)state;
+    stage_open(&s, 2000, 8);
+    use_slots_of_a_page(&s);
+    peer_init(&p, 1, STAGE_QUEUE_SIZE, 4096);
+    c = stage_join(&s, &p);
+    for (unsigned i = 0; i < STAGE_QUEUE_SIZE - 2; i++) {
+        assert_int_equal(vop_channel_send(c, "x", 1, 0), 0);
+        assert_int_equal(peer_pull(&p, in, sizeof(in)), 1);
+    }
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        memset(out, 'a' + (int)i, sizeof(out));
+        assert_int_equal(vop_channel_send(c, out, sizeof(out), 0), 0);
+    }
+    vop_channel_close(c);
+    (void)stage_fds();
+    assert_int_equal(pages_of(p.half_fd[0]), 0);
+    assert_int_equal(pages_of(p.half_fd[1]), (long)(p.areas.pool / 4096) + MESSAGES);
+    assert_int_equal(peer_get32(&p, offsetof(struct vop_announce, state)), VOP_STATE_CLOSING);
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        memset(out, 'a' + (int)i, sizeof(out));
+        assert_int_equal(peer_pull(&p, in, sizeof(in)), sizeof(in));
+        assert_memory_equal(in, out, sizeof(in));
+    }
+    assert_int_equal(peer_pull(&p, in, sizeof(in)), 0);
+    peer_close(&p);
+    stage_close(&s);
+}
+
+/* A link that does not come up leaves nothing either, although the library has mapped the memory. */
+static void test_refused_memory(void **state)
+{
+    struct stage s;
+    struct peer p;
+
+    (void)state;
+    stage_open(&s, 2000, 8);
+    peer_init(&p, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+    stage_dial(&s, &p);
+    peer_put32(&p, offsetof(struct vop_announce, device_id), 77);
+    assert_int_equal(peer_offer(&p), 0);
+    stage_expect_refusal(&s, &p, EPROTO, "77");
+    (void)stage_fds();
+    assert_int_equal(pages_of(p.half_fd[0]), 0);
+    assert_int_equal(pages_of(p.half_fd[1]), 0);
+    peer_close(&p);
+    stage_expect_service(&s);
+    stage_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +248,9 @@ int main(void)
         cmocka_unit_test(test_one_half_twice),
         cmocka_unit_test(test_sparse_giants),
         cmocka_unit_test(test_larger_than_needed),
+        cmocka_unit_test(test_pages_taken_away),
+        cmocka_unit_test(test_orderly_close),
+        cmocka_unit_test(test_refused_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,7 +98,11 @@ void link_close(struct link *l)
 
 void link_die(struct link *l, unsigned side)
 {
-    vop__fate_die(l->side[side]->link); /* then closing says nothing in the announce block */
+    struct vop__wire *wire = l->side[side]->link->wire;
+
+    vop__fate_die(l->side[side]->link); /* then closing says nothing in the announce block, */
+    if (wire->ops->keep)
+        wire->ops->keep(wire, 0, wire->remote.size); /* and frees nothing that the other reads */
     vop_channel_close(l->side[side]);
     l->side[side] = NULL;
 }
