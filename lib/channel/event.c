@@ -127,7 +127,7 @@ int vop_channel_process(vop_channel *c)
         return vop__fate(l);
     ret = l->wire->ops->process(l->wire, c->epoll_fd);
     if (ret < 0)
-        vop__fate_hear_end(l);
+        vop__fate_hear_end(l, ret);
     if (l->wire->watched)
         end_nap(c, ret > 0);
     ret = vop__fate(l);

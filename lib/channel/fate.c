@@ -7,6 +7,7 @@
 #include "channel/fate.h"
 
 #include "core/error.h"
+#include "core/log.h"
 
 static void record(struct vop__link *l, unsigned flags)
 {
@@ -16,12 +17,6 @@ static void record(struct vop__link *l, unsigned flags)
 void vop__fate_die(struct vop__link *l)
 {
     record(l, VOP__FATE_DIED);
-}
-
-void vop__fate_hear_end(struct vop__link *l)
-{
-    if (!(vop__fate_flags(l) & VOP__FATE_BROKE) && !vop__link_is_interrupted(l))
-        vop__fate_die(l);
 }
 
 void vop__fate_oust(struct vop__link *l)
@@ -56,6 +51,26 @@ int vop__fate_breach(struct vop__link *l)
         return say_died();
     break_link(l);
     return -EPROTO;
+}
+
+void vop__fate_hear_end(struct vop__link *l, int err)
+{
+    if (vop__fate_flags(l) & VOP__FATE_BROKE)
+        return;
+    if (err == -EPROTO) {
+        vop__log(VOP_LOG_ERROR, "%s", vop_error_text()); /* the call that found it may return something else */
+        break_link(l);
+    } else if (!vop__link_is_interrupted(l)) {
+        vop__fate_die(l);
+    }
+}
+
+void vop__fate_kick(struct vop__link *l, unsigned queue, enum vop__bell bell)
+{
+    int ret = l->wire->ops->kick(l->wire, queue, bell);
+
+    if (ret < 0)
+        vop__fate_hear_end(l, ret);
 }
 
 int vop__fate_why(struct vop__link *l, unsigned fate)

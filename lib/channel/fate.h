@@ -10,7 +10,7 @@
  *   the peer died                        the wire, a wait, its silence, a new             -ECONNRESET
  *                                        incarnation in its block
  *   this side was taken for dead         a look at its own block (pulse.h)                -ECONNRESET
- *   the peer broke the protocol          a queue, its state word                          -EPROTO
+ *   the peer broke the protocol          a queue, its state word, the wire                -EPROTO
  *   this process is a child of fork()    the flag that only its parent has                -EINVAL
  */
 #ifndef VOP_CHANNEL_FATE_H
@@ -61,10 +61,13 @@ static inline bool vop__fate_may_write(const struct vop__link *l)
 void vop__fate_die(struct vop__link *l);
 
 /**
- * The wire reports the end: the peer died, or this side ended its own waits, because the peer broke the protocol or
- * because the application wants it.
+ * The wire reports the end, by an error of one of its operations: the peer died or broke the protocol; or this side
+ * ended its own waits, because the peer had broken the protocol or because the application wants it.
  */
-void vop__fate_hear_end(struct vop__link *l);
+void vop__fate_hear_end(struct vop__link *l, int err);
+
+/** Kicks. That may show that the peer breaks the protocol. */
+void vop__fate_kick(struct vop__link *l, unsigned queue, enum vop__bell bell);
 
 /** This side has been ousted. */
 void vop__fate_oust(struct vop__link *l);

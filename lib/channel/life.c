@@ -201,8 +201,8 @@ static void say_goodbye(struct vop_channel *c)
     if (l->up && !(vop__fate_flags(l) & VOP__FATE_DIED)) {
         vop__tx_publish(&c->tx);
         vop__session_close(&l->session);
-        l->wire->ops->kick(l->wire, c->tx.index, VOP__BELL_MESSAGES);
-        l->wire->ops->kick(l->wire, c->rx.index, VOP__BELL_SLOTS);
+        vop__fate_kick(l, c->tx.index, VOP__BELL_MESSAGES);
+        vop__fate_kick(l, c->rx.index, VOP__BELL_SLOTS);
     } else if (l->wire->watched && vop__fate_may_write(l)) {
         vop__session_leave(&l->session); /* the memory stays, and a peer that is only late will look at it */
     }

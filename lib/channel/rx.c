@@ -31,7 +31,7 @@ void vop__rx_publish(struct vop__rx *rx)
     vop__count(&rx->publishes, 1);
     if (vop__slot_driver_publish(&rx->queue)) {
         vop__count(&rx->kicks, 1);
-        l->wire->ops->kick(l->wire, rx->index, VOP__BELL_SLOTS);
+        vop__fate_kick(l, rx->index, VOP__BELL_SLOTS);
     }
     __atomic_store_n(&rx->holder, NULL, __ATOMIC_RELEASE);
 }

@@ -48,7 +48,7 @@ void vop__tx_publish(struct vop__tx *tx)
     vop__count(&tx->publishes, 1);
     if (vop__slot_device_publish(&tx->queue)) {
         vop__count(&tx->kicks, 1);
-        l->wire->ops->kick(l->wire, tx->index, VOP__BELL_MESSAGES);
+        vop__fate_kick(l, tx->index, VOP__BELL_MESSAGES);
     }
     if (tx->holder)
         __atomic_store_n(&tx->holder, NULL, __ATOMIC_RELEASE);

@@ -144,8 +144,8 @@ static int wait(const struct direction *d, int timeout_ms)
         nap = vop__nap(wire, nap);
         ret = wire->ops->wait(wire, d->c->tx.index, d->bell, left < nap ? left : nap);
         unasked = ret == 0;
-        if (ret == -ECONNRESET)
-            vop__fate_hear_end(d->c->link); /* the next attempt reads what is left, then says so */
+        if (ret == -ECONNRESET || ret == -EPROTO)
+            vop__fate_hear_end(d->c->link, ret); /* the next attempt reads what is left, then says so */
         else if (ret < 0)
             return vop__error_static(-ret, "interrupted by a signal");
     }

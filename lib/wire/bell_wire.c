@@ -13,9 +13,9 @@ static struct vop__doorbells *bells_of(struct vop__wire *wire)
     return &vop__container_of(wire, struct vop__bell_wire, wire)->bells;
 }
 
-void vop__bell_wire_kick(struct vop__wire *wire, unsigned queue, enum vop__bell bell)
+int vop__bell_wire_kick(struct vop__wire *wire, unsigned queue, enum vop__bell bell)
 {
-    vop__doorbells_kick(bells_of(wire), queue, bell);
+    return vop__doorbells_kick(bells_of(wire), queue, bell);
 }
 
 int vop__bell_wire_wait(struct vop__wire *wire, unsigned queue, enum vop__bell bell, int64_t timeout_ns)

@@ -11,9 +11,11 @@
 #include "sys/closer.h"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -22,7 +24,9 @@
 #define SO_PASSRIGHTS 83
 #endif
 
-#define TOKENS_AT_ONCE 256 /* taken by one receive: far more than honest peers ever leave */
+#define TOKENS_MAX 256               /* a kick is a byte, and the buffer has room for a few of them: see make_bell() */
+#define SLOW_NS (1 * VOP__NS_PER_MS) /* for a kick, which takes some microseconds */
+#define SLOW_MAX 8
 
 static void close_fd(int *fd)
 {
@@ -42,28 +46,42 @@ void vop__socket_refuse_fds(int socket)
 #endif
 }
 
+/*
+ * The kicking end's buffer is as small as the system allows: a few kicks fill it, and a full one wakes as well. The
+ * peer can make it larger, and send in larger pieces, but has no reason to.
+ */
+static int make_bell(int *ret_wait, int *ret_give)
+{
+    const int yes = 1, smallest = 1;
+    int ends[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return vop__error(errno, "cannot make a doorbell: socketpair: %s; raise the limit of open files (ulimit -n)",
+                          strerror(errno));
+    vop__socket_refuse_fds(ends[0]);
+    (void)setsockopt(ends[0], SOL_SOCKET, SO_OOBINLINE, &yes, sizeof(yes)); /* see drain() */
+    (void)setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &smallest, sizeof(smallest));
+    *ret_wait = ends[0];
+    *ret_give = ends[1];
+    return 0;
+}
+
 int vop__doorbells_open(struct vop__doorbells *d, int socket, unsigned queue_pairs)
 {
-    const int yes = 1;
-
-    d->socket = -1;
-    d->queue_pairs = queue_pairs;
-    memset(d->bell, -1, sizeof(d->bell));
-
+    *d = (struct vop__doorbells){.socket = -1, .queue_pairs = queue_pairs};
+    for (unsigned i = 0; i < VOP_QUEUE_PAIRS_MAX * VOP__BELLS; i++) {
+        d->bell[i / VOP__BELLS][i % VOP__BELLS].wait = -1;
+        d->bell[i / VOP__BELLS][i % VOP__BELLS].give = -1;
+        d->bell[i / VOP__BELLS][i % VOP__BELLS].kick = -1;
+    }
     for (unsigned i = 0; i < queue_pairs * VOP__BELLS; i++) {
-        int ends[2];
+        int ret =
+            make_bell(&d->bell[i / VOP__BELLS][i % VOP__BELLS].wait, &d->bell[i / VOP__BELLS][i % VOP__BELLS].give);
 
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
-            int err = errno;
-
+        if (ret < 0) {
             vop__doorbells_close(d);
-            return vop__error(err, "cannot make a doorbell: socketpair: %s; raise the limit of open files (ulimit -n)",
-                              strerror(err));
+            return ret;
         }
-        vop__socket_refuse_fds(ends[0]);
-        (void)setsockopt(ends[0], SOL_SOCKET, SO_OOBINLINE, &yes, sizeof(yes)); /* see drain() */
-        d->bell[i / VOP__BELLS][i % VOP__BELLS].wait = ends[0];
-        d->bell[i / VOP__BELLS][i % VOP__BELLS].give = ends[1];
     }
     d->socket = socket;
     return 0;
@@ -156,28 +174,69 @@ void vop__doorbells_close(struct vop__doorbells *d)
     vop__closer_take(fds, vop__doorbells_leave(d, fds));
 }
 
-void vop__doorbells_kick(struct vop__doorbells *d, unsigned queue, enum vop__bell bell)
+/*
+ * A send wakes each of those who watch the other end, and so does taking a token: how many there are is the peer's
+ * choice, and a quarter of a million cost some 30 ms. So each is timed. Time passes for other reasons, too: once it
+ * did, the time that counts is that of this thread on its processor, and only if that is too long SLOW_MAX times in a
+ * row has the peer done it.
+ */
+static int64_t read_clock(unsigned slow)
 {
-    /* EAGAIN: the queue is full of tokens, the peer will wake. Other errors harm the peer only. */
-    while (send(d->bell[queue][bell].kick, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EINTR)
+    struct timespec ts;
+
+    clock_gettime(slow > 0 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * VOP__NS_PER_S + ts.tv_nsec;
+}
+
+static int judge(unsigned *slow, int64_t start)
+{
+    *slow = read_clock(*slow) - start > SLOW_NS ? *slow + 1 : 0;
+    if (*slow < SLOW_MAX)
+        return 0;
+    return vop__error(EPROTO, "peer broke the protocol: so many watch its doorbell that each kick takes milliseconds");
+}
+
+int vop__doorbells_kick(struct vop__doorbells *d, unsigned queue, enum vop__bell bell)
+{
+    unsigned *slow = &d->bell[queue][bell].slow_kicks;
+    int fd = d->bell[queue][bell].kick;
+    int64_t start = read_clock(*slow);
+    int untaken = 0;
+
+    /*
+     * One token is enough; a peer that never takes any could otherwise keep many, charged to this process. The caller's
+     * fence behind the index comes before this look, so that a sleeper which takes that token now sees the index.
+     */
+    if (*slow >= SLOW_MAX || (ioctl(fd, SIOCOUTQ, &untaken) == 0 && untaken > 0))
+        return 0;
+    /* Errors harm the peer only. */
+    while (send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EINTR)
         continue;
+    return judge(slow, start);
 }
 
 /*
- * Takes tokens, once: bytes left over only make the next poll return at once. A receive that throws away a descriptor
- * may wait for its last close (a TCP socket that lingers), so this looks first, and takes only what it has seen. Urgent
- * bytes are inline, or the look would miss what they carry. False: there are descriptors.
+ * Takes all tokens. A receive that throws away a descriptor may wait for its last close (a TCP socket that lingers), so
+ * this looks first, and takes only what it has seen. Urgent bytes are inline, or the look would miss what they carry.
+ * 0; -ECONNRESET there are descriptors; -EPROTO.
  */
-static bool drain(int fd)
+static int drain(int fd, unsigned *slow)
 {
-    char tokens[TOKENS_AT_ONCE];
+    char tokens[TOKENS_MAX];
     struct iovec iov = {.iov_base = tokens, .iov_len = sizeof(tokens)};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
     ssize_t n = recvmsg(fd, &msg, MSG_PEEK | MSG_DONTWAIT);
+    int64_t start;
 
-    if (n > 0 && !(msg.msg_flags & MSG_CTRUNC))
-        (void)!recv(fd, tokens, (size_t)n, MSG_DONTWAIT);
-    return n < 0 || !(msg.msg_flags & MSG_CTRUNC);
+    if (n < 0)
+        return 0;
+    if (msg.msg_flags & MSG_CTRUNC)
+        return -ECONNRESET;
+    if (n == TOKENS_MAX)
+        return vop__error(EPROTO, "peer broke the protocol: it filled a doorbell with more than kicks leave there");
+    start = read_clock(*slow);
+    (void)!recv(fd, tokens, (size_t)n, MSG_DONTWAIT);
+    return judge(slow, start);
 }
 
 int vop__doorbells_wait(struct vop__doorbells *d, unsigned queue, enum vop__bell bell, int64_t timeout_ns)
@@ -189,8 +248,12 @@ int vop__doorbells_wait(struct vop__doorbells *d, unsigned queue, enum vop__bell
 
     if (n < 0)
         return errno == EINTR ? -EINTR : -ECONNRESET;
-    if ((fds[0].revents & POLLIN) && !drain(d->bell[queue][bell].wait))
-        return -ECONNRESET;
+    if (fds[0].revents & POLLIN) {
+        int ret = drain(fds[0].fd, &d->bell[queue][bell].slow_takes);
+
+        if (ret < 0)
+            return ret;
+    }
     /* A doorbell that nobody can ring: the socket is about to hang up, or the peer misbehaves. */
     if (fds[1].revents || (fds[0].revents & ~POLLIN))
         return -ECONNRESET;
@@ -204,19 +267,30 @@ int vop__doorbells_alive(struct vop__doorbells *d)
     return poll(&fd, 1, 0) > 0 && fd.revents ? -ECONNRESET : 0;
 }
 
+#define SOCKET_EVENT UINT32_MAX /* the others are numbers of doorbells, in wire order */
+
 int vop__doorbells_watch(struct vop__doorbells *d, int epoll_fd)
 {
-    struct epoll_event event = {.events = EPOLLRDHUP, .data.fd = d->socket};
+    struct epoll_event event = {.events = EPOLLRDHUP, .data.u32 = SOCKET_EVENT};
 
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, d->socket, &event) < 0)
         return -errno;
     for (unsigned i = 0; i < d->queue_pairs * VOP__BELLS; i++) {
         event.events = EPOLLIN | EPOLLRDHUP;
-        event.data.fd = d->bell[i / VOP__BELLS][i % VOP__BELLS].wait;
-        if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, event.data.fd, &event) < 0)
+        event.data.u32 = i;
+        if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, d->bell[i / VOP__BELLS][i % VOP__BELLS].wait, &event) < 0)
             return -errno;
     }
     return 0;
+}
+
+static int process_event(struct vop__doorbells *d, const struct epoll_event *event)
+{
+    uint32_t i = event->data.u32;
+
+    if (i == SOCKET_EVENT || (event->events & ~(uint32_t)EPOLLIN))
+        return -ECONNRESET;
+    return drain(d->bell[i / VOP__BELLS][i % VOP__BELLS].wait, &d->bell[i / VOP__BELLS][i % VOP__BELLS].slow_takes);
 }
 
 int vop__doorbells_process(struct vop__doorbells *d, int epoll_fd)
@@ -226,9 +300,11 @@ int vop__doorbells_process(struct vop__doorbells *d, int epoll_fd)
     int ret = 0;
 
     /* If there are more doorbells than fit, the descriptor stays readable and the rest is for the next call. */
-    for (int i = 0; i < n; i++) {
-        if (events[i].data.fd == d->socket || (events[i].events & ~(uint32_t)EPOLLIN) || !drain(events[i].data.fd))
-            ret = -ECONNRESET;
+    for (int i = 0; i < n && ret != -EPROTO; i++) {
+        int end = process_event(d, &events[i]);
+
+        if (end < 0)
+            ret = end;
     }
     return ret;
 }

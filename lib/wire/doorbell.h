@@ -14,9 +14,11 @@ struct vop__doorbells {
     int socket; /* to the peer; hangs up when it dies */
     unsigned queue_pairs;
     struct {
-        int wait; /* sleeping end of a pair of ours; no other process has it */
-        int give; /* its kicking end, for the peer; -1 once it was sent */
-        int kick; /* kicking end of the peer's pair; -1 until it came */
+        int wait;            /* sleeping end of a pair of ours; no other process has it */
+        int give;            /* its kicking end, for the peer; -1 once it was sent */
+        int kick;            /* kicking end of the peer's pair; -1 until it came */
+        unsigned slow_kicks; /* one after another: see doorbell.c */
+        unsigned slow_takes;
     } bell[VOP_QUEUE_PAIRS_MAX][VOP__BELLS];
 };
 
@@ -57,7 +59,7 @@ unsigned vop__doorbells_leave(struct vop__doorbells *d, int *ret_fds);
 void vop__doorbells_close(struct vop__doorbells *d);
 
 /* What a wire does with them: as the operations of the same names in wire.h. */
-void vop__doorbells_kick(struct vop__doorbells *d, unsigned queue, enum vop__bell bell);
+int vop__doorbells_kick(struct vop__doorbells *d, unsigned queue, enum vop__bell bell);
 int vop__doorbells_wait(struct vop__doorbells *d, unsigned queue, enum vop__bell bell, int64_t timeout_ns);
 int vop__doorbells_alive(struct vop__doorbells *d);
 int vop__doorbells_watch(struct vop__doorbells *d, int epoll_fd);

@@ -64,7 +64,7 @@ static bool ivshmem_is_replaced(const struct vop__side *side)
 
 /* ---- Doorbell ---- */
 
-static void ivshmem_kick(struct vop__wire *wire, unsigned queue, enum vop__bell bell)
+static int ivshmem_kick(struct vop__wire *wire, unsigned queue, enum vop__bell bell)
 {
     const struct vop__ivshmem_memory *m = &wire_of(wire)->owner->memory;
 
@@ -72,6 +72,7 @@ static void ivshmem_kick(struct vop__wire *wire, unsigned queue, enum vop__bell 
     (void)bell;
     if (m->ops->kick && wire->peer_doorbell != 0)
         m->ops->kick(m->context, wire->peer_doorbell);
+    return 0;
 }
 
 static void relay_put(int fd)

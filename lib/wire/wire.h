@@ -31,12 +31,16 @@ enum vop__bell {
 struct vop__wire_ops {
     const char *name;
 
-    /** Leaves a token in the peer's doorbell. Never blocks and never fails: a token that is there already is enough. */
-    void (*kick)(struct vop__wire *wire, unsigned queue, enum vop__bell bell);
+    /**
+     * Leaves a token in the peer's doorbell, unless there is one. Never blocks. 0, or -EPROTO with a text: the peer has
+     * made this dear, and it need not be tried again.
+     */
+    int (*kick)(struct vop__wire *wire, unsigned queue, enum vop__bell bell);
 
     /**
      * Sleeps until there is a token in this side's doorbell, which it takes, or until the peer is dead.
-     * May block, for timeout_ns (VOP__NEVER: no limit). Returns 1 a token, 0 time is up, -ECONNRESET dead, -EINTR.
+     * May block, for timeout_ns (VOP__NEVER: no limit). Returns 1 a token, 0 time is up, -EINTR, -ECONNRESET dead,
+     * -EPROTO (with a text) the peer did to the doorbell what breaks the protocol.
      */
     int (*wait)(struct vop__wire *wire, unsigned queue, enum vop__bell bell, int64_t timeout_ns);
 
@@ -48,8 +52,8 @@ struct vop__wire_ops {
 
     /**
      * Takes what an epoll instance set up by watch() announces: tokens of doorbells. Never blocks, whatever the peer
-     * does to what is shared. 0 or, where the wire is watched, 1 if there were tokens; -ECONNRESET once the peer is
-     * dead.
+     * does to what is shared. 0 or, where the wire is watched, 1 if there were tokens; -ECONNRESET and -EPROTO as in
+     * wait().
      */
     int (*process)(struct vop__wire *wire, int epoll_fd);
 

@@ -10,11 +10,21 @@
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/* A descriptor that polls readable again and again, with nothing to do, would keep a loop busy. */
+static void expect_quiet(vop_channel *c)
+{
+    struct pollfd fd = {.fd = vop_channel_fd(c), .events = POLLIN};
+
+    assert_int_equal(vop_channel_arm(c, VOP_ARM_RECV), 0);
+    assert_int_equal(poll(&fd, 1, 5), 0);
+}
 
 static void close_bell(int *fd)
 {
@@ -80,10 +90,34 @@ static void test_shut_down_doorbells(void **state)
     stage_close(&s);
 }
 
-/* The peer fills the doorbells on both sides, with the smallest buffers and with the largest. */
+/* The peer takes no token and kicks without asking: full doorbells are no harm, and all is taken at once. */
 static void test_full_doorbells(void **state)
 {
-    static const int sizes[] = {1, 1 << 30};
+    struct stage s;
+
+    (void)state;
+    stage_open(&s, 2000, 8);
+    for (enum role role = 0; role < ROLES; role++) {
+        struct peer p;
+        vop_channel *c = stage_link(&s, role, &p);
+
+        for (unsigned b = 0; b < PEER_BELLS; b++) {
+            while (send(p.kick[b], "", 1, MSG_DONTWAIT) == 1)
+                continue;
+        }
+        for (unsigned n = 0; n < 1000; n++)
+            stage_expect_traffic(&p, c);
+        assert_int_equal(vop_channel_process(c), 0);
+        expect_quiet(c);
+        stage_end(&s, &p, c);
+    }
+    stage_close(&s);
+}
+
+/* More than kicks can leave there has one reason, to cost wake-ups: the link ends. */
+static void test_stuffed_doorbells(void **state)
+{
+    static const int sizes[] = {0, 1 << 30};
     struct stage s;
 
     (void)state;
@@ -92,16 +126,95 @@ static void test_full_doorbells(void **state)
         struct peer p;
         vop_channel *c = stage_link(&s, i % ROLES, &p);
         static char junk[65536];
+        char byte;
 
-        for (unsigned b = 0; b < PEER_BELLS; b++) {
-            assert_int_equal(setsockopt(p.kick[b], SOL_SOCKET, SO_SNDBUF, &sizes[i / ROLES], sizeof(int)), 0);
-            while (send(p.kick[b], junk, sizeof(junk), MSG_DONTWAIT) > 0 || send(p.kick[b], junk, 1, MSG_DONTWAIT) > 0)
-                continue;
+        if (sizes[i / ROLES])
+            assert_int_equal(setsockopt(p.kick[1], SOL_SOCKET, SO_SNDBUF, &sizes[i / ROLES], sizeof(int)), 0);
+        assert_true(send(p.kick[1], junk, sizeof(junk), MSG_DONTWAIT) > 0);
+        assert_int_equal(vop_channel_process(c), -EPROTO);
+        assert_int_equal(vop_channel_recv(c, &byte, 1, -1), -EPROTO);
+        assert_int_equal(vop_channel_send(c, "x", 1, -1), -EPROTO);
+        stage_end(&s, &p, c);
+    }
+    stage_close(&s);
+}
+
+/* ---- A doorbell that many watch ---- */
+
+#define WATCHED_FDS 400
+#define WATCHES_MIN 20000 /* with fewer a call may take less than a millisecond */
+
+/* Epoll instances that each watch an end of the peer's many times over. */
+struct crowd {
+    int copies[WATCHED_FDS], sets[WATCHED_FDS];
+    unsigned copy_count, set_count, watches;
+};
+
+static void gather(struct crowd *crowd, int fd, uint32_t events, unsigned sets)
+{
+    *crowd = (struct crowd){0};
+    while (crowd->copy_count < WATCHED_FDS && (crowd->copies[crowd->copy_count] = fcntl(fd, F_DUPFD_CLOEXEC, 0)) >= 0)
+        crowd->copy_count++;
+    while (crowd->set_count < sets && (crowd->sets[crowd->set_count] = epoll_create1(EPOLL_CLOEXEC)) >= 0) {
+        struct epoll_event event = {.events = events | EPOLLET};
+
+        for (unsigned i = 0; i < crowd->copy_count; i++)
+            crowd->watches += epoll_ctl(crowd->sets[crowd->set_count], EPOLL_CTL_ADD, crowd->copies[i], &event) == 0;
+        crowd->set_count++;
+    }
+}
+
+static void disperse(const struct crowd *crowd)
+{
+    for (unsigned i = 0; i < crowd->set_count; i++)
+        close(crowd->sets[i]);
+    for (unsigned i = 0; i < crowd->copy_count; i++)
+        close(crowd->copies[i]);
+}
+
+/* How long one kick at a doorbell of this size takes, or to take a token from it: the test makes it long enough. */
+static bool is_slow(const struct crowd *crowd)
+{
+    return crowd->watches >= WATCHES_MIN;
+}
+
+/* The peer watches its own end (kicks are dear), or the end that it kicks at (taking is): the link ends after a few. */
+static void test_watched_doorbells(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    stage_open(&s, 2000, 8);
+    for (unsigned i = 0; i < 2; i++) {
+        bool kicking = i == 1;
+        unsigned rounds = 0;
+        struct crowd crowd;
+        struct peer p;
+        vop_channel *c = stage_link(&s, ROLE_ACCEPTOR, &p);
+        int ret = 0;
+        char byte;
+
+        gather(&crowd, kicking ? p.kick[0] : p.wait[0], kicking ? EPOLLOUT : EPOLLIN, 250);
+        for (; rounds < 50 && ret >= 0; rounds++) {
+            peer_put32(&p, p.areas.used_event, p.taken); /* the very next message kicks */
+            if (kicking)
+                assert_int_equal(peer_push(&p, "a", 1), 0);
+            else
+                ret = vop_channel_send(c, "b", 1, 0);
+            if (kicking && ret >= 0)
+                ret = vop_channel_process(c);
+            if (kicking && ret >= 0)
+                ret = (int)vop_channel_recv(c, &byte, 1, 0);
+            else
+                (void)(recv(p.wait[0], &byte, 1, MSG_DONTWAIT) + peer_pull(&p, &byte, 1));
         }
-        for (unsigned n = 0; n < 1000; n++) /* more of the library's kicks than a doorbell has room for */
-            stage_expect_traffic(&p, c);
-        for (unsigned n = 0; n < 100; n++)
-            assert_int_equal(vop_channel_process(c), 0);
+        if (is_slow(&crowd)) {
+            assert_int_equal(ret, -EPROTO);
+            assert_in_range(rounds, 8, 12);
+        } else {
+            print_message("    only %u watches can be had\n", crowd.watches);
+        }
+        disperse(&crowd);
         stage_end(&s, &p, c);
     }
     stage_close(&s);
@@ -395,7 +508,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_closed_doorbells),        cmocka_unit_test(test_shut_down_doorbells),
-        cmocka_unit_test(test_full_doorbells),          cmocka_unit_test(test_cleared_nonblock),
+        cmocka_unit_test(test_full_doorbells),          cmocka_unit_test(test_stuffed_doorbells),
+        cmocka_unit_test(test_watched_doorbells),       cmocka_unit_test(test_cleared_nonblock),
         cmocka_unit_test(test_shared_kicking_end),      cmocka_unit_test(test_descriptors_in_doorbells),
         cmocka_unit_test(test_ringing_without_end),     cmocka_unit_test(test_fault_under_the_lock),
         cmocka_unit_test(test_trap_in_the_kicking_end),

@@ -54,11 +54,12 @@ static unsigned bell_of(unsigned side, enum vop__bell bell)
     return side * 2 + (unsigned)bell;
 }
 
-static void model_kick(struct vop__wire *wire, unsigned queue, enum vop__bell bell)
+static int model_kick(struct vop__wire *wire, unsigned queue, enum vop__bell bell)
 {
     (void)queue;
     if (explore_actor() >= 0) /* after a kick of the set-up the first sleep would end at once, and hide a lost one */
         explore_ring(bell_of(1 - wire->side, bell));
+    return 0;
 }
 
 static int model_wait(struct vop__wire *wire, unsigned queue, enum vop__bell bell, int64_t timeout_ns)

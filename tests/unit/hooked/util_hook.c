@@ -99,10 +99,10 @@ void vop__hook_fence_platform(char letter)
         hook.trace[hook.traced - 1].kind = HOOK_PLATFORM_FENCE;
 }
 
-static void count_kick(struct vop__wire *wire, unsigned queue, enum vop__bell bell)
+static int count_kick(struct vop__wire *wire, unsigned queue, enum vop__bell bell)
 {
     hook.counts[hook.acting].kicks++;
-    loop_ops->kick(wire, queue, bell);
+    return loop_ops->kick(wire, queue, bell);
 }
 
 void hook_open(uint32_t queue_size, uint32_t slot_size, unsigned window_flags)

@@ -10,6 +10,8 @@
 #include "core/clock.h"
 #include "wire/doorbell.h"
 
+#include <vopipc/error.h>
+
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -213,35 +215,74 @@ static void test_drain_never_blocks(void **state)
     close_pair();
 }
 
-/*
- * What a peer can put into a doorbell other than tokens: endless bytes, urgent bytes. They cost the sleeper as many
- * wake-ups as it takes to receive them, and no more.
- */
-static void test_odd_tokens(void **state)
+/* Somebody else's token is as good: at no time are there two of this side's. */
+static void test_one_token(void **state)
 {
-    char bytes[4096] = {0};
-    unsigned wakes = 0;
-    int kick, fd;
+    int bytes = 0;
+
+    (void)state;
+    open_pair(1, 1);
+    for (unsigned i = 0; i < 100; i++)
+        vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES);
+    assert_int_equal(ioctl(end[1].bell[0][0].wait, FIONREAD, &bytes), 0);
+    assert_int_equal(bytes, 1);
+    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), 1);
+    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, 0), 0);
+    vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES); /* once it is taken, there is room for the next */
+    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), 1);
+    close_pair();
+}
+
+/* An older peer kicks without looking whether there is a token: as many as fit are taken at once. */
+static void test_many_tokens(void **state)
+{
+    unsigned sent = 0;
+    int fd;
 
     (void)state;
     open_pair(1, 1);
     fd = open_epoll(&end[1]);
-    kick = end[0].bell[0][0].kick;
-    for (unsigned i = 0; i < 20; i++) {
-        check(send(kick, bytes, i * 100, MSG_DONTWAIT) == (ssize_t)i * 100);
-        (void)send(kick, bytes, 1, MSG_OOB | MSG_DONTWAIT); /* not every kernel supports it */
-    }
-    while (vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, 0) == 1)
-        wakes++;
-    assert_in_range(wakes, 1, 20 * (2000 / 256 + 3));
+    while (send(end[0].bell[0][0].kick, "", 1, MSG_DONTWAIT) == 1)
+        sent++;
+    assert_in_range(sent, 1, 64);
+    assert_int_equal(vop__doorbells_process(&end[1], fd), 0);
     assert_false(readable(fd));
-    (void)send(kick, bytes, 1, MSG_OOB | MSG_DONTWAIT); /* on its own, it must not stay */
+    (void)send(end[0].bell[0][0].kick, "", 1, MSG_OOB | MSG_DONTWAIT); /* not every kernel supports it */
     assert_int_equal(vop__doorbells_process(&end[1], fd), 0);
     assert_false(readable(fd));
     vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES); /* and it still rings */
     assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), 1);
     close(fd);
     close_pair();
+}
+
+/* What is not left there by kicks: a large piece, or a larger buffer that was filled. */
+static void test_stuffed(void **state)
+{
+    static char bytes[65536];
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        int fd, kick, large = 1 << 20;
+
+        open_pair(1, 1);
+        fd = open_epoll(&end[1]);
+        kick = end[0].bell[0][0].kick;
+        if (i < 2) {
+            check(setsockopt(kick, SOL_SOCKET, SO_SNDBUF, &large, sizeof(large)) == 0);
+            for (unsigned n = 0; n < 256; n++)
+                check(send(kick, bytes, 1, MSG_DONTWAIT) == 1);
+        } else {
+            check(send(kick, bytes, sizeof(bytes), MSG_DONTWAIT) > 256);
+        }
+        if (i % 2)
+            assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), -EPROTO);
+        else
+            assert_int_equal(vop__doorbells_process(&end[1], fd), -EPROTO);
+        assert_non_null(strstr(vop_error_text(), "it filled a doorbell"));
+        close(fd);
+        close_pair();
+    }
 }
 
 /* Sends a token of kind `flags` with `fd` beside it. */
@@ -560,7 +601,9 @@ int main(void)
         cmocka_unit_test(test_epoll),
         cmocka_unit_test(test_kick_never_blocks),
         cmocka_unit_test(test_drain_never_blocks),
-        cmocka_unit_test(test_odd_tokens),
+        cmocka_unit_test(test_one_token),
+        cmocka_unit_test(test_many_tokens),
+        cmocka_unit_test(test_stuffed),
         cmocka_unit_test(test_descriptors_for_tokens),
         cmocka_unit_test(test_death),
         cmocka_unit_test(test_half_dead),

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_charge.c - what a server is still charged with for links that are over, when the peer keeps all it can.
+ *
+ * Room: tests. The server is a child in a memory cgroup of its own; the peer is this process, outside of it. So it
+ * needs root, and a memory controller of either version.
+ */
+#include "hostile/util_peer.h"
+#include "support/test.h"
+
+#include <vopipc/vopipc.h>
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define LINKS 300
+#define QUEUE_SIZE 32
+#define SLOT_SIZE 2048
+#define KICKS 50                     /* that the peer asks for on each link and never takes */
+#define LIMIT (64L << 20)            /* the server's memory */
+#define BYTES_A_LINK (LIMIT / 10000) /* so many links shall it outlive */
+#define KEPT_A_LINK (2 + PEER_BELLS) /* descriptors: halves, and the ends that the peer sleeps on */
+
+static const struct version {
+    const char *root, *limit, *usage;
+} versions[] = {
+    {"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"},
+    {"/sys/fs/cgroup", "memory.max", "memory.current"},
+};
+
+static const struct version *version;
+static char group[128], directory[64], uri[96];
+
+/* ---- The cgroup ---- */
+
+static bool put(const char *file, long value)
+{
+    char path[192];
+    FILE *f;
+    bool ok;
+
+    snprintf(path, sizeof(path), "%s/%s", group, file);
+    f = fopen(path, "we");
+    if (!f)
+        return false;
+    ok = fprintf(f, "%ld\n", value) > 0;
+    return fclose(f) == 0 && ok;
+}
+
+static long usage(void)
+{
+    char path[192];
+    long value = -1;
+    FILE *f;
+
+    snprintf(path, sizeof(path), "%s/%s", group, version->usage);
+    f = fopen(path, "re");
+    check(f && fscanf(f, "%ld", &value) == 1);
+    fclose(f);
+    return value;
+}
+
+static bool make_group(void)
+{
+    for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
+        version = &versions[i];
+        snprintf(group, sizeof(group), "%s/vop-test-%d", version->root, (int)getpid());
+        if (mkdir(group, 0700) == 0) {
+            if (put(version->limit, LIMIT))
+                return true;
+            rmdir(group);
+        }
+    }
+    return false;
+}
+
+/* ---- The server ---- */
+
+/* Says each message back, until the peer is gone; one link after another. */
+static _Noreturn void serve(void)
+{
+    struct vop_options options;
+    vop_listener *listener;
+    vop_channel *c;
+    char bytes[QUEUE_SIZE * SLOT_SIZE];
+
+    check(put("cgroup.procs", getpid()));
+    vop_options_init(&options, sizeof(options));
+    options.queue_size = QUEUE_SIZE;
+    options.slot_size = SLOT_SIZE;
+    check(vop_listener_open(uri, &options, &listener) == 0);
+    while (vop_listener_accept(listener, -1, &c) == 0) {
+        ssize_t n;
+
+        while ((n = vop_channel_recv(c, bytes, sizeof(bytes), -1)) > 0 &&
+               vop_channel_send(c, bytes, (size_t)n, -1) == 0)
+            continue;
+        vop_channel_close(c);
+    }
+    _exit(1);
+}
+
+/* ---- The peer ---- */
+
+static void connect_peer(struct peer *p)
+{
+    peer_init(p, 1, QUEUE_SIZE, SLOT_SIZE);
+    check(peer_memory(p) == 0 && peer_doorbells(p) == 0);
+    peer_announce(p, VOP_STATE_HELLO);
+    while (peer_dial(p, uri + 4) < 0) {
+        close(p->socket);
+        test_sleep_ms(10);
+    }
+    check(peer_offer(p) == 0 && peer_take_answer(p) == 0 && peer_ready(p) == 0 && peer_confirm(p) == 0);
+}
+
+static void echo(struct peer *p, const char *bytes, size_t length)
+{
+    static char back[QUEUE_SIZE * SLOT_SIZE];
+    double start = test_seconds();
+
+    peer_put32(p, p->areas.used_event, p->taken); /* the answer kicks */
+    check(peer_push(p, bytes, length) == 0);
+    while (peer_pull(p, back, sizeof(back)) == 0)
+        check(test_seconds() - start < 20);
+}
+
+/* Takes all pages of the pools away, so that the server has to bring new ones for the next message. */
+static void take_pages(const struct peer *p)
+{
+    for (unsigned h = 0; h < 2; h++)
+        check(fallocate(p->half_fd[h], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)p->areas.pool,
+                        (off_t)(p->half_size - p->areas.pool)) == 0);
+}
+
+static void abuse_link(int *ret_kept)
+{
+    static const char bytes[QUEUE_SIZE * SLOT_SIZE] = "x";
+    struct peer p;
+
+    connect_peer(&p);
+    for (unsigned i = 0; i < KICKS; i++)
+        echo(&p, bytes, 1);
+    take_pages(&p);
+    echo(&p, bytes, sizeof(bytes));
+    for (unsigned i = 0; i < 2; i++)
+        ret_kept[i] = fcntl(p.half_fd[i], F_DUPFD_CLOEXEC, 0);
+    for (unsigned i = 0; i < PEER_BELLS; i++)
+        ret_kept[2 + i] = fcntl(p.wait[i], F_DUPFD_CLOEXEC, 0);
+    peer_close(&p);
+}
+
+static void test_charge(void **state)
+{
+    static int kept[LINKS][KEPT_A_LINK];
+    long first, last;
+    pid_t child;
+
+    (void)state;
+    child = test_child();
+    if (child == 0)
+        serve();
+    for (unsigned i = 0; i < LINKS / 10; i++) { /* until what the server has for itself is there */
+        abuse_link(kept[i]);
+        fds_close(kept[i], KEPT_A_LINK);
+    }
+    test_sleep_ms(100);
+    first = usage();
+    for (unsigned i = 0; i < LINKS; i++)
+        abuse_link(kept[i]);
+    test_sleep_ms(100); /* for the last of them to be over */
+    last = usage();
+    print_message("    %ld bytes a link\n", (last - first) / LINKS);
+    assert_int_equal(waitpid(child, NULL, WNOHANG), 0);
+    for (unsigned i = 0; i < LINKS; i++)
+        fds_close(kept[i], KEPT_A_LINK);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    assert_in_range(last, 0, first + LINKS * BYTES_A_LINK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_charge, test_guard)};
+    struct rlimit files = {LINKS * KEPT_A_LINK + 100, LINKS * KEPT_A_LINK + 100};
+    int failed;
+
+#ifdef __SANITIZE_ADDRESS__
+    printf("skipped: AddressSanitizer keeps freed memory, which is charged, too\n");
+    return 77;
+#endif
+    if (geteuid() != 0 || !make_group()) {
+        printf("skipped: needs root and a memory cgroup that it may divide\n");
+        return 77;
+    }
+    check(setrlimit(RLIMIT_NOFILE, &files) == 0);
+    test_directory(directory);
+    snprintf(uri, sizeof(uri), "shm:%s/s", directory);
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    unlink(uri + 4);
+    rmdir(directory);
+    while (rmdir(group) < 0 && errno == EBUSY) /* the child's memory is still being given back */
+        test_sleep_ms(10);
+    return failed;
+}
