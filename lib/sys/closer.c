@@ -4,12 +4,10 @@
  *
  * Room: sys. Why: closer.h.
  *
- * What is handed over at once is a job. Whoever brings one makes a thread unless one is free, so that a job that hangs
- * holds up no other: THREADS_MAX peers have to hang at the same time before the next job waits, and then each has cost
- * about what a link costs. A thread that is free stays for a while, since links that end often end together.
+ * What is handed over at once is a job, and has a thread of its own, so that one which hangs holds up no other. Only if
+ * THREADS_MAX of them hang at the same time do the next ones wait in a queue; each has cost about what a link costs.
  *
- * A child of fork() has none of these threads. It inherits what is still queued, and closes its copies when it brings
- * a job of its own.
+ * A child of fork() has none of these threads. It inherits what is queued, and a thread of its own will find it there.
  */
 #include "sys/closer.h"
 
@@ -25,7 +23,6 @@
 
 #define THREADS_MAX 256
 #define STACK_SIZE (256 << 10)          /* little of it is touched; the program's thread-local data lies there, too */
-#define IDLE_NS VOP__NS_PER_S           /* a free thread ends after this */
 #define MOMENT_NS (10 * VOP__NS_PER_MS) /* an ordinary close takes much less */
 
 struct job {
@@ -37,12 +34,10 @@ struct job {
 
 static struct {
     pthread_mutex_t lock;
-    pthread_cond_t brought, done; /* a job; all jobs */
+    pthread_cond_t idle; /* the last thread ends */
     struct job *first, *last;
-    unsigned queued;
     unsigned threads;
-    unsigned free;      /* of these, how many have no job yet */
-    int64_t brought_ns; /* when the last job was */
+    int64_t taken_ns; /* when the last job was */
 } closer = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -78,6 +73,13 @@ static struct job *make_job(const struct vop__hole *holes, unsigned hole_count, 
     return job;
 }
 
+static void finish(struct job *job)
+{
+    make_holes(job->hole, job->holes);
+    close_all(job->fd, job->fds);
+    free(job);
+}
+
 static void queue_job(struct job *job)
 {
     if (closer.first)
@@ -85,82 +87,37 @@ static void queue_job(struct job *job)
     else
         closer.first = job;
     closer.last = job;
-    closer.queued++;
-    closer.brought_ns = vop__clock_ns();
-}
-
-static struct job *next_job(void)
-{
-    struct job *job = closer.first;
-
-    closer.first = job->next;
-    closer.queued--;
-    return job;
-}
-
-static bool is_busy(void)
-{
-    return closer.queued > 0 || closer.threads > closer.free;
 }
 
 /* ---- Threads ---- */
 
-static int wait_until(pthread_cond_t *condition, int64_t deadline)
+/* The next job, or NULL: then the thread is counted no more. */
+static struct job *next_job(void)
 {
-    struct timespec at = vop__timespec(deadline);
+    struct job *job;
 
-    return pthread_cond_timedwait(condition, &closer.lock, &at);
-}
-
-/* Runs all that is queued, each without the lock. The thread is one of the free ones. */
-static void do_jobs(void)
-{
-    while (closer.first) {
-        struct job *job = next_job();
-
-        closer.free--;
-        pthread_mutex_unlock(&closer.lock);
-        make_holes(job->hole, job->holes);
-        close_all(job->fd, job->fds);
-        free(job);
-        pthread_mutex_lock(&closer.lock);
-        closer.free++;
-        if (!is_busy())
-            pthread_cond_broadcast(&closer.done);
-    }
-}
-
-static void enter(void)
-{
-    closer.threads++;
-    closer.free++;
-}
-
-static void leave(void)
-{
-    closer.threads--;
-    closer.free--;
-}
-
-static void *work(void *unused)
-{
-    int64_t deadline;
-
-    prctl(PR_SET_NAME, "vop-closer");
     pthread_mutex_lock(&closer.lock);
-    do {
-        do_jobs();
-        deadline = vop__clock_ns() + IDLE_NS;
-        while (!closer.first && closer.free == 1 && wait_until(&closer.brought, deadline) == 0)
-            continue;
-    } while (closer.first);
-    leave();
+    job = closer.first;
+    if (job)
+        closer.first = job->next;
+    else if (--closer.threads == 0)
+        pthread_cond_broadcast(&closer.idle);
     pthread_mutex_unlock(&closer.lock);
-    return unused;
+    return job;
+}
+
+static void *work(void *job)
+{
+    prctl(PR_SET_NAME, "vop-closer");
+    do {
+        finish(job);
+        job = next_job();
+    } while (job);
+    return NULL;
 }
 
 /* Signals are for the program's own threads. */
-static int make_thread(void)
+static int make_thread(struct job *job)
 {
     pthread_attr_t attributes;
     pthread_t thread;
@@ -173,31 +130,21 @@ static int make_thread(void)
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    err = pthread_create(&thread, &attributes, work, NULL);
+    err = pthread_create(&thread, &attributes, work, job);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     return -err;
 }
 
-/* Sees to it that there is a free thread for each job. False: there is no thread at all. */
-static bool wake_thread(void)
-{
-    if (closer.queued > closer.free && closer.threads < THREADS_MAX && make_thread() == 0)
-        enter();
-    pthread_cond_signal(&closer.brought);
-    return closer.threads > 0;
-}
-
 /* ---- fork() ---- */
 
-static void make_conditions(void)
+static void make_condition(void)
 {
     pthread_condattr_t attributes;
 
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&closer.brought, &attributes);
-    pthread_cond_init(&closer.done, &attributes);
+    pthread_cond_init(&closer.idle, &attributes);
     pthread_condattr_destroy(&attributes);
 }
 
@@ -213,14 +160,14 @@ static void after_fork(void)
 
 static void after_fork_in_child(void)
 {
-    closer.threads = closer.free = 0;
-    make_conditions();
+    closer.threads = 0;
+    make_condition();
     pthread_mutex_unlock(&closer.lock);
 }
 
 static void prepare(void)
 {
-    make_conditions();
+    make_condition();
     pthread_atfork(before_fork, after_fork, after_fork_in_child);
 }
 
@@ -237,13 +184,17 @@ void vop__closer_take_memory(const struct vop__hole *holes, unsigned hole_count,
     }
     pthread_once(&once, prepare);
     pthread_mutex_lock(&closer.lock);
-    queue_job(job);
-    if (!wake_thread()) {
-        enter();
-        do_jobs();
-        leave();
+    closer.taken_ns = vop__clock_ns();
+    if (closer.threads < THREADS_MAX && make_thread(job) == 0) {
+        closer.threads++;
+        job = NULL;
+    } else if (closer.threads > 0) {
+        queue_job(job);
+        job = NULL;
     }
     pthread_mutex_unlock(&closer.lock);
+    if (job)
+        finish(job);
 }
 
 void vop__closer_take(const int *fds, unsigned count)
@@ -255,16 +206,14 @@ void vop__closer_take(const int *fds, unsigned count)
 
 bool vop__closer_wait(int64_t timeout_ns)
 {
-    int64_t deadline = vop__clock_ns() + timeout_ns;
+    struct timespec deadline = vop__timespec(vop__clock_ns() + timeout_ns);
     bool idle;
 
     pthread_once(&once, prepare);
     pthread_mutex_lock(&closer.lock);
-    if (closer.queued > 0)
-        (void)wake_thread(); /* a child of fork() has none yet */
-    while (is_busy() && wait_until(&closer.done, deadline) == 0)
+    while (closer.threads > 0 && pthread_cond_timedwait(&closer.idle, &closer.lock, &deadline) == 0)
         continue;
-    idle = !is_busy();
+    idle = closer.threads == 0;
     pthread_mutex_unlock(&closer.lock);
     return idle;
 }
@@ -274,7 +223,7 @@ bool vop__closer_is_behind(void)
     bool behind;
 
     pthread_mutex_lock(&closer.lock);
-    behind = is_busy() && vop__clock_ns() - closer.brought_ns < MOMENT_NS;
+    behind = closer.threads > 0 && vop__clock_ns() - closer.taken_ns < MOMENT_NS;
     pthread_mutex_unlock(&closer.lock);
     return behind;
 }
