@@ -34,8 +34,9 @@ struct job {
 
 static struct {
     pthread_mutex_t lock;
-    pthread_cond_t idle; /* the last thread ends */
-    struct job *first, *last;
+    pthread_cond_t idle;      /* the last thread ends */
+    struct job *first, *last; /* that wait */
+    struct job *done;
     unsigned threads;
     int64_t taken_ns; /* when the last job was */
 } closer = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -73,11 +74,10 @@ static struct job *make_job(const struct vop__hole *holes, unsigned hole_count, 
     return job;
 }
 
-static void finish(struct job *job)
+static void run(const struct job *job)
 {
     make_holes(job->hole, job->holes);
     close_all(job->fd, job->fds);
-    free(job);
 }
 
 static void queue_job(struct job *job)
@@ -91,12 +91,14 @@ static void queue_job(struct job *job)
 
 /* ---- Threads ---- */
 
-/* The next job, or NULL: then the thread is counted no more. */
-static struct job *next_job(void)
+/* The next job, or NULL: then the thread is counted no more. What it has done is freed by others, see free_jobs(). */
+static struct job *next_job(struct job *done)
 {
     struct job *job;
 
     pthread_mutex_lock(&closer.lock);
+    done->next = closer.done;
+    closer.done = done;
     job = closer.first;
     if (job)
         closer.first = job->next;
@@ -106,12 +108,14 @@ static struct job *next_job(void)
     return job;
 }
 
-static void *work(void *job)
+static void *work(void *first)
 {
+    struct job *job = first;
+
     prctl(PR_SET_NAME, "vop-closer");
     do {
-        finish(job);
-        job = next_job();
+        run(job);
+        job = next_job(job);
     } while (job);
     return NULL;
 }
@@ -173,28 +177,48 @@ static void prepare(void)
 
 /* ---- Calls ---- */
 
+/* By a thread of the program: free() would give each short-lived thread a heap of its own. */
+static void free_jobs(struct job *job)
+{
+    while (job) {
+        struct job *next = job->next;
+
+        free(job);
+        job = next;
+    }
+}
+
+/* False: nobody is there who could do it. */
+static bool pass_on(struct job *job)
+{
+    struct job *done;
+    bool passed = true;
+
+    pthread_once(&once, prepare);
+    pthread_mutex_lock(&closer.lock);
+    closer.taken_ns = vop__clock_ns();
+    if (closer.threads < THREADS_MAX && make_thread(job) == 0)
+        closer.threads++;
+    else if (closer.threads > 0)
+        queue_job(job);
+    else
+        passed = false;
+    done = closer.done;
+    closer.done = NULL;
+    pthread_mutex_unlock(&closer.lock);
+    free_jobs(done);
+    return passed;
+}
+
 void vop__closer_take_memory(const struct vop__hole *holes, unsigned hole_count, const int *fds, unsigned count)
 {
     struct job *job = make_job(holes, hole_count, fds, count);
 
-    if (!job) {
-        make_holes(holes, hole_count);
-        close_all(fds, count);
-        return;
-    }
-    pthread_once(&once, prepare);
-    pthread_mutex_lock(&closer.lock);
-    closer.taken_ns = vop__clock_ns();
-    if (closer.threads < THREADS_MAX && make_thread(job) == 0) {
-        closer.threads++;
-        job = NULL;
-    } else if (closer.threads > 0) {
-        queue_job(job);
-        job = NULL;
-    }
-    pthread_mutex_unlock(&closer.lock);
-    if (job)
-        finish(job);
+    if (job && pass_on(job))
+        return; /* NOLINT(clang-analyzer-unix.Malloc): the thread has it */
+    free(job);
+    make_holes(holes, hole_count);
+    close_all(fds, count);
 }
 
 void vop__closer_take(const int *fds, unsigned count)

@@ -50,14 +50,14 @@ static bool put(const char *file, long value)
 static long usage(void)
 {
     char path[192];
-    long value = -1;
+    char line[32] = "";
     FILE *f;
 
     snprintf(path, sizeof(path), "%s/%s", group, version->usage);
     f = fopen(path, "re");
-    check(f && fscanf(f, "%ld", &value) == 1);
+    check(f && fgets(line, sizeof(line), f));
     fclose(f);
-    return value;
+    return strtol(line, NULL, 10);
 }
 
 static bool make_group(void)

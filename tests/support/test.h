@@ -28,8 +28,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/** sys/closer.h, in tests that are linked with it. */
-bool vop__closer_wait(int64_t timeout_ns) __attribute__((weak));
+#include "sys/closer.h"
+
+#pragma weak vop__closer_wait /* there are tests that are not linked with it */
 
 /** For children and threads, where cmocka cannot catch a failure: says what was wrong and ends the process. */
 #define check(condition) ((condition) ? (void)0 : test_fail(__FILE__, __LINE__, #condition))

@@ -60,7 +60,7 @@ def test_server_outlives_its_clients(place, dice):
         place.kill(*victims)
         echoes(steady, f"after kill {turn}")
     eventually(lambda: holdings(server.pid)[:2] == before[:2], lambda: f"leak: {before} {holdings(server.pid)}", WITHIN)
-    assert holdings(server.pid)[2] <= before[2] + 4  # the heap may have grown a little
+    assert holdings(server.pid)[2] <= before[2] + 12  # the heap may have grown, and closers have had stacks
     assert server.poll() is None
 
 

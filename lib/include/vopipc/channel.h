@@ -58,9 +58,9 @@
  * leaves the socket file to the process that opened it. An ivshmem listener is like a channel.
  *
  * Only closing has threads of its own, named vop-closer: the kernel may let a peer decide how long it takes to close
- * what that peer sent. They are made when a link ends, block all signals, call nothing of the program, and end when that
- * is done. So descriptors of a link can be open for another moment after the call that ended it; accepting
- * and connecting wait for that moment rather than fail for lack of descriptors. In a program that cannot have threads
+ * what that peer sent. They are made when a link ends, block all signals, call nothing of the program, and end when
+ * that is done. So descriptors of a link can be open for another moment after the call that ended it; accepting and
+ * connecting wait for that moment rather than fail for lack of descriptors. In a program that cannot have threads
  * (seccomp, RLIMIT_NPROC) the calls close by themselves, and may wait.
  */
 #ifndef VOPIPC_CHANNEL_H
