@@ -301,13 +301,23 @@ static void say_no(int socket, int err)
     vop__shm_refuse(socket, shortage ? EBUSY : err, shortage ? shortage : vop_error_text());
 }
 
+static void turn_away(struct shm_listener *l, struct vop__pending *p, int err)
+{
+    say_no(p->socket, err);
+    if (p->channel)
+        return; /* it closes the socket */
+    unwatch(l, p);
+    vop__shm_turn_away(p->socket);
+    p->socket = -1;
+}
+
 static void refuse(struct shm_listener *l, struct vop__pending *p, int err)
 {
     bool was_probe = err == ECONNRESET && !p->channel; /* or somebody who has thought better of it */
 
     vop__log(was_probe ? VOP_LOG_DEBUG : VOP_LOG_ERROR, "refused a peer: %s", vop_error_text());
     if (err != ECONNRESET && p->socket >= 0)
-        say_no(p->socket, err);
+        turn_away(l, p, err);
     drop_pending(l, p);
 }
 
@@ -350,7 +360,7 @@ static int let_in(struct shm_listener *l, int socket)
         refuse(l, p, -ret);
     } else {
         say_no(socket, -ret);
-        vop__shm_let_go(socket);
+        vop__shm_turn_away(socket);
     }
     return ret;
 }
@@ -612,6 +622,7 @@ int vop__shm_listener_accept(struct vop_listener *listener, int64_t deadline, st
     struct shm_listener *l = listener_of(listener);
     int ret;
 
+    keep_spare(l); /* descriptors may have been closed since it was given up */
     while ((ret = poll_once(l, ret_channel)) == -EAGAIN) {
         struct pollfd fd = {.fd = l->epoll_fd, .events = POLLIN};
         int64_t left = vop__time_left(deadline);

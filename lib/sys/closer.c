@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define THREADS_MAX 256
@@ -29,6 +30,7 @@ struct job {
     struct job *next;
     unsigned holes, fds;
     struct vop__hole hole[VOP__HOLES_MAX];
+    bool is_socket; /* to be emptied; then there is no other descriptor */
     int fd[];
 };
 
@@ -54,6 +56,16 @@ static void make_holes(const struct vop__hole *holes, unsigned count)
     }
 }
 
+#define UNREAD_MAX 1000 /* messages: whoever sends for longer gets the error */
+
+static void empty(int socket)
+{
+    char byte;
+
+    for (unsigned i = 0; i < UNREAD_MAX && recv(socket, &byte, sizeof(byte), MSG_DONTWAIT) > 0; i++)
+        continue;
+}
+
 static void close_all(const int *fds, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -77,6 +89,8 @@ static struct job *make_job(const struct vop__hole *holes, unsigned hole_count, 
 static void run(const struct job *job)
 {
     make_holes(job->hole, job->holes);
+    if (job->is_socket)
+        empty(job->fd[0]);
     close_all(job->fd, job->fds);
 }
 
@@ -226,6 +240,22 @@ void vop__closer_take(const int *fds, unsigned count)
     static const struct vop__hole none;
 
     vop__closer_take_memory(&none, 0, fds, count);
+}
+
+void vop__closer_take_socket(int socket)
+{
+    struct vop__hole none = {0};
+    struct job *job = make_job(&none, 0, &socket, 1);
+
+    shutdown(socket, SHUT_RDWR); /* emptying it can wait as long as closing it */
+    if (job) {
+        job->is_socket = true;
+        if (pass_on(job))
+            return; /* NOLINT(clang-analyzer-unix.Malloc): the thread has it */
+    }
+    free(job);
+    empty(socket);
+    close(socket);
 }
 
 bool vop__closer_wait(int64_t timeout_ns)

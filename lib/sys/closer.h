@@ -21,6 +21,12 @@
  */
 void vop__closer_take(const int *fds, unsigned count);
 
+/**
+ * The same for a socket of this process alone. It is shut down at once, and what lies in it is thrown away first, or
+ * else its hang-up is an error to the other end, which comes before any last words.
+ */
+void vop__closer_take_socket(int socket);
+
 /** Bytes of a memory file that nobody needs any more. */
 struct vop__hole {
     int fd;

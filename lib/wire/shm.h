@@ -70,6 +70,9 @@ int vop__shm_answer(struct vop__wire *wire);
 /** Closes a socket that others can have sent into, or are queued at; this does not wait for any of them. */
 void vop__shm_let_go(int socket);
 
+/** The same after vop__shm_refuse(): the peer hears the reason, whatever of its own is still unread. */
+void vop__shm_turn_away(int socket);
+
 /** Sends REFUSE with an errno value and a line of text, best effort. Both are this thread's last error then. */
 void vop__shm_refuse(int socket, int err, const char *text);
 

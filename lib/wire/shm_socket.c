@@ -84,6 +84,11 @@ void vop__shm_let_go(int socket)
     vop__closer_take(&socket, 1);
 }
 
+void vop__shm_turn_away(int socket)
+{
+    vop__closer_take_socket(socket);
+}
+
 static void close_fds(const int *fds, unsigned count)
 {
     if (count > 0)

@@ -341,6 +341,7 @@ static void test_one_fd_too_many(void **state)
 struct trap_row {
     const char *name;
     int (*send)(struct peer *p, int trap);
+    int room; /* descriptors that the library has for the connection and what comes by it; -1: enough */
 };
 
 static int trap_for_half(struct peer *p, int trap)
@@ -373,6 +374,17 @@ static int trap_behind_the_last(struct peer *p, int trap)
     return draft_send(&d, p);
 }
 
+static int trap_behind_four(struct peer *p, int trap)
+{
+    struct draft d = draft_of(p, VOP_SHM_CONNECT);
+    struct vop_shm_message honest = d.message;
+
+    draft_fill_fds(&d);
+    d.message = honest;
+    d.fds[d.count - 1] = trap;
+    return draft_send(&d, p);
+}
+
 static int trap_in_the_queue(struct peer *p, int trap)
 {
     struct draft d = draft_of(p, VOP_SHM_CONNECT);
@@ -382,15 +394,17 @@ static int trap_in_the_queue(struct peer *p, int trap)
 }
 
 static const struct trap_row trap_rows[] = {
-    {"for a half", trap_for_half},
-    {"for a doorbell", trap_for_bell},
-    {"instead of CONNECT", trap_instead_of_connect},
-    {"as the last of 253", trap_behind_the_last},
-    {"in a second message", trap_in_the_queue},
+    {"for a half", trap_for_half, -1},
+    {"for a doorbell", trap_for_bell, -1},
+    {"instead of CONNECT", trap_instead_of_connect, -1},
+    {"instead of CONNECT, out of descriptors", trap_instead_of_connect, 1},
+    {"as the last of 253", trap_behind_the_last, -1},
+    {"as the last of 253 instead of 4, with room for 4", trap_behind_four, 14},
+    {"in a second message", trap_in_the_queue, -1},
+    {"in a second message, out of descriptors", trap_in_the_queue, 1},
 };
 
-/* `room`: descriptors that the library has for what arrives; -1: enough. */
-static void spring_trap(struct stage *s, const struct trap_row *row, int room)
+static void spring_trap(struct stage *s, const struct trap_row *row)
 {
     struct peer p;
     int other, trap = fds_lingering(&other);
@@ -402,7 +416,7 @@ static void spring_trap(struct stage *s, const struct trap_row *row, int room)
     assert_int_equal(row->send(&p, trap), 0);
     close(trap);
     start = stage_ms();
-    test_limit_fds(room);
+    test_limit_fds(row->room);
     stage_expect_hangup(s, &p);
     test_limit_fds(-1);
     (void)stage_soon(0, start);
@@ -420,8 +434,7 @@ static void test_traps(void **state)
     stage_open(&s, 2000, 8);
     for (size_t i = 0; i < sizeof(trap_rows) / sizeof(trap_rows[0]); i++) {
         stage_row(trap_rows[i].name);
-        spring_trap(&s, &trap_rows[i], -1);
-        spring_trap(&s, &trap_rows[i], 1); /* for the connection alone */
+        spring_trap(&s, &trap_rows[i]);
     }
     stage_close(&s);
 }
