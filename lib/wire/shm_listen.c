@@ -81,6 +81,8 @@ static void drop_lock(const struct lock *lock)
     close(lock->fd);
 }
 
+#define LISTENS 0x10000u /* __SO_ACCEPTCON, in /proc/net/unix */
+
 static const char *last_part(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -90,7 +92,8 @@ static const char *last_part(const char *path)
 
 /*
  * Has somebody bound a socket to this file who does not listen yet? A connection is refused then too. The kernel lists
- * a socket under the name it was bound to; the sixth column is its state, and 1 is that of a socket without a peer.
+ * a socket under the name it was bound to; the fourth column says whether it listens, as one of before may until it is
+ * closed, and the sixth is its state: 1 is that of a socket without a peer.
  */
 static bool is_about_to_listen(const char *path, const struct stat *file)
 {
@@ -99,12 +102,13 @@ static bool is_about_to_listen(const char *path, const struct stat *file)
     bool is_bound = false;
 
     while (sockets && !is_bound && fgets(line, sizeof(line), sockets)) {
-        unsigned state = 0;
+        unsigned flags = 0, state = 0;
         struct stat st;
         int name = 0;
 
         line[strcspn(line, "\n")] = 0;
-        if (sscanf(line, "%*s %*s %*s %*s %*s %x %*s %n", &state, &name) != 1 || name == 0 || state != 1)
+        if (sscanf(line, "%*s %*s %*s %x %*s %x %*s %n", &flags, &state, &name) != 2 || name == 0 || state != 1 ||
+            flags & LISTENS)
             continue;
         is_bound = strcmp(last_part(line + name), last_part(path)) == 0 && lstat(line + name, &st) == 0 &&
                    st.st_dev == file->st_dev && st.st_ino == file->st_ino;
