@@ -145,8 +145,7 @@ err_close:
     return ret;
 }
 
-/* A peer that waits for something else than its own next word is not listened to, or its word would be news for ever.
- */
+/* A peer that waits for this side is not listened to meanwhile: its word would be news for ever. */
 static void listen_to(const struct shm_listener *l, struct vop__pending *p, bool want)
 {
     struct epoll_event event = {.events = want ? EPOLLIN : 0, .data.ptr = p};
@@ -222,19 +221,25 @@ static int64_t deadline_of(const struct shm_listener *l, const struct vop__pendi
     return p->since + l->options.handshake_ms * VOP__NS_PER_MS;
 }
 
-/* What becomes free is for those who are in already. */
-static bool is_short(const struct shm_listener *l)
+/* Who waits for what this side lacks. What becomes free is for those, before anybody else is let in. */
+static const struct vop__pending *find_short(const struct shm_listener *l)
 {
     const struct vop__pending *p = l->crowd.pending;
 
     while (p && !p->lacks)
         p = p->next;
-    return p != NULL;
+    return p;
 }
 
 static bool has_room(const struct shm_listener *l)
 {
-    return l->crowd.count < l->options.pending_max && !l->is_starved && !is_short(l);
+    return l->crowd.count < l->options.pending_max && !l->is_starved && !find_short(l);
+}
+
+/* Who has to go for that: descriptors everybody has, memory only who has a link. */
+static struct vop__pending *next_out_for(const struct shm_listener *l, int lacks)
+{
+    return vop__crowd_next_out(&l->crowd, NULL, lacks == ENOMEM);
 }
 
 /* The first that may be put out now. NULL: nobody yet. */
@@ -252,13 +257,14 @@ static struct vop__pending *find_overdue(const struct shm_listener *l, const str
 static void tend(struct shm_listener *l)
 {
     bool room = has_room(l);
-    struct vop__pending *next_out = room ? NULL : vop__crowd_next_out(&l->crowd, NULL, false);
+    const struct vop__pending *in_want = find_short(l);
+    struct vop__pending *next_out = room ? NULL : next_out_for(l, in_want ? in_want->lacks : 0);
     int64_t patience = next_out ? next_out->heard + PATIENCE_NS : VOP__NEVER;
-    bool want = room || (!is_short(l) && patience <= vop__clock_ns());
+    bool want = room || (!in_want && patience <= vop__clock_ns());
     struct itimerspec at = {0};
 
     keep_spare(l);
-    if (!room && !next_out) /* nobody has to go for whoever lacks something: the application must help */
+    if (in_want && !next_out) /* nobody has to go for whoever lacks something: the application must help */
         resume_all(l);
 
     if (want != l->watching) {
@@ -383,7 +389,7 @@ static int take_peer(struct shm_listener *l)
 
     if (!has_room(l)) {
         out = find_overdue(l, NULL, false);
-        if (!out || is_short(l))
+        if (!out || find_short(l))
             return 0;
     }
     if (l->is_starved) { /* its descriptors are needed first */
@@ -440,7 +446,7 @@ static int make_room(struct shm_listener *l, struct vop__pending *p)
         if (has_hung_up(p))
             return vop__error(ECONNRESET, "the peer hung up during the handshake");
         p->lacks = -ret;
-        out = vop__crowd_next_out(&l->crowd, NULL, ret == -ENOMEM); /* memory has only who has a link */
+        out = next_out_for(l, p->lacks);
         if (!out)
             return ret;
         if (out->heard + PATIENCE_NS > vop__clock_ns()) {

@@ -213,11 +213,11 @@ static void test_bound_is_not_stale(void **state)
     check(listen(other, 1) == 0);
     assert_int_equal(vop__shm_listen(path, 0600, &listener), -EADDRINUSE);
     assert_int_equal(connect_to(path), 0);
-    close(other);
-    unlink(path);
+    unlink(path); /* it listens on, without a file, and the file that is there next is another's */
     close(open_raw(SOCK_SEQPACKET));
     assert_int_equal(vop__shm_listen(path, 0600, &listener), 0);
     close(listener);
+    close(other);
     unlink(path);
 }
 
