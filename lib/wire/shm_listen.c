@@ -92,32 +92,55 @@ static const char *last_part(const char *path)
     return slash ? slash + 1 : path;
 }
 
+enum column {
+    COLUMN_FLAGS = 3,
+    COLUMN_STATE = 5,
+    COLUMN_NAME = 7, /* to the end of the line; a socket without a name has none */
+    COLUMNS
+};
+
+/* Cuts a line of /proc/net/unix. False if it has no name at its end. */
+static bool cut_line(char *line, char *ret_column[COLUMNS])
+{
+    line[strcspn(line, "\n")] = 0;
+    for (unsigned i = 0; i < COLUMN_NAME; i++) {
+        line += strspn(line, " ");
+        ret_column[i] = line;
+        line += strcspn(line, " ");
+        if (*line == 0)
+            return false;
+        *line++ = 0;
+    }
+    ret_column[COLUMN_NAME] = line;
+    return true;
+}
+
+/* Without a peer, and not listening. One that listened and is not closed yet still has the flag. */
+static bool is_bound_only(char *const column[COLUMNS])
+{
+    return !(strtoul(column[COLUMN_FLAGS], NULL, 16) & LISTENS) && strtoul(column[COLUMN_STATE], NULL, 16) == 1;
+}
+
 /*
  * Has somebody bound a socket to this file who does not listen yet? A connection is refused then too. The kernel lists
- * a socket under the name it was bound to; the fourth column says whether it listens, as one of before may until it is
- * closed, and the sixth is its state: 1 is that of a socket without a peer.
+ * a socket under the name it was bound to.
  */
 static bool is_about_to_listen(const char *path, const struct stat *file)
 {
     FILE *sockets = fopen("/proc/net/unix", "re");
-    char line[512];
-    bool is_bound = false;
+    char line[512], *column[COLUMNS];
+    bool is_found = false;
 
-    while (sockets && !is_bound && fgets(line, sizeof(line), sockets)) {
-        unsigned flags = 0, state = 0;
+    while (sockets && !is_found && fgets(line, sizeof(line), sockets)) {
         struct stat st;
-        int name = 0;
 
-        line[strcspn(line, "\n")] = 0;
-        if (sscanf(line, "%*s %*s %*s %x %*s %x %*s %n", &flags, &state, &name) != 2 || name == 0 || state != 1 ||
-            flags & LISTENS)
-            continue;
-        is_bound = strcmp(last_part(line + name), last_part(path)) == 0 && lstat(line + name, &st) == 0 &&
-                   st.st_dev == file->st_dev && st.st_ino == file->st_ino;
+        is_found = cut_line(line, column) && is_bound_only(column) &&
+                   strcmp(last_part(column[COLUMN_NAME]), last_part(path)) == 0 &&
+                   lstat(column[COLUMN_NAME], &st) == 0 && st.st_dev == file->st_dev && st.st_ino == file->st_ino;
     }
     if (sockets)
         (void)fclose(sockets);
-    return is_bound;
+    return is_found;
 }
 
 /*
