@@ -263,7 +263,7 @@ static int adopt_listener(const char *number, int *ret_socket)
     long fd = strtol(number, &end, 10);
     int copy;
 
-    if (number[0] < '0' || number[0] > '9' || *end || fd > INT_MAX)
+    if (number[0] < '0' || number[0] > '9' || *end || fd >= INT_MAX) /* a long of 32 bits ends there, too */
         return vop__error(EINVAL, "fd:%.20s: not the number of a descriptor; write shm:fd:3", number);
     if (option_of((int)fd, SO_DOMAIN) != AF_UNIX || option_of((int)fd, SO_TYPE) != SOCK_SEQPACKET ||
         option_of((int)fd, SO_ACCEPTCONN) != 1)

@@ -7,7 +7,9 @@
  * block or sends a datagram: a correct one of some type, then spoilt, with descriptors of some kinds beside it.
  * It checks that errors are documented ones, that nothing crashes, and that no descriptor is left behind.
  */
+#include "core/clock.h"
 #include "support/fds.h"
+#include "sys/closer.h"
 #include "util_input.h"
 
 #include <vopipc/vopipc.h>
@@ -357,6 +359,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fuzz_connector(&in);
     else
         fuzz_listener(&in);
+    PROMISE(vop__closer_wait(5 * VOP__NS_PER_S)); /* what a peer sent is closed in a thread of its own */
     PROMISE(lowest_free_fd() == free_before);
     return 0;
 }
