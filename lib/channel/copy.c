@@ -5,6 +5,7 @@
  * Room: channel.
  */
 #include "channel/channel.h"
+#include "channel/fate.h"
 #include "core/error.h"
 
 #include <string.h>
@@ -37,8 +38,8 @@ static struct split split_range(const struct vop_buffer *buffer, size_t offset, 
 
 int vop_channel_write(vop_channel *c, const struct vop_buffer *buffer, size_t offset, const void *data, size_t length)
 {
-    const struct vop__window *w = &c->link->wire->remote;
-    int ret = check_range(buffer, offset, length);
+    const struct vop__window *w = &c->wire->remote;
+    int ret = vop__fate_is_here(c->link) ? check_range(buffer, offset, length) : vop__fate(c->link);
     struct split s;
 
     if (ret < 0)
@@ -56,10 +57,9 @@ int vop_channel_write(vop_channel *c, const struct vop_buffer *buffer, size_t of
 int vop_channel_read(const vop_channel *c, const struct vop_buffer *buffer, size_t offset, void *ret_data,
                      size_t length)
 {
-    int ret = check_range(buffer, offset, length);
+    int ret = vop__fate_is_here(c->link) ? check_range(buffer, offset, length) : vop__fate(c->link);
     struct split s;
 
-    (void)c;
     if (ret < 0)
         return ret;
     s = split_range(buffer, offset, length);

@@ -57,7 +57,7 @@ static void end_nap(struct vop_channel *c, bool woken)
     uint64_t expirations;
 
     vop__pulse_look(c->link, &c->rx.pulse);
-    if (vop__fate(c->link) < 0)
+    if (vop__fate(c->link) < 0 || vop__link_is_interrupted(c->link))
         set_last_alarm(c);
     if (c->alarm.is_last)
         return;
@@ -155,5 +155,7 @@ int vop_channel_arm(vop_channel *c, unsigned what)
         return 1;
     if (c->link->wire->watched)
         begin_nap(c, what);
+    if (c->link->wire->watched && vop__link_is_interrupted(c->link))
+        set_last_alarm(c);
     return 0;
 }

@@ -113,8 +113,11 @@ static int check_demands(const struct vop_channel *c)
 /* The peer is known: resets all that this side writes for the session. */
 static int reset_queues(struct vop_channel *c)
 {
-    int ret = vop__tx_reset(&c->tx);
+    int ret;
 
+    if (c->wire->ops->unmirror)
+        c->wire->ops->unmirror(c->wire);
+    ret = vop__tx_reset(&c->tx);
     if (ret < 0)
         return ret;
     vop__rx_reset(&c->rx);
@@ -141,6 +144,8 @@ int vop__channel_step(struct vop_channel *c)
 {
     struct vop__link *l = c->link;
 
+    if (!vop__fate_is_here(l))
+        return vop__fate(l);
     if (l->up) /* a peer can be READY before it says so on the socket */
         return 1;
     /* Two looks, READY and then UP: a peer that changes its incarnation all the time must not keep this loop going. */

@@ -13,6 +13,8 @@
 #include "core/error.h"
 #include "sys/processors.h"
 
+#include <sys/timerfd.h>
+
 #define SPIN_BATCH 32 /* looks at the index for each look at the clock and everything else */
 
 void vop__spin_start(struct vop_spin *spin, uint32_t spin_us)
@@ -162,8 +164,12 @@ void vop_channel_interrupt(vop_channel *c)
     int saved = errno;
 
     __atomic_store_n(&c->link->interrupted, 1, __ATOMIC_SEQ_CST);
-    if (vop__fate_is_here(c->link) && wire->ops->interrupt)
-        wire->ops->interrupt(wire);
+    if (vop__fate_is_here(c->link)) {
+        if (wire->ops->interrupt)
+            wire->ops->interrupt(wire);
+        if (c->alarm.timer >= 0)
+            (void)timerfd_settime(c->alarm.timer, 0, &(struct itimerspec){.it_value = {.tv_nsec = 1}}, NULL);
+    }
     errno = saved;
 }
 

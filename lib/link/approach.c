@@ -173,16 +173,16 @@ static void drop_channel(struct approach *a)
 }
 
 /* Says why (the error text) once for each incarnation of a peer. */
-static int refuse(struct approach *a, uint64_t incarnation)
+static int refuse(struct approach *a, uint64_t incarnation, int err)
 {
     if (incarnation != a->refused)
         vop__log(VOP_LOG_ERROR, "refused a peer: %s", vop_error_text());
     a->refused = incarnation;
-    return -EPROTO;
+    return err;
 }
 
 /* The peer's block cannot be used. What a dead peer left behind is of no interest; a live one must be told. */
-static int check_refusal(struct approach *a)
+static int check_refusal(struct approach *a, int err)
 {
     struct vop__claim now = vop__session_claim(a->local);
 
@@ -190,7 +190,7 @@ static int check_refusal(struct approach *a)
         drop_channel(a);
     else if (is_same(&now, &a->peer))
         return 0;
-    return refuse(a, now.incarnation);
+    return refuse(a, now.incarnation, err);
 }
 
 /* A file that was deleted and made anew: whoever opens it from now on is not in the memory that this side has. */
@@ -229,7 +229,7 @@ static int look_around(struct approach *a)
         return 0;
     vop__error(EPROTO, "%.120s: the program of side 0 sees %llu KiB of memory, this side %zu KiB: give both one size",
                a->side->name, (unsigned long long)half_size / 512, a->side->remote.size / 512);
-    return refuse(a, incarnation);
+    return refuse(a, incarnation, -EPROTO);
 }
 
 /* 1 the channel is up, 0 the peer must act first, -EPROTO it is not for us, else an error of this side. */
@@ -250,7 +250,7 @@ static int step(struct approach *a)
     ret = vop__channel_step(a->channel);
     if (ret == 0)
         return look_around(a);
-    return ret == -EPROTO || ret == -EMSGSIZE ? check_refusal(a) : ret;
+    return ret == -EPROTO || ret == -EMSGSIZE ? check_refusal(a, ret) : ret;
 }
 
 /* The same, and hands over the channel. What a step found means nothing if the memory is gone by the end of it. */
@@ -343,7 +343,7 @@ static int poll_once(struct approach_listener *l, struct vop_channel **ret_chann
         return vop__error(errno, "cannot read a timer: %s", strerror(errno));
     ret = advance(&l->approach, ret_channel);
     set_tick(l, vop__side_is_busy(l->approach.side) && !l->approach.channel ? BUSY_TICK_NS : TICK_NS);
-    return ret == 0 || ret == -EPROTO ? -EAGAIN : ret;
+    return ret == 0 || ret == -EPROTO || ret == -EMSGSIZE ? -EAGAIN : ret;
 }
 
 int vop__approach_accept(struct vop_listener *listener, int64_t deadline, struct vop_channel **ret_channel)

@@ -46,6 +46,7 @@
 struct shm_listener {
     struct vop_listener listener;
     struct vop_options options;
+    pid_t user; /* the process whose epoll instance, timer and peers these are: see settle() */
     int socket;
     int timer;
     int epoll_fd;
@@ -115,8 +116,13 @@ int vop__shm_listener_open(const struct vop__scheme *scheme, const char *path, c
 
     if (!l)
         return vop__error(ENOMEM, "no memory for a listener");
-    *l = (struct shm_listener){
-        .listener = {.scheme = scheme}, .options = *options, .socket = -1, .timer = -1, .epoll_fd = -1, .spare = -1};
+    *l = (struct shm_listener){.listener = {.scheme = scheme},
+                               .options = *options,
+                               .user = getpid(),
+                               .socket = -1,
+                               .timer = -1,
+                               .epoll_fd = -1,
+                               .spare = -1};
     l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (l->epoll_fd < 0 || l->timer < 0) {
@@ -169,8 +175,22 @@ static void resume_all(const struct shm_listener *l)
     }
 }
 
+static bool is_inherited(const struct shm_listener *l)
+{
+    return l->user != getpid();
+}
+
+/* Of an inherited one this process only has copies: they are closed, and not a word is said. */
 static void drop_pending(struct shm_listener *l, struct vop__pending *p)
 {
+    if (is_inherited(l)) {
+        if (p->channel)
+            vop_channel_close(p->channel);
+        else if (p->socket >= 0)
+            vop__shm_let_go(p->socket);
+        vop__crowd_remove(&l->crowd, p);
+        return;
+    }
     l->is_starved = false;
     unwatch(l, p);
     if (p->channel)
@@ -185,7 +205,46 @@ void vop__shm_listener_wake(struct vop_listener *listener)
 {
     struct itimerspec at = {.it_value = {.tv_nsec = 1}};
 
-    (void)timerfd_settime(listener_of(listener)->timer, 0, &at, NULL);
+    if (!is_inherited(listener_of(listener))) /* else it is another process's, and nobody waits in this one */
+        (void)timerfd_settime(listener_of(listener)->timer, 0, &at, NULL);
+}
+
+static int replace(int fd, int by)
+{
+    int ret =
+        by < 0 || dup3(by, fd, O_CLOEXEC) < 0 ? vop__error(errno, "cannot make a listener: %s", strerror(errno)) : 0;
+
+    if (by >= 0)
+        close(by);
+    return ret;
+}
+
+/*
+ * Makes the listener this process's own where it was inherited by fork(): an epoll instance and a timer are one for all
+ * processes that have them, and whoever is in the handshake is so with the parent. The descriptors keep their numbers.
+ */
+static int settle(struct shm_listener *l)
+{
+    int ret;
+
+    if (!is_inherited(l))
+        return 0;
+    while (l->crowd.pending)
+        drop_pending(l, l->crowd.pending);
+    l->is_starved = l->watching = false;
+    l->short_at = 0;
+    ret = replace(l->epoll_fd, epoll_create1(EPOLL_CLOEXEC));
+    if (ret == 0)
+        ret = replace(l->timer, timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    if (ret == 0)
+        ret = watch_fd(l->epoll_fd, l->timer, &l->timer);
+    if (ret == 0)
+        ret = watch_fd(l->epoll_fd, l->socket, &l->socket);
+    if (ret < 0)
+        return ret;
+    l->watching = true;
+    l->user = getpid();
+    return 0;
 }
 
 void vop__shm_listener_close(struct vop_listener *listener)
@@ -491,10 +550,11 @@ static int bound_links(struct shm_listener *l, const struct vop__user *user, uin
 static int make_channel(struct shm_listener *l, struct vop__user *user, struct vop__wire *wire,
                         struct vop_channel **ret_channel)
 {
-    int ret = bound_links(l, NULL, l->options.links_max);
+    /* His own bound first: who is at it has nobody else put out. */
+    int ret = bound_links(l, user, l->options.user_links_max);
 
     if (ret == 0)
-        ret = bound_links(l, user, l->options.user_links_max);
+        ret = bound_links(l, NULL, l->options.links_max);
     if (ret == 0)
         ret = vop__channel_new(wire, &l->options, ret_channel);
     if (ret == 0)
@@ -626,8 +686,10 @@ static int poll_once(struct shm_listener *l, struct vop_channel **ret_channel)
 int vop__shm_listener_accept(struct vop_listener *listener, int64_t deadline, struct vop_channel **ret_channel)
 {
     struct shm_listener *l = listener_of(listener);
-    int ret;
+    int ret = settle(l);
 
+    if (ret < 0)
+        return ret;
     keep_spare(l); /* descriptors may have been closed since it was given up */
     while ((ret = poll_once(l, ret_channel)) == -EAGAIN) {
         struct pollfd fd = {.fd = l->epoll_fd, .events = POLLIN};

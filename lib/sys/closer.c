@@ -13,6 +13,7 @@
 
 #include "core/clock.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -149,6 +150,12 @@ static int make_thread(struct job *job)
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     err = pthread_create(&thread, &attributes, work, job);
+    if (err == EINVAL) { /* a program with much thread-local data: that lies in the stack */
+        pthread_attr_destroy(&attributes);
+        pthread_attr_init(&attributes);
+        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        err = pthread_create(&thread, &attributes, work, job);
+    }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     return -err;
@@ -276,6 +283,7 @@ bool vop__closer_is_behind(void)
 {
     bool behind;
 
+    pthread_once(&once, prepare);
     pthread_mutex_lock(&closer.lock);
     behind = closer.threads > 0 && vop__clock_ns() - closer.taken_ns < MOMENT_NS;
     pthread_mutex_unlock(&closer.lock);

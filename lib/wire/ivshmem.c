@@ -202,6 +202,11 @@ static void forget_side(struct vop__side *side)
         m->ops->forget(m->context);
 }
 
+static void ivshmem_unmirror(struct vop__wire *wire)
+{
+    vop__mirrors_unmap(&wire_of(wire)->mirrors);
+}
+
 static void ivshmem_forget(struct vop__wire *wire)
 {
     struct ivshmem_wire *w = wire_of(wire);
@@ -229,6 +234,7 @@ static const struct vop__wire_ops ivshmem_ops = {
     .process = ivshmem_process,
     .interrupt = ivshmem_interrupt,
     .mirror = ivshmem_mirror,
+    .unmirror = ivshmem_unmirror,
     .forget = ivshmem_forget,
     .close = ivshmem_close,
 };

@@ -40,6 +40,11 @@ static void *shm_mirror(struct vop__wire *wire, bool remote, size_t offset, size
     return base;
 }
 
+static void shm_unmirror(struct vop__wire *wire)
+{
+    vop__mirrors_unmap(&vop__shm_of(wire)->mirrors);
+}
+
 static void shm_forget(struct vop__wire *wire)
 {
     vop__mirrors_forget(&vop__shm_of(wire)->mirrors);
@@ -99,6 +104,7 @@ static const struct vop__wire_ops shm_ops = {
     .process = vop__bell_wire_process,
     .interrupt = vop__bell_wire_interrupt,
     .mirror = shm_mirror,
+    .unmirror = shm_unmirror,
     .forget = shm_forget,
     .keep = shm_keep,
     .close = shm_close,

@@ -386,6 +386,9 @@ int vop__shm_check_room(int socket, size_t need, unsigned queue_pairs)
         return 0; /* nothing that will be taken */
     fds = vop_from_le16(m.fds) < HANDSHAKE_FDS_MAX ? vop_from_le16(m.fds) : HANDSHAKE_FDS_MAX;
     ret = check_descriptors(socket, own + fds);
+    /* Those of a link that has just ended may be closed in a moment: nobody has to go for that. */
+    if (ret == -EMFILE && vop__closer_is_behind() && vop__closer_wait(CLOSER_PATIENCE_NS))
+        ret = check_descriptors(socket, own + fds);
     if (ret < 0 && fds > usual && check_descriptors(socket, own + usual) == 0)
         return vop__error(EBUSY, "too few file descriptors for so many queue pairs; try with fewer");
     if (ret < 0)

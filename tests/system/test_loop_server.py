@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The example server on an event loop: one thread that floods, slow readers and deaths do not keep from the others."""
 import os
+import pathlib
 import random
 import resource
 import signal

@@ -14,7 +14,7 @@ static void try_all(vop_channel *c)
 {
     struct vop_channel_info info = {.struct_size = sizeof(info)};
     struct vop_channel_stats stats = {.struct_size = sizeof(stats)};
-    struct vop_buffer buffer = {.position = 1};
+    struct vop_buffer buffer = {.segment = {{"x", 1}}, .length = 1, .position = 1};
     uint8_t byte = 0;
 
     check(vop_channel_send(c, &byte, 1, -1) == -EINVAL);
@@ -22,6 +22,8 @@ static void try_all(vop_channel *c)
     check(vop_channel_recv(c, &byte, 1, -1) == -EINVAL);
     check(vop_channel_reserve(c, 1, -1, &buffer) == -EINVAL);
     check(vop_channel_commit(c, 1, 0) == -EINVAL);
+    check(vop_channel_write(c, &buffer, 0, &byte, 1) == -EINVAL);
+    check(vop_channel_read(c, &buffer, 0, &byte, 1) == -EINVAL);
     check(vop_channel_peek(c, -1, &buffer) == -EINVAL);
     check(vop_channel_release(c, &buffer) == -EINVAL);
     check(vop_channel_flush(c) == -EINVAL);
