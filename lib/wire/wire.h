@@ -66,7 +66,8 @@ struct vop__wire_ops {
      */
     void *(*mirror)(struct vop__wire *wire, bool remote, size_t offset, size_t size);
 
-    /** Undoes every mirror: another session is about to begin, perhaps of another geometry. NULL where there are none. */
+    /** Undoes every mirror: another session is about to begin, perhaps of another geometry. NULL where there are none.
+     */
     void (*unmirror)(struct vop__wire *wire);
 
     /** In a child of fork(), before close(): the memory is not mapped there, so nothing is to be unmapped. */

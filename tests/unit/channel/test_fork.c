@@ -12,10 +12,10 @@
 /* In a child: every call refuses, and touches nothing. */
 static void try_all(vop_channel *c)
 {
+    uint8_t byte = 0;
     struct vop_channel_info info = {.struct_size = sizeof(info)};
     struct vop_channel_stats stats = {.struct_size = sizeof(stats)};
-    struct vop_buffer buffer = {.segment = {{"x", 1}}, .length = 1, .position = 1};
-    uint8_t byte = 0;
+    struct vop_buffer buffer = {.segment = {{&byte, 1}}, .length = 1, .position = 1};
 
     check(vop_channel_send(c, &byte, 1, -1) == -EINVAL);
     check(strstr(vop_error_text(), "another process") != NULL);
