@@ -7,19 +7,11 @@
 #include "link/shm_crowd.h"
 
 #include "core/clock.h"
+#include "wire/socket.h"
 
 #include <poll.h>
-#include <sys/socket.h>
 
 /* ---- Users ---- */
-
-static uid_t uid_of(int socket)
-{
-    struct ucred cred;
-    socklen_t length = sizeof(cred);
-
-    return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &cred, &length) == 0 ? cred.uid : (uid_t)-1;
-}
 
 static struct vop__user *find_user(struct vop__crowd *crowd, uid_t uid)
 {
@@ -85,7 +77,8 @@ struct vop__pending *vop__crowd_add(struct vop__crowd *crowd, int socket)
 
     if (!p)
         return NULL;
-    *p = (struct vop__pending){.socket = socket, .since = now, .heard = now, .user = find_user(crowd, uid_of(socket))};
+    *p = (struct vop__pending){
+        .socket = socket, .since = now, .heard = now, .user = find_user(crowd, vop__socket_peer(socket).uid)};
     if (!p->user) {
         free(p);
         return NULL;

@@ -18,7 +18,6 @@
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>

@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "sys/closer.h"
+#include "wire/socket.h"
 
 #include <fcntl.h>
 #include <linux/sockios.h>
@@ -20,10 +21,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#if !defined(SO_PASSRIGHTS) && SO_DOMAIN == 39 /* headers before Linux 6.16; the usual numbering of socket options */
-#define SO_PASSRIGHTS 83
-#endif
-
 #define TOKENS_MAX 256               /* a kick is a byte, and the buffer has room for a few of them: see make_bell() */
 #define SLOW_NS (1 * VOP__NS_PER_MS) /* for a kick, which takes some microseconds */
 #define SLOW_MAX 8
@@ -33,17 +30,6 @@ static void close_fd(int *fd)
     if (*fd >= 0)
         close(*fd);
     *fd = -1;
-}
-
-void vop__socket_refuse_fds(int socket)
-{
-#ifdef SO_PASSRIGHTS
-    int no = 0;
-
-    (void)setsockopt(socket, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no));
-#else
-    (void)socket;
-#endif
 }
 
 /*
@@ -66,17 +52,19 @@ static int make_bell(int *ret_wait, int *ret_give)
     return 0;
 }
 
+/* The doorbells in wire order: messages and slots of pair 0, of pair 1, ... */
+static struct vop__doorbell *bell_at(struct vop__doorbells *d, unsigned i)
+{
+    return &d->bell[i / VOP__BELLS][i % VOP__BELLS];
+}
+
 int vop__doorbells_open(struct vop__doorbells *d, int socket, unsigned queue_pairs)
 {
     *d = (struct vop__doorbells){.socket = -1, .queue_pairs = queue_pairs};
-    for (unsigned i = 0; i < VOP_QUEUE_PAIRS_MAX * VOP__BELLS; i++) {
-        d->bell[i / VOP__BELLS][i % VOP__BELLS].wait = -1;
-        d->bell[i / VOP__BELLS][i % VOP__BELLS].give = -1;
-        d->bell[i / VOP__BELLS][i % VOP__BELLS].kick = -1;
-    }
+    for (unsigned i = 0; i < VOP_QUEUE_PAIRS_MAX * VOP__BELLS; i++)
+        *bell_at(d, i) = (struct vop__doorbell){.wait = -1, .give = -1, .kick = -1};
     for (unsigned i = 0; i < queue_pairs * VOP__BELLS; i++) {
-        int ret =
-            make_bell(&d->bell[i / VOP__BELLS][i % VOP__BELLS].wait, &d->bell[i / VOP__BELLS][i % VOP__BELLS].give);
+        int ret = make_bell(&bell_at(d, i)->wait, &bell_at(d, i)->give);
 
         if (ret < 0) {
             vop__doorbells_close(d);
@@ -87,25 +75,17 @@ int vop__doorbells_open(struct vop__doorbells *d, int socket, unsigned queue_pai
     return 0;
 }
 
-unsigned vop__doorbells_give(const struct vop__doorbells *d, unsigned queue_pairs, int *ret_fds)
+unsigned vop__doorbells_give(struct vop__doorbells *d, unsigned queue_pairs, int *ret_fds)
 {
     for (unsigned i = 0; i < queue_pairs * VOP__BELLS; i++)
-        ret_fds[i] = d->bell[i / VOP__BELLS][i % VOP__BELLS].give;
+        ret_fds[i] = bell_at(d, i)->give;
     return queue_pairs * VOP__BELLS;
 }
 
 void vop__doorbells_given(struct vop__doorbells *d)
 {
     for (unsigned i = 0; i < d->queue_pairs * VOP__BELLS; i++)
-        close_fd(&d->bell[i / VOP__BELLS][i % VOP__BELLS].give);
-}
-
-static int option_of(int fd, int option)
-{
-    int value = -1;
-    socklen_t size = sizeof(value);
-
-    return getsockopt(fd, SOL_SOCKET, option, &value, &size) < 0 ? -1 : value;
+        close_fd(&bell_at(d, i)->give);
 }
 
 /*
@@ -117,7 +97,7 @@ static bool is_doorbell(int fd)
     struct sockaddr_un own, other;
     socklen_t own_size = sizeof(own), other_size = sizeof(other);
 
-    return option_of(fd, SO_DOMAIN) == AF_UNIX && option_of(fd, SO_TYPE) == SOCK_STREAM &&
+    return vop__socket_option(fd, SO_DOMAIN) == AF_UNIX && vop__socket_option(fd, SO_TYPE) == SOCK_STREAM &&
            getsockname(fd, (struct sockaddr *)&own, &own_size) == 0 && own_size == sizeof(own.sun_family) &&
            getpeername(fd, (struct sockaddr *)&other, &other_size) == 0 && other_size == sizeof(other.sun_family);
 }
@@ -129,10 +109,10 @@ int vop__doorbells_take(struct vop__doorbells *d, const int *fds, unsigned queue
             return vop__error(EPROTO, "doorbell %u from the peer is not one of a pair of Unix stream sockets", i);
     }
     for (unsigned i = 0; i < queue_pairs * VOP__BELLS; i++)
-        d->bell[i / VOP__BELLS][i % VOP__BELLS].kick = fds[i];
+        bell_at(d, i)->kick = fds[i];
     for (unsigned i = queue_pairs * VOP__BELLS; i < d->queue_pairs * VOP__BELLS; i++) {
-        close_fd(&d->bell[i / VOP__BELLS][i % VOP__BELLS].wait);
-        close_fd(&d->bell[i / VOP__BELLS][i % VOP__BELLS].give);
+        close_fd(&bell_at(d, i)->wait);
+        close_fd(&bell_at(d, i)->give);
     }
     d->queue_pairs = queue_pairs;
     return 0;
@@ -159,9 +139,9 @@ unsigned vop__doorbells_leave(struct vop__doorbells *d, int *ret_fds)
 
     count += give_out(&d->socket, ret_fds);
     for (unsigned i = 0; i < VOP_QUEUE_PAIRS_MAX * VOP__BELLS; i++) {
-        count += give_out(&d->bell[i / VOP__BELLS][i % VOP__BELLS].wait, ret_fds + count);
-        count += give_out(&d->bell[i / VOP__BELLS][i % VOP__BELLS].give, ret_fds + count);
-        count += give_out(&d->bell[i / VOP__BELLS][i % VOP__BELLS].kick, ret_fds + count);
+        count += give_out(&bell_at(d, i)->wait, ret_fds + count);
+        count += give_out(&bell_at(d, i)->give, ret_fds + count);
+        count += give_out(&bell_at(d, i)->kick, ret_fds + count);
     }
     return count;
 }
@@ -182,10 +162,7 @@ void vop__doorbells_close(struct vop__doorbells *d)
  */
 static int64_t read_clock(unsigned slow)
 {
-    struct timespec ts;
-
-    clock_gettime(slow > 0 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * VOP__NS_PER_S + ts.tv_nsec;
+    return vop__clock_read(slow > 0 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC);
 }
 
 static int judge(unsigned *slow, int64_t start)
@@ -278,7 +255,7 @@ int vop__doorbells_watch(struct vop__doorbells *d, int epoll_fd)
     for (unsigned i = 0; i < d->queue_pairs * VOP__BELLS; i++) {
         event.events = EPOLLIN | EPOLLRDHUP;
         event.data.u32 = i;
-        if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, d->bell[i / VOP__BELLS][i % VOP__BELLS].wait, &event) < 0)
+        if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, bell_at(d, i)->wait, &event) < 0)
             return -errno;
     }
     return 0;
@@ -290,7 +267,7 @@ static int process_event(struct vop__doorbells *d, const struct epoll_event *eve
 
     if (i == SOCKET_EVENT || (event->events & ~(uint32_t)EPOLLIN))
         return -ECONNRESET;
-    return drain(d->bell[i / VOP__BELLS][i % VOP__BELLS].wait, &d->bell[i / VOP__BELLS][i % VOP__BELLS].slow_takes);
+    return drain(bell_at(d, i)->wait, &bell_at(d, i)->slow_takes);
 }
 
 int vop__doorbells_process(struct vop__doorbells *d, int epoll_fd)
@@ -313,5 +290,5 @@ int vop__doorbells_process(struct vop__doorbells *d, int epoll_fd)
 void vop__doorbells_interrupt(struct vop__doorbells *d)
 {
     for (unsigned i = 0; i < d->queue_pairs * VOP__BELLS; i++)
-        (void)shutdown(d->bell[i / VOP__BELLS][i % VOP__BELLS].wait, SHUT_RD);
+        (void)shutdown(bell_at(d, i)->wait, SHUT_RD);
 }

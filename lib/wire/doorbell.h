@@ -13,7 +13,7 @@
 struct vop__doorbells {
     int socket; /* to the peer; hangs up when it dies */
     unsigned queue_pairs;
-    struct {
+    struct vop__doorbell {
         int wait;            /* sleeping end of a pair of ours; no other process has it */
         int give;            /* its kicking end, for the peer; -1 once it was sent */
         int kick;            /* kicking end of the peer's pair; -1 until it came */
@@ -26,7 +26,7 @@ struct vop__doorbells {
 int vop__doorbells_open(struct vop__doorbells *d, int socket, unsigned queue_pairs);
 
 /** Copies the ends to give away, in wire order: messages and slots of pair 0, of pair 1, ... Returns how many. */
-unsigned vop__doorbells_give(const struct vop__doorbells *d, unsigned queue_pairs, int *ret_fds);
+unsigned vop__doorbells_give(struct vop__doorbells *d, unsigned queue_pairs, int *ret_fds);
 
 /** They are on their way: closes our descriptors of them, so that the peer's death is heard here. */
 void vop__doorbells_given(struct vop__doorbells *d);
@@ -36,12 +36,6 @@ void vop__doorbells_given(struct vop__doorbells *d);
  * sockets; `queue_pairs` becomes the number of doorbells. 0, or -EPROTO with a text and none taken.
  */
 int vop__doorbells_take(struct vop__doorbells *d, const int *fds, unsigned queue_pairs);
-
-/**
- * From now on nobody can send descriptors to this Unix socket, where the system can do that (Linux 6.16). Elsewhere
- * they stay in it until it is closed.
- */
-void vop__socket_refuse_fds(int socket);
 
 /** Most descriptors of a link's doorbells, the socket included. */
 #define VOP__DOORBELL_FDS (1 + 3 * VOP__BELLS * VOP_QUEUE_PAIRS_MAX)

@@ -5,11 +5,11 @@
  * Room: wire. Its name is in shm_name.c and shm_listen.c, the messages on its socket in shm_socket.c; PROTOCOL.md, The
  * shm wire, is the contract.
  */
-#include "core/clock.h"
 #include "core/error.h"
 #include "sys/closer.h"
 #include "sys/map.h"
 #include "wire/shm_wire.h"
+#include "wire/socket.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -110,18 +109,6 @@ static const struct vop__wire_ops shm_ops = {
     .close = shm_close,
 };
 
-static void learn_peer(struct vop__wire *wire, int socket)
-{
-    struct ucred cred;
-    socklen_t length = sizeof(cred);
-
-    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &cred, &length) == 0) {
-        wire->peer_pid = cred.pid;
-        wire->peer_uid = cred.uid;
-        wire->peer_gid = cred.gid;
-    }
-}
-
 int vop__shm_wire_open(unsigned side, unsigned queue_pairs, struct vop__shm_wire **ret_wire)
 {
     struct vop__shm_wire *w = calloc(1, sizeof(*w));
@@ -149,8 +136,12 @@ int vop__shm_wire_open(unsigned side, unsigned queue_pairs, struct vop__shm_wire
 
 void vop__shm_wire_join(struct vop__shm_wire *w, int socket)
 {
+    struct ucred peer = vop__socket_peer(socket);
+
     w->base.bells.socket = socket;
-    learn_peer(&w->base.wire, socket);
+    w->base.wire.peer_pid = peer.pid;
+    w->base.wire.peer_uid = peer.uid;
+    w->base.wire.peer_gid = peer.gid;
 }
 
 /* Exceeding this limit raises SIGXFSZ instead of an error. */

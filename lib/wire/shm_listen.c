@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "sys/closer.h"
 #include "wire/shm_wire.h"
+#include "wire/socket.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -149,11 +150,9 @@ static bool is_about_to_listen(const char *path, const struct stat *file)
  */
 static bool is_orphaned(int probe)
 {
-    struct ucred cred;
-    socklen_t length = sizeof(cred);
+    pid_t listener = vop__socket_peer(probe).pid;
 
-    return getsockopt(probe, SOL_SOCKET, SO_PEERCRED, &cred, &length) == 0 && cred.pid > 0 && kill(cred.pid, 0) < 0 &&
-           errno == ESRCH;
+    return listener > 0 && kill(listener, 0) < 0 && errno == ESRCH;
 }
 
 /* Removes a socket that nobody listens on. */
@@ -248,14 +247,6 @@ static int make_listener(const char *path, mode_t mode, int *ret_socket)
     return ret;
 }
 
-static int option_of(int fd, int option)
-{
-    int value = -1;
-    socklen_t size = sizeof(value);
-
-    return getsockopt(fd, SOL_SOCKET, option, &value, &size) < 0 ? -1 : value;
-}
-
 /* A socket that somebody else has made and listens on. The caller keeps his descriptor. */
 static int adopt_listener(const char *number, int *ret_socket)
 {
@@ -265,8 +256,8 @@ static int adopt_listener(const char *number, int *ret_socket)
 
     if (number[0] < '0' || number[0] > '9' || *end || fd >= INT_MAX) /* a long of 32 bits ends there, too */
         return vop__error(EINVAL, "fd:%.20s: not the number of a descriptor; write shm:fd:3", number);
-    if (option_of((int)fd, SO_DOMAIN) != AF_UNIX || option_of((int)fd, SO_TYPE) != SOCK_SEQPACKET ||
-        option_of((int)fd, SO_ACCEPTCONN) != 1)
+    if (vop__socket_option((int)fd, SO_DOMAIN) != AF_UNIX || vop__socket_option((int)fd, SO_TYPE) != SOCK_SEQPACKET ||
+        vop__socket_option((int)fd, SO_ACCEPTCONN) != 1)
         return vop__error(EINVAL, "fd:%ld: not a listening Unix socket of type SOCK_SEQPACKET", fd);
     copy = fcntl((int)fd, F_DUPFD_CLOEXEC, 0);
     if (copy < 0)
@@ -281,26 +272,21 @@ static int adopt_listener(const char *number, int *ret_socket)
     return 0;
 }
 
-static bool is_fd(const char *path)
-{
-    return strncmp(path, VOP__SHM_FD, strlen(VOP__SHM_FD)) == 0;
-}
-
 int vop__shm_listen(const char *path, mode_t mode, int *ret_socket)
 {
-    return is_fd(path) ? adopt_listener(path + strlen(VOP__SHM_FD), ret_socket)
-                       : make_listener(path, mode & 0777, ret_socket);
+    return vop__shm_is_fd(path) ? adopt_listener(path + strlen(VOP__SHM_FD), ret_socket)
+                                : make_listener(path, mode & 0777, ret_socket);
 }
 
 int vop__shm_file(const char *path, char **ret_file)
 {
-    char *here = is_fd(path) || path[0] == '/' ? NULL : getcwd(NULL, 0);
-    char *file = NULL;
+    char *file = NULL, *here;
 
-    if (is_fd(path)) {
+    if (vop__shm_is_fd(path)) {
         *ret_file = NULL;
         return 0;
     }
+    here = path[0] == '/' ? NULL : getcwd(NULL, 0);
     if (!here || here[0] != '/') /* a directory that cannot be named: then it is as good as gone when left */
         file = strdup(path);
     else if (asprintf(&file, "%s/%s", here, path) < 0)

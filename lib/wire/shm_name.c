@@ -14,6 +14,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+bool vop__shm_is_fd(const char *path)
+{
+    return strncmp(path, VOP__SHM_FD, strlen(VOP__SHM_FD)) == 0;
+}
+
 int vop__shm_address(const char *path, struct sockaddr_un *ret_address)
 {
     size_t length = strlen(path);
@@ -26,7 +31,7 @@ int vop__shm_address(const char *path, struct sockaddr_un *ret_address)
                           "%.80s: an abstract socket has no mode to keep other users out; name a path (a file of that "
                           "name is ./%.80s)",
                           path, path);
-    if (strncmp(path, VOP__SHM_FD, strlen(VOP__SHM_FD)) == 0)
+    if (vop__shm_is_fd(path))
         return vop__error(EINVAL, "%.80s: a descriptor can only be listened on; connect to the path of its socket",
                           path);
     if (strchr(path, '?'))

@@ -9,11 +9,9 @@
 #include "core/error.h"
 #include "sys/closer.h"
 #include "wire/shm_wire.h"
-
-#include <vopipc/channel.h>
+#include "wire/socket.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -198,6 +196,12 @@ static int receive_message(int socket, struct vop_shm_message *ret_message, int 
     return 0;
 }
 
+/* Was that a lack of descriptors which is over by now, since those of a link that has just ended are closed? */
+static bool is_over(int ret)
+{
+    return ret == -EMFILE && vop__closer_is_behind() && vop__closer_wait(CLOSER_PATIENCE_NS);
+}
+
 /* ---- Connecting ---- */
 
 static int prepare_once(size_t half_size, unsigned queue_pairs, struct vop__wire **ret_wire)
@@ -223,8 +227,7 @@ int vop__shm_prepare(const char *path, size_t half_size, unsigned queue_pairs, s
     if (ret < 0)
         return ret;
     ret = prepare_once(half_size, queue_pairs, ret_wire);
-    /* Perhaps this program has just closed a link, and its descriptors are all but free. */
-    if (ret == -EMFILE && vop__closer_is_behind() && vop__closer_wait(CLOSER_PATIENCE_NS))
+    if (is_over(ret))
         ret = prepare_once(half_size, queue_pairs, ret_wire);
     return ret;
 }
@@ -298,7 +301,7 @@ int vop__shm_accepted(struct vop__wire *wire, const char *path, int64_t deadline
                               "%s: the server did not answer in time; does it serve another peer, or is it stopped?",
                               path);
         /* A signal ends no handshake: with a timer of 10 ms, none would ever come to its end. */
-        (void)poll(&poll_fd, 1, left / VOP__NS_PER_MS >= INT_MAX ? -1 : (int)(left / VOP__NS_PER_MS + 1));
+        (void)poll(&poll_fd, 1, vop__poll_ms(left));
     }
     if (ret < 0)
         return ret;
@@ -349,18 +352,17 @@ static int check_descriptors(int socket, unsigned wanted)
 {
     int fds[HANDSHAKE_FDS_MAX + 2 * VOP__BELLS * VOP_QUEUE_PAIRS_MAX + 1];
     unsigned count = 0;
-    int err = 0;
+    int err;
 
-    for (; count < wanted && err == 0; count++) {
-        fds[count] = fcntl(socket, F_DUPFD_CLOEXEC, 0);
-        if (fds[count] < 0)
-            err = errno;
-    }
-    for (unsigned i = 0; i < (err ? count - 1 : count); i++)
+    while (count < wanted && (fds[count] = fcntl(socket, F_DUPFD_CLOEXEC, 0)) >= 0)
+        count++;
+    err = errno;
+    for (unsigned i = 0; i < count; i++)
         close(fds[i]); /* duplicates: this waits for nobody */
-    return err ? vop__error(err, "out of file descriptors: a peer takes %u at first, and %u are left; " RAISE_LIMIT,
-                            wanted, count - 1)
-               : 0;
+    if (count == wanted)
+        return 0;
+    return vop__error(err, "out of file descriptors: a peer takes %u at first, and %u are left; " RAISE_LIMIT, wanted,
+                      count);
 }
 
 static int check_address_space(size_t size)
@@ -386,8 +388,7 @@ int vop__shm_check_room(int socket, size_t need, unsigned queue_pairs)
         return 0; /* nothing that will be taken */
     fds = vop_from_le16(m.fds) < HANDSHAKE_FDS_MAX ? vop_from_le16(m.fds) : HANDSHAKE_FDS_MAX;
     ret = check_descriptors(socket, own + fds);
-    /* Those of a link that has just ended may be closed in a moment: nobody has to go for that. */
-    if (ret == -EMFILE && vop__closer_is_behind() && vop__closer_wait(CLOSER_PATIENCE_NS))
+    if (is_over(ret)) /* then nobody has to go */
         ret = check_descriptors(socket, own + fds);
     if (ret < 0 && fds > usual && check_descriptors(socket, own + usual) == 0)
         return vop__error(EBUSY, "too few file descriptors for so many queue pairs; try with fewer");

@@ -40,6 +40,9 @@ int vop__shm_wire_open(unsigned side, unsigned queue_pairs, struct vop__shm_wire
 /** Gives it the socket, and learns who the peer is. */
 void vop__shm_wire_join(struct vop__shm_wire *w, int socket);
 
+/** Does it name a listening descriptor, VOP__SHM_FD and a number, in place of a path? */
+bool vop__shm_is_fd(const char *path);
+
 /** The address of a path. 0 or -errno with a text. */
 int vop__shm_address(const char *path, struct sockaddr_un *ret_address);
 
