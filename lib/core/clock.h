@@ -7,6 +7,7 @@
 #ifndef VOP_CORE_CLOCK_H
 #define VOP_CORE_CLOCK_H
 
+#include <limits.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -15,21 +16,23 @@
 #define VOP__NS_PER_S INT64_C(1000000000)
 #define VOP__NEVER INT64_MAX
 
-static inline int64_t vop__clock_ns(void)
+static inline int64_t vop__clock_read(clockid_t clock)
 {
     struct timespec ts;
 
-    clock_gettime(CLOCK_MONOTONIC, &ts);
+    clock_gettime(clock, &ts);
     return (int64_t)ts.tv_sec * VOP__NS_PER_S + ts.tv_nsec;
+}
+
+static inline int64_t vop__clock_ns(void)
+{
+    return vop__clock_read(CLOCK_MONOTONIC);
 }
 
 /** The same to some milliseconds, for a tenth of the cost. */
 static inline int64_t vop__clock_coarse_ns(void)
 {
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-    return (int64_t)ts.tv_sec * VOP__NS_PER_S + ts.tv_nsec;
+    return vop__clock_read(CLOCK_MONOTONIC_COARSE);
 }
 
 /** Point in time `timeout_ms` from now; VOP__NEVER for a negative one. */
@@ -53,6 +56,12 @@ static inline int64_t vop__time_left(int64_t deadline)
 static inline struct timespec vop__timespec(int64_t ns)
 {
     return (struct timespec){.tv_sec = (time_t)(ns / VOP__NS_PER_S), .tv_nsec = (long)(ns % VOP__NS_PER_S)};
+}
+
+/** The same for poll(2): milliseconds, not too few, and -1 (for ever) for more than it can count. */
+static inline int vop__poll_ms(int64_t ns)
+{
+    return ns / VOP__NS_PER_MS >= INT_MAX ? -1 : (int)(ns / VOP__NS_PER_MS + 1);
 }
 
 #endif

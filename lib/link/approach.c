@@ -23,8 +23,6 @@
 #include "link/elsewhere.h"
 #include "native/session.h"
 
-#include <limits.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
@@ -271,25 +269,30 @@ static int advance(struct approach *a, struct vop_channel **ret_channel)
 
 /* ---- Listening ---- */
 
-static void set_tick(struct approach_listener *l, int64_t ns)
+/* The first tick is now. */
+static void start_tick(const struct approach_listener *l, int64_t ns)
 {
     struct itimerspec at = {.it_value = {.tv_nsec = 1}, .it_interval = vop__timespec(ns)};
 
-    if (ns == l->tick_ns)
-        return;
-    l->tick_ns = ns;
     (void)timerfd_settime(l->timer, 0, &at, NULL);
 }
 
-int vop__approach_listen(const struct vop__scheme *scheme, vop__side_open_fn *open_side, const char *rest,
-                         const struct vop_options *options, struct vop_listener **ret_listener)
+static void set_tick(struct approach_listener *l, int64_t ns)
+{
+    if (ns == l->tick_ns)
+        return;
+    l->tick_ns = ns;
+    start_tick(l, ns);
+}
+
+int vop__approach_listen(vop__side_open_fn *open_side, const char *rest, const struct vop_options *options,
+                         struct vop_listener **ret_listener)
 {
     struct approach_listener *l = calloc(1, sizeof(*l));
     int ret;
 
     if (!l)
         return vop__error(ENOMEM, "no memory for a listener");
-    l->listener.scheme = scheme;
     l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (l->timer < 0) {
         ret = vop__error(errno, "cannot make a listener: %s", strerror(errno));
@@ -311,10 +314,7 @@ err_free:
 
 void vop__approach_wake(struct vop_listener *listener)
 {
-    struct approach_listener *l = listener_of(listener);
-    struct itimerspec at = {.it_value = {.tv_nsec = 1}, .it_interval = vop__timespec(TICK_NS)};
-
-    (void)timerfd_settime(l->timer, 0, &at, NULL);
+    start_tick(listener_of(listener), TICK_NS);
 }
 
 void vop__approach_close(struct vop_listener *listener)
@@ -333,39 +333,22 @@ int vop__approach_fd(const struct vop_listener *listener)
     return listener_of(listener)->timer;
 }
 
-/* 1 with a channel, -EAGAIN, or an error of this side. */
-static int poll_once(struct approach_listener *l, struct vop_channel **ret_channel)
-{
-    uint64_t ticks;
-    int ret;
-
-    if (read(l->timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
-        return vop__error(errno, "cannot read a timer: %s", strerror(errno));
-    ret = advance(&l->approach, ret_channel);
-    set_tick(l, vop__side_is_busy(l->approach.side) && !l->approach.channel ? BUSY_TICK_NS : TICK_NS);
-    return ret == 0 || ret == -EPROTO || ret == -EMSGSIZE ? -EAGAIN : ret;
-}
-
-int vop__approach_accept(struct vop_listener *listener, int64_t deadline, struct vop_channel **ret_channel)
+int vop__approach_accept(struct vop_listener *listener, struct vop_channel **ret_channel)
 {
     struct approach_listener *l = listener_of(listener);
+    uint64_t ticks;
     int ret;
 
     if (listener->opener != getpid())
         return vop__error_static(EINVAL,
                                  "the listener is that of another process, which forked this one: close it here");
-    while ((ret = poll_once(l, ret_channel)) == -EAGAIN) {
-        struct pollfd fd = {.fd = l->timer, .events = POLLIN};
-        int64_t left = vop__time_left(deadline);
-
-        if (left == 0)
-            return vop__error_static(EAGAIN, "no peer is there");
-        if (vop__listener_interrupted(listener) < 0)
-            return -ECANCELED;
-        if (poll(&fd, 1, left / VOP__NS_PER_MS >= INT_MAX ? -1 : (int)(left / VOP__NS_PER_MS + 1)) < 0)
-            return vop__error_static(EINTR, "interrupted by a signal");
-    }
-    return ret < 0 ? ret : 0;
+    if (read(l->timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
+        return vop__error(errno, "cannot read a timer: %s", strerror(errno));
+    ret = advance(&l->approach, ret_channel);
+    set_tick(l, vop__side_is_busy(l->approach.side) && !l->approach.channel ? BUSY_TICK_NS : TICK_NS);
+    if (ret == 1)
+        return 0;
+    return ret == 0 || ret == -EPROTO || ret == -EMSGSIZE ? -EAGAIN : ret;
 }
 
 /* ---- Connecting ---- */

@@ -12,11 +12,11 @@
 #include "wire/side.h"
 
 /* Operations of a scheme (scheme.h). */
-int vop__approach_listen(const struct vop__scheme *scheme, vop__side_open_fn *open_side, const char *rest,
-                         const struct vop_options *options, struct vop_listener **ret_listener);
+int vop__approach_listen(vop__side_open_fn *open_side, const char *rest, const struct vop_options *options,
+                         struct vop_listener **ret_listener);
 int vop__approach_connect(vop__side_open_fn *open_side, const char *rest, const struct vop_options *options,
                           int64_t deadline, struct vop_channel **ret_channel);
-int vop__approach_accept(struct vop_listener *listener, int64_t deadline, struct vop_channel **ret_channel);
+int vop__approach_accept(struct vop_listener *listener, struct vop_channel **ret_channel);
 int vop__approach_fd(const struct vop_listener *listener);
 void vop__approach_wake(struct vop_listener *listener);
 void vop__approach_close(struct vop_listener *listener);

@@ -9,7 +9,7 @@
 
 static int ivshmem_listen(const char *rest, const struct vop_options *options, struct vop_listener **ret_listener)
 {
-    return vop__approach_listen(&vop__ivshmem_scheme, vop__ivshmem_open, rest, options, ret_listener);
+    return vop__approach_listen(vop__ivshmem_open, rest, options, ret_listener);
 }
 
 static int ivshmem_connect(const char *rest, const struct vop_options *options, int64_t deadline,

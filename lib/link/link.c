@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "link/scheme.h"
 
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -38,26 +39,48 @@ static int find_scheme(const char *uri, const struct vop__scheme **ret_scheme, c
                       colon - uri > 20 ? 20 : (int)(colon - uri), uri);
 }
 
+/* Where a URI leads, with the options as they apply. 0 or -errno. */
+static int resolve(const char *uri, const struct vop_options *options, const struct vop__scheme **ret_scheme,
+                   const char **ret_rest, struct vop_options *ret_options)
+{
+    int ret = find_scheme(uri, ret_scheme, ret_rest);
+
+    return ret < 0 ? ret : vop__options_resolve(options, ret_options);
+}
+
 int vop_listener_open(const char *uri, const struct vop_options *options, vop_listener **ret_listener)
 {
     const struct vop__scheme *scheme = NULL;
     struct vop_options resolved;
     const char *rest = NULL;
-    int ret = find_scheme(uri, &scheme, &rest);
+    int ret = resolve(uri, options, &scheme, &rest, &resolved);
 
-    if (ret < 0)
-        return ret;
-    ret = vop__options_resolve(options, &resolved);
     if (ret == 0)
         ret = scheme->listen(rest, &resolved, ret_listener);
-    if (ret == 0)
+    if (ret == 0) {
+        (*ret_listener)->scheme = scheme;
         (*ret_listener)->opener = getpid();
+    }
     return ret;
 }
 
 int vop_listener_accept(vop_listener *listener, int timeout_ms, vop_channel **ret_channel)
 {
-    return listener->scheme->accept(listener, vop__deadline(timeout_ms), ret_channel);
+    int64_t deadline = vop__deadline(timeout_ms);
+    int ret;
+
+    while ((ret = listener->scheme->accept(listener, ret_channel)) == -EAGAIN) {
+        struct pollfd fd = {.fd = listener->scheme->fd(listener), .events = POLLIN};
+        int64_t left = vop__time_left(deadline);
+
+        if (left == 0)
+            return vop__error_static(EAGAIN, "no peer is waiting");
+        if (__atomic_load_n(&listener->interrupted, __ATOMIC_SEQ_CST))
+            return vop__error_static(ECANCELED, "vop_listener_interrupt() has ended all waits on this listener");
+        if (poll(&fd, 1, vop__poll_ms(left)) < 0)
+            return vop__error_static(EINTR, "interrupted by a signal");
+    }
+    return ret;
 }
 
 void vop_listener_interrupt(vop_listener *listener)
@@ -85,11 +108,8 @@ int vop_channel_connect(const char *uri, const struct vop_options *options, int 
     const struct vop__scheme *scheme = NULL;
     struct vop_options resolved;
     const char *rest = NULL;
-    int ret = find_scheme(uri, &scheme, &rest);
+    int ret = resolve(uri, options, &scheme, &rest, &resolved);
 
-    if (ret < 0)
-        return ret;
-    ret = vop__options_resolve(options, &resolved);
     if (ret < 0)
         return ret;
     if (timeout_ms < 0)

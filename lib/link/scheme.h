@@ -8,8 +8,6 @@
 #ifndef VOP_LINK_SCHEME_H
 #define VOP_LINK_SCHEME_H
 
-#include "core/error.h"
-
 #include <vopipc/channel.h>
 
 struct vop__scheme;
@@ -21,14 +19,6 @@ struct vop_listener {
     pid_t opener;    /* the process that opened it: a child of fork() that closes it takes nothing away */
 };
 
-/** Has it? Then an accept that would have to wait says so: -ECANCELED with a text. 0 if not. */
-static inline int vop__listener_interrupted(const struct vop_listener *listener)
-{
-    if (!__atomic_load_n(&listener->interrupted, __ATOMIC_SEQ_CST))
-        return 0;
-    return vop__error_static(ECANCELED, "vop_listener_interrupt() has ended all waits on this listener");
-}
-
 /** Operations of a scheme. `rest` is the URI after the colon. Options are resolved. Failures leave a text. */
 struct vop__scheme {
     const char *name;
@@ -36,8 +26,8 @@ struct vop__scheme {
     /** Opens the listening side. Must not wait. 0 or -errno. */
     int (*listen)(const char *rest, const struct vop_options *options, struct vop_listener **ret_listener);
 
-    /** The next channel that is up; waits until `deadline`. 0, -EAGAIN none, -EINTR, or an error of this side. */
-    int (*accept)(struct vop_listener *listener, int64_t deadline, struct vop_channel **ret_channel);
+    /** Does what there is to do now. 0 with the next channel that is up, -EAGAIN none yet, or an error of this side. */
+    int (*accept)(struct vop_listener *listener, struct vop_channel **ret_channel);
 
     /** Descriptor that polls readable when accept() has something to do. */
     int (*fd)(const struct vop_listener *listener);

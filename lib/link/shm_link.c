@@ -67,14 +67,9 @@ static int shm_connect(const char *path, const struct vop_options *options, int6
     return join(wire, path, options, left == VOP__NEVER ? VOP__NEVER : vop__clock_ns() + left, ret_channel);
 }
 
-static int shm_listen(const char *path, const struct vop_options *options, struct vop_listener **ret_listener)
-{
-    return vop__shm_listener_open(&vop__shm_scheme, path, options, ret_listener);
-}
-
 const struct vop__scheme vop__shm_scheme = {
     .name = "shm",
-    .listen = shm_listen,
+    .listen = vop__shm_listener_open,
     .accept = vop__shm_listener_accept,
     .fd = vop__shm_listener_fd,
     .wake = vop__shm_listener_wake,

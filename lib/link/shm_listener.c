@@ -31,7 +31,6 @@
 #include "wire/shm.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,21 +107,15 @@ static void remove_file(const struct shm_listener *l)
         unlink(l->file);
 }
 
-int vop__shm_listener_open(const struct vop__scheme *scheme, const char *path, const struct vop_options *options,
-                           struct vop_listener **ret_listener)
+int vop__shm_listener_open(const char *path, const struct vop_options *options, struct vop_listener **ret_listener)
 {
     struct shm_listener *l = calloc(1, sizeof(*l));
     int ret;
 
     if (!l)
         return vop__error(ENOMEM, "no memory for a listener");
-    *l = (struct shm_listener){.listener = {.scheme = scheme},
-                               .options = *options,
-                               .user = getpid(),
-                               .socket = -1,
-                               .timer = -1,
-                               .epoll_fd = -1,
-                               .spare = -1};
+    *l = (struct shm_listener){
+        .options = *options, .user = getpid(), .socket = -1, .timer = -1, .epoll_fd = -1, .spare = -1};
     l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (l->epoll_fd < 0 || l->timer < 0) {
@@ -180,25 +173,22 @@ static bool is_inherited(const struct shm_listener *l)
     return l->user != getpid();
 }
 
-/* Of an inherited one this process only has copies: they are closed, and not a word is said. */
+/* Of an inherited one this process only has copies: they are closed, and nothing is changed for the owner. */
 static void drop_pending(struct shm_listener *l, struct vop__pending *p)
 {
-    if (is_inherited(l)) {
-        if (p->channel)
-            vop_channel_close(p->channel);
-        else if (p->socket >= 0)
-            vop__shm_let_go(p->socket);
-        vop__crowd_remove(&l->crowd, p);
-        return;
-    }
-    l->is_starved = false;
-    unwatch(l, p);
+    bool is_ours = !is_inherited(l);
+
+    if (is_ours)
+        unwatch(l, p);
     if (p->channel)
         vop_channel_close(p->channel);
     else if (p->socket >= 0)
         vop__shm_let_go(p->socket);
     vop__crowd_remove(&l->crowd, p);
-    resume_all(l);
+    if (is_ours) {
+        l->is_starved = false;
+        resume_all(l);
+    }
 }
 
 void vop__shm_listener_wake(struct vop_listener *listener)
@@ -662,7 +652,7 @@ static void expire(struct shm_listener *l)
 }
 
 /* Handles what is ready now. 1 with a channel, -EAGAIN, or an error of this side. */
-static int poll_once(struct shm_listener *l, struct vop_channel **ret_channel)
+static int accept_ready(struct shm_listener *l, struct vop_channel **ret_channel)
 {
     struct epoll_event event;
     int ret = -EAGAIN;
@@ -683,7 +673,7 @@ static int poll_once(struct shm_listener *l, struct vop_channel **ret_channel)
     return ret;
 }
 
-int vop__shm_listener_accept(struct vop_listener *listener, int64_t deadline, struct vop_channel **ret_channel)
+int vop__shm_listener_accept(struct vop_listener *listener, struct vop_channel **ret_channel)
 {
     struct shm_listener *l = listener_of(listener);
     int ret = settle(l);
@@ -691,16 +681,6 @@ int vop__shm_listener_accept(struct vop_listener *listener, int64_t deadline, st
     if (ret < 0)
         return ret;
     keep_spare(l); /* descriptors may have been closed since it was given up */
-    while ((ret = poll_once(l, ret_channel)) == -EAGAIN) {
-        struct pollfd fd = {.fd = l->epoll_fd, .events = POLLIN};
-        int64_t left = vop__time_left(deadline);
-
-        if (left == 0)
-            return vop__error_static(EAGAIN, "no peer is waiting");
-        if (vop__listener_interrupted(listener) < 0)
-            return -ECANCELED;
-        if (poll(&fd, 1, left / VOP__NS_PER_MS >= INT_MAX ? -1 : (int)(left / VOP__NS_PER_MS + 1)) < 0)
-            return vop__error_static(EINTR, "interrupted by a signal");
-    }
+    ret = accept_ready(l, ret_channel);
     return ret < 0 ? ret : 0;
 }
