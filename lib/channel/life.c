@@ -56,7 +56,7 @@ static struct vop_channel *make_channel(struct vop__wire *wire, const struct vop
     c->message_min = options->message_min;
     c->contiguous = options->contiguous;
     vop__spin_start(&c->tx.spin, options->spin_us);
-    vop__spin_start(&c->rx.spin, options->spin_us);
+    c->rx.spin = c->tx.spin;
     return c;
 }
 

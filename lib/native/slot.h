@@ -64,8 +64,7 @@ struct vop__slot_device {
     uint16_t next;
     uint16_t published;
     uint16_t avail_seen;
-    uint16_t reserved; /* slots of the open reservation */
-    uint16_t *spans;   /* spans[f]: slots of the message whose first slot is f. For counting what is in doubt */
+    uint16_t *spans; /* spans[f]: slots of the message whose first slot is f. For counting what is in doubt */
 };
 
 /** Driver role: owns the pool and takes messages out of it. */

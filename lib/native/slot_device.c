@@ -104,7 +104,6 @@ int vop__slot_device_reserve(struct vop__slot_device *d, size_t length, struct v
         if (free_slots(d) < slots)
             return -EAGAIN;
     }
-    d->reserved = (uint16_t)slots;
     prefetch_ring(d);
     vop__slot_fill(ret_buffer, d->pool, d->size, d->slot_size, d->mirrored, d->next & (d->size - 1), length);
     return 0;
@@ -123,7 +122,6 @@ void vop__slot_device_commit(struct vop__slot_device *d, size_t length)
     vop__store_le32(&elem->len, (uint32_t)(length - (size_t)(slots - 1) * d->slot_size));
     d->spans[first] = (uint16_t)slots;
     d->next = (uint16_t)(d->next + slots);
-    d->reserved = 0;
 }
 
 bool vop__slot_device_publish(struct vop__slot_device *d)

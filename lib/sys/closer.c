@@ -75,24 +75,26 @@ static void close_all(const int *fds, unsigned count)
     }
 }
 
-static struct job *make_job(const struct vop__hole *holes, unsigned hole_count, const int *fds, unsigned count)
+static struct job *make_job(const struct vop__hole *holes, unsigned hole_count, bool is_socket, const int *fds,
+                            unsigned count)
 {
     struct job *job = malloc(sizeof(*job) + count * sizeof(*fds));
 
     if (job) {
-        *job = (struct job){.holes = hole_count, .fds = count};
-        memcpy(job->hole, holes, hole_count * sizeof(*holes));
+        *job = (struct job){.holes = hole_count, .fds = count, .is_socket = is_socket};
+        if (hole_count > 0)
+            memcpy(job->hole, holes, hole_count * sizeof(*holes));
         memcpy(job->fd, fds, count * sizeof(*fds));
     }
     return job;
 }
 
-static void run(const struct job *job)
+static void do_job(const struct vop__hole *holes, unsigned hole_count, bool is_socket, const int *fds, unsigned count)
 {
-    make_holes(job->hole, job->holes);
-    if (job->is_socket)
-        empty(job->fd[0]);
-    close_all(job->fd, job->fds);
+    make_holes(holes, hole_count);
+    if (is_socket)
+        empty(fds[0]);
+    close_all(fds, count);
 }
 
 static void queue_job(struct job *job)
@@ -129,7 +131,7 @@ static void *work(void *first)
 
     prctl(PR_SET_NAME, "vop-closer");
     do {
-        run(job);
+        do_job(job->hole, job->holes, job->is_socket, job->fd, job->fds);
         job = next_job(job);
     } while (job);
     return NULL;
@@ -231,38 +233,30 @@ static bool pass_on(struct job *job)
     return passed;
 }
 
-void vop__closer_take_memory(const struct vop__hole *holes, unsigned hole_count, const int *fds, unsigned count)
+static void take(const struct vop__hole *holes, unsigned hole_count, bool is_socket, const int *fds, unsigned count)
 {
-    struct job *job = make_job(holes, hole_count, fds, count);
+    struct job *job = make_job(holes, hole_count, is_socket, fds, count);
 
     if (job && pass_on(job))
         return; /* NOLINT(clang-analyzer-unix.Malloc): the thread has it */
     free(job);
-    make_holes(holes, hole_count);
-    close_all(fds, count);
+    do_job(holes, hole_count, is_socket, fds, count);
+}
+
+void vop__closer_take_memory(const struct vop__hole *holes, unsigned hole_count, const int *fds, unsigned count)
+{
+    take(holes, hole_count, false, fds, count);
 }
 
 void vop__closer_take(const int *fds, unsigned count)
 {
-    static const struct vop__hole none;
-
-    vop__closer_take_memory(&none, 0, fds, count);
+    take(NULL, 0, false, fds, count);
 }
 
 void vop__closer_take_socket(int socket)
 {
-    struct vop__hole none = {0};
-    struct job *job = make_job(&none, 0, &socket, 1);
-
     shutdown(socket, SHUT_RDWR); /* emptying it can wait as long as closing it */
-    if (job) {
-        job->is_socket = true;
-        if (pass_on(job))
-            return; /* NOLINT(clang-analyzer-unix.Malloc): the thread has it */
-    }
-    free(job);
-    empty(socket);
-    close(socket);
+    take(NULL, 0, true, &socket, 1);
 }
 
 bool vop__closer_wait(int64_t timeout_ns)
