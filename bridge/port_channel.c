@@ -106,10 +106,10 @@ int port_channel_open(struct port_channel *port, vop_channel *channel, uint32_t 
     };
     struct vop_channel_info info = {.struct_size = sizeof(info)};
     size_t message_max = vop_channel_message_max(channel);
-    int ret = vop_channel_get_info(channel, &info);
+    int ret = vop_channel_get_info(channel, &info), fd = vop_channel_fd(channel);
 
-    if (ret)
-        return ret;
+    if (ret || fd < 0)
+        return ret ? ret : fd;
     if (message_max < frame_message_least(mtu)) {
         log_line("%u slots of %u bytes cannot carry a frame of MTU %u; raise --slots or --slot-size on both sides",
                  info.queue_size, info.slot_size, mtu);
@@ -119,7 +119,7 @@ int port_channel_open(struct port_channel *port, vop_channel *channel, uint32_t 
     memset(port, 0, sizeof(*port));
     port->channel = channel;
     port->port.ops = &ops;
-    port->port.fd = vop_channel_fd(channel);
+    port->port.fd = fd;
     port->port.features = vop_net_features_normalize((uint64_t)info.peer_features[1] << 32 | info.peer_features[0]);
     port->port.message_max = message_max;
     port->port.is_direct = info.direct_io_remote;

@@ -90,9 +90,10 @@ static void client_close(struct client *client)
 static void client_open(vop_channel *channel)
 {
     struct client *client = malloc(sizeof(*client));
+    int fd = vop_channel_fd(channel);
 
-    if (!client || uv_poll_init(uv_default_loop(), &client->poll, vop_channel_fd(channel)) != 0) {
-        fprintf(stderr, "%s: no memory for another client\n", server.name);
+    if (!client || fd < 0 || uv_poll_init(uv_default_loop(), &client->poll, fd) != 0) {
+        fprintf(stderr, "%s: no memory or descriptors for another client\n", server.name);
         free(client);
         vop_channel_close(channel);
         return;

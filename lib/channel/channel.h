@@ -22,7 +22,7 @@
 
 /** When an event loop is to look without a kick. Watched wires only. */
 struct vop__alarm {
-    int timer;          /* -1: none */
+    int timer;          /* -1: none. Atomic where another thread may interrupt */
     int64_t nap_ns;     /* length of the last nap */
     uint32_t positions; /* of both queues when the nap began */
     unsigned armed;     /* for what: enum vop_arm_flags */

@@ -70,39 +70,26 @@ static void end_nap(struct vop_channel *c, bool woken)
 static int add_alarm(struct vop_channel *c)
 {
     struct epoll_event event = {.events = EPOLLIN};
+    int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 
-    c->alarm.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (c->alarm.timer < 0)
+    if (timer < 0)
         return -errno;
-    event.data.fd = c->alarm.timer;
-    return epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, c->alarm.timer, &event) < 0 ? -errno : 0;
+    event.data.fd = timer;
+    if (epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, timer, &event) < 0) {
+        int err = errno;
+
+        close(timer);
+        return -err;
+    }
+    __atomic_store_n(&c->alarm.timer, timer, __ATOMIC_SEQ_CST); /* for vop_channel_interrupt() */
+    return 0;
 }
 
 /* ---- The descriptor ---- */
 
-int vop__event_open(struct vop_channel *c)
+void vop__event_init(struct vop_channel *c)
 {
-    struct vop__wire *wire = c->link->wire;
-    int ret;
-
-    c->alarm.timer = -1;
-    c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (c->epoll_fd < 0)
-        return vop__error(errno, "cannot make an epoll instance: %s", strerror(errno));
-    ret = wire->ops->watch(wire, c->epoll_fd);
-    if (ret == 0 && wire->watched)
-        ret = add_alarm(c);
-    if (ret < 0) {
-        (void)vop__error(-ret, "cannot watch the link: %s", strerror(-ret));
-        vop__event_close(c);
-    }
-    return ret;
-}
-
-void vop__event_start(struct vop_channel *c)
-{
-    if (c->link->wire->watched)
-        set_alarm(c, ALARM_NS);
+    c->epoll_fd = c->alarm.timer = -1;
 }
 
 void vop__event_close(struct vop_channel *c)
@@ -111,21 +98,53 @@ void vop__event_close(struct vop_channel *c)
         close(c->alarm.timer);
     if (c->epoll_fd >= 0)
         close(c->epoll_fd);
+    vop__event_init(c);
 }
 
-int vop_channel_fd(const vop_channel *c)
+/* All that is watched stays readable for what has happened before. */
+static int make_descriptor(struct vop_channel *c)
 {
-    return c->epoll_fd;
+    struct vop__wire *wire = c->link->wire;
+    int ret;
+
+    c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (c->epoll_fd < 0)
+        return vop__error(errno, "cannot make an epoll instance: %s; raise the limit of open files (ulimit -n)",
+                          strerror(errno));
+    ret = wire->ops->watch(wire, c->epoll_fd);
+    if (ret == 0 && wire->watched)
+        ret = add_alarm(c);
+    if (ret < 0) {
+        (void)vop__error(-ret, "cannot watch the link: %s", strerror(-ret));
+        vop__event_close(c);
+        return ret;
+    }
+    if (wire->watched)
+        set_alarm(c, ALARM_NS);
+    if (wire->watched && vop__link_is_interrupted(c->link))
+        set_last_alarm(c);
+    return 0;
+}
+
+int vop_channel_fd(vop_channel *c)
+{
+    int ret = 0;
+
+    if (c->epoll_fd < 0)
+        ret = vop__fate_is_here(c->link) ? make_descriptor(c) : vop__fate(c->link);
+    return ret < 0 ? ret : c->epoll_fd;
 }
 
 int vop_channel_process(vop_channel *c)
 {
     struct vop__link *l = c->link;
-    int ret;
+    int fd = vop_channel_fd(c), ret;
 
     if (!vop__fate_is_here(l))
         return vop__fate(l);
-    ret = l->wire->ops->process(l->wire, c->epoll_fd);
+    if (fd < 0)
+        return fd;
+    ret = l->wire->ops->process(l->wire, fd);
     if (ret < 0)
         vop__fate_hear_end(l, ret);
     if (l->wire->watched)

@@ -9,16 +9,10 @@
 
 #include "channel/channel.h"
 
-/**
- * Makes the descriptor. Called before the peer hears of the channel: running out of descriptors later would break a
- * channel that the peer already counts on. 0, or -errno with a text and nothing to close.
- */
-int vop__event_open(struct vop_channel *c);
+/** There is no descriptor yet: it is made when it is asked for. */
+void vop__event_init(struct vop_channel *c);
 
-/** The link is up: the descriptor polls readable when it is time to beat. */
-void vop__event_start(struct vop_channel *c);
-
-/** Undoes vop__event_open(). */
+/** Closes it, if there is one. */
 void vop__event_close(struct vop_channel *c);
 
 #endif

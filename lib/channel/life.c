@@ -67,20 +67,14 @@ int vop__channel_new(struct vop__wire *wire, const struct vop_options *options, 
 
     if (!c)
         return vop__error(ENOMEM, "no memory for a channel");
-    ret = vop__event_open(c);
-    if (ret < 0)
-        goto err_free;
+    vop__event_init(c);
     ret = announce(c->link, options);
-    if (ret < 0)
-        goto err_event;
+    if (ret < 0) {
+        free_channel(c);
+        return ret;
+    }
     *ret_channel = c;
     return 0;
-
-err_event:
-    vop__event_close(c);
-err_free:
-    free_channel(c);
-    return ret;
 }
 
 void vop__channel_count(struct vop_channel *c, struct vop__share *share)
@@ -132,7 +126,6 @@ static int start(struct vop_channel *c)
     if (ret < 0)
         return ret;
     vop__rx_start(&c->rx);
-    vop__event_start(c);
     l->wire->peer_doorbell = l->session.peer.doorbell;
     l->up = true;
     vop__log(VOP_LOG_INFO, "link up: %s, side %u, pid %d, %u slots of %u bytes", l->wire->ops->name, l->wire->side,

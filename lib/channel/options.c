@@ -17,6 +17,7 @@
 #define DEFAULT_SOCKET_MODE 0600
 #define DEFAULT_HANDSHAKE_MS 5000
 #define DEFAULT_PENDING_MAX 64
+#define DEFAULT_DOORBELLS 1
 
 static void fill(uint32_t *value, uint32_t default_value)
 {
@@ -33,6 +34,7 @@ static void fill_defaults(struct vop_options *o)
     fill(&o->handshake_ms, DEFAULT_HANDSHAKE_MS);
     fill(&o->pending_max, DEFAULT_PENDING_MAX);
     fill(&o->message_min, 1);
+    fill(&o->doorbells, DEFAULT_DOORBELLS);
 }
 
 void vop_options_init(struct vop_options *options, size_t struct_size)
@@ -68,6 +70,8 @@ int vop__options_resolve(const struct vop_options *options, struct vop_options *
                           o.message_min, o.queue_size, o.slot_size);
     if (o.socket_mode > 0777)
         return vop__error(EINVAL, "socket_mode 0%o: at most 0777", o.socket_mode);
+    if (o.doorbells > 2)
+        return vop__error(EINVAL, "doorbells %u: 1, or 2 for two threads that sleep", o.doorbells);
     if (o.handshake_ms > INT32_MAX)
         return vop__error(EINVAL, "handshake_ms %u: at most %d", o.handshake_ms, INT32_MAX);
     *ret_options = o;

@@ -161,14 +161,15 @@ static int wait(const struct direction *d, int timeout_ms)
 void vop_channel_interrupt(vop_channel *c)
 {
     struct vop__wire *wire = c->link->wire;
-    int saved = errno;
+    int saved = errno, timer;
 
     __atomic_store_n(&c->link->interrupted, 1, __ATOMIC_SEQ_CST);
     if (vop__fate_is_here(c->link)) {
         if (wire->ops->interrupt)
             wire->ops->interrupt(wire);
-        if (c->alarm.timer >= 0)
-            (void)timerfd_settime(c->alarm.timer, 0, &(struct itimerspec){.it_value = {.tv_nsec = 1}}, NULL);
+        timer = __atomic_load_n(&c->alarm.timer, __ATOMIC_SEQ_CST);
+        if (timer >= 0)
+            (void)timerfd_settime(timer, 0, &(struct itimerspec){.it_value = {.tv_nsec = 1}}, NULL);
     }
     errno = saved;
 }

@@ -49,7 +49,7 @@ static int join(struct vop__wire *wire, const char *path, const struct vop_optio
         vop_channel_close(c);
         return ret;
     }
-    vop__shm_keep(wire, vop__channel_half_size(c));
+    vop__shm_settle(wire, vop__channel_half_size(c));
     *ret_channel = c;
     return 0;
 }
@@ -57,10 +57,10 @@ static int join(struct vop__wire *wire, const char *path, const struct vop_optio
 static int shm_connect(const char *path, const struct vop_options *options, int64_t deadline,
                        struct vop_channel **ret_channel)
 {
-    struct vop__geometry geometry = vop__options_geometry(options);
+    const struct vop__shm_want want = vop__shm_want_of(options);
     int64_t left = vop__time_left(deadline); /* to wait: making memory is work */
     struct vop__wire *wire = NULL;
-    int ret = vop__shm_prepare(path, (size_t)vop__geometry_half_size(&geometry), geometry.queue_pairs, &wire);
+    int ret = vop__shm_prepare(path, &want, &wire);
 
     if (ret < 0)
         return ret;

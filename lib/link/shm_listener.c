@@ -462,13 +462,12 @@ static int take_peer(struct shm_listener *l)
 
 static int check_room(struct shm_listener *l, const struct vop__pending *p)
 {
-    struct vop__geometry offer = vop__options_geometry(&l->options);
-    size_t need = (size_t)vop__geometry_half_size(&offer);
-    int ret = vop__shm_check_room(p->socket, need, offer.queue_pairs);
+    const struct vop__shm_want want = vop__shm_want_of(&l->options);
+    int ret = vop__shm_check_room(p->socket, &want);
 
     if ((ret == -EMFILE || ret == -ENFILE) && l->spare >= 0) {
         give_up_spare(l);
-        ret = vop__shm_check_room(p->socket, need, offer.queue_pairs);
+        ret = vop__shm_check_room(p->socket, &want);
     }
     return ret;
 }
@@ -555,11 +554,11 @@ static int make_channel(struct shm_listener *l, struct vop__user *user, struct v
 /* CONNECT has come: checks everything, announces this side, and answers the peer. */
 static int begin_channel(struct shm_listener *l, struct vop__pending *p)
 {
-    struct vop__geometry offer = vop__options_geometry(&l->options);
+    const struct vop__shm_want want = vop__shm_want_of(&l->options);
     struct vop_channel *c = NULL;
     struct vop__wire *wire;
     unsigned pairs;
-    int ret = vop__shm_take(p->socket, (size_t)vop__geometry_half_size(&offer), offer.queue_pairs, &pairs, &wire);
+    int ret = vop__shm_take(p->socket, &want, &pairs, &wire);
 
     if (ret < 0)
         return ret;
@@ -601,6 +600,8 @@ static int advance(struct shm_listener *l, struct vop__pending *p)
     ret = vop__channel_step(p->channel);
     if (ret == 0)
         return vop__error(EPROTO, "the peer says that the link is up, but its announce block does not");
+    if (ret > 0)
+        vop__shm_settle(p->wire, vop__channel_half_size(p->channel));
     return ret;
 }
 

@@ -7,7 +7,21 @@
 #ifndef VOP_LINK_SHM_LISTENER_H
 #define VOP_LINK_SHM_LISTENER_H
 
+#include "channel/options.h"
 #include "link/scheme.h"
+#include "wire/shm.h"
+
+/** What options come to on this wire: the same for either side. */
+static inline struct vop__shm_want vop__shm_want_of(const struct vop_options *options)
+{
+    struct vop__geometry geometry = vop__options_geometry(options);
+
+    return (struct vop__shm_want){
+        .half_size = (size_t)vop__geometry_half_size(&geometry),
+        .queue_pairs = geometry.queue_pairs,
+        .one_bell = options->doorbells < 2,
+    };
+}
 
 /* Operations of a scheme (scheme.h). */
 int vop__shm_listener_open(const char *path, const struct vop_options *options, struct vop_listener **ret_listener);

@@ -14,11 +14,11 @@
 #include "core/clock.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -29,9 +29,9 @@
 
 struct job {
     struct job *next;
-    unsigned holes, fds;
-    struct vop__hole hole[VOP__HOLES_MAX];
+    struct vop__mapping half[2];
     bool is_socket; /* to be emptied; then there is no other descriptor */
+    unsigned count;
     int fd[];
 };
 
@@ -48,13 +48,29 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* ---- Jobs ---- */
 
-static void make_holes(const struct vop__hole *holes, unsigned count)
+/*
+ * By the mapping, since a link that is up has no descriptor of its memory. Only what can be written, and is not locked
+ * (mlockall(2)), can be freed so. Where nobody may write any more (F_SEAL_FUTURE_WRITE) nobody could free what was
+ * checked to be there, either.
+ */
+static void let_go(const struct vop__mapping *m)
 {
-    for (unsigned i = 0; i < count; i++) {
-        if (holes[i].fd >= 0 && holes[i].size > 0)
-            (void)fallocate(holes[i].fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)holes[i].offset,
-                            (off_t)holes[i].size);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+    if (!m->base)
+        return;
+    if (m->holes > 0) {
+        (void)munlock(m->base, m->size);
+        (void)mprotect(m->base, m->size, PROT_READ | PROT_WRITE);
     }
+    for (unsigned i = 0; i < m->holes; i++) {
+        size_t from = (m->hole[i].offset + page - 1) / page * page;
+        size_t to = (m->hole[i].offset + m->hole[i].size) / page * page; /* the rest of these pages is still needed */
+
+        if (from < to)
+            (void)madvise((uint8_t *)m->base + from, to - from, MADV_REMOVE);
+    }
+    munmap(m->base, m->size);
 }
 
 #define UNREAD_MAX 1000 /* messages: whoever sends for longer gets the error */
@@ -75,23 +91,21 @@ static void close_all(const int *fds, unsigned count)
     }
 }
 
-static struct job *make_job(const struct vop__hole *holes, unsigned hole_count, bool is_socket, const int *fds,
-                            unsigned count)
+static struct job *make_job(const struct vop__mapping halves[2], bool is_socket, const int *fds, unsigned count)
 {
     struct job *job = malloc(sizeof(*job) + count * sizeof(*fds));
 
     if (job) {
-        *job = (struct job){.holes = hole_count, .fds = count, .is_socket = is_socket};
-        if (hole_count > 0)
-            memcpy(job->hole, holes, hole_count * sizeof(*holes));
+        *job = (struct job){.half = {halves[0], halves[1]}, .is_socket = is_socket, .count = count};
         memcpy(job->fd, fds, count * sizeof(*fds));
     }
     return job;
 }
 
-static void do_job(const struct vop__hole *holes, unsigned hole_count, bool is_socket, const int *fds, unsigned count)
+static void do_job(const struct vop__mapping halves[2], bool is_socket, const int *fds, unsigned count)
 {
-    make_holes(holes, hole_count);
+    let_go(&halves[0]);
+    let_go(&halves[1]);
     if (is_socket)
         empty(fds[0]);
     close_all(fds, count);
@@ -131,7 +145,7 @@ static void *work(void *first)
 
     prctl(PR_SET_NAME, "vop-closer");
     do {
-        do_job(job->hole, job->holes, job->is_socket, job->fd, job->fds);
+        do_job(job->half, job->is_socket, job->fd, job->count);
         job = next_job(job);
     } while (job);
     return NULL;
@@ -185,8 +199,11 @@ static void after_fork(void)
     pthread_mutex_unlock(&closer.lock);
 }
 
+/* What is queued has descriptors that the child has, too, but memory that only its parent has mapped. */
 static void after_fork_in_child(void)
 {
+    for (struct job *job = closer.first; job; job = job->next)
+        job->half[0].base = job->half[1].base = NULL;
     closer.threads = 0;
     make_condition();
     pthread_mutex_unlock(&closer.lock);
@@ -199,6 +216,8 @@ static void prepare(void)
 }
 
 /* ---- Calls ---- */
+
+static const struct vop__mapping no_memory[2];
 
 /* By a thread of the program: free() would give each short-lived thread a heap of its own. */
 static void free_jobs(struct job *job)
@@ -233,30 +252,30 @@ static bool pass_on(struct job *job)
     return passed;
 }
 
-static void take(const struct vop__hole *holes, unsigned hole_count, bool is_socket, const int *fds, unsigned count)
+static void take(const struct vop__mapping halves[2], bool is_socket, const int *fds, unsigned count)
 {
-    struct job *job = make_job(holes, hole_count, is_socket, fds, count);
+    struct job *job = make_job(halves, is_socket, fds, count);
 
     if (job && pass_on(job))
         return; /* NOLINT(clang-analyzer-unix.Malloc): the thread has it */
     free(job);
-    do_job(holes, hole_count, is_socket, fds, count);
+    do_job(halves, is_socket, fds, count);
 }
 
-void vop__closer_take_memory(const struct vop__hole *holes, unsigned hole_count, const int *fds, unsigned count)
+void vop__closer_take_memory(const struct vop__mapping halves[2], const int *fds, unsigned count)
 {
-    take(holes, hole_count, false, fds, count);
+    take(halves, false, fds, count);
 }
 
 void vop__closer_take(const int *fds, unsigned count)
 {
-    take(NULL, 0, false, fds, count);
+    take(no_memory, false, fds, count);
 }
 
 void vop__closer_take_socket(int socket)
 {
     shutdown(socket, SHUT_RDWR); /* emptying it can wait as long as closing it */
-    take(NULL, 0, true, &socket, 1);
+    take(no_memory, true, &socket, 1);
 }
 
 bool vop__closer_wait(int64_t timeout_ns)

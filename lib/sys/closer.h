@@ -27,17 +27,20 @@ void vop__closer_take(const int *fds, unsigned count);
  */
 void vop__closer_take_socket(int socket);
 
-/** Bytes of a memory file that nobody needs any more. */
-struct vop__hole {
-    int fd;
-    size_t offset;
+#define VOP__HOLES_MAX 4u
+
+/** A mapping of shared memory (vop__map()) that nobody here uses any more. */
+struct vop__mapping {
+    void *base; /* NULL: none */
     size_t size;
+    unsigned holes; /* whole pages there are freed before it is unmapped, for all who have the memory */
+    struct {
+        size_t offset, size;
+    } hole[VOP__HOLES_MAX];
 };
 
-#define VOP__HOLES_MAX 5u /* of one peer */
-
-/** The same, for descriptors of memory: before they are closed, these holes are made in it, which frees their pages. */
-void vop__closer_take_memory(const struct vop__hole *holes, unsigned hole_count, const int *fds, unsigned count);
+/** The same, with the two halves of the memory of a link. */
+void vop__closer_take_memory(const struct vop__mapping halves[2], const int *fds, unsigned count);
 
 /** Waits until all that was taken is closed: false if `timeout_ns` was too short. Any thread. */
 bool vop__closer_wait(int64_t timeout_ns);

@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "sys/closer.h"
+#include "sys/futex.h"
 #include "wire/socket.h"
 
 #include <fcntl.h>
@@ -18,6 +19,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -58,14 +60,18 @@ static struct vop__doorbell *bell_at(struct vop__doorbells *d, unsigned i)
     return &d->bell[i / VOP__BELLS][i % VOP__BELLS];
 }
 
-int vop__doorbells_open(struct vop__doorbells *d, int socket, unsigned queue_pairs)
+int vop__doorbells_open(struct vop__doorbells *d, int socket, unsigned queue_pairs, bool is_shared)
 {
     *d = (struct vop__doorbells){.socket = -1, .queue_pairs = queue_pairs};
     for (unsigned i = 0; i < VOP_QUEUE_PAIRS_MAX * VOP__BELLS; i++)
         *bell_at(d, i) = (struct vop__doorbell){.wait = -1, .give = -1, .kick = -1};
     for (unsigned i = 0; i < queue_pairs * VOP__BELLS; i++) {
-        int ret = make_bell(&bell_at(d, i)->wait, &bell_at(d, i)->give);
+        int ret = 0;
 
+        if (is_shared && i % VOP__BELLS)
+            bell_at(d, i)->wait = bell_at(d, i - 1)->wait;
+        else
+            ret = make_bell(&bell_at(d, i)->wait, &bell_at(d, i)->give);
         if (ret < 0) {
             vop__doorbells_close(d);
             return ret;
@@ -78,7 +84,7 @@ int vop__doorbells_open(struct vop__doorbells *d, int socket, unsigned queue_pai
 unsigned vop__doorbells_give(struct vop__doorbells *d, unsigned queue_pairs, int *ret_fds)
 {
     for (unsigned i = 0; i < queue_pairs * VOP__BELLS; i++)
-        ret_fds[i] = bell_at(d, i)->give;
+        ret_fds[i] = bell_at(d, i)->give >= 0 ? bell_at(d, i)->give : ret_fds[i - 1];
     return queue_pairs * VOP__BELLS;
 }
 
@@ -102,6 +108,42 @@ static bool is_doorbell(int fd)
            getpeername(fd, (struct sockaddr *)&other, &other_size) == 0 && other_size == sizeof(other.sun_family);
 }
 
+/* An end that stands for both events is there twice. */
+static void forget_copy(struct vop__doorbell pair[VOP__BELLS])
+{
+    if (pair[1].wait == pair[0].wait)
+        pair[1].wait = -1;
+    if (pair[1].kick == pair[0].kick)
+        pair[1].kick = -1;
+}
+
+/* Each socket has an inode of its own. */
+static bool is_same_end(int a, int b)
+{
+    struct stat one, other;
+
+    return fstat(a, &one) == 0 && fstat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+/* The peer sleeps on one end for both events. The other descriptor of it stays, so that this is no last close. */
+static void take_once(struct vop__doorbell pair[VOP__BELLS])
+{
+    if (!is_same_end(pair[0].kick, pair[1].kick))
+        return;
+    close(pair[1].kick);
+    pair[1].kick = pair[0].kick;
+}
+
+/* The peer offers fewer queue pairs. */
+static void drop_pair(struct vop__doorbell pair[VOP__BELLS])
+{
+    forget_copy(pair);
+    for (unsigned bell = 0; bell < VOP__BELLS; bell++) {
+        close_fd(&pair[bell].wait);
+        close_fd(&pair[bell].give);
+    }
+}
+
 int vop__doorbells_take(struct vop__doorbells *d, const int *fds, unsigned queue_pairs)
 {
     for (unsigned i = 0; i < queue_pairs * VOP__BELLS; i++) {
@@ -110,10 +152,10 @@ int vop__doorbells_take(struct vop__doorbells *d, const int *fds, unsigned queue
     }
     for (unsigned i = 0; i < queue_pairs * VOP__BELLS; i++)
         bell_at(d, i)->kick = fds[i];
-    for (unsigned i = queue_pairs * VOP__BELLS; i < d->queue_pairs * VOP__BELLS; i++) {
-        close_fd(&bell_at(d, i)->wait);
-        close_fd(&bell_at(d, i)->give);
-    }
+    for (unsigned queue = 0; queue < queue_pairs; queue++)
+        take_once(d->bell[queue]);
+    for (unsigned queue = queue_pairs; queue < d->queue_pairs; queue++)
+        drop_pair(d->bell[queue]);
     d->queue_pairs = queue_pairs;
     return 0;
 }
@@ -138,6 +180,8 @@ unsigned vop__doorbells_leave(struct vop__doorbells *d, int *ret_fds)
     unsigned count = 0;
 
     count += give_out(&d->socket, ret_fds);
+    for (unsigned queue = 0; queue < VOP_QUEUE_PAIRS_MAX; queue++)
+        forget_copy(d->bell[queue]);
     for (unsigned i = 0; i < VOP_QUEUE_PAIRS_MAX * VOP__BELLS; i++) {
         count += give_out(&bell_at(d, i)->wait, ret_fds + count);
         count += give_out(&bell_at(d, i)->give, ret_fds + count);
@@ -216,7 +260,7 @@ static int drain(int fd, unsigned *slow)
     return judge(slow, start);
 }
 
-int vop__doorbells_wait(struct vop__doorbells *d, unsigned queue, enum vop__bell bell, int64_t timeout_ns)
+static int sleep_on(struct vop__doorbells *d, unsigned queue, enum vop__bell bell, int64_t timeout_ns)
 {
     struct pollfd fds[2] = {{.fd = d->bell[queue][bell].wait, .events = POLLIN | POLLRDHUP},
                             {.fd = d->socket, .events = POLLRDHUP}};
@@ -237,6 +281,72 @@ int vop__doorbells_wait(struct vop__doorbells *d, unsigned queue, enum vop__bell
     return n > 0;
 }
 
+/* Ends a turn. Whatever ended it may be for the other thread as well, or for that alone: it looks again. */
+static void end_turn(struct vop__turns *t)
+{
+    __atomic_store_n(&t->is_taken, 0, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(&t->turn, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&t->waiting, __ATOMIC_SEQ_CST) > 0)
+        vop__futex_wake(&t->turn);
+}
+
+static int await_turn(struct vop__turns *t, uint32_t turn, int64_t timeout_ns)
+{
+    int ret;
+
+    __atomic_fetch_add(&t->waiting, 1, __ATOMIC_SEQ_CST);
+    ret = vop__futex_wait(&t->turn, turn, timeout_ns);
+    __atomic_fetch_sub(&t->waiting, 1, __ATOMIC_SEQ_CST);
+    return ret;
+}
+
+static bool take_token(int *has_token)
+{
+    return __atomic_exchange_n(has_token, 0, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * One end for both events of a pair, and perhaps a thread that waits for each. One of them sleeps on the end, and the
+ * other on the first: whose token it was cannot be told, so a token that one took is one for the other, too.
+ *
+ * None is lost. Whoever takes a token leaves the other its own before the turn ends. So the other finds that after it
+ * got the turn; or it did not get the turn, and then `turn`, which it has read before, changes only after that.
+ */
+static int take_turns(struct vop__doorbells *d, unsigned queue, enum vop__bell bell, int64_t timeout_ns)
+{
+    struct vop__turns *t = &d->turns[queue];
+    int *mine = &d->bell[queue][bell].has_token, *others = &d->bell[queue][1 - bell].has_token;
+    int64_t deadline = timeout_ns == VOP__NEVER ? VOP__NEVER : vop__clock_ns() + timeout_ns;
+    int ret = 0;
+
+    while (ret == 0) {
+        uint32_t turn = __atomic_load_n(&t->turn, __ATOMIC_SEQ_CST);
+
+        if (__atomic_exchange_n(&t->is_taken, 1, __ATOMIC_SEQ_CST) == 0) {
+            if (take_token(mine)) {
+                ret = 1;
+            } else {
+                ret = sleep_on(d, queue, bell, vop__time_left(deadline));
+                if (ret != 0)
+                    __atomic_store_n(others, 1, __ATOMIC_SEQ_CST);
+            }
+            end_turn(t);
+            return ret;
+        }
+        if (take_token(mine))
+            return 1;
+        ret = await_turn(t, turn, vop__time_left(deadline));
+    }
+    return ret == -ETIMEDOUT ? 0 : ret;
+}
+
+int vop__doorbells_wait(struct vop__doorbells *d, unsigned queue, enum vop__bell bell, int64_t timeout_ns)
+{
+    const struct vop__doorbell *pair = d->bell[queue];
+
+    return pair[0].wait == pair[1].wait ? take_turns(d, queue, bell, timeout_ns) : sleep_on(d, queue, bell, timeout_ns);
+}
+
 int vop__doorbells_alive(struct vop__doorbells *d)
 {
     struct pollfd fd = {.fd = d->socket, .events = POLLRDHUP};
@@ -255,6 +365,8 @@ int vop__doorbells_watch(struct vop__doorbells *d, int epoll_fd)
     for (unsigned i = 0; i < d->queue_pairs * VOP__BELLS; i++) {
         event.events = EPOLLIN | EPOLLRDHUP;
         event.data.u32 = i;
+        if (i % VOP__BELLS && bell_at(d, i)->wait == bell_at(d, i - 1)->wait)
+            continue;
         if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, bell_at(d, i)->wait, &event) < 0)
             return -errno;
     }

@@ -10,22 +10,37 @@
 
 #include "wire/wire.h"
 
+/** How two threads share a doorbell that stands for both events of a queue pair. All of it is atomic. */
+struct vop__turns {
+    int is_taken;     /* by the thread that sleeps on the doorbell, */
+    uint32_t turn;    /* and this is what the other sleeps on: it counts the ends of such sleeps */
+    uint32_t waiting; /* how many do */
+};
+
 struct vop__doorbells {
     int socket; /* to the peer; hangs up when it dies */
     unsigned queue_pairs;
+    struct vop__turns turns[VOP_QUEUE_PAIRS_MAX];
     struct vop__doorbell {
         int wait;            /* sleeping end of a pair of ours; no other process has it */
         int give;            /* its kicking end, for the peer; -1 once it was sent */
         int kick;            /* kicking end of the peer's pair; -1 until it came */
+        int has_token;       /* atomic: one was taken by who sleeps on the same end for the other event */
         unsigned slow_kicks; /* one after another: see doorbell.c */
         unsigned slow_takes;
-    } bell[VOP_QUEUE_PAIRS_MAX][VOP__BELLS];
+    } bell[VOP_QUEUE_PAIRS_MAX][VOP__BELLS]; /* the same end may stand for both events of a pair */
 };
 
-/** Makes our doorbells for `queue_pairs` queue pairs. Takes `socket` (on success only). 0 or -errno with a text. */
-int vop__doorbells_open(struct vop__doorbells *d, int socket, unsigned queue_pairs);
+/**
+ * Makes our doorbells for `queue_pairs` queue pairs: one for each of the two events, or (`is_shared`) one for both.
+ * Takes `socket` (on success only). 0 or -errno with a text.
+ */
+int vop__doorbells_open(struct vop__doorbells *d, int socket, unsigned queue_pairs, bool is_shared);
 
-/** Copies the ends to give away, in wire order: messages and slots of pair 0, of pair 1, ... Returns how many. */
+/**
+ * Copies the ends to give away, in wire order: messages and slots of pair 0, of pair 1, ... Returns how many; an end
+ * that stands for both is there twice.
+ */
 unsigned vop__doorbells_give(struct vop__doorbells *d, unsigned queue_pairs, int *ret_fds);
 
 /** They are on their way: closes our descriptors of them, so that the peer's death is heard here. */
@@ -33,7 +48,8 @@ void vop__doorbells_given(struct vop__doorbells *d);
 
 /**
  * Takes the ends that the peer gave, in the same order, after checking that each is one of a pair of Unix stream
- * sockets; `queue_pairs` becomes the number of doorbells. 0, or -EPROTO with a text and none taken.
+ * sockets; `queue_pairs` becomes the number of doorbells. Of two descriptors of one end, the second is closed. 0, or
+ * -EPROTO with a text and none taken.
  */
 int vop__doorbells_take(struct vop__doorbells *d, const int *fds, unsigned queue_pairs);
 

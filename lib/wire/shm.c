@@ -22,7 +22,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-static_assert(2 + VOP__KEPT_MAX <= VOP__HOLES_MAX, "a job of the closer has room for what one link leaves");
+static_assert(VOP__KEPT_MAX + 1 <= VOP__HOLES_MAX, "a mapping has room for the holes between what is kept");
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 #define PIECE ((size_t)256 << 10) /* allocated at once: a signal undoes one call, and may come every millisecond */
@@ -60,37 +60,42 @@ static void shm_keep(struct vop__wire *wire, size_t offset, size_t size)
     w->kept++;
 }
 
-/* What was not to be kept. Of a half that is larger than this side can use, it has never touched the rest. */
-static unsigned find_holes(const struct vop__shm_wire *w, struct vop__hole *ret_holes)
+static void add_hole(struct vop__mapping *m, size_t from, size_t to)
 {
-    int remote = w->half_fd[1 - w->base.wire.side];
+    m->hole[m->holes].offset = from;
+    m->hole[m->holes].size = to - from;
+    m->holes++;
+}
+
+/* With holes for what was not to be kept. Of a half that is larger than this side can use, it never touched the rest.
+ */
+static struct vop__mapping mapping_of(const struct vop__shm_wire *w, bool remote)
+{
+    const struct vop__window *window = remote ? &w->base.wire.remote : &w->base.wire.local;
+    struct vop__mapping m = {.base = window->base, .size = w->mapped};
     size_t at = 0;
 
-    ret_holes[0] = (struct vop__hole){.fd = w->half_fd[w->base.wire.side], .size = w->mapped};
-    for (unsigned i = 0; i < w->kept; i++) {
-        ret_holes[1 + i] = (struct vop__hole){.fd = remote, .offset = at, .size = w->keep[i].from - at};
+    for (unsigned i = 0; i < w->kept && remote; i++) {
+        add_hole(&m, at, w->keep[i].from);
         at = w->keep[i].to;
     }
-    ret_holes[1 + w->kept] = (struct vop__hole){.fd = remote, .offset = at, .size = w->mapped - at};
-    return 2 + w->kept;
+    add_hole(&m, at, w->mapped);
+    return m;
 }
 
 static void shm_close(struct vop__wire *wire)
 {
     struct vop__shm_wire *w = vop__shm_of(wire);
+    const struct vop__mapping halves[2] = {mapping_of(w, false), mapping_of(w, true)};
     int fds[2 + VOP__DOORBELL_FDS] = {w->half_fd[0], w->half_fd[1]};
-    struct vop__hole holes[2 + VOP__KEPT_MAX];
-    unsigned hole_count = find_holes(w, holes), count;
+    unsigned count;
 
-    /* Memory first: when the socket hangs up, nothing here writes any more. It is not freed yet, the descriptors hold
-     * it. */
+    /* From here on nothing writes: when the socket hangs up, the peer may rely on that. */
     vop__mirrors_unmap(&w->mirrors);
-    vop__unmap(wire->local.base, w->mapped);
-    vop__unmap(wire->remote.base, w->mapped);
     if (!w->forgotten)
         vop__doorbells_hang_up(&w->base.bells);
     count = 2 + vop__doorbells_leave(&w->base.bells, fds + 2);
-    vop__closer_take_memory(holes, w->forgotten ? 0 : hole_count, fds, count);
+    vop__closer_take_memory(halves, fds, count);
     free(w);
 }
 
@@ -109,7 +114,7 @@ static const struct vop__wire_ops shm_ops = {
     .close = shm_close,
 };
 
-int vop__shm_wire_open(unsigned side, unsigned queue_pairs, struct vop__shm_wire **ret_wire)
+int vop__shm_wire_open(unsigned side, unsigned queue_pairs, bool one_bell, struct vop__shm_wire **ret_wire)
 {
     struct vop__shm_wire *w = calloc(1, sizeof(*w));
     int ret;
@@ -125,7 +130,7 @@ int vop__shm_wire_open(unsigned side, unsigned queue_pairs, struct vop__shm_wire
         .peer_gid = (gid_t)-1,
     };
     w->half_fd[0] = w->half_fd[1] = -1;
-    ret = vop__doorbells_open(&w->base.bells, -1, queue_pairs);
+    ret = vop__doorbells_open(&w->base.bells, -1, queue_pairs, one_bell);
     if (ret < 0) {
         free(w);
         return ret;
@@ -215,20 +220,33 @@ int vop__shm_wire_make_memory(struct vop__shm_wire *w, size_t half_size)
     return vop__shm_wire_map(w, half_size, half_size);
 }
 
-void vop__shm_keep(struct vop__wire *wire, size_t size)
+/* Making holes can wait for whoever else is changing the file, so it is left to the side that made it. */
+static void trim(struct vop__shm_wire *w, size_t size)
 {
-    struct vop__shm_wire *w = vop__shm_of(wire);
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    struct vop__wire *wire = &w->base.wire;
 
-    size = (size + page - 1) / page * page;
-    if (size >= w->mapped)
-        return;
-    for (unsigned h = 0; h < 2; h++)
+    for (unsigned h = 0; h < 2 && wire->side == 1; h++)
         (void)fallocate(w->half_fd[h], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)size,
                         (off_t)(w->mapped - size));
     vop__unmap(wire->local.base + size, w->mapped - size);
     vop__unmap(wire->remote.base + size, w->mapped - size);
     w->mapped = size;
+}
+
+/* The peer's descriptors are of memory that is checked and mapped: closing them is no last close, and waits for nobody.
+ */
+void vop__shm_settle(struct vop__wire *wire, size_t size)
+{
+    struct vop__shm_wire *w = vop__shm_of(wire);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+    size = (size + page - 1) / page * page;
+    if (size < w->mapped)
+        trim(w, size);
+    for (unsigned h = 0; h < 2; h++) {
+        close(w->half_fd[h]);
+        w->half_fd[h] = -1;
+    }
 }
 
 int vop__shm_wire_map(struct vop__shm_wire *w, size_t half_size, size_t need)

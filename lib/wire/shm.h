@@ -22,6 +22,13 @@
 
 #define VOP__SHM_HALF_MAX ((size_t)1 << 31)
 
+/** What one side wants of a link. */
+struct vop__shm_want {
+    size_t half_size; /* that its offer needs */
+    unsigned queue_pairs;
+    bool one_bell; /* for both events of a queue pair */
+};
+
 /**
  * Makes a listening socket at `path` with file mode `mode`; replaces a socket that no process listens on any more. If
  * `path` is fd:N, listens on a duplicate of that descriptor.
@@ -39,10 +46,10 @@ int vop__shm_file(const char *path, char **ret_file);
 int vop__shm_accept(int listener, int *ret_socket);
 
 /**
- * Makes both halves of `half_size` bytes and the doorbells for a connection to `path`, which should exist. That can
- * take seconds, so it comes first: from connect(2) on, the acceptor's clock runs.
+ * Makes both halves and the doorbells for a connection to `path`, which should exist. That can take seconds, so it
+ * comes first: from connect(2) on, the acceptor's clock runs.
  */
-int vop__shm_prepare(const char *path, size_t half_size, unsigned queue_pairs, struct vop__wire **ret_wire);
+int vop__shm_prepare(const char *path, const struct vop__shm_want *want, struct vop__wire **ret_wire);
 
 /** Connects. `deadline` bounds a full backlog. */
 int vop__shm_connect(struct vop__wire *wire, const char *path, int64_t deadline);
@@ -55,14 +62,14 @@ int vop__shm_offer(struct vop__wire *wire);
  * -EMFILE or -ENOMEM with a text; -EBUSY if it only lacks what the peer brings in excess. Other threads
  * can still be faster.
  */
-int vop__shm_check_room(int socket, size_t need, unsigned queue_pairs);
+int vop__shm_check_room(int socket, const struct vop__shm_want *want);
 
 /**
  * Receives CONNECT from an accepted socket, checks every fd, maps: -EAGAIN it has not come yet. Takes the socket on
- * success only. Of each half the first `need` bytes are mapped, or all if it is smaller; the windows have the size of
- * the halves, so `need` must do for the largest geometry of this side's offer. *ret_pairs is what the peer offers.
+ * success only. Of each half as much is mapped as is wanted, or all if it is smaller; the windows have the size of the
+ * halves. *ret_pairs is what the peer offers.
  */
-int vop__shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_pairs, struct vop__wire **ret_wire);
+int vop__shm_take(int socket, const struct vop__shm_want *want, unsigned *ret_pairs, struct vop__wire **ret_wire);
 
 /** Sends ACCEPT. */
 int vop__shm_answer(struct vop__wire *wire);
@@ -86,10 +93,11 @@ int vop__shm_accepted(struct vop__wire *wire, const char *path, int64_t deadline
 int vop__shm_parted(struct vop__wire *wire, const char *path);
 
 /**
- * Gives back what lies behind the first `size` bytes of both halves, which is memory that the geometry in force never
- * touches. Only by who made it, and once the other side has accepted it.
+ * The link is up, and the geometry in force never touches what lies behind the first `size` bytes of both halves: that
+ * is unmapped, and given back by the side that made it. There is no mirror() after this: the halves have no descriptors
+ * any more.
  */
-void vop__shm_keep(struct vop__wire *wire, size_t size);
+void vop__shm_settle(struct vop__wire *wire, size_t size);
 
 /** Sends UP. */
 int vop__shm_confirm(struct vop__wire *wire);

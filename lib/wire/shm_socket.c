@@ -204,14 +204,14 @@ static bool is_over(int ret)
 
 /* ---- Connecting ---- */
 
-static int prepare_once(size_t half_size, unsigned queue_pairs, struct vop__wire **ret_wire)
+static int prepare_once(const struct vop__shm_want *want, struct vop__wire **ret_wire)
 {
     struct vop__shm_wire *w;
-    int ret = vop__shm_wire_open(1, queue_pairs, &w);
+    int ret = vop__shm_wire_open(1, want->queue_pairs, want->one_bell, &w);
 
     if (ret < 0)
         return ret;
-    ret = vop__shm_wire_make_memory(w, half_size);
+    ret = vop__shm_wire_make_memory(w, want->half_size);
     if (ret < 0) {
         w->base.wire.ops->close(&w->base.wire);
         return ret;
@@ -220,15 +220,15 @@ static int prepare_once(size_t half_size, unsigned queue_pairs, struct vop__wire
     return 0;
 }
 
-int vop__shm_prepare(const char *path, size_t half_size, unsigned queue_pairs, struct vop__wire **ret_wire)
+int vop__shm_prepare(const char *path, const struct vop__shm_want *want, struct vop__wire **ret_wire)
 {
     int ret = vop__shm_check_name(path);
 
     if (ret < 0)
         return ret;
-    ret = prepare_once(half_size, queue_pairs, ret_wire);
+    ret = prepare_once(want, ret_wire);
     if (is_over(ret))
-        ret = prepare_once(half_size, queue_pairs, ret_wire);
+        ret = prepare_once(want, ret_wire);
     return ret;
 }
 
@@ -350,7 +350,7 @@ static int check_offer(const struct vop_shm_message *m, const int *fds, unsigned
 
 static int check_descriptors(int socket, unsigned wanted)
 {
-    int fds[HANDSHAKE_FDS_MAX + 2 * VOP__BELLS * VOP_QUEUE_PAIRS_MAX + 1];
+    int fds[HANDSHAKE_FDS_MAX + 2 * VOP__BELLS * VOP_QUEUE_PAIRS_MAX];
     unsigned count = 0;
     int err;
 
@@ -376,10 +376,11 @@ static int check_address_space(size_t size)
     return 0;
 }
 
-int vop__shm_check_room(int socket, size_t need, unsigned queue_pairs)
+int vop__shm_check_room(int socket, const struct vop__shm_want *want)
 {
-    unsigned own = 2 * VOP__BELLS * queue_pairs + 1; /* both ends of each doorbell, and the channel's descriptor */
-    unsigned usual = 2 + VOP__BELLS * queue_pairs;   /* that arrive, if the peer wants no more than this side */
+    unsigned own = 2 * (want->one_bell ? 1 : VOP__BELLS) * want->queue_pairs; /* both ends of each doorbell */
+    unsigned usual = 2 + VOP__BELLS * want->queue_pairs; /* that arrive, if the peer wants no more than this side */
+    size_t need = want->half_size;
     struct vop_shm_message m = {0};
     unsigned fds;
     int ret;
@@ -399,12 +400,12 @@ int vop__shm_check_room(int socket, size_t need, unsigned queue_pairs)
     return check_address_space(6 * need + VOP_POOL_ALIGN); /* both halves, and their pools twice more */
 }
 
-int vop__shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_pairs, struct vop__wire **ret_wire)
+int vop__shm_take(int socket, const struct vop__shm_want *want, unsigned *ret_pairs, struct vop__wire **ret_wire)
 {
     struct vop_shm_message m;
     struct vop__shm_wire *w;
     int fds[MESSAGE_FDS_MAX];
-    unsigned count, offered;
+    unsigned count, offered, queue_pairs;
     int ret = receive_message(socket, &m, fds, &count);
 
     if (ret < 0)
@@ -413,9 +414,8 @@ int vop__shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_p
     if (ret < 0)
         goto err_fds;
     offered = vop_from_le16(m.queue_pairs);
-    if (queue_pairs > offered)
-        queue_pairs = offered;
-    ret = vop__shm_wire_open(0, queue_pairs, &w);
+    queue_pairs = want->queue_pairs < offered ? want->queue_pairs : offered;
+    ret = vop__shm_wire_open(0, queue_pairs, want->one_bell, &w);
     if (ret < 0)
         goto err_fds;
     ret = vop__doorbells_take(&w->base.bells, fds + 2, queue_pairs);
@@ -425,7 +425,7 @@ int vop__shm_take(int socket, size_t need, unsigned queue_pairs, unsigned *ret_p
     w->half_fd[0] = fds[0];
     w->half_fd[1] = fds[1];
     close_fds(fds + 2 + VOP__BELLS * queue_pairs, count - 2 - VOP__BELLS * queue_pairs);
-    ret = vop__shm_wire_map(w, (size_t)vop_from_le64(m.half_size), need);
+    ret = vop__shm_wire_map(w, (size_t)vop_from_le64(m.half_size), want->half_size);
     if (ret < 0) {
         w->base.wire.ops->close(&w->base.wire);
         return ret;

@@ -19,7 +19,7 @@
 
 struct vop__shm_wire {
     struct vop__bell_wire base;
-    int half_fd[2]; /* memory of half 0 and half 1 */
+    int half_fd[2]; /* memory of half 0 and half 1, until the link is up */
     size_t mapped;  /* bytes of each that are mapped, from its beginning */
     bool forgotten; /* in a child of fork(): the link is the parent's */
     struct vop__mirrors mirrors;
@@ -35,7 +35,7 @@ static inline struct vop__shm_wire *vop__shm_of(struct vop__wire *wire)
 }
 
 /** A wire with doorbells, no memory and no socket yet. Undone by ops->close. */
-int vop__shm_wire_open(unsigned side, unsigned queue_pairs, struct vop__shm_wire **ret_wire);
+int vop__shm_wire_open(unsigned side, unsigned queue_pairs, bool one_bell, struct vop__shm_wire **ret_wire);
 
 /** Gives it the socket, and learns who the peer is. */
 void vop__shm_wire_join(struct vop__shm_wire *w, int socket);

@@ -276,11 +276,11 @@ static void test_few_descriptors(void **state)
         test_limit_fds(more);
         for (unsigned i = 0; i < 3; i++) {
             ret = vop_listener_accept(s.listener, 0, &c);
-            assert_int_equal(ret, more < 9 ? -EMFILE : -EAGAIN); /* 10 at first, and there is a spare one */
+            assert_int_equal(ret, more < 6 ? -EMFILE : -EAGAIN); /* 7 at first, and there is a spare one */
         }
-        if (more < 9)
-            expect_text("out of file descriptors: a peer takes 9 at first");
-        assert_int_equal(has_word(&p), more >= 9);
+        if (more < 6)
+            expect_text("out of file descriptors: a peer takes 6 at first");
+        assert_int_equal(has_word(&p), more >= 6);
         test_limit_fds(-1);
         stage_pump(&s);
         assert_int_equal(peer_take_answer(&p), 0);

@@ -309,6 +309,7 @@ static void test_descriptors_in_doorbells(void **state)
     (void)state;
     stage_open(&s, 2000, 8);
     c = stage_link(&s, ROLE_ACCEPTOR, &p);
+    assert_true(vop_channel_fd(c) >= 0);
     before = stage_fds();
     for (unsigned i = 0; i < 100; i++) {
         for (unsigned j = 0; j < 16; j++)

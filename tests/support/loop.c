@@ -101,7 +101,7 @@ static struct loop_wire *make_end(unsigned side, int socket, struct loop_memory 
 {
     struct loop_wire *w = calloc(1, sizeof(*w));
 
-    if (!w || vop__doorbells_open(&w->base.bells, socket, 1) < 0) {
+    if (!w || vop__doorbells_open(&w->base.bells, socket, 1, true) < 0) {
         free(w);
         return NULL;
     }

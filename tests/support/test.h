@@ -119,14 +119,20 @@ static inline pid_t test_child(void)
     return child;
 }
 
+/** What the library has done with is closed and unmapped. */
+static inline void test_settle(void)
+{
+    if (vop__closer_wait)
+        check(vop__closer_wait(5000000000));
+}
+
 /** Open descriptors of this process, once those that the library has done with are closed. */
 static inline unsigned test_count_fds(void)
 {
     DIR *dir;
     unsigned count = 0;
 
-    if (vop__closer_wait)
-        check(vop__closer_wait(5000000000));
+    test_settle();
     dir = opendir("/proc/self/fd");
     check(dir != NULL);
     while (readdir(dir))
@@ -152,13 +158,15 @@ static inline void test_limit_fds(int more)
     check(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 }
 
-/** Lines of /proc/self/maps that contain `what`. */
+/** Lines of /proc/self/maps that contain `what`, once what the library has done with is unmapped. */
 static inline unsigned test_count_maps(const char *what)
 {
-    FILE *file = fopen("/proc/self/maps", "re");
+    FILE *file;
     char line[512];
     unsigned count = 0;
 
+    test_settle();
+    file = fopen("/proc/self/maps", "re");
     check(file != NULL);
     while (fgets(line, sizeof(line), file)) {
         if (strstr(line, what))

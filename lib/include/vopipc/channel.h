@@ -21,8 +21,9 @@
  *   ivshmem:0000:00:04.0 the same memory, inside the virtual machine: the PCI address of the device. A guest is side 1
  *                        unless ?side=0 is at the end of the name.
  *
- * On shm a channel takes 8 file descriptors at each end, and 2 more at the listening side until its handshake is over.
- * A listener takes 4.
+ * On shm a channel takes 3 file descriptors at each end, one more once vop_channel_fd() was called, and one more for
+ * each end that asks for a second doorbell (`doorbells`). Until its handshake is over it takes up to 4 more. A listener
+ * takes 4.
  *
  * On ivshmem only the library tells the peer that this program lives, and it has no thread for that. So be inside the
  * library at least twice a second: in a call that waits, in calls that send or receive, or in an event loop, where it
@@ -118,6 +119,10 @@ struct vop_options {
     uint32_t links_max;        /* links that may be open at once, from their handshake until they are closed */
     uint32_t user_links_max;   /* the same, of one user (uid) */
     uint32_t user_pending_max; /* of the peers in the handshake, those of one user */
+
+    uint32_t doorbells; /* shm: 1 or 2, on which this side's threads sleep. Default 1: it takes 2 descriptors fewer, and
+                           if a thread that sends and one that receives sleep at the same time, one of them wakes the
+                           other. With 2 each has its own, and is woken by the peer */
 };
 
 #define VOP_SPIN_NEVER 0xffffffffu
@@ -349,12 +354,18 @@ enum vop_arm_flags {
  * directions and for all that the library has to do now and then: on ivshmem it polls readable several times a second,
  * armed or not. Owned by the channel: poll it or add it to epoll, nothing else.
  *
+ * It is made by the first call (of this, or of vop_channel_process()), so that a channel without an event loop does not
+ * take one; on ivshmem there is a second with it. That call can fail, and be tried again; later ones cannot.
+ *
+ * -EMFILE, -ENFILE, -ENOMEM, -ENOSPC  out of file descriptors, memory, or what the kernel lets a user watch. Close
+ * others
+ *
  * The loop:   work with timeout 0 until -EAGAIN; vop_channel_arm(); if it returned 0, poll the descriptor;
  *             when it is readable, vop_channel_process(); and again. Arm for what the last call was refused: while an
  *             answer waits for room, VOP_ARM_SEND alone, since messages that wait are no reason to wake.
  *             The loop must forget the descriptor before vop_channel_close(). examples/loop_server.c does all this.
  */
-int vop_channel_fd(const vop_channel *channel);
+int vop_channel_fd(vop_channel *channel);
 
 /**
  * Takes what made the descriptor readable, so that it is no longer. Call it when the descriptor polls readable, then

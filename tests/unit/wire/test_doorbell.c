@@ -46,7 +46,10 @@ int epoll_wait(int epoll_fd, struct epoll_event *events, int max, int timeout)
     return n;
 }
 
+#define ROUNDS 20000u
+
 static struct vop__doorbells end[2];
+static bool one_bell; /* for both events of a pair, at either end */
 
 static void open_pair(unsigned pairs0, unsigned pairs1)
 {
@@ -54,8 +57,8 @@ static void open_pair(unsigned pairs0, unsigned pairs1)
     int sockets[2], fds[2 * VOP_QUEUE_PAIRS_MAX];
 
     check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets) == 0);
-    check(vop__doorbells_open(&end[0], sockets[0], pairs0) == 0);
-    check(vop__doorbells_open(&end[1], sockets[1], pairs1) == 0);
+    check(vop__doorbells_open(&end[0], sockets[0], pairs0, one_bell) == 0);
+    check(vop__doorbells_open(&end[1], sockets[1], pairs1, one_bell) == 0);
     for (unsigned i = 0; i < 2; i++) {
         unsigned count = vop__doorbells_give(&end[i], pairs, fds);
 
@@ -420,7 +423,7 @@ static void test_noise_on_the_socket(void **state)
 static void close_copies(const struct vop__doorbells *d)
 {
     close(d->socket);
-    for (unsigned bell = 0; bell < VOP__BELLS; bell++) {
+    for (unsigned bell = 0; bell < (one_bell ? 1 : VOP__BELLS); bell++) {
         close(d->bell[0][bell].wait);
         close(d->bell[0][bell].kick);
     }
@@ -518,7 +521,7 @@ static void test_wrong_types(void **state)
     (void)state;
     check(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets) == 0 && pipe2(pipe_ends, O_CLOEXEC) == 0);
     check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, good) == 0);
-    assert_int_equal(vop__doorbells_open(&d, sockets[0], 1), 0);
+    assert_int_equal(vop__doorbells_open(&d, sockets[0], 1, one_bell), 0);
     wrong[0] = eventfd(0, EFD_CLOEXEC);
     wrong[1] = open("/dev/null", O_RDWR | O_CLOEXEC);
     wrong[2] = sockets[1];
@@ -582,9 +585,9 @@ static void test_out_of_descriptors(void **state)
     check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == 0);
     for (int more = 0; more < 10 && got < 0; more++) {
         test_limit_fds(more);
-        got = vop__doorbells_open(&end[0], sockets[0], 1);
+        got = vop__doorbells_open(&end[0], sockets[0], 1, one_bell);
         test_limit_fds(-1);
-        assert_int_equal(got, more < 4 ? -EMFILE : 0); /* two pairs */
+        assert_int_equal(got, more < (one_bell ? 2 : 4) ? -EMFILE : 0); /* each has two ends */
         if (got < 0)
             assert_int_equal(test_count_fds(), fds + 2);
     }
@@ -593,12 +596,213 @@ static void test_out_of_descriptors(void **state)
     assert_int_equal(test_count_fds(), fds);
 }
 
+/* ---- One doorbell for both events ---- */
+
+static void test_one_for_both(void **state)
+{
+    unsigned fds = test_count_fds();
+
+    (void)state;
+    open_pair(2, 2);
+    assert_int_equal(test_count_fds(), fds + 2 * (1 + 2 * 2)); /* the socket, and both ends for each pair */
+    vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES);
+    assert_int_equal(vop__doorbells_wait(&end[1], 1, VOP__BELL_SLOTS, 0), 0); /* another pair's */
+    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_SLOTS, VOP__NEVER), 1);
+    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_SLOTS, 0), 0);
+    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, 0), 1); /* for which it may have been */
+    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, 0), 0);
+    close_pair();
+    assert_int_equal(test_count_fds(), fds);
+}
+
+/* Each side decides for its own. */
+static void test_one_and_two(void **state)
+{
+    unsigned fds = test_count_fds();
+    int sockets[2], ends[2];
+
+    (void)state;
+    check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == 0);
+    check(vop__doorbells_open(&end[0], sockets[0], 1, true) == 0 &&
+          vop__doorbells_open(&end[1], sockets[1], 1, false) == 0);
+    for (unsigned i = 0; i < 2; i++) {
+        check(vop__doorbells_give(&end[i], 1, ends) == 2);
+        for (unsigned j = 0; j < 2; j++)
+            ends[j] = fcntl(ends[j], F_DUPFD_CLOEXEC, 0);
+        assert_int_equal(vop__doorbells_take(&end[1 - i], ends, 1), 0);
+        vop__doorbells_given(&end[i]);
+    }
+    assert_int_equal(test_count_fds(), fds + 2 * 1 + 2 + 4);
+    for (unsigned i = 0; i < 2; i++) {
+        vop__doorbells_kick(&end[1 - i], 0, VOP__BELL_MESSAGES);
+        assert_int_equal(vop__doorbells_wait(&end[i], 0, VOP__BELL_SLOTS, 0), i == 0);
+    }
+    close_pair();
+    assert_int_equal(test_count_fds(), fds);
+}
+
+struct sleeper {
+    pthread_t thread;
+    enum vop__bell bell;
+    uint32_t published, seen; /* atomic */
+    int64_t timeout_ns;
+    int ret;
+};
+
+/* As a channel does: arms, which is to look once more, and sleeps. */
+static void *sleep_for_all(void *arg)
+{
+    struct sleeper *s = arg;
+    uint32_t seen = 0;
+
+    while (seen < ROUNDS) {
+        uint32_t now = __atomic_load_n(&s->published, __ATOMIC_SEQ_CST);
+
+        if (now == seen)
+            check(vop__doorbells_wait(&end[1], 0, s->bell, VOP__NEVER) == 1);
+        seen = now;
+        __atomic_store_n(&s->seen, seen, __ATOMIC_SEQ_CST);
+    }
+    return NULL;
+}
+
+/* Two threads sleep on it at once, and neither misses a kick. */
+static void test_two_sleepers(void **state)
+{
+    struct sleeper s[2] = {{.bell = VOP__BELL_MESSAGES}, {.bell = VOP__BELL_SLOTS}};
+    uint64_t seed = 7;
+
+    (void)state;
+    open_pair(1, 1);
+    for (unsigned i = 0; i < 2; i++)
+        check(pthread_create(&s[i].thread, NULL, sleep_for_all, &s[i]) == 0);
+    while (s[0].published + s[1].published < 2 * ROUNDS) {
+        unsigned i = s[0].published == ROUNDS || (s[1].published < ROUNDS && test_random(&seed) % 2);
+
+        __atomic_store_n(&s[i].published, s[i].published + 1, __ATOMIC_SEQ_CST);
+        vop__doorbells_kick(&end[0], 0, s[i].bell);
+        /* Often until it was seen, so that both sleep; the other may be anywhere. */
+        while (test_random(&seed) % 8 && __atomic_load_n(&s[i].seen, __ATOMIC_SEQ_CST) < s[i].published)
+            sched_yield();
+    }
+    for (unsigned i = 0; i < 2; i++)
+        pthread_join(s[i].thread, NULL);
+    close_pair();
+}
+
+static void *sleep_once(void *arg)
+{
+    struct sleeper *s = arg;
+
+    s->ret = vop__doorbells_wait(&end[1], 0, s->bell, s->timeout_ns);
+    return NULL;
+}
+
+/* Two threads sleep, the first on the doorbell and the second on the first. */
+static void start_two(struct sleeper s[2], int64_t timeout_ns)
+{
+    struct vop__turns *t = &end[1].turns[0];
+
+    for (unsigned i = 0; i < 2; i++) {
+        s[i] = (struct sleeper){.bell = i ? VOP__BELL_SLOTS : VOP__BELL_MESSAGES,
+                                .timeout_ns = i ? timeout_ns : VOP__NEVER};
+        check(pthread_create(&s[i].thread, NULL, sleep_once, &s[i]) == 0);
+        while (i ? __atomic_load_n(&t->waiting, __ATOMIC_SEQ_CST) == 0
+                 : __atomic_load_n(&t->is_taken, __ATOMIC_SEQ_CST) == 0)
+            test_sleep_ms(1);
+        test_sleep_ms(5);
+    }
+}
+
+/* At the latest at the second wait: before that there may be a token. */
+static void expect_end(enum vop__bell bell)
+{
+    int ret = vop__doorbells_wait(&end[1], 0, bell, VOP__NEVER);
+
+    assert_int_equal(ret == 1 ? vop__doorbells_wait(&end[1], 0, bell, VOP__NEVER) : ret, -ECONNRESET);
+}
+
+static void test_end_of_both_sleeps(void **state)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    struct sleeper s[2];
+
+    (void)state;
+    open_pair(1, 1);
+    sigaction(SIGUSR1, &action, NULL);
+
+    start_two(s, 20 * VOP__NS_PER_MS); /* the second only */
+    pthread_join(s[1].thread, NULL);
+    assert_int_equal(s[1].ret, 0);
+    vop__doorbells_kick(&end[0], 0, VOP__BELL_SLOTS);
+    pthread_join(s[0].thread, NULL);
+    assert_int_equal(s[0].ret, 1);
+    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_SLOTS, 0), 1);
+
+    start_two(s, VOP__NEVER);
+    pthread_kill(s[1].thread, SIGUSR1);
+    pthread_join(s[1].thread, NULL);
+    assert_int_equal(s[1].ret, -EINTR);
+    pthread_kill(s[0].thread, SIGUSR1);
+    pthread_join(s[0].thread, NULL);
+    assert_int_equal(s[0].ret, -EINTR);
+    end[1].bell[0][VOP__BELL_SLOTS].has_token = 0;
+
+    start_two(s, VOP__NEVER); /* the first leaves, and the second takes its place */
+    pthread_kill(s[0].thread, SIGUSR1);
+    pthread_join(s[0].thread, NULL);
+    pthread_join(s[1].thread, NULL);
+    assert_int_equal(s[0].ret, -EINTR);
+    assert_int_equal(s[1].ret, 1); /* it looks whether that was for it */
+
+    start_two(s, VOP__NEVER);
+    vop__doorbells_close(&end[0]);
+    for (unsigned i = 0; i < 2; i++) {
+        pthread_join(s[i].thread, NULL);
+        assert_int_equal(s[i].ret, i ? 1 : -ECONNRESET);
+        expect_end(s[i].bell);
+    }
+    vop__doorbells_close(&end[1]);
+}
+
+/* Every wait of this side ends, now and from now on, though the peer lives. */
+static void test_interrupt_both(void **state)
+{
+    struct sleeper s[2];
+
+    (void)state;
+    open_pair(1, 1);
+    start_two(s, VOP__NEVER);
+    vop__doorbells_interrupt(&end[1]);
+    for (unsigned i = 0; i < 2; i++) {
+        pthread_join(s[i].thread, NULL);
+        assert_int_not_equal(s[i].ret, 0);
+        expect_end(s[i].bell);
+    }
+    close_pair();
+}
+
+static int one_for_both(void **state)
+{
+    one_bell = true;
+    return test_guard(state);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest alone[] = {
         cmocka_unit_test(test_tokens),
-        cmocka_unit_test(test_timeout),
         cmocka_unit_test(test_queue_pairs),
+        cmocka_unit_test(test_death),
+        cmocka_unit_test(test_half_dead),
+    };
+    const struct CMUnitTest shared[] = {
+        cmocka_unit_test(test_one_for_both),   cmocka_unit_test(test_one_and_two),
+        cmocka_unit_test(test_two_sleepers),   cmocka_unit_test(test_end_of_both_sleeps),
+        cmocka_unit_test(test_interrupt_both),
+    };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_timeout),
         cmocka_unit_test(test_epoll),
         cmocka_unit_test(test_kick_never_blocks),
         cmocka_unit_test(test_drain_never_blocks),
@@ -606,8 +810,6 @@ int main(void)
         cmocka_unit_test(test_many_tokens),
         cmocka_unit_test(test_stuffed),
         cmocka_unit_test(test_descriptors_for_tokens),
-        cmocka_unit_test(test_death),
-        cmocka_unit_test(test_half_dead),
         cmocka_unit_test(test_noise_on_the_socket),
         cmocka_unit_test(test_killed_process),
         cmocka_unit_test(test_interrupted),
@@ -616,5 +818,10 @@ int main(void)
         cmocka_unit_test(test_out_of_descriptors),
     };
 
-    return cmocka_run_group_tests(tests, test_guard, NULL);
+    int failed = cmocka_run_group_tests_name("a doorbell for each event", alone, test_guard, NULL);
+
+    failed += cmocka_run_group_tests_name("the same", tests, test_guard, NULL);
+    failed += cmocka_run_group_tests_name("one for both", tests, one_for_both, NULL);
+    failed += cmocka_run_group_tests_name("one for both, shared", shared, one_for_both, NULL);
+    return failed;
 }

@@ -50,7 +50,8 @@ static int teardown(void **state)
 static int connect_wire(const char *to, size_t half_size, unsigned pairs, int64_t deadline, struct vop__wire **ret_wire)
 {
     struct vop__wire *wire;
-    int ret = vop__shm_prepare(to, half_size, pairs, &wire);
+    const struct vop__shm_want want = {.half_size = half_size, .queue_pairs = pairs, .one_bell = true};
+    int ret = vop__shm_prepare(to, &want, &wire);
 
     if (ret < 0)
         return ret;

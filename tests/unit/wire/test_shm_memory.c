@@ -45,7 +45,8 @@ static int teardown(void **state)
 static int connect_wire(const char *to, size_t half_size, unsigned pairs, int64_t deadline, struct vop__wire **ret_wire)
 {
     struct vop__wire *wire;
-    int ret = vop__shm_prepare(to, half_size, pairs, &wire);
+    const struct vop__shm_want want = {.half_size = half_size, .queue_pairs = pairs, .one_bell = true};
+    int ret = vop__shm_prepare(to, &want, &wire);
 
     if (ret < 0)
         return ret;
@@ -73,9 +74,9 @@ static void open_pair(struct vop__wire *side[2], unsigned connector_pairs, unsig
 
     check(connect_wire(path, HALF, connector_pairs, VOP__NEVER, &side[1]) == 0);
     fd = take_socket();
-    check(vop__shm_take(fd, HALF, acceptor_pairs, &offered, &side[0]) == -EAGAIN);
+    check(vop__shm_take(fd, &(struct vop__shm_want){HALF, acceptor_pairs, true}, &offered, &side[0]) == -EAGAIN);
     check(vop__shm_offer(side[1]) == 0);
-    check(vop__shm_take(fd, HALF, acceptor_pairs, &offered, &side[0]) == 0);
+    check(vop__shm_take(fd, &(struct vop__shm_want){HALF, acceptor_pairs, true}, &offered, &side[0]) == 0);
     check(offered == connector_pairs);
     check(vop__shm_confirmed(side[0]) == -EAGAIN);
     check(vop__shm_answer(side[0]) == 0);
@@ -226,7 +227,7 @@ static void test_maps_what_is_needed(void **state)
     check(connect_wire(path, 4 * HALF, 1, VOP__NEVER, &side[1]) == 0);
     fd = take_socket();
     check(vop__shm_offer(side[1]) == 0);
-    assert_int_equal(vop__shm_take(fd, HALF, 1, &offered, &side[0]), 0);
+    assert_int_equal(vop__shm_take(fd, &(struct vop__shm_want){HALF, 1, true}, &offered, &side[0]), 0);
     for (unsigned i = 0; i < 2; i++) {
         const struct vop__window *w = i ? &side[0]->remote : &side[0]->local;
 
@@ -253,7 +254,7 @@ static void test_queue_pairs(void **state)
         open_pair(side, offers[i][0], offers[i][1]);
         assert_int_equal(side[0]->queue_pairs, pairs);
         assert_int_equal(side[1]->queue_pairs, pairs);
-        assert_int_equal(test_count_fds(), fds + 2 * (1 + 2 + 4 * pairs));
+        assert_int_equal(test_count_fds(), fds + 2 * (1 + 2 + 2 * pairs));
         for (unsigned queue = 0; queue < pairs; queue++) {
             side[0]->ops->kick(side[0], queue, VOP__BELL_SLOTS);
             assert_int_equal(side[1]->ops->wait(side[1], queue, VOP__BELL_SLOTS, 0), 1);
@@ -374,7 +375,7 @@ static void take_returns(int expected, const void *data, size_t size, const int 
     check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == 0);
     before = test_count_fds();
     send_raw(sockets[1], data, size, fds, count);
-    assert_int_equal(vop__shm_take(sockets[0], 1 << 20, 1, &offered, &wire), expected);
+    assert_int_equal(vop__shm_take(sockets[0], &(struct vop__shm_want){1 << 20, 1, true}, &offered, &wire), expected);
     if (expected == 0)
         wire->ops->close(wire);
     else
@@ -613,21 +614,26 @@ static void test_keeps_what_is_agreed(void **state)
 {
     struct vop__wire *side[2];
     struct stat st;
-    int fd;
+    int fd, kept[2];
 
     (void)state;
     check(connect_wire(path, 4 * HALF, 1, VOP__NEVER, &side[1]) == 0);
+    for (unsigned h = 0; h < 2; h++)
+        kept[h] = fcntl(vop__shm_of(side[1])->half_fd[h], F_DUPFD_CLOEXEC, 0);
     fd = take_socket();
     check(vop__shm_offer(side[1]) == 0);
-    check(vop__shm_take(fd, HALF, 1, &offered, &side[0]) == 0);
+    check(vop__shm_take(fd, &(struct vop__shm_want){HALF, 1, true}, &offered, &side[0]) == 0);
     memset(side[1]->remote.base, 0x55, 4 * HALF);
-    vop__shm_keep(side[1], 4 * HALF); /* all of it */
-    assert_true(is_mapped(side[1]->remote.base + 4 * HALF - 4096));
-    vop__shm_keep(side[1], HALF - 64); /* whole pages stay */
+    vop__shm_settle(side[0], HALF); /* all that it has mapped */
+    assert_true(is_mapped(side[0]->remote.base + HALF - 4096));
+    vop__shm_settle(side[1], HALF - 64); /* whole pages stay */
     for (unsigned h = 0; h < 2; h++) {
-        assert_int_equal(fstat(vop__shm_of(side[1])->half_fd[h], &st), 0);
+        assert_int_equal(fstat(kept[h], &st), 0);
         assert_int_equal(st.st_size, 4 * HALF);
         assert_int_equal(st.st_blocks * 512, HALF);
+        close(kept[h]);
+        assert_int_equal(vop__shm_of(side[0])->half_fd[h], -1); /* the mappings hold it */
+        assert_int_equal(vop__shm_of(side[1])->half_fd[h], -1);
     }
     for (unsigned at = 0; at < HALF; at++)
         assert_int_equal(side[0]->local.base[at], 0x55);
