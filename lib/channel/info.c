@@ -38,8 +38,10 @@ int vop_channel_get_info(const vop_channel *c, struct vop_channel_info *ret_info
     const struct vop__wire *wire = c->wire;
     struct vop_channel_info info = {
         .side = wire->side,
-        .queue_size = s->geometry.queue_size,
-        .slot_size = s->geometry.slot_size,
+        .queue_size = s->geometry.receive.queue_size,
+        .slot_size = s->geometry.receive.slot_size,
+        .send_queue_size = s->geometry.send.queue_size,
+        .send_slot_size = s->geometry.send.slot_size,
         .peer_config_size = s->peer.config_size,
         .peer_pid = wire->peer_pid,
         .peer_uid = wire->peer_uid,
@@ -53,7 +55,8 @@ int vop_channel_get_info(const vop_channel *c, struct vop_channel_info *ret_info
         return vop__fate(c->link);
     memcpy(info.peer_features, s->peer.features, sizeof(info.peer_features));
     memcpy(info.peer_config, s->peer.config, sizeof(info.peer_config));
-    return give_struct(ret_info, &info, ret_info->struct_size, sizeof(info), sizeof(info));
+    return give_struct(ret_info, &info, ret_info->struct_size, offsetof(struct vop_channel_info, send_queue_size),
+                       sizeof(info));
 }
 
 int vop_channel_get_stats(const vop_channel *c, struct vop_channel_stats *ret_stats)

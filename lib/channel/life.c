@@ -92,12 +92,16 @@ void vop__channel_count(struct vop_channel *c, struct vop__share *share)
 static int check_demands(const struct vop_channel *c)
 {
     const struct vop__session *s = &c->link->session;
-    const struct vop__geometry *mine = &s->mine.geometry, *its = &s->peer.geometry;
+    const struct vop__slots *mine = vop__session_sends(s), *its = &s->peer.geometry.receive;
 
     if (c->tx.message_max < c->message_min)
         return vop__error(
             EMSGSIZE, "needs messages of %u bytes, not %zu: it offers %u slots of %u, the other side %u of %u",
             c->message_min, c->tx.message_max, mine->queue_size, mine->slot_size, its->queue_size, its->slot_size);
+    if (c->tx.place.mirrored) {
+        mine = &s->mine.geometry.receive;
+        its = vop__session_peer_sends(s);
+    }
     if (c->contiguous && !(c->tx.place.mirrored && c->rx.place.mirrored))
         return vop__error(EMSGSIZE, "needs messages in one segment: it offers %u slots of %u, the other side %u of %u",
                           mine->queue_size, mine->slot_size, its->queue_size, its->slot_size);
@@ -121,6 +125,7 @@ static int reset_queues(struct vop_channel *c)
 static int start(struct vop_channel *c)
 {
     struct vop__link *l = c->link;
+    const struct vop__geometry *g = &l->session.geometry;
     int ret = vop__tx_start(&c->tx);
 
     if (ret < 0)
@@ -128,8 +133,9 @@ static int start(struct vop_channel *c)
     vop__rx_start(&c->rx);
     l->wire->peer_doorbell = l->session.peer.doorbell;
     l->up = true;
-    vop__log(VOP_LOG_INFO, "link up: %s, side %u, pid %d, %u slots of %u bytes", l->wire->ops->name, l->wire->side,
-             (int)l->wire->peer_pid, l->session.geometry.queue_size, l->session.geometry.slot_size);
+    vop__log(VOP_LOG_INFO, "link up: %s, side %u, pid %d, %u slots of %u bytes, to send %u of %u", l->wire->ops->name,
+             l->wire->side, (int)l->wire->peer_pid, g->receive.queue_size, g->receive.slot_size, g->send.queue_size,
+             g->send.slot_size);
     return 1;
 }
 
@@ -172,9 +178,9 @@ unsigned vop__channel_pairs(const struct vop_channel *c)
     return c->link->session.geometry.queue_pairs;
 }
 
-size_t vop__channel_half_size(const struct vop_channel *c)
+size_t vop__channel_half_size(const struct vop_channel *c, bool remote)
 {
-    return (size_t)vop__geometry_half_size(&c->link->session.geometry);
+    return (size_t)vop__geometry_half_size(&c->link->session.geometry, remote);
 }
 
 bool vop__channel_was_known(const struct vop_channel *c)

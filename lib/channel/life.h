@@ -32,8 +32,8 @@ bool vop__channel_has_answered(const struct vop_channel *c);
 unsigned vop__channel_offered_pairs(const struct vop_channel *c);
 unsigned vop__channel_pairs(const struct vop_channel *c);
 
-/** Bytes of each half that the geometry in force touches. */
-size_t vop__channel_half_size(const struct vop_channel *c);
+/** Bytes of the half that this side reads, or (`remote`) writes, which the geometry in force touches. */
+size_t vop__channel_half_size(const struct vop_channel *c, bool remote);
 
 /** After a step returned -EPROTO: did the peer already know this side? Then its block is no remnant of a dead one. */
 bool vop__channel_was_known(const struct vop_channel *c);

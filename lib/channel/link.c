@@ -36,8 +36,9 @@ struct vop__slot_place vop__link_place(struct vop__link *l, unsigned queue, bool
 {
     const struct vop__geometry *g = &l->session.geometry;
     const struct vop__window *w = remote ? &l->wire->remote : &l->wire->local;
-    size_t offset = vop__geometry_areas(g, queue).pool;
-    void *mirror = l->wire->ops->mirror(l->wire, remote, offset, vop__geometry_pool_size(g));
+    size_t offset = vop__geometry_areas(g, remote, queue).pool;
+    size_t size = vop__geometry_pool_size(remote ? &g->send : &g->receive);
+    void *mirror = l->wire->ops->mirror(l->wire, remote, offset, size);
 
     return (struct vop__slot_place){
         .local = &l->wire->local,

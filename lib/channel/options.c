@@ -58,16 +58,18 @@ int vop__options_resolve(const struct vop_options *options, struct vop_options *
             return ret;
     }
     fill_defaults(&o);
+    fill(&o.send_queue_size, o.queue_size); /* not a default of vop_options_init(): the program sets the others later */
+    fill(&o.send_slot_size, o.slot_size);
     geometry = vop__options_geometry(&o);
     ret = vop__geometry_check(&geometry);
     if (ret < 0)
         return ret;
     if (o.config_size > VOP_CONFIG_MAX)
         return vop__error(EINVAL, "config_size %u: at most %u", o.config_size, VOP_CONFIG_MAX);
-    if (o.message_min > vop__geometry_pool_size(&geometry))
+    if (o.message_min > vop__geometry_pool_size(&geometry.send))
         return vop__error(EINVAL,
                           "message_min %u: %u slots of %u bytes hold no such message; raise queue_size or slot_size",
-                          o.message_min, o.queue_size, o.slot_size);
+                          o.message_min, o.send_queue_size, o.send_slot_size);
     if (o.socket_mode > 0777)
         return vop__error(EINVAL, "socket_mode 0%o: at most 0777", o.socket_mode);
     if (o.doorbells > 2)
@@ -82,7 +84,7 @@ struct vop__geometry vop__options_geometry(const struct vop_options *options)
 {
     return (struct vop__geometry){
         .queue_pairs = 1,
-        .queue_size = options->queue_size,
-        .slot_size = options->slot_size,
+        .receive = {options->queue_size, options->slot_size},
+        .send = {options->send_queue_size, options->send_slot_size},
     };
 }

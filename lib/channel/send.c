@@ -9,7 +9,7 @@
 
 static __attribute__((cold)) int refuse_length(const struct vop__link *l, size_t length, size_t max)
 {
-    const struct vop__geometry *mine = &l->session.mine.geometry, *its = &l->session.peer.geometry;
+    const struct vop__slots *mine = vop__session_sends(&l->session), *its = &l->session.peer.geometry.receive;
 
     return vop__error(
         EMSGSIZE,

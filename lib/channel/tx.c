@@ -12,13 +12,13 @@
 
 int vop__tx_reset(struct vop__tx *tx)
 {
-    const struct vop__geometry *g = &tx->link->session.geometry;
+    const struct vop__slots *slots = &tx->link->session.geometry.send;
 
     vop__tx_free(tx);
-    tx->spans = calloc(g->queue_size, sizeof(*tx->spans));
+    tx->spans = calloc(slots->queue_size, sizeof(*tx->spans));
     if (!tx->spans)
         return vop__error(ENOMEM, "no memory for a channel");
-    tx->message_max = vop__geometry_pool_size(g);
+    tx->message_max = vop__geometry_pool_size(slots);
     tx->place = vop__link_place(tx->link, tx->index, true);
     vop__slot_device_init(&tx->queue, &tx->place, tx->spans);
     return 0;
@@ -58,13 +58,14 @@ void vop__tx_keep(const struct vop__tx *tx)
 {
     struct vop__wire *wire = tx->link->wire;
     const struct vop__geometry *g = &tx->link->session.geometry;
-    size_t pool = vop__geometry_areas(g, tx->index).pool;
+    const struct vop__slots *slots = &g->send;
+    size_t pool = vop__geometry_areas(g, true, tx->index).pool;
     uint32_t first, count = vop__slot_device_unreturned(&tx->queue, &first);
-    uint32_t straight = count < g->queue_size - first ? count : g->queue_size - first;
+    uint32_t straight = count < slots->queue_size - first ? count : slots->queue_size - first;
 
     wire->ops->keep(wire, 0, pool);
-    wire->ops->keep(wire, pool, (size_t)(count - straight) * g->slot_size);
-    wire->ops->keep(wire, pool + (size_t)first * g->slot_size, (size_t)straight * g->slot_size);
+    wire->ops->keep(wire, pool, (size_t)(count - straight) * slots->slot_size);
+    wire->ops->keep(wire, pool + (size_t)first * slots->slot_size, (size_t)straight * slots->slot_size);
 }
 
 int vop__tx_try(struct vop__tx *tx, size_t length, struct vop_buffer *ret_buffer)

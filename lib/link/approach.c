@@ -72,7 +72,8 @@ static bool is_same(const struct vop__claim *a, const struct vop__claim *b)
 static int take_side(const struct approach *a, struct vop__side **ret_side)
 {
     struct vop__geometry geometry = vop__options_geometry(&a->options);
-    uint64_t needed = vop__geometry_half_size(&geometry), file = 2;
+    uint64_t needed = vop__geometry_offer_size(&geometry), file = 2;
+    const struct vop__slots *largest = &geometry.receive;
     struct vop__side *side;
     int ret = a->open_side(a->rest, &side);
 
@@ -80,11 +81,13 @@ static int take_side(const struct approach *a, struct vop__side **ret_side)
         return ret;
     while (file < 2 * needed)
         file *= 2;
+    if (vop__geometry_pool_size(&geometry.send) > vop__geometry_pool_size(largest))
+        largest = &geometry.send;
     if (needed > side->remote.size) {
         ret = vop__error(EINVAL,
                          "%.120s: half of it is too small for a queue of %u slots of %u bytes; make it %llu KiB, or "
                          "the queue smaller",
-                         side->name, geometry.queue_size, geometry.slot_size, (unsigned long long)file / 1024);
+                         side->name, largest->queue_size, largest->slot_size, (unsigned long long)file / 1024);
         side->ops->close(side);
         return ret;
     }

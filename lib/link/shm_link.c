@@ -49,7 +49,7 @@ static int join(struct vop__wire *wire, const char *path, const struct vop_optio
         vop_channel_close(c);
         return ret;
     }
-    vop__shm_settle(wire, vop__channel_half_size(c));
+    vop__shm_settle(wire, vop__channel_half_size(c, false), vop__channel_half_size(c, true));
     *ret_channel = c;
     return 0;
 }

@@ -17,7 +17,7 @@ static inline struct vop__shm_want vop__shm_want_of(const struct vop_options *op
     struct vop__geometry geometry = vop__options_geometry(options);
 
     return (struct vop__shm_want){
-        .half_size = (size_t)vop__geometry_half_size(&geometry),
+        .half_size = (size_t)vop__geometry_offer_size(&geometry),
         .queue_pairs = geometry.queue_pairs,
         .one_bell = options->doorbells < 2,
     };

@@ -9,11 +9,19 @@
 
 #include <vopipc/abi.h>
 
-/** Geometry of a link: what is offered, or what is in force. */
+#include <stdbool.h>
+
+/** What a receive queue is made of. */
+struct vop__slots {
+    uint32_t queue_size; /* N, slots */
+    uint32_t slot_size;  /* S, bytes */
+};
+
+/** Geometry of a link as one side of it sees it: what is offered, or what is in force. */
 struct vop__geometry {
     uint32_t queue_pairs; /* P */
-    uint32_t queue_size;  /* N, slots */
-    uint32_t slot_size;   /* S, bytes */
+    struct vop__slots receive;
+    struct vop__slots send; /* the peer's receive queues. All zero in an offer: as `receive`, whatever the peer says */
 };
 
 /** Offsets in a half, in bytes, of the areas of one queue pair. */
@@ -29,16 +37,25 @@ struct vop__areas {
 /** 0 if every value is in its range, else -EINVAL with a text that names the value. */
 int vop__geometry_check(const struct vop__geometry *g);
 
-/** The geometry in force between two offers: the smaller of each value. */
-struct vop__geometry vop__geometry_combine(const struct vop__geometry *a, const struct vop__geometry *b);
+/** Does this offer, and the peer's, say what is sent? */
+bool vop__geometry_is_uneven(const struct vop__geometry *mine, const struct vop__geometry *its);
+
+/**
+ * The geometry in force between two offers, as the first side sees it: the smaller of each value, of what one side
+ * sends and the other receives.
+ */
+struct vop__geometry vop__geometry_combine(const struct vop__geometry *mine, const struct vop__geometry *its);
 
 /** Bytes of one pool. */
-size_t vop__geometry_pool_size(const struct vop__geometry *g);
+size_t vop__geometry_pool_size(const struct vop__slots *slots);
 
-/** Bytes that a half must have for a (checked) geometry. */
-uint64_t vop__geometry_half_size(const struct vop__geometry *g);
+/** Bytes of the half that this side reads, or (`remote`) writes, for a (checked) geometry in force. */
+uint64_t vop__geometry_half_size(const struct vop__geometry *g, bool remote);
 
-/** Offsets of queue pair `queue` (below queue_pairs) in a half, for a (checked) geometry. */
-struct vop__areas vop__geometry_areas(const struct vop__geometry *g, unsigned queue);
+/** Bytes that both halves must have for whatever may be in force after a (checked) offer. */
+uint64_t vop__geometry_offer_size(const struct vop__geometry *offer);
+
+/** Offsets of queue pair `queue` (below queue_pairs) in either half, for a (checked) geometry in force. */
+struct vop__areas vop__geometry_areas(const struct vop__geometry *g, bool remote, unsigned queue);
 
 #endif

@@ -80,16 +80,18 @@ static void write_block(const struct vop__session *s)
     for (unsigned i = 0; i < VOP_FEATURE_WORDS; i++)
         vop__store_le32(&a->features[i], h->features[i]);
     vop__store_le32(&a->device_id, h->device_id);
-    store_pair(&a->queue_pairs, h->geometry.queue_pairs, h->geometry.queue_size);
-    vop__store_le32(&a->slot_size, h->geometry.slot_size);
+    store_pair(&a->queue_pairs, h->geometry.queue_pairs, h->geometry.receive.queue_size);
+    vop__store_le32(&a->slot_size, h->geometry.receive.slot_size);
     vop__store_le32(&a->config_size, h->config_size);
     vop__store_le64(&a->half_size, h->half_size);
     store_bytes(a->region_id, zero, sizeof(a->region_id));
     store_bytes(a->resume_token, zero, sizeof(a->resume_token));
     vop__store_le32(&a->doorbell, h->doorbell);
-    store_bytes((uint8_t *)a->reserved0, zero, sizeof(a->reserved0));
-    store_bytes(a->config, h->config, sizeof(a->config));
+    store_pair(&a->send_queue_size, h->geometry.send.queue_size, 0);
+    vop__store_le32(&a->send_slot_size, h->geometry.send.slot_size);
     store_bytes((uint8_t *)a->reserved1, zero, sizeof(a->reserved1));
+    store_bytes(a->config, h->config, sizeof(a->config));
+    store_bytes((uint8_t *)a->reserved2, zero, sizeof(a->reserved2));
     vop__store_le64(&a->incarnation, h->incarnation);
     vop__window_publish32(s->remote, &a->state, h->state, 'E');
 }
@@ -179,8 +181,8 @@ static int check_block(const struct vop__session *s, const struct vop_announce *
         .state = vop_from_le32(a->state),
         .device_id = vop_from_le32(a->device_id),
         .geometry = {.queue_pairs = vop_from_le16(a->queue_pairs),
-                     .queue_size = vop_from_le16(a->queue_size),
-                     .slot_size = vop_from_le32(a->slot_size)},
+                     .receive = {vop_from_le16(a->queue_size), vop_from_le32(a->slot_size)},
+                     .send = {vop_from_le16(a->send_queue_size), vop_from_le32(a->send_slot_size)}},
         .config_size = vop_from_le32(a->config_size),
         .half_size = vop_from_le64(a->half_size),
         .doorbell = vop_from_le32(a->doorbell),
@@ -243,6 +245,21 @@ static int wait_for_hello(struct vop__session *s, uint64_t incarnation)
     return VOP__SESSION_WAIT;
 }
 
+static int check_halves(const struct vop__session *s)
+{
+    const struct vop__geometry *g = &s->geometry;
+
+    for (unsigned remote = 0; remote < 2; remote++) {
+        const struct vop__slots *slots = remote ? &g->send : &g->receive;
+        uint64_t size = vop__geometry_half_size(g, remote);
+
+        if (size > s->local->size)
+            return vop__error(EPROTO, "%u slots of %u bytes need halves of %llu bytes, these have %zu",
+                              slots->queue_size, slots->slot_size, (unsigned long long)size, s->local->size);
+    }
+    return 0;
+}
+
 int vop__session_step(struct vop__session *s)
 {
     struct vop_announce block;
@@ -265,12 +282,26 @@ int vop__session_step(struct vop__session *s)
     if (peer.state == VOP_STATE_CLOSING) /* it gave up before I had answered: wait for a new incarnation */
         return VOP__SESSION_WAIT;
     s->geometry = vop__geometry_combine(&s->mine.geometry, &peer.geometry);
-    if (vop__geometry_half_size(&s->geometry) > s->local->size)
-        return vop__error(EPROTO, "%u slots of %u bytes need halves of %llu bytes, these have %zu",
-                          s->geometry.queue_size, s->geometry.slot_size,
-                          (unsigned long long)vop__geometry_half_size(&s->geometry), s->local->size);
+    ret = check_halves(s);
+    if (ret < 0)
+        return ret;
     s->peer = peer;
     return VOP__SESSION_READY;
+}
+
+static const struct vop__slots *sends(const struct vop__hello *one, const struct vop__hello *other)
+{
+    return vop__geometry_is_uneven(&one->geometry, &other->geometry) ? &one->geometry.send : &one->geometry.receive;
+}
+
+const struct vop__slots *vop__session_sends(const struct vop__session *s)
+{
+    return sends(&s->mine, &s->peer);
+}
+
+const struct vop__slots *vop__session_peer_sends(const struct vop__session *s)
+{
+    return sends(&s->peer, &s->mine);
 }
 
 uint32_t vop__session_peer_state(const struct vop__session *s)

@@ -71,6 +71,10 @@ int vop__session_step(struct vop__session *s);
 /** Announces READY: everything this side writes for the session is reset. */
 void vop__session_ready(struct vop__session *s);
 
+/** Which of its own offers counted for what this side sends, and for what it receives the peer's: once READY. */
+const struct vop__slots *vop__session_sends(const struct vop__session *s);
+const struct vop__slots *vop__session_peer_sends(const struct vop__session *s);
+
 /** State word of the peer, once up: one load. */
 uint32_t vop__session_peer_state(const struct vop__session *s);
 

@@ -10,24 +10,26 @@
 
 void vop__slot_device_init(struct vop__slot_device *d, const struct vop__slot_place *place, uint16_t *spans)
 {
-    struct vop__areas l = vop__geometry_areas(&place->geometry, place->queue);
+    const struct vop__geometry *g = &place->geometry;
+    struct vop__areas its = vop__geometry_areas(g, false, place->queue);
+    struct vop__areas mine = vop__geometry_areas(g, true, place->queue);
     const struct vop__window *local = place->local;
     const struct vop__window *remote = place->remote;
 
     *d = (struct vop__slot_device){
-        .avail = vop__window_at(local, l.avail),
-        .used_event = vop__window_at(local, l.used_event),
-        .used = vop__window_at(remote, l.used),
-        .ring = vop__window_at(remote, l.used + sizeof(struct vop_used)),
-        .avail_event = vop__window_at(remote, l.avail_event),
+        .avail = vop__window_at(local, its.avail),
+        .used_event = vop__window_at(local, its.used_event),
+        .used = vop__window_at(remote, mine.used),
+        .ring = vop__window_at(remote, mine.used + sizeof(struct vop_used)),
+        .avail_event = vop__window_at(remote, mine.avail_event),
         .local = local,
         .remote = remote,
         .pool = place->pool,
-        .size = place->geometry.queue_size,
-        .slot_size = place->geometry.slot_size,
+        .size = g->send.queue_size,
+        .slot_size = g->send.slot_size,
         .mirrored = place->mirrored,
         .first = true,
-        .avail_seen = (uint16_t)place->geometry.queue_size,
+        .avail_seen = (uint16_t)g->send.queue_size,
         .spans = spans,
     };
     vop__store_le32(&d->used->flags_idx, 0);
@@ -36,12 +38,13 @@ void vop__slot_device_init(struct vop__slot_device *d, const struct vop__slot_pl
 
 int vop__slot_device_attach(struct vop__slot_device *d, const struct vop__slot_place *place)
 {
-    struct vop__areas l = vop__geometry_areas(&place->geometry, place->queue);
-    const struct vop_desc *desc = vop__window_at(place->local, l.desc);
-    const vop_le16 *ring = vop__window_at(place->local, l.avail + sizeof(struct vop_avail));
+    struct vop__areas its = vop__geometry_areas(&place->geometry, false, place->queue);
+    size_t pool = vop__geometry_areas(&place->geometry, true, place->queue).pool;
+    const struct vop_desc *desc = vop__window_at(place->local, its.desc);
+    const vop_le16 *ring = vop__window_at(place->local, its.avail + sizeof(struct vop_avail));
 
     for (uint32_t i = 0; i < d->size; i++) {
-        if (vop__load_le64(&desc[i].addr) != l.pool + (uint64_t)i * d->slot_size ||
+        if (vop__load_le64(&desc[i].addr) != pool + (uint64_t)i * d->slot_size ||
             vop__load_le32(&desc[i].len) != d->slot_size || vop__load_le16(&desc[i].flags) != VOP_DESC_F_WRITE ||
             vop__load_le16(&desc[i].next) != 0 || vop__load_le16(&ring[i]) != i) {
             d->broken = true;

@@ -10,28 +10,30 @@
 
 void vop__slot_driver_init(struct vop__slot_driver *d, const struct vop__slot_place *place)
 {
-    struct vop__areas l = vop__geometry_areas(&place->geometry, place->queue);
+    const struct vop__geometry *g = &place->geometry;
+    struct vop__areas its = vop__geometry_areas(g, false, place->queue);
+    struct vop__areas mine = vop__geometry_areas(g, true, place->queue);
     const struct vop__window *local = place->local;
     const struct vop__window *remote = place->remote;
-    struct vop_desc *desc = vop__window_at(remote, l.desc);
-    vop_le16 *ring = vop__window_at(remote, l.avail + sizeof(struct vop_avail));
+    struct vop_desc *desc = vop__window_at(remote, mine.desc);
+    vop_le16 *ring = vop__window_at(remote, mine.avail + sizeof(struct vop_avail));
 
     *d = (struct vop__slot_driver){
-        .used = vop__window_at(local, l.used),
-        .ring = vop__window_at(local, l.used + sizeof(struct vop_used)),
-        .avail_event = vop__window_at(local, l.avail_event),
-        .avail = vop__window_at(remote, l.avail),
-        .used_event = vop__window_at(remote, l.used_event),
+        .used = vop__window_at(local, its.used),
+        .ring = vop__window_at(local, its.used + sizeof(struct vop_used)),
+        .avail_event = vop__window_at(local, its.avail_event),
+        .avail = vop__window_at(remote, mine.avail),
+        .used_event = vop__window_at(remote, mine.used_event),
         .local = local,
         .remote = remote,
         .pool = place->pool,
-        .size = place->geometry.queue_size,
-        .slot_size = place->geometry.slot_size,
+        .size = g->receive.queue_size,
+        .slot_size = g->receive.slot_size,
         .mirrored = place->mirrored,
         .first = true,
     };
     for (uint32_t i = 0; i < d->size; i++) {
-        vop__store_le64(&desc[i].addr, l.pool + (uint64_t)i * d->slot_size);
+        vop__store_le64(&desc[i].addr, its.pool + (uint64_t)i * d->slot_size);
         vop__store_le32(&desc[i].len, d->slot_size);
         vop__store_le16(&desc[i].flags, VOP_DESC_F_WRITE);
         vop__store_le16(&desc[i].next, 0);

@@ -72,14 +72,14 @@ static void add_hole(struct vop__mapping *m, size_t from, size_t to)
 static struct vop__mapping mapping_of(const struct vop__shm_wire *w, bool remote)
 {
     const struct vop__window *window = remote ? &w->base.wire.remote : &w->base.wire.local;
-    struct vop__mapping m = {.base = window->base, .size = w->mapped};
+    struct vop__mapping m = {.base = window->base, .size = w->mapped[remote]};
     size_t at = 0;
 
     for (unsigned i = 0; i < w->kept && remote; i++) {
         add_hole(&m, at, w->keep[i].from);
         at = w->keep[i].to;
     }
-    add_hole(&m, at, w->mapped);
+    add_hole(&m, at, m.size);
     return m;
 }
 
@@ -221,28 +221,30 @@ int vop__shm_wire_make_memory(struct vop__shm_wire *w, size_t half_size)
 }
 
 /* Making holes can wait for whoever else is changing the file, so it is left to the side that made it. */
-static void trim(struct vop__shm_wire *w, size_t size)
+static void trim(struct vop__shm_wire *w, bool remote, size_t size)
 {
     struct vop__wire *wire = &w->base.wire;
+    int fd = w->half_fd[remote ? 1 - wire->side : wire->side];
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), rest;
 
-    for (unsigned h = 0; h < 2 && wire->side == 1; h++)
-        (void)fallocate(w->half_fd[h], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)size,
-                        (off_t)(w->mapped - size));
-    vop__unmap(wire->local.base + size, w->mapped - size);
-    vop__unmap(wire->remote.base + size, w->mapped - size);
-    w->mapped = size;
+    size = (size + page - 1) / page * page;
+    if (size >= w->mapped[remote])
+        return;
+    rest = w->mapped[remote] - size;
+    if (wire->side == 1)
+        (void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)size, (off_t)rest);
+    vop__unmap((remote ? wire->remote.base : wire->local.base) + size, rest);
+    w->mapped[remote] = size;
 }
 
 /* The peer's descriptors are of memory that is checked and mapped: closing them is no last close, and waits for nobody.
  */
-void vop__shm_settle(struct vop__wire *wire, size_t size)
+void vop__shm_settle(struct vop__wire *wire, size_t local, size_t remote)
 {
     struct vop__shm_wire *w = vop__shm_of(wire);
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
-    size = (size + page - 1) / page * page;
-    if (size < w->mapped)
-        trim(w, size);
+    trim(w, false, local);
+    trim(w, true, remote);
     for (unsigned h = 0; h < 2; h++) {
         close(w->half_fd[h]);
         w->half_fd[h] = -1;
@@ -253,17 +255,19 @@ int vop__shm_wire_map(struct vop__shm_wire *w, size_t half_size, size_t need)
 {
     struct vop__window *window[2] = {&w->base.wire.local, &w->base.wire.remote};
 
-    w->mapped = need < half_size ? need : half_size;
+    size_t size = need < half_size ? need : half_size;
+
     for (unsigned remote = 0; remote < 2; remote++) {
         unsigned half = remote ? 1 - w->base.wire.side : w->base.wire.side;
         void *base;
-        int ret = vop__map(w->half_fd[half], 0, w->mapped, remote, &base);
+        int ret = vop__map(w->half_fd[half], 0, size, remote, &base);
 
         if (ret == -EAGAIN) /* this process locks all its memory (mlockall(2)) */
             return vop__error(ENOMEM, "cannot map %zu bytes of shared memory: more than may be locked (ulimit -l)",
-                              w->mapped);
+                              size);
         if (ret < 0)
-            return vop__error(-ret, "cannot map %zu bytes of shared memory: %s", w->mapped, strerror(-ret));
+            return vop__error(-ret, "cannot map %zu bytes of shared memory: %s", size, strerror(-ret));
+        w->mapped[remote] = size;
         *window[remote] = (struct vop__window){.base = base, .size = half_size, .flags = VOP__WINDOW_DIRECT_IO};
     }
     return 0;

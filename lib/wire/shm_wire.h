@@ -19,9 +19,9 @@
 
 struct vop__shm_wire {
     struct vop__bell_wire base;
-    int half_fd[2]; /* memory of half 0 and half 1, until the link is up */
-    size_t mapped;  /* bytes of each that are mapped, from its beginning */
-    bool forgotten; /* in a child of fork(): the link is the parent's */
+    int half_fd[2];   /* memory of half 0 and half 1, until the link is up */
+    size_t mapped[2]; /* bytes from the beginning that are mapped: of the local half, of the remote one */
+    bool forgotten;   /* in a child of fork(): the link is the parent's */
     struct vop__mirrors mirrors;
     unsigned kept; /* stretches of the peer's half that stay at the end */
     struct {

@@ -85,12 +85,12 @@ static void *repeat(void *argument)
     return NULL;
 }
 
-static void check_span(const struct world *w, const struct vop_buffer *b, const struct vop__slot_place *place)
+static void check_span(const struct vop_buffer *b, const struct vop__slot_place *place, const struct vop__slots *slots)
 {
     const uint8_t *first = place->pool;
-    const uint8_t *last = first + vop__geometry_pool_size(&place->geometry);
+    const uint8_t *last = first + vop__geometry_pool_size(slots);
 
-    PROMISE(b->length >= 1 && b->length <= vop_channel_message_max(w->c));
+    PROMISE(b->length >= 1 && b->length <= vop__geometry_pool_size(slots));
     PROMISE(b->segment[0].iov_len + b->segment[1].iov_len == b->length);
     for (unsigned i = 0; i < 2; i++) {
         const uint8_t *at = b->segment[i].iov_base;
@@ -133,7 +133,7 @@ static void peek(struct world *w)
     known_of(ret, &w->rx_broken);
     if (ret != 1)
         return;
-    check_span(w, &b, &w->c->rx.place);
+    check_span(&b, &w->c->rx.place, &w->c->rx.place.geometry.receive);
     for (unsigned i = 0; i < 2; i++) {
         for (size_t k = 0; k < b.segment[i].iov_len; k++)
             (void)*((volatile const uint8_t *)b.segment[i].iov_base + k);
@@ -152,7 +152,7 @@ static void reserve(struct world *w, struct input *in)
     if (ret < 0)
         return;
     PROMISE(b.length == length);
-    check_span(w, &b, &w->c->tx.place);
+    check_span(&b, &w->c->tx.place, &w->c->tx.place.geometry.send);
     memset(b.segment[0].iov_base, 0x5a, b.segment[0].iov_len);
     memset(b.segment[1].iov_base, 0xa5, b.segment[1].iov_len);
     w->reserving = true;
@@ -220,7 +220,7 @@ static void operate(struct world *w, struct input *in)
     case 10:
         ret = vop_channel_process(w->c);
         PROMISE(ret == 0 || ret == -ECONNRESET || ret == -EPROTO);
-        PROMISE(vop_channel_in_doubt(w->c) <= w->c->link->session.geometry.queue_size);
+        PROMISE(vop_channel_in_doubt(w->c) <= w->c->link->session.geometry.send.queue_size);
         break;
     default:
         peer_acts(w, in);
@@ -257,19 +257,23 @@ static bool build(struct world *w, uint8_t shape)
 {
     static const uint32_t sizes[] = {2, 4, 8, 16};
     static const uint32_t slots[] = {64, 128, 192, 256};
-    struct vop_options o, offer = {.queue_size = sizes[shape % 4], .slot_size = slots[shape / 4 % 4]};
+    uint32_t queue_size = sizes[shape % 4], slot_size = slots[shape / 4 % 4];
+    struct vop_options o, its;
     struct vop__geometry g;
 
     if (vop__options_resolve(NULL, &o) < 0)
         return false;
-    o.queue_size = offer.queue_size;
-    o.slot_size = offer.slot_size;
     o.spin_us = VOP_SPIN_NEVER;
+    its = o;
+    o.queue_size = its.send_queue_size = queue_size;
+    o.slot_size = its.send_slot_size = slot_size;
+    o.send_queue_size = its.queue_size = shape & 0x80 ? 32 / queue_size : queue_size;
+    o.send_slot_size = its.slot_size = shape & 0x80 ? 320 - slot_size : slot_size;
     g = vop__options_geometry(&o);
-    w->layout = vop__geometry_areas(&g, 0);
-    if (vop__loop_pair((size_t)vop__geometry_half_size(&g), shape & 0x40 ? VOP__WINDOW_POSTED : 0, w->end) < 0)
+    w->layout = vop__geometry_areas(&g, false, 0);
+    if (vop__loop_pair((size_t)vop__geometry_offer_size(&g), shape & 0x40 ? VOP__WINDOW_POSTED : 0, w->end) < 0)
         return false;
-    if (vop__channel_new(w->end[0], &o, &w->c) < 0 || vop__channel_new(w->end[1], &o, &w->peer) < 0)
+    if (vop__channel_new(w->end[0], &o, &w->c) < 0 || vop__channel_new(w->end[1], &its, &w->peer) < 0)
         abort();
     return true;
 }

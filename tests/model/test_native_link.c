@@ -10,6 +10,7 @@
 #include "channel/channel.h"
 #include "channel/life.h"
 #include "channel/options.h"
+#include "support/geometry.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -155,8 +156,8 @@ static struct vop_channel *new_channel(unsigned side)
 
 static void make_memory(void)
 {
-    m.geometry = (struct vop__geometry){1, SLOTS, SLOT_SIZE};
-    m.half_size = (size_t)vop__geometry_half_size(&m.geometry);
+    m.geometry = (struct vop__geometry)EVEN(1, SLOTS, SLOT_SIZE);
+    m.half_size = (size_t)vop__geometry_half_size(&m.geometry, false);
     m.wire_count = 0;
     last_incarnation = 0;
     for (unsigned h = 0; h < 2; h++) {
@@ -177,7 +178,7 @@ static void sync_states(void)
 /* Words that carry messages of side 0 to side 1 and slots back. */
 static void sync_queue(void)
 {
-    struct vop__areas l = vop__geometry_areas(&m.geometry, 0);
+    struct vop__areas l = vop__geometry_areas(&m.geometry, false, 0);
 
     explore_sync(m.half[1] + l.used, sizeof(uint32_t));
     explore_sync(m.half[1] + l.avail_event, sizeof(uint32_t));

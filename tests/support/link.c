@@ -30,7 +30,7 @@ void link_open_loop(struct link *l, const struct vop_options *options, unsigned 
     struct vop__geometry g = vop__options_geometry(options);
     struct vop__wire *wire[2];
 
-    check(vop__loop_pair((size_t)vop__geometry_half_size(&g), window_flags, wire) == 0);
+    check(vop__loop_pair((size_t)vop__geometry_offer_size(&g), window_flags, wire) == 0);
     for (unsigned i = 0; i < 2; i++)
         check(vop__channel_new(wire[i], options, &l->side[i]) == 0);
     check(vop__channel_step(l->side[0]) == 0);

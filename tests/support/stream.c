@@ -86,9 +86,17 @@ static uint64_t recv_in_place(vop_channel *c, const struct stream *s, size_t max
     return held;
 }
 
+static size_t longest_to_come(const vop_channel *c)
+{
+    struct vop_channel_info info = {.struct_size = sizeof(info)};
+
+    check(vop_channel_get_info(c, &info) == 0);
+    return (size_t)info.queue_size * info.slot_size;
+}
+
 void stream_recv(vop_channel *c, const struct stream *s)
 {
-    size_t max = vop_channel_message_max(c);
+    size_t max = longest_to_come(c);
     uint8_t *bytes = malloc(max);
     uint64_t seed = ~s->seed;
     uint64_t i = 0;

@@ -130,16 +130,19 @@ struct vop_announce {
     vop_le32 features[VOP_FEATURE_WORDS]; /* features this side offers */
     vop_le32 device_id;                   /* virtio device ID (virtio 1.2, 5): 1 network; 0 plain messages */
     vop_le16 queue_pairs;                 /* geometry offered: number of queue pairs */
-    vop_le16 queue_size;                  /* N: slots of each receive queue, a power of two */
+    vop_le16 queue_size;                  /* N: slots of each of its receive queues, a power of two */
     vop_le32 slot_size;                   /* S: bytes of one slot, a multiple of VOP_SLOT_ALIGN */
     vop_le32 config_size;                 /* bytes of `config` that are valid */
     vop_le64 half_size;                   /* bytes of each half */
     uint8_t region_id[16];                /* names a region that outlives its processes; zero: none */
     uint8_t resume_token[16];             /* proves the right to resume a session; zero: none */
     vop_le32 doorbell;                    /* address of this side's doorbell, where a wire has such; else 0 */
-    vop_le32 reserved0[5];                /* zero */
+    vop_le16 send_queue_size;             /* the same for what it sends: slots of each of the peer's receive queues, */
+    vop_le16 reserved0;                   /* (zero) */
+    vop_le32 send_slot_size;              /* and bytes of one. Both 0: as above */
+    vop_le32 reserved1[3];                /* zero */
     uint8_t config[VOP_CONFIG_MAX];       /* device configuration of this side (virtio 1.2, 5.x.4) */
-    vop_le32 reserved1[16];               /* zero */
+    vop_le32 reserved2[16];               /* zero */
 };
 VOP_STATIC_ASSERT(sizeof(struct vop_announce) == VOP_ANNOUNCE_SIZE, "PROTOCOL.md, Announce block");
 VOP_STATIC_ASSERT(offsetof(struct vop_announce, magic) == 0x00, "PROTOCOL.md, Announce block");
@@ -159,9 +162,11 @@ VOP_STATIC_ASSERT(offsetof(struct vop_announce, half_size) == 0x40, "PROTOCOL.md
 VOP_STATIC_ASSERT(offsetof(struct vop_announce, region_id) == 0x48, "PROTOCOL.md, Announce block");
 VOP_STATIC_ASSERT(offsetof(struct vop_announce, resume_token) == 0x58, "PROTOCOL.md, Announce block");
 VOP_STATIC_ASSERT(offsetof(struct vop_announce, doorbell) == 0x68, "PROTOCOL.md, Announce block");
-VOP_STATIC_ASSERT(offsetof(struct vop_announce, reserved0) == 0x6c, "PROTOCOL.md, Announce block");
+VOP_STATIC_ASSERT(offsetof(struct vop_announce, send_queue_size) == 0x6c, "PROTOCOL.md, Announce block");
+VOP_STATIC_ASSERT(offsetof(struct vop_announce, send_slot_size) == 0x70, "PROTOCOL.md, Announce block");
+VOP_STATIC_ASSERT(offsetof(struct vop_announce, reserved1) == 0x74, "PROTOCOL.md, Announce block");
 VOP_STATIC_ASSERT(offsetof(struct vop_announce, config) == 0x80, "PROTOCOL.md, Announce block");
-VOP_STATIC_ASSERT(offsetof(struct vop_announce, reserved1) == 0xc0, "PROTOCOL.md, Announce block");
+VOP_STATIC_ASSERT(offsetof(struct vop_announce, reserved2) == 0xc0, "PROTOCOL.md, Announce block");
 
 /* ---- Geometry of a half ---- */
 

@@ -94,7 +94,8 @@ struct vop_options {
     size_t struct_size;    /* bytes of this struct; set by vop_options_init() */
     uint32_t queue_size;   /* slots of the receive queue, a power of two, 2 to 32768. Default 256 */
     uint32_t slot_size;    /* bytes of a slot, a multiple of 64, 64 to 1048576. Default 2048. A message occupies whole
-                              slots; the largest message is queue_size x slot_size, at most 1 GiB */
+                              slots; the largest message is queue_size x slot_size, at most 1 GiB. For what is sent see
+                              send_queue_size */
     uint32_t spin_us;      /* longest time to spin before a blocking call sleeps, in microseconds. Default 50. The
                               library spins for less, or not at all, when spinning did not help lately.
                               VOP_SPIN_NEVER sleeps at once. VOP_SPIN_FOREVER never sleeps: only for where each side
@@ -109,8 +110,8 @@ struct vop_options {
     uint32_t features[4]; /* device feature bits offered to the peer, bit 0 first. The library adds those of the ring */
     uint32_t config_size; /* bytes of `config` in use, 0 to 64 */
     uint8_t config[VOP_DEVICE_CONFIG_MAX]; /* device configuration announced to the peer */
-    uint32_t message_min; /* bytes that one message must be able to have: a peer whose geometry does not allow it is
-                             refused, with a text that names both sides' figures. Default 1 */
+    uint32_t message_min; /* bytes that a message to the peer must be able to have: a peer whose geometry does not allow
+                             it is refused, with a text that names both sides' figures. Default 1 */
     uint32_t contiguous;  /* not 0: a peer with which a message could have two segments is refused likewise. For
                              programs that use segment[0] alone */
 
@@ -123,6 +124,13 @@ struct vop_options {
     uint32_t doorbells; /* shm: 1 or 2, on which this side's threads sleep. Default 1: it takes 2 descriptors fewer, and
                            if a thread that sends and one that receives sleep at the same time, one of them wakes the
                            other. With 2 each has its own, and is woken by the peer */
+
+    /* What is sent, if that is another kind of messages: the peer's receive queue. Default (0) as queue_size and
+       slot_size. In force is, for each direction, the smaller of what one side sends and the other receives. A peer
+       whose library is older than these two has one geometry for both: the smaller of both sides' queue_size and
+       slot_size */
+    uint32_t send_queue_size; /* slots, as queue_size */
+    uint32_t send_slot_size;  /* bytes, as slot_size */
 };
 
 #define VOP_SPIN_NEVER 0xffffffffu
@@ -388,7 +396,10 @@ int vop_channel_arm(vop_channel *channel, unsigned what);
 
 /* ---- What is known about it ---- */
 
-/** Length of the longest message that can be sent and received, in bytes: queue_size x slot_size in force. */
+/**
+ * Length of the longest message that can be sent, in bytes: send_queue_size x send_slot_size in force. None that comes
+ * is longer than queue_size x slot_size (vop_channel_get_info()); they are the same unless the options say otherwise.
+ */
 size_t vop_channel_message_max(const vop_channel *channel);
 
 /**
@@ -401,7 +412,7 @@ uint64_t vop_channel_in_doubt(const vop_channel *channel);
 struct vop_channel_info {
     size_t struct_size;  /* bytes of this struct: set it before the call */
     uint32_t side;       /* 0 or 1 */
-    uint32_t queue_size; /* geometry in force */
+    uint32_t queue_size; /* geometry in force, of the receive queue */
     uint32_t slot_size;
     uint32_t peer_features[4]; /* feature bits the peer offered */
     uint32_t peer_config_size; /* bytes of peer_config that are valid */
@@ -410,9 +421,11 @@ struct vop_channel_info {
                        this PID namespace does not show it; else -1 */
     uid_t peer_uid;
     gid_t peer_gid;
-    bool contiguous;       /* every vop_buffer has one segment only */
-    bool direct_io_local;  /* the kernel may copy out of received buffers (writev) */
-    bool direct_io_remote; /* the kernel may copy into reserved buffers (readv) */
+    bool contiguous;          /* every vop_buffer has one segment only */
+    bool direct_io_local;     /* the kernel may copy out of received buffers (writev) */
+    bool direct_io_remote;    /* the kernel may copy into reserved buffers (readv) */
+    uint32_t send_queue_size; /* the same of the peer's, to which this side sends */
+    uint32_t send_slot_size;
 };
 
 /** Fills `ret_info` up to its struct_size. -EINVAL if struct_size is smaller than the first version of the struct. */

@@ -25,7 +25,10 @@ static void test_defaults(void **state)
     assert_int_equal(o.config_size, 0);
     for (unsigned i = 0; i < 4; i++)
         assert_int_equal(o.features[i], 0);
+    assert_int_equal(o.doorbells, 1);
     assert_int_equal(vop__options_resolve(&o, &resolved), 0);
+    o.send_queue_size = 256; /* as it receives */
+    o.send_slot_size = 2048;
     assert_memory_equal(&o, &resolved, sizeof(o));
     assert_int_equal(vop__options_resolve(NULL, &resolved), 0);
     assert_memory_equal(&o, &resolved, sizeof(o));
@@ -59,6 +62,8 @@ static void test_older(void **state)
     assert_int_equal(resolved.slot_size, 128);
     assert_int_equal(resolved.spin_us, 7);
     assert_int_equal(resolved.handshake_ms, 5000);
+    assert_int_equal(resolved.send_queue_size, 16);
+    assert_int_equal(resolved.send_slot_size, 128);
 }
 
 /* A program built with a longer struct: accepted as long as it uses nothing that this library does not know. */

@@ -68,15 +68,13 @@ static void request(vop_channel *c, const struct stream *s)
     }
 }
 
-static void run(const struct plan *p)
+static void run_with(const struct plan *p, const struct vop_options *mine, const struct vop_options *its)
 {
-    struct vop_options mine = link_options(p->queue_size, p->slot_size, p->spin_parent);
-    struct vop_options its = link_options(p->queue_size, p->slot_size, p->spin_child);
     struct addresses here, there;
     struct stream s = stream_of(p);
     double start = test_seconds();
     vop_channel *c;
-    pid_t pid = link_fork(&mine, &its, child, (void *)(uintptr_t)p, &c);
+    pid_t pid = link_fork(mine, its, child, (void *)(uintptr_t)p, &c);
 
     assert_int_equal(vop_channel_recv(c, &there, sizeof(there), -1), sizeof(there));
     here = addresses_of(c);
@@ -91,6 +89,27 @@ static void run(const struct plan *p)
     assert_int_equal(link_join(pid), 0);
     print_message("%u x %u, %llu messages: %.2f s\n", p->queue_size, p->slot_size, (unsigned long long)p->count,
                   test_seconds() - start);
+}
+
+static void run(const struct plan *p)
+{
+    struct vop_options mine = link_options(p->queue_size, p->slot_size, p->spin_parent);
+    struct vop_options its = link_options(p->queue_size, p->slot_size, p->spin_child);
+
+    run_with(p, &mine, &its);
+}
+
+/* The child receives in other slots than the parent. */
+static void run_uneven(const struct plan *p, uint32_t queue_size, uint32_t slot_size)
+{
+    struct vop_options mine = link_options(p->queue_size, p->slot_size, p->spin_parent);
+    struct vop_options its = link_options(queue_size, slot_size, p->spin_child);
+
+    mine.send_queue_size = queue_size;
+    mine.send_slot_size = slot_size;
+    its.send_queue_size = p->queue_size;
+    its.send_slot_size = p->slot_size;
+    run_with(p, &mine, &its);
 }
 
 static const struct plan plans[] = {
@@ -119,10 +138,25 @@ static void test_streams(void **state)
     assert_int_equal(test_count_maps("memfd:vop"), 0);
 }
 
+static void test_uneven_streams(void **state)
+{
+    static const struct plan uneven[] = {
+        {8, 192, NEVER, ADAPTIVE, TO_PARENT, 4000},
+        {8, 192, ADAPTIVE, NEVER, TO_CHILD, 4000},
+        {256, 64, NEVER, NEVER, TO_PARENT, 4000},
+        {2048, 64, ADAPTIVE, ADAPTIVE, TO_CHILD, 4000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(uneven) / sizeof(uneven[0]); i++)
+        run_uneven(&uneven[i], 32, i % 2 ? 2048 : 128);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_uneven_streams),
     };
 
     return cmocka_run_group_tests(tests, test_guard, NULL);

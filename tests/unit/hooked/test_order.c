@@ -6,6 +6,7 @@
  * Room: tests. tests/model looks at interleavings of both sides; here one side acts as a whole at every point of the
  * other, through the calls that applications make.
  */
+#include "support/geometry.h"
 #include "unit/hooked/util_hook.h"
 
 static uint8_t bytes[8192];
@@ -202,7 +203,7 @@ static void test_trace_of_close(void **state)
  */
 static void test_trace_of_announce(void **state)
 {
-    static const struct vop__hello hello = {.geometry = {1, 8, 64}};
+    static const struct vop__hello hello = {.geometry = EVEN(1, 8, 64)};
     struct vop__session s;
 
     (void)state;
@@ -468,7 +469,7 @@ static void test_closed_is_not_taken_for_dead(void **state)
 
 /* A block that is rewritten while it is read is not taken, in whatever place. */
 static struct vop__session reader, writer;
-static struct vop__hello other_hello = {.geometry = {1, 4, 128}, .config_size = 64};
+static struct vop__hello other_hello = {.geometry = EVEN(1, 4, 128), .config_size = 64};
 
 static void peer_announces_anew(void)
 {
@@ -480,7 +481,7 @@ static void peer_announces_anew(void)
 
 static void test_torn_block(void **state)
 {
-    static const struct vop__hello hello = {.geometry = {1, 8, 64}, .config_size = 64};
+    static const struct vop__hello hello = {.geometry = EVEN(1, 8, 64), .config_size = 64};
     bool reached = true;
     unsigned at, torn = 0;
 
@@ -507,11 +508,11 @@ static void test_torn_block(void **state)
         /* All of the one, or all of the other. */
         assert_int_equal(ret, VOP__SESSION_READY);
         if (reader.peer.incarnation == writer.mine.incarnation && reached) {
-            assert_int_equal(reader.peer.geometry.slot_size, 128);
+            assert_int_equal(reader.peer.geometry.receive.slot_size, 128);
             assert_int_equal(reader.peer.config[0], 0xee);
             assert_int_equal(reader.peer.config[63], 0xee);
         } else {
-            assert_int_equal(reader.peer.geometry.slot_size, 64);
+            assert_int_equal(reader.peer.geometry.receive.slot_size, 64);
             assert_int_equal(reader.peer.config[0], 0);
             assert_int_equal(reader.peer.config[63], 0);
         }

@@ -5,6 +5,7 @@
  * Room: tests.
  */
 #include "unit/hooked/util_hook.h"
+#include "support/geometry.h"
 
 struct hook hook;
 
@@ -107,13 +108,13 @@ static int count_kick(struct vop__wire *wire, unsigned queue, enum vop__bell bel
 
 void hook_open(uint32_t queue_size, uint32_t slot_size, unsigned window_flags)
 {
-    struct vop__geometry g = {1, queue_size, slot_size};
+    struct vop__geometry g = EVEN(1, queue_size, slot_size);
     struct vop__wire *wire[2];
     struct vop_options o;
 
     hook = (struct hook){0};
-    layout = vop__geometry_areas(&g, 0);
-    half_size = (size_t)vop__geometry_half_size(&g);
+    layout = vop__geometry_areas(&g, false, 0);
+    half_size = (size_t)vop__geometry_half_size(&g, false);
     vop_options_init(&o, sizeof(o));
     o.queue_size = queue_size;
     o.slot_size = slot_size;

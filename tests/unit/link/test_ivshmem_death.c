@@ -5,6 +5,7 @@
  *
  * Room: tests. Where the test allows five seconds it takes about one; the rest is for a machine that is busy.
  */
+#include "support/geometry.h"
 #include "support/region.h"
 
 #include <poll.h>
@@ -481,7 +482,7 @@ static void test_both_anew(void **state)
 {
     static uint8_t half[2][16384];
     struct vop__window w[2] = {{half[0], sizeof(half[0]), 0}, {half[1], sizeof(half[1]), 0}};
-    struct vop__hello plain = {.geometry = {1, 2, 64}};
+    struct vop__hello plain = {.geometry = EVEN(1, 2, 64)};
     struct vop__session s[2];
     unsigned up = 0;
 
@@ -509,7 +510,7 @@ static void test_old_block(void **state)
 {
     static uint8_t half[2][16384];
     struct vop__window w[2] = {{half[0], sizeof(half[0]), 0}, {half[1], sizeof(half[1]), 0}};
-    struct vop__hello plain = {.geometry = {1, 2, 64}}, other = {.geometry = {1, 2, 64}, .device_id = 1};
+    struct vop__hello plain = {.geometry = EVEN(1, 2, 64)}, other = {.geometry = EVEN(1, 2, 64), .device_id = 1};
     struct vop_announce *block = (struct vop_announce *)(void *)half[0];
     struct vop__session s[2];
 

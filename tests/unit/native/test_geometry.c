@@ -8,12 +8,13 @@
 
 #include "core/error.h"
 #include "native/geometry.h"
+#include "support/geometry.h"
 
 #include <vopipc/channel.h>
 
 static bool legal(uint32_t pairs, uint32_t n, uint32_t s)
 {
-    struct vop__geometry g = {pairs, n, s};
+    struct vop__geometry g = EVEN(pairs, n, s);
     int ret = vop__geometry_check(&g);
 
     check(ret == 0 || ret == -EINVAL);
@@ -41,7 +42,8 @@ static void test_limits(void **state)
 
 static void test_limits_say_which(void **state)
 {
-    struct vop__geometry pairs = {65, 256, 2048}, size = {1, 300, 2048}, slot = {1, 256, 100}, pool = {1, 32768, 65536};
+    struct vop__geometry pairs = EVEN(65, 256, 2048), size = EVEN(1, 300, 2048), slot = EVEN(1, 256, 100);
+    struct vop__geometry pool = EVEN(1, 32768, 65536), sends = EVEN(1, 256, 2048);
 
     (void)state;
     vop__geometry_check(&pairs);
@@ -52,30 +54,102 @@ static void test_limits_say_which(void **state)
     assert_non_null(strstr(vop_error_text(), "slot size 100"));
     vop__geometry_check(&pool);
     assert_non_null(strstr(vop_error_text(), "32768 slots of 65536 bytes"));
+    assert_int_equal(vop__geometry_check(&sends), 0);
+    sends.send.slot_size = 96;
+    assert_int_equal(vop__geometry_check(&sends), -EINVAL);
+    assert_non_null(strstr(vop_error_text(), "slot size 96"));
+    sends.send.slot_size = 0;
+    assert_int_equal(vop__geometry_check(&sends), -EINVAL); /* one of two values is not none */
+    sends.send.queue_size = 0;
+    assert_int_equal(vop__geometry_check(&sends), 0);
+}
+
+static void expect_slots(const struct vop__slots *slots, uint32_t queue_size, uint32_t slot_size)
+{
+    assert_int_equal(slots->queue_size, queue_size);
+    assert_int_equal(slots->slot_size, slot_size);
 }
 
 static void test_combine(void **state)
 {
-    struct vop__geometry a = {4, 256, 4096}, b = {2, 1024, 192};
+    struct vop__geometry a = EVEN(4, 256, 4096), b = EVEN(2, 1024, 192);
     struct vop__geometry ab = vop__geometry_combine(&a, &b), ba = vop__geometry_combine(&b, &a);
 
     (void)state;
     assert_int_equal(ab.queue_pairs, 2);
-    assert_int_equal(ab.queue_size, 256);
-    assert_int_equal(ab.slot_size, 192);
+    expect_slots(&ab.receive, 256, 192);
+    expect_slots(&ab.send, 256, 192);
     assert_memory_equal(&ab, &ba, sizeof(ab));
+}
+
+/* Each direction by itself, and each side sees the other's with the names exchanged. */
+static void test_combine_uneven(void **state)
+{
+    struct vop__geometry a = {1, {16, 128}, {256, 1024}}, b = {1, {128, 2048}, {64, 64}};
+    struct vop__geometry ab = vop__geometry_combine(&a, &b), ba = vop__geometry_combine(&b, &a);
+
+    (void)state;
+    expect_slots(&ab.receive, 16, 64);
+    expect_slots(&ab.send, 128, 1024);
+    assert_memory_equal(&ab.receive, &ba.send, sizeof(ab.receive));
+    assert_memory_equal(&ab.send, &ba.receive, sizeof(ab.send));
+    assert_int_equal(vop__geometry_half_size(&ab, false), vop__geometry_half_size(&ba, true));
+    assert_int_equal(vop__geometry_half_size(&ab, true), vop__geometry_half_size(&ba, false));
+}
+
+/* A peer that does not say what it sends has one geometry for both. */
+static void test_combine_with_older(void **state)
+{
+    struct vop__geometry a = {1, {16, 1024}, {256, 64}}, older = {1, {64, 128}, {0, 0}};
+    struct vop__geometry ab = vop__geometry_combine(&a, &older), ba = vop__geometry_combine(&older, &a);
+
+    (void)state;
+    expect_slots(&ab.receive, 16, 128);
+    expect_slots(&ab.send, 16, 128);
+    assert_memory_equal(&ab, &ba, sizeof(ab));
+}
+
+/* Whatever the peer offers, the halves made for an offer are large enough. */
+static void test_offer_size(void **state)
+{
+    static const uint32_t sizes[] = {2, 16, 1024}, slots[] = {64, 2048};
+    struct vop__geometry offer[81];
+    unsigned count = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 36; i++) {
+        unsigned k = i / 4;
+
+        offer[count++] = (struct vop__geometry){1, {sizes[k % 3], slots[i % 2]}, {sizes[k / 3], slots[i / 2 % 2]}};
+    }
+    for (unsigned i = 0; i < 6; i++)
+        offer[count++] = (struct vop__geometry){1, {sizes[i % 3], slots[i / 3]}, {0, 0}};
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t size = vop__geometry_offer_size(&offer[i]), largest = 0;
+
+        for (unsigned j = 0; j < count; j++) {
+            struct vop__geometry g = vop__geometry_combine(&offer[i], &offer[j]);
+
+            for (unsigned remote = 0; remote < 2; remote++) {
+                uint64_t half = vop__geometry_half_size(&g, remote);
+
+                largest = half > largest ? half : largest;
+            }
+        }
+        assert_int_equal(size, largest);
+    }
 }
 
 static void compare(uint32_t pairs, uint32_t n, uint32_t s)
 {
-    struct vop__geometry g = {pairs, n, s};
+    struct vop__geometry g = EVEN(pairs, n, s);
     size_t end = 0x1000, pool_end;
 
-    assert_int_equal(vop__geometry_half_size(&g), queue_offsets(pairs, n, s, 0).size);
-    assert_int_equal(vop__geometry_pool_size(&g), (size_t)n * s);
+    assert_int_equal(vop__geometry_half_size(&g, false), queue_offsets(pairs, n, s, 0).size);
+    assert_int_equal(vop__geometry_pool_size(&g.receive), (size_t)n * s);
     for (uint32_t q = 0; q < pairs; q++) {
         struct offsets o = queue_offsets(pairs, n, s, q);
-        struct vop__areas l = vop__geometry_areas(&g, q);
+        struct vop__areas l = vop__geometry_areas(&g, false, q);
 
         assert_int_equal(l.desc, o.desc);
         assert_int_equal(l.avail, o.avail);
@@ -93,13 +167,13 @@ static void compare(uint32_t pairs, uint32_t n, uint32_t s)
     }
     pool_end = end;
     for (uint32_t q = 0; q < pairs; q++) {
-        size_t pool = vop__geometry_areas(&g, q).pool;
+        size_t pool = vop__geometry_areas(&g, false, q).pool;
 
         assert_true(pool >= pool_end);
         pool_end = pool + (size_t)n * s;
     }
-    assert_true(vop__geometry_half_size(&g) >= pool_end);
-    assert_int_equal(vop__geometry_half_size(&g) % 4096, 0);
+    assert_true(vop__geometry_half_size(&g, false) >= pool_end);
+    assert_int_equal(vop__geometry_half_size(&g, false) % 4096, 0);
 }
 
 static void test_places(void **state)
@@ -122,8 +196,8 @@ static void test_places(void **state)
 /* Two numbers worked out by hand, in case both computations share a mistake. */
 static void test_by_hand(void **state)
 {
-    struct vop__geometry g = {2, 256, 2048};
-    struct vop__areas l0 = vop__geometry_areas(&g, 0), l1 = vop__geometry_areas(&g, 1);
+    struct vop__geometry g = EVEN(2, 256, 2048);
+    struct vop__areas l0 = vop__geometry_areas(&g, false, 0), l1 = vop__geometry_areas(&g, false, 1);
 
     (void)state;
     assert_int_equal(l0.desc, 0x1000);
@@ -135,14 +209,45 @@ static void test_by_hand(void **state)
     assert_int_equal(l1.avail_event, 0x4584);
     assert_int_equal(l0.pool, 0x5000); /* 0x4588 up to 4096 */
     assert_int_equal(l1.pool, 0x85000);
-    assert_int_equal(vop__geometry_half_size(&g), 0x105000);
+    assert_int_equal(vop__geometry_half_size(&g, false), 0x105000);
+}
+
+/* Rings that one side's queue and the other's have different numbers of entries in. */
+static void test_uneven_places(void **state)
+{
+    struct vop__geometry g = {3, {16, 192}, {1024, 64}};
+
+    (void)state;
+    for (unsigned remote = 0; remote < 2; remote++) {
+        const struct vop__slots *writer = remote ? &g.receive : &g.send, *reader = remote ? &g.send : &g.receive;
+
+        for (unsigned q = 0; q < 3; q++) {
+            struct offsets o = queue_offsets_uneven(3, writer->queue_size, reader->queue_size, reader->slot_size, q);
+            struct vop__areas l = vop__geometry_areas(&g, remote, q);
+
+            assert_int_equal(l.desc, o.desc);
+            assert_int_equal(l.avail, o.avail);
+            assert_int_equal(l.used_event, o.used_event);
+            assert_int_equal(l.used, o.used);
+            assert_int_equal(l.avail_event, o.avail_event);
+            assert_int_equal(l.pool, o.pool);
+            assert_int_equal(vop__geometry_half_size(&g, remote), o.size);
+        }
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_limits), cmocka_unit_test(test_limits_say_which), cmocka_unit_test(test_combine),
-        cmocka_unit_test(test_places), cmocka_unit_test(test_by_hand),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_limits_say_which),
+        cmocka_unit_test(test_combine),
+        cmocka_unit_test(test_combine_uneven),
+        cmocka_unit_test(test_combine_with_older),
+        cmocka_unit_test(test_offer_size),
+        cmocka_unit_test(test_uneven_places),
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_by_hand),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include "support/link.h"
 
 #include "native/session.h"
+#include "support/geometry.h"
 
 #define HALF 65536u
 
@@ -16,7 +17,7 @@ static struct {
     struct vop__session side[2];
 } f;
 
-static const struct vop__hello plain = {.geometry = {1, 64, 256}, .device_id = 5};
+static const struct vop__hello plain = {.geometry = EVEN(1, 64, 256), .device_id = 5};
 
 static int setup(void **state)
 {
@@ -64,7 +65,7 @@ static void bring_up(void)
 
 static void test_block_in_memory(void **state)
 {
-    struct vop__hello h = {.geometry = {3, 128, 512}, .device_id = 7, .config_size = 5, .features = {1, 2, 4, 8}};
+    struct vop__hello h = {.geometry = EVEN(3, 128, 512), .device_id = 7, .config_size = 5, .features = {1, 2, 4, 8}};
     static const uint8_t head[] = {'V', 'O', 'P', 'A', 1, 0, 0, 1};
     const struct vop_announce *a = block(1);
 
@@ -87,8 +88,12 @@ static void test_block_in_memory(void **state)
     assert_int_equal(a->slot_size.le, 512);
     assert_int_equal(a->config_size.le, 5);
     assert_true(a->half_size.le == HALF);
-    for (unsigned i = 0x48; i < 0x80; i++)
-        assert_int_equal(f.half[1][i], 0);
+    assert_int_equal(a->send_queue_size.le, 128);
+    assert_int_equal(a->send_slot_size.le, 512);
+    for (unsigned i = 0x48; i < 0x80; i++) {
+        if (i < 0x6c || (i >= 0x6e && i < 0x70) || i >= 0x74)
+            assert_int_equal(f.half[1][i], 0);
+    }
     assert_memory_equal(a->config, "hello\0\0\0", 8);
     for (unsigned i = 0xc0; i < 0x100; i++)
         assert_int_equal(f.half[1][i], 0);
@@ -143,8 +148,8 @@ static void test_both_orders(void **state)
 
 static void test_what_is_learned(void **state)
 {
-    struct vop__hello a = {.geometry = {2, 64, 512}, .features = {0x20, 0, 1u << 22, 0}, .config_size = 3};
-    struct vop__hello b = {.geometry = {1, 128, 256}, .features = {0x80, 0, 0, 0x80000000}};
+    struct vop__hello a = {.geometry = EVEN(2, 64, 512), .features = {0x20, 0, 1u << 22, 0}, .config_size = 3};
+    struct vop__hello b = {.geometry = EVEN(1, 128, 256), .features = {0x80, 0, 0, 0x80000000}};
 
     (void)state;
     memcpy(a.config, "abc", 3);
@@ -154,8 +159,8 @@ static void test_what_is_learned(void **state)
     assert_int_equal(vop__session_step(&f.side[1]), VOP__SESSION_READY);
     for (unsigned i = 0; i < 2; i++) {
         assert_int_equal(f.side[i].geometry.queue_pairs, 1);
-        assert_int_equal(f.side[i].geometry.queue_size, 64);
-        assert_int_equal(f.side[i].geometry.slot_size, 256);
+        assert_int_equal(f.side[i].geometry.receive.queue_size, 64);
+        assert_int_equal(f.side[i].geometry.receive.slot_size, 256);
     }
     assert_int_equal(f.side[1].peer.features[0], 0x20 | 1u << 29);
     assert_int_equal(f.side[1].peer.features[2], 1u << 22);
@@ -314,15 +319,16 @@ static void test_ignored_values(void **state)
     a->heartbeat.le = 77;
     memset(a->region_id, 0xff, 16);
     memset(a->resume_token, 0xff, 16);
-    memset(a->reserved0, 0xff, sizeof(a->reserved0));
+    a->reserved0.le = 0xffff;
     memset(a->reserved1, 0xff, sizeof(a->reserved1));
+    memset(a->reserved2, 0xff, sizeof(a->reserved2));
     a->config_size.le = 64;
     a->queue_pairs.le = 64;
     a->queue_size.le = 32768;
     a->slot_size.le = 64;
     assert_int_equal(vop__session_step(&f.side[0]), VOP__SESSION_READY);
-    assert_int_equal(f.side[0].geometry.slot_size, 64);
-    assert_int_equal(f.side[0].geometry.queue_size, 64);
+    assert_int_equal(f.side[0].geometry.send.slot_size, 64);
+    assert_int_equal(f.side[0].geometry.send.queue_size, 64);
 }
 
 /* Each offer is legal, and the two are equal, but the halves are too small for them. */
@@ -331,19 +337,55 @@ static void test_does_not_fit(void **state)
     struct vop__hello big = plain, just = plain;
 
     (void)state;
-    big.geometry.slot_size = 1024; /* 64 slots: a pool as large as the whole half */
+    big.geometry.receive.slot_size = big.geometry.send.slot_size = 1024; /* 64 slots: a pool as large as the whole half */
     open_side(0, &big);
     open_side(1, &big);
     assert_int_equal(vop__session_step(&f.side[0]), -EPROTO);
     assert_non_null(strstr(vop_error_text(), "need halves of"));
-    just.geometry = (struct vop__geometry){1, 64, 896}; /* 0x2000 and 56 KiB: to the last byte */
+    just.geometry = (struct vop__geometry)EVEN(1, 64, 896); /* 0x2000 and 56 KiB: to the last byte */
     open_side(0, &just);
     open_side(1, &just);
     assert_int_equal(vop__session_step(&f.side[0]), VOP__SESSION_READY);
-    just.geometry.slot_size = 960;
-    open_side(0, &just);
-    open_side(1, &just);
-    assert_int_equal(vop__session_step(&f.side[0]), -EPROTO);
+    for (unsigned sends = 0; sends < 2; sends++) { /* of what one side sends, and so the other receives */
+        *(sends ? &just.geometry.send : &just.geometry.receive) = (struct vop__slots){64, 960};
+        open_side(0, &just);
+        just.geometry = (struct vop__geometry){1, just.geometry.send, just.geometry.receive};
+        open_side(1, &just);
+        for (unsigned i = 0; i < 2; i++)
+            assert_int_equal(vop__session_step(&f.side[i]), -EPROTO);
+        just.geometry = (struct vop__geometry)EVEN(1, 64, 896);
+    }
+}
+
+/* Each direction has its own; one side alone that says what it sends is not heard. */
+static void test_uneven(void **state)
+{
+    struct vop__hello a = {.geometry = {1, {16, 128}, {64, 256}}}, b = {.geometry = {1, {32, 512}, {8, 64}}};
+    struct vop__hello older = {.geometry = {1, {32, 64}, {0, 0}}};
+    const struct vop__slots *g;
+
+    (void)state;
+    open_side(0, &a);
+    open_side(1, &b);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(vop__session_step(&f.side[i]), VOP__SESSION_READY);
+    for (unsigned i = 0; i < 2; i++) {
+        g = i ? &f.side[i].geometry.send : &f.side[i].geometry.receive;
+        assert_true(g->queue_size == 8 && g->slot_size == 64);
+        g = i ? &f.side[i].geometry.receive : &f.side[i].geometry.send;
+        assert_true(g->queue_size == 32 && g->slot_size == 256);
+        assert_ptr_equal(vop__session_sends(&f.side[i]), &f.side[i].mine.geometry.send);
+        assert_ptr_equal(vop__session_peer_sends(&f.side[i]), &f.side[i].peer.geometry.send);
+    }
+    open_side(1, &older);
+    assert_int_equal(block(0)->send_queue_size.le, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(vop__session_step(&f.side[i]), VOP__SESSION_READY);
+        g = &f.side[i].geometry.send;
+        assert_true(g->queue_size == 16 && g->slot_size == 64);
+        assert_memory_equal(g, &f.side[i].geometry.receive, sizeof(*g));
+        assert_ptr_equal(vop__session_sends(&f.side[i]), &f.side[i].mine.geometry.receive);
+    }
 }
 
 /* Zeros punched into the block of a session that is up. */
@@ -360,12 +402,19 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_block_in_memory),  TEST(test_incarnations_differ),
-        TEST(test_nobody_there),     TEST(test_both_orders),
-        TEST(test_what_is_learned),  TEST(test_echo),
-        TEST(test_peer_comes_again), TEST(test_closing),
-        TEST(test_illegal_values),   TEST(test_ignored_values),
-        TEST(test_does_not_fit),     TEST(test_zeros),
+        TEST(test_block_in_memory),
+        TEST(test_incarnations_differ),
+        TEST(test_nobody_there),
+        TEST(test_both_orders),
+        TEST(test_what_is_learned),
+        TEST(test_echo),
+        TEST(test_peer_comes_again),
+        TEST(test_closing),
+        TEST(test_illegal_values),
+        TEST(test_ignored_values),
+        TEST(test_does_not_fit),
+        TEST(test_uneven),
+        TEST(test_zeros),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

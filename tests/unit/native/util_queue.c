@@ -6,6 +6,7 @@
  */
 #include "unit/native/util_queue.h"
 
+#include "support/geometry.h"
 #include "sys/map.h"
 
 #include <sys/mman.h>
@@ -19,6 +20,11 @@ static size_t up(size_t value, size_t alignment)
 
 struct offsets queue_offsets(uint32_t pairs, uint32_t n, uint32_t s, uint32_t queue)
 {
+    return queue_offsets_uneven(pairs, n, n, s, queue);
+}
+
+struct offsets queue_offsets_uneven(uint32_t pairs, uint32_t writer_n, uint32_t n, uint32_t s, uint32_t queue)
+{
     struct offsets o = {0};
     size_t at = 0x1000;
 
@@ -27,9 +33,9 @@ struct offsets queue_offsets(uint32_t pairs, uint32_t n, uint32_t s, uint32_t qu
 
         at = up(at, 128);
         p.desc = at;
-        p.avail = up(p.desc + 16 * (size_t)n, 128);
+        p.avail = up(p.desc + 16 * (size_t)writer_n, 128);
         p.ring = p.avail + 4;
-        p.used_event = p.ring + 2 * (size_t)n;
+        p.used_event = p.ring + 2 * (size_t)writer_n;
         p.used = up(p.used_event + 4, 128);
         p.elements = p.used + 4;
         p.avail_event = p.elements + 8 * (size_t)n;
@@ -68,7 +74,7 @@ static void open_half(struct queue *q, unsigned i)
 
 void queue_open(struct queue *q, uint32_t n, uint32_t s, bool mirrored)
 {
-    struct vop__geometry g = {1, n, s};
+    struct vop__geometry g = EVEN(1, n, s);
     struct offsets o = queue_offsets(1, n, s, 0);
 
     *q = (struct queue){.n = n, .s = s, .half_size = o.size, .mirrored = mirrored};

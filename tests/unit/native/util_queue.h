@@ -31,6 +31,9 @@ struct offsets {
 };
 struct offsets queue_offsets(uint32_t pairs, uint32_t n, uint32_t s, uint32_t queue);
 
+/** The same in a half whose writer receives in `writer_n` slots, and whose reader in `n` of `s` bytes. */
+struct offsets queue_offsets_uneven(uint32_t pairs, uint32_t writer_n, uint32_t n, uint32_t s, uint32_t queue);
+
 /** Both ends, initialised and attached. `mirrored`: memfds, different addresses for both sides, pools mapped twice. */
 void queue_open(struct queue *q, uint32_t n, uint32_t s, bool mirrored);
 void queue_close(struct queue *q);
