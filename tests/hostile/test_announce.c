@@ -327,10 +327,9 @@ static void test_changing_incarnation(void **state)
 
     (void)state;
     stage_open(&s, 2000, 8);
-    vop_listener_close(s.listener);
     s.options.queue_size = 32768;
     s.options.slot_size = 64;
-    assert_int_equal(vop_listener_open(s.uri, &s.options, &s.listener), 0);
+    stage_reopen(&s);
     /* On a busy machine the thread may come when all is over, and the memory is given back. */
     for (unsigned tries = 0; tries < 200 && changes == 0; tries++)
         changes = play_changes(&s);

@@ -151,8 +151,7 @@ static void test_answers(void **state)
     }
     close(fd);
     close(out);
-    vop_listener_close(s.listener);
-    rmdir(s.directory);
+    stage_close(&s);
 }
 
 /* ---- Servers that do not answer ---- */
