@@ -240,15 +240,11 @@ static void test_unfinished_give_way(void **state)
         assert_int_equal(vop_listener_accept(s.listener, 10, &c), -EAGAIN);
     assert_true(stage_ms() - start >= 90);
     assert_int_equal(peer_take_answer(&waiting), 0);
-    assert_int_equal(peer_ready(&waiting), 0);
-    assert_int_equal(peer_confirm(&waiting), 0);
-    assert_int_equal(vop_listener_accept(s.listener, 5000, &c), 0);
+    c = stage_confirm(&s, &waiting);
     stage_expect_refusal(&s, &unfinished[0], EBUSY, "did not finish");
     vop_channel_close(c);
     peer_close(&waiting);
-    assert_int_equal(peer_ready(&unfinished[1]), 0); /* whom nobody's need has put out is late, not lost */
-    assert_int_equal(peer_confirm(&unfinished[1]), 0);
-    assert_int_equal(vop_listener_accept(s.listener, 5000, &c), 0);
+    c = stage_confirm(&s, &unfinished[1]); /* whom nobody's need has put out is late, not lost */
     vop_channel_close(c);
     for (unsigned i = 0; i < 2; i++)
         peer_close(&unfinished[i]);
@@ -282,11 +278,8 @@ static void test_few_descriptors(void **state)
             expect_text("out of file descriptors: a peer takes 6 at first");
         assert_int_equal(has_word(&p), more >= 6);
         test_limit_fds(-1);
-        stage_pump(&s);
-        assert_int_equal(peer_take_answer(&p), 0);
-        assert_int_equal(peer_ready(&p), 0);
-        assert_int_equal(peer_confirm(&p), 0);
-        assert_int_equal(vop_listener_accept(s.listener, 5000, &c), 0);
+        stage_answer(&s, &p);
+        c = stage_confirm(&s, &p);
         stage_end(&s, &p, c);
     }
     stage_close(&s);
