@@ -624,15 +624,19 @@ static void *run_crowd(void *argument)
 {
     struct crowd *crowd = argument;
     static int sockets[CROWD];
+    struct vop_shm_message offer;
     struct peer p;
-    unsigned at = 0;
+    int fds[FDS_MAX];
+    unsigned at = 0, count = 0;
 
     memset(sockets, -1, sizeof(sockets));
     peer_init(&p, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
     if (crowd->offers) {
         check(peer_memory(&p) == 0 && peer_doorbells(&p) == 0);
         peer_announce(&p, VOP_STATE_HELLO);
+        count = peer_offer_fds(&p, fds);
     }
+    offer = peer_message(VOP_SHM_CONNECT, count, &p);
     while (!__atomic_load_n(&crowd->stop, __ATOMIC_RELAXED)) {
         struct peer one = p; /* all bring the same memory */
 
@@ -642,12 +646,8 @@ static void *run_crowd(void *argument)
             usleep(200);
             continue;
         }
-        if (crowd->offers) {
-            int fds[FDS_MAX];
-            struct vop_shm_message m = peer_message(VOP_SHM_CONNECT, peer_offer_fds(&p, fds), &p);
-
-            (void)peer_send(one.socket, &m, sizeof(m), fds, peer_offer_fds(&p, fds));
-        }
+        if (crowd->offers)
+            (void)peer_send(one.socket, &offer, sizeof(offer), fds, count);
         if (sockets[at] >= 0)
             close(sockets[at]);
         sockets[at] = one.socket;
