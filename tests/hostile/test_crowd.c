@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -142,13 +141,6 @@ static void test_put_out(void **state)
     stage_close(&s);
 }
 
-static bool polls_readable(struct stage *s)
-{
-    struct pollfd fd = {.fd = vop_listener_fd(s->listener), .events = POLLIN};
-
-    return poll(&fd, 1, 0) > 0;
-}
-
 /* The same with descriptors for two peers only: accepting is no error and does not spin while somebody can be put out.
  */
 static void test_put_out_for_descriptors(void **state)
@@ -173,7 +165,7 @@ static void test_put_out_for_descriptors(void **state)
     few.rlim_cur = (rlim_t)next + 2;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
     assert_int_equal(vop_listener_accept(s.listener, 20, &c), -EAGAIN);
-    assert_false(polls_readable(&s));
+    assert_false(test_readable(vop_listener_fd(s.listener)));
     assert_int_equal(vop_listener_accept(s.listener, 300, &c), -EAGAIN); /* longer than anybody's patience */
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
     stage_expect_refusal(&s, &p[0], EBUSY, "others are waiting, and this peer said nothing");
@@ -211,9 +203,7 @@ static void test_accepted_needs_no_descriptor(void **state)
 /* Something of the library's lies unread. */
 static bool has_word(const struct peer *p)
 {
-    struct pollfd fd = {.fd = p->socket, .events = POLLIN};
-
-    return poll(&fd, 1, 0) > 0;
+    return test_readable(p->socket);
 }
 
 /* Peers that have sent CONNECT give way as silent ones do, not before, and meanwhile the descriptor does not spin. */
@@ -235,7 +225,7 @@ static void test_unfinished_give_way(void **state)
     stage_dial(&s, &waiting);
     assert_int_equal(peer_offer(&waiting), 0);
     assert_int_equal(vop_listener_accept(s.listener, 0, &c), -EAGAIN);
-    assert_true(!polls_readable(&s) || stage_ms() - start >= 90);
+    assert_true(!test_readable(vop_listener_fd(s.listener)) || stage_ms() - start >= 90);
     while (!has_word(&waiting))
         assert_int_equal(vop_listener_accept(s.listener, 10, &c), -EAGAIN);
     assert_true(stage_ms() - start >= 90);
