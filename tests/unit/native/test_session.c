@@ -4,9 +4,11 @@
  *
  * Room: tests.
  */
-#include "support/link.h"
+#include "support/test.h"
 
 #include "native/session.h"
+
+#include <vopipc/error.h>
 
 #define HALF 65536u
 
