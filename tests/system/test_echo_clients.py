@@ -3,7 +3,7 @@
 import subprocess
 import time
 
-from lib.bridge import eventually
+from lib.bridge import eventually, process_cpu
 from lib.echo import echoes, holdings, kill, run
 
 
@@ -71,10 +71,3 @@ def test_client_that_does_not_read_its_echoes_stops_nobody_else(place):
     kill(other)
     eventually(lambda: holdings(server.pid)[:2] == before[:2], lambda: f"{before} {holdings(server.pid)}")
     assert run("echo_client", place.link, "afterwards") == (0, "afterwards\n", "")
-
-
-def process_cpu(pid):
-    """Processor seconds of a process."""
-    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100

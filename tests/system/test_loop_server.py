@@ -9,9 +9,8 @@ import time
 
 import pytest
 
-from lib.bridge import BIN, SLOW, eventually
+from lib.bridge import BIN, SLOW, eventually, process_cpu
 from lib.echo import echoes, finish, holdings, kill, listening, run
-from test_echo_clients import process_cpu
 
 pytestmark = pytest.mark.skipif(not (BIN / "loop_server").exists(), reason="it was built without libuv")
 
