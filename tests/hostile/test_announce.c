@@ -121,14 +121,8 @@ static void test_from_connector(void **state)
         if (rows[i].text) {
             stage_expect_refusal(&s, &p, EPROTO, rows[i].text);
         } else {
-            vop_channel *c = NULL;
-
-            stage_pump(&s);
-            assert_int_equal(peer_take_answer(&p), 0);
-            assert_int_equal(peer_ready(&p), 0);
-            assert_int_equal(peer_confirm(&p), 0);
-            assert_int_equal(vop_listener_accept(s.listener, 1000, &c), 0);
-            vop_channel_close(c);
+            stage_answer(&s, &p);
+            vop_channel_close(stage_confirm(&s, &p));
         }
         peer_close(&p);
         stage_expect_service(&s);
@@ -138,10 +132,7 @@ static void test_from_connector(void **state)
 
 static int serve_poked(struct peer *p, void *context)
 {
-    if (peer_take_offer(p) < 0 || peer_doorbells(p) < 0)
-        return -1;
-    peer_announce(p, VOP_STATE_HELLO);
-    if (peer_ready(p) < 0)
+    if (stage_take_offer(p) < 0)
         return -1;
     poke(p, context);
     return peer_answer(p);
@@ -334,10 +325,9 @@ static void test_changing_incarnation(void **state)
 
     (void)state;
     stage_open(&s, 2000, 8);
-    vop_listener_close(s.listener);
     s.options.queue_size = 32768;
     s.options.slot_size = 64;
-    assert_int_equal(vop_listener_open(s.uri, &s.options, &s.listener), 0);
+    stage_reopen(&s);
     /* On a busy machine the thread may come when all is over, and the memory is given back. */
     for (unsigned tries = 0; tries < 200 && changes == 0; tries++)
         changes = play_changes(&s);

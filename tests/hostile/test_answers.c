@@ -111,10 +111,7 @@ static int serve_spoilt(struct peer *p, void *context)
     const struct answer_row *row = context;
     struct draft d = {.size = sizeof(d.message)};
 
-    if (peer_take_offer(p) < 0 || peer_doorbells(p) < 0)
-        return -1;
-    peer_announce(p, VOP_STATE_HELLO);
-    if (peer_ready(p) < 0)
+    if (stage_take_offer(p) < 0)
         return -1;
     d.count = 2;
     memcpy(d.fds, p->give, 2 * sizeof(int));
@@ -151,11 +148,16 @@ static void test_answers(void **state)
     }
     close(fd);
     close(out);
-    vop_listener_close(s.listener);
-    rmdir(s.directory);
+    stage_close(&s);
 }
 
 /* ---- Servers that do not answer ---- */
+
+static void hang_up(struct peer *p)
+{
+    close(p->socket);
+    p->socket = -1;
+}
 
 static int serve_nothing(struct peer *p, void *context)
 {
@@ -169,8 +171,7 @@ static int serve_hangup(struct peer *p, void *context)
     (void)context;
     if (peer_take_offer(p) < 0)
         return -1;
-    close(p->socket);
-    p->socket = -1;
+    hang_up(p);
     return 0;
 }
 
@@ -204,22 +205,14 @@ static int serve_without_patience(struct peer *p, void *context)
 
     if (patience == READS_NOTHING)
         (void)poll(&fd, 1, 5000);
-    if (patience == NOT_FOR_UP) {
-        if (peer_take_offer(p) < 0 || peer_doorbells(p) < 0)
-            return -1;
-        peer_announce(p, VOP_STATE_HELLO);
-        if (peer_ready(p) < 0 || peer_answer(p) < 0)
-            return -1;
-    }
+    if (patience == NOT_FOR_UP && (stage_take_offer(p) < 0 || peer_answer(p) < 0))
+        return -1;
     m = peer_message(VOP_SHM_REFUSE, 0, p);
-    m.queue_pairs.le = 0;
-    m.half_size.le = 0;
     m.error.le = htole32(EBUSY);
     strncpy(m.text, "others are waiting", sizeof(m.text));
     if (peer_send(p->socket, &m, sizeof(m), NULL, 0) < 0)
         return -1;
-    close(p->socket);
-    p->socket = -1;
+    hang_up(p);
     __atomic_store_n(&has_hung_up, true, __ATOMIC_RELEASE);
     return 0;
 }
@@ -248,7 +241,6 @@ static void test_reason_is_read_first(void **state)
 static void test_silent_servers(void **state)
 {
     unsigned longer_us = 300000;
-    unsigned at_once_us = 0;
     vop_channel *c = NULL;
     struct stage s;
     struct peer p;
@@ -264,7 +256,7 @@ static void test_silent_servers(void **state)
     peer_close(&p);
 
     peer_init(&p, 0, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
-    assert_int_equal(stage_connect(&s, serve_hangup, &at_once_us, &p, 2000, &c), -ECONNRESET);
+    assert_int_equal(stage_connect(&s, serve_hangup, NULL, &p, 2000, &c), -ECONNRESET);
     expect_text("hung up");
     peer_close(&p);
     stage_expect_service(&s);

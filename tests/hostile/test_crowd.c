@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -142,13 +141,6 @@ static void test_put_out(void **state)
     stage_close(&s);
 }
 
-static bool polls_readable(struct stage *s)
-{
-    struct pollfd fd = {.fd = vop_listener_fd(s->listener), .events = POLLIN};
-
-    return poll(&fd, 1, 0) > 0;
-}
-
 /* The same with descriptors for two peers only: accepting is no error and does not spin while somebody can be put out.
  */
 static void test_put_out_for_descriptors(void **state)
@@ -173,7 +165,7 @@ static void test_put_out_for_descriptors(void **state)
     few.rlim_cur = (rlim_t)next + 2;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
     assert_int_equal(vop_listener_accept(s.listener, 20, &c), -EAGAIN);
-    assert_false(polls_readable(&s));
+    assert_false(test_readable(vop_listener_fd(s.listener)));
     assert_int_equal(vop_listener_accept(s.listener, 300, &c), -EAGAIN); /* longer than anybody's patience */
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
     stage_expect_refusal(&s, &p[0], EBUSY, "others are waiting, and this peer said nothing");
@@ -211,9 +203,7 @@ static void test_accepted_needs_no_descriptor(void **state)
 /* Something of the library's lies unread. */
 static bool has_word(const struct peer *p)
 {
-    struct pollfd fd = {.fd = p->socket, .events = POLLIN};
-
-    return poll(&fd, 1, 0) > 0;
+    return test_readable(p->socket);
 }
 
 /* Peers that have sent CONNECT give way as silent ones do, not before, and meanwhile the descriptor does not spin. */
@@ -235,20 +225,16 @@ static void test_unfinished_give_way(void **state)
     stage_dial(&s, &waiting);
     assert_int_equal(peer_offer(&waiting), 0);
     assert_int_equal(vop_listener_accept(s.listener, 0, &c), -EAGAIN);
-    assert_true(!polls_readable(&s) || stage_ms() - start >= 90);
+    assert_true(!test_readable(vop_listener_fd(s.listener)) || stage_ms() - start >= 90);
     while (!has_word(&waiting))
         assert_int_equal(vop_listener_accept(s.listener, 10, &c), -EAGAIN);
     assert_true(stage_ms() - start >= 90);
     assert_int_equal(peer_take_answer(&waiting), 0);
-    assert_int_equal(peer_ready(&waiting), 0);
-    assert_int_equal(peer_confirm(&waiting), 0);
-    assert_int_equal(vop_listener_accept(s.listener, 5000, &c), 0);
+    c = stage_confirm(&s, &waiting);
     stage_expect_refusal(&s, &unfinished[0], EBUSY, "did not finish");
     vop_channel_close(c);
     peer_close(&waiting);
-    assert_int_equal(peer_ready(&unfinished[1]), 0); /* whom nobody's need has put out is late, not lost */
-    assert_int_equal(peer_confirm(&unfinished[1]), 0);
-    assert_int_equal(vop_listener_accept(s.listener, 5000, &c), 0);
+    c = stage_confirm(&s, &unfinished[1]); /* whom nobody's need has put out is late, not lost */
     vop_channel_close(c);
     for (unsigned i = 0; i < 2; i++)
         peer_close(&unfinished[i]);
@@ -282,11 +268,8 @@ static void test_few_descriptors(void **state)
             expect_text("out of file descriptors: a peer takes 6 at first");
         assert_int_equal(has_word(&p), more >= 6);
         test_limit_fds(-1);
-        stage_pump(&s);
-        assert_int_equal(peer_take_answer(&p), 0);
-        assert_int_equal(peer_ready(&p), 0);
-        assert_int_equal(peer_confirm(&p), 0);
-        assert_int_equal(vop_listener_accept(s.listener, 5000, &c), 0);
+        stage_answer(&s, &p);
+        c = stage_confirm(&s, &p);
         stage_end(&s, &p, c);
     }
     stage_close(&s);
@@ -631,15 +614,19 @@ static void *run_crowd(void *argument)
 {
     struct crowd *crowd = argument;
     static int sockets[CROWD];
+    struct vop_shm_message offer;
     struct peer p;
-    unsigned at = 0;
+    int fds[FDS_MAX];
+    unsigned at = 0, count = 0;
 
     memset(sockets, -1, sizeof(sockets));
     peer_init(&p, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
     if (crowd->offers) {
         check(peer_memory(&p) == 0 && peer_doorbells(&p) == 0);
         peer_announce(&p, VOP_STATE_HELLO);
+        count = peer_offer_fds(&p, fds);
     }
+    offer = peer_message(VOP_SHM_CONNECT, count, &p);
     while (!__atomic_load_n(&crowd->stop, __ATOMIC_RELAXED)) {
         struct peer one = p; /* all bring the same memory */
 
@@ -649,12 +636,8 @@ static void *run_crowd(void *argument)
             usleep(200);
             continue;
         }
-        if (crowd->offers) {
-            int fds[FDS_MAX];
-            struct vop_shm_message m = peer_message(VOP_SHM_CONNECT, peer_offer_fds(&p, fds), &p);
-
-            (void)peer_send(one.socket, &m, sizeof(m), fds, peer_offer_fds(&p, fds));
-        }
+        if (crowd->offers)
+            (void)peer_send(one.socket, &offer, sizeof(offer), fds, count);
         if (sockets[at] >= 0)
             close(sockets[at]);
         sockets[at] = one.socket;

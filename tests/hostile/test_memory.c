@@ -141,13 +141,6 @@ static long pages_of(int fd)
     return st.st_blocks / (4096 / 512);
 }
 
-static void use_slots_of_a_page(struct stage *s)
-{
-    vop_listener_close(s->listener);
-    s->options.slot_size = 4096;
-    assert_int_equal(vop_listener_open(s->uri, &s->options, &s->listener), 0);
-}
-
 /* The peer takes all pages away, lets the library touch them again, and goes, but keeps descriptors of both halves. */
 static void test_pages_taken_away(void **state)
 {
@@ -194,7 +187,8 @@ static void test_orderly_close(void **state)
 
     (void)state;
     stage_open(&s, 2000, 8);
-    use_slots_of_a_page(&s);
+    s.options.slot_size = 4096;
+    stage_reopen(&s);
     peer_init(&p, 1, STAGE_QUEUE_SIZE, 4096);
     c = stage_join(&s, &p);
     for (unsigned i = 0; i < STAGE_QUEUE_SIZE - 2; i++) {

@@ -57,9 +57,8 @@ static void test_half_closed_socket(void **state)
 
     (void)state;
     stage_open(&s, 2000, 8);
-    vop_listener_close(s.listener);
     s.options.spin_us = VOP_SPIN_NEVER; /* the sleep must hear it, not the look between two spins */
-    assert_int_equal(vop_listener_open(s.uri, &s.options, &s.listener), 0);
+    stage_reopen(&s);
     for (unsigned i = 0; i < 3; i++) {
         struct peer p;
         vop_channel *c = stage_link(&s, ROLE_ACCEPTOR, &p);
@@ -93,9 +92,8 @@ static void test_death_of_a_spinner(void **state)
 
     (void)state;
     stage_open(&s, 2000, 8);
-    vop_listener_close(s.listener);
     s.options.spin_us = VOP_SPIN_FOREVER;
-    assert_int_equal(vop_listener_open(s.uri, &s.options, &s.listener), 0);
+    stage_reopen(&s);
     c = stage_link(&s, ROLE_ACCEPTOR, &p);
     shutdown(p.socket, SHUT_RDWR);
     start = stage_ms();

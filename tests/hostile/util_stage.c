@@ -139,9 +139,8 @@ void stage_dial(struct stage *s, struct peer *p)
     assert_int_equal(peer_dial(p, s->path), 0);
 }
 
-static void finish_offer(struct stage *s, struct peer *p)
+void stage_answer(struct stage *s, struct peer *p)
 {
-    assert_int_equal(peer_offer(p), 0);
     stage_pump(s);
     assert_int_equal(peer_take_answer(p), 0);
 }
@@ -149,7 +148,8 @@ static void finish_offer(struct stage *s, struct peer *p)
 void stage_offer(struct stage *s, struct peer *p)
 {
     stage_dial(s, p);
-    finish_offer(s, p);
+    assert_int_equal(peer_offer(p), 0);
+    stage_answer(s, p);
 }
 
 vop_channel *stage_join(struct stage *s, struct peer *p)
@@ -160,9 +160,15 @@ vop_channel *stage_join(struct stage *s, struct peer *p)
 
 vop_channel *stage_finish(struct stage *s, struct peer *p)
 {
+    assert_int_equal(peer_offer(p), 0);
+    stage_answer(s, p);
+    return stage_confirm(s, p);
+}
+
+vop_channel *stage_confirm(struct stage *s, struct peer *p)
+{
     vop_channel *c = NULL;
 
-    finish_offer(s, p);
     assert_int_equal(peer_ready(p), 0);
     assert_int_equal(peer_confirm(p), 0);
     assert_int_equal(vop_listener_accept(s->listener, 5000, &c), 0);
@@ -209,12 +215,17 @@ int stage_connect(struct stage *s, int (*serve)(struct peer *p, void *context), 
     return ret;
 }
 
-int stage_serve(struct peer *p)
+int stage_take_offer(struct peer *p)
 {
     if (peer_take_offer(p) < 0 || peer_doorbells(p) < 0)
         return -1;
     peer_announce(p, VOP_STATE_HELLO);
-    if (peer_ready(p) < 0 || peer_answer(p) < 0)
+    return peer_ready(p);
+}
+
+int stage_serve(struct peer *p)
+{
+    if (stage_take_offer(p) < 0 || peer_answer(p) < 0)
         return -1;
     return peer_take_up(p);
 }

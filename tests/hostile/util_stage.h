@@ -58,8 +58,10 @@ void stage_dial(struct stage *s, struct peer *p);         /* HELLO is written, t
 void stage_offer(struct stage *s, struct peer *p);        /* CONNECT was sent and ACCEPT received */
 vop_channel *stage_join(struct stage *s, struct peer *p); /* up */
 
-/** From what stage_dial() did to up. */
-vop_channel *stage_finish(struct stage *s, struct peer *p);
+/** The rest of the way. */
+void stage_answer(struct stage *s, struct peer *p);          /* from CONNECT to ACCEPT */
+vop_channel *stage_confirm(struct stage *s, struct peer *p); /* from ACCEPT to up */
+vop_channel *stage_finish(struct stage *s, struct peer *p);  /* from what stage_dial() did to up */
 
 /** Up, with the library in either role. */
 vop_channel *stage_link(struct stage *s, enum role role, struct peer *p);
@@ -73,6 +75,9 @@ long stage_expect_honest(struct stage *s);
 
 /** The steps of an honest server: takes the offer, answers, waits for UP. */
 int stage_serve(struct peer *p);
+
+/** The first of them: takes the offer and is READY, but has not answered. */
+int stage_take_offer(struct peer *p);
 
 /** The peer must be told why, with errno value `err` and a text that has `text` in it, and then be hung up on. */
 void stage_expect_refusal(struct stage *s, struct peer *p, int err, const char *text);

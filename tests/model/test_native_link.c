@@ -392,17 +392,24 @@ static const struct explore_scenario handshake = {
 static struct vop_channel *old[2];
 static struct vop_buffer paused;
 
+/* What is up belongs to an old session from now on. */
+static void make_old(void)
+{
+    for (unsigned side = 0; side < 2; side++) {
+        old[side] = m.channel[side];
+        m.channel[side] = NULL;
+    }
+}
+
 static void setup_zombie(void)
 {
     make_memory();
     bring_up();
     spend_first_kicks();
-    old[0] = m.channel[0];
-    old[1] = m.channel[1];
+    make_old();
     if (vop_channel_reserve(old[0], sizeof(uint32_t), 0, &paused) < 0)
         explore_fail("setup: %s", vop_error_text());
     m.channel[1] = new_channel(1);
-    m.channel[0] = NULL;
     sync_states();
 }
 
@@ -468,9 +475,7 @@ static void setup_restart(void)
     make_memory();
     bring_up();
     spend_first_kicks();
-    old[0] = m.channel[0];
-    old[1] = m.channel[1];
-    m.channel[0] = m.channel[1] = NULL;
+    make_old();
     sync_states();
 }
 
@@ -501,9 +506,7 @@ static void setup_rewrite(void)
     make_memory();
     incarnation = m.half[0] + offsetof(struct vop_announce, incarnation);
     bring_up(); /* leaves complete blocks of a first life, with device ID 7 and READY */
-    old[0] = m.channel[0];
-    old[1] = m.channel[1];
-    m.channel[0] = m.channel[1] = NULL;
+    make_old();
     sync_states();
     explore_sync(incarnation, sizeof(uint64_t));
     if (current.memory != EXPLORE_COHERENT) /* there the acquire of the state before it is place enough to switch at */
@@ -540,14 +543,8 @@ static void read_block(void)
         explore_fail("an announce block half old and half new was believed");
 }
 
-static void teardown_rewrite(void)
-{
-    vop_channel_close(old[0]);
-    vop_channel_close(old[1]);
-}
-
 static const struct explore_scenario rewrites = {
-    .name = "rewrite", .setup = setup_rewrite, .actor = {read_block, rewrite}, .teardown = teardown_rewrite};
+    .name = "rewrite", .setup = setup_rewrite, .actor = {read_block, rewrite}, .teardown = teardown_old};
 
 /* ---- What is right ---- */
 

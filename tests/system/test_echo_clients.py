@@ -3,8 +3,8 @@
 import subprocess
 import time
 
-from lib.bridge import eventually
-from lib.echo import echoes, holdings, kill, run
+from lib.bridge import eventually, process_cpu
+from lib.echo import count_in, echoes, holdings, holds_again, kill, run, serves_many
 
 
 def test_arguments_come_back(place):
@@ -21,16 +21,7 @@ def test_lines_of_standard_input_come_back(place):
 
 
 def test_many_clients_at_once(place):
-    server = place.server()
-    before = holdings(server.pid)
-    clients = [place.client() for _ in range(50)]
-    for turn in range(3):
-        for number, client in enumerate(clients):
-            echoes(client, f"client {number} turn {turn}")
-    for client in clients:
-        client.stdin.close()
-        assert client.wait(10) == 0
-    eventually(lambda: holdings(server.pid)[:2] == before[:2], lambda: f"{before} {holdings(server.pid)}")
+    serves_many(place, place.server())
 
 
 def test_one_client_more_than_fit_is_refused_until_another_leaves(place):
@@ -54,13 +45,10 @@ def test_client_that_does_not_read_its_echoes_stops_nobody_else(place):
     flood = place.start("crash-peer", "send", "connect", place.link, count, "spin_us=1")
     other = place.client()
 
-    def sent():
-        return int.from_bytes(count.read_bytes(), "little") if count.exists() else 0
-
-    eventually(lambda: sent() > 0, "the flood begins", 5)
+    eventually(lambda: count_in(count) > 0, "the flood begins", 5)
     stands = -1
-    while stands != sent():  # both directions are full now
-        stands = sent()
+    while stands != count_in(count):  # both directions are full now
+        stands = count_in(count)
         time.sleep(0.2)
         echoes(other, "meanwhile")
     assert flood.poll() is None
@@ -69,12 +57,5 @@ def test_client_that_does_not_read_its_echoes_stops_nobody_else(place):
     assert process_cpu(server.pid) - cpu < 0.1, "the server must sleep while it waits for room"
     kill(flood)
     kill(other)
-    eventually(lambda: holdings(server.pid)[:2] == before[:2], lambda: f"{before} {holdings(server.pid)}")
+    holds_again(server, before)
     assert run("echo_client", place.link, "afterwards") == (0, "afterwards\n", "")
-
-
-def process_cpu(pid):
-    """Processor seconds of a process."""
-    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100

@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from lib.bridge import eventually, pause
-from lib.echo import holdings, kill, one_line, program, run
+from lib.bridge import pause
+from lib.echo import holdings, holds_again, kill, one_line, program, run
 
 BOTH = pytest.mark.parametrize("name", ["echo_server", "echo_client"])
 
@@ -133,7 +133,7 @@ def test_server_refuses_strangers_and_goes_on(place, kind):
             except OSError:
                 pass
             assert run("echo_client", place.link, "beside") == (0, "beside\n", "")
-    eventually(lambda: holdings(server.pid)[:2] == before[:2], lambda: f"{before} {holdings(server.pid)}")
+    holds_again(server, before)
 
 
 def test_too_long_message_is_named(place):

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from lib.bridge import SLOW, eventually
-from lib.echo import KILLS, echoes, finish, holdings, kill, one_line, run
+from lib.echo import KILLS, count_in, echoes, finish, holdings, holds_again, kill, one_line, run
 
 SEED = int(os.environ.get("VOP_SEED") or random.randrange(1 << 32))
 WITHIN = 1.0  # seconds for the survivor to notice, and for the service to resume (times SLOW)
@@ -23,11 +23,6 @@ SPINS = [0, 0xFFFFFFFF]  # adaptive, VOP_SPIN_NEVER
 def dice(request):
     print(f"VOP_SEED={SEED}")
     return random.Random(f"{SEED} {request.node.name}")
-
-
-def count_in(path):
-    data = path.read_bytes() if path.exists() else b""
-    return int.from_bytes(data, "little")
 
 
 def threads(pid):
@@ -59,7 +54,7 @@ def test_server_outlives_its_clients(place, dice):
         time.sleep(dice.uniform(0, 0.03))  # during start-up, handshake or traffic
         place.kill(*victims)
         echoes(steady, f"after kill {turn}")
-    eventually(lambda: holdings(server.pid)[:2] == before[:2], lambda: f"leak: {before} {holdings(server.pid)}", WITHIN)
+    holds_again(server, before, WITHIN)
     assert holdings(server.pid)[2] <= before[2] + 12  # the heap may have grown, and closers have had stacks
     assert server.poll() is None
 

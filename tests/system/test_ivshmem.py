@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from lib.bridge import SLOW, Bridge, Pair, eventually, pause
+from lib.bridge import SLOW, Bridge, Pair, eventually, pause, process_cpu
 from lib.bridge import run as run_bridge
 from lib.echo import echoes, finish, holdings, kill, one_line, program, run
 from lib.traffic import ping, tcp_transfer, udp_echo
@@ -238,14 +238,10 @@ def test_bridge_after_pause(cable):
 
 def test_bridges_at_rest(cable):
     """Both look at the memory now and then; that costs little, and the link stays up."""
-    def used(pid):
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
     cable.start()
-    before = {side: used(cable.bridge[side].pid) for side in "ab"}
+    before = {side: process_cpu(cable.bridge[side].pid) for side in "ab"}
     time.sleep(3)
-    share = {side: (used(cable.bridge[side].pid) - before[side]) / 3 for side in "ab"}
+    share = {side: (process_cpu(cable.bridge[side].pid) - before[side]) / 3 for side in "ab"}
     print(f"processor at rest: {share['a']:.1%} and {share['b']:.1%}")
     assert cable.is_up() and "link down" not in str(cable.logs())
     assert max(share.values()) < 0.3 * SLOW  # a bridge that never sleeps uses 1.0

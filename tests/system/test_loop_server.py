@@ -9,24 +9,15 @@ import time
 
 import pytest
 
-from lib.bridge import BIN, SLOW, eventually
-from lib.echo import echoes, finish, holdings, kill, listening, run
-from test_echo_clients import process_cpu
+from lib.bridge import BIN, SLOW, eventually, process_cpu
+from lib.echo import count_in, echoes, finish, holdings, holds_again, kill, run, serves_many
 
 pytestmark = pytest.mark.skipif(not (BIN / "loop_server").exists(), reason="it was built without libuv")
 
 
 @pytest.fixture
 def server(place):
-    process = place.start("loop_server", place.link)
-    eventually(lambda: listening(place.socket) or process.poll() is not None, "server listens", 10)
-    assert process.poll() is None, finish(process, 1)
-    return process
-
-
-def count_in(path):
-    data = path.read_bytes() if path.exists() else b""
-    return int.from_bytes(data, "little")
+    return place.server("loop_server")
 
 
 def flood(place, name):
@@ -52,15 +43,7 @@ def test_messages_come_back(place, server):
 
 
 def test_many_at_once(place, server):
-    before = holdings(server.pid)
-    clients = [place.client() for _ in range(50)]
-    for turn in range(3):
-        for number, client in enumerate(clients):
-            echoes(client, f"client {number} turn {turn}")
-    for client in clients:
-        client.stdin.close()
-        assert client.wait(10) == 0
-    eventually(lambda: holdings(server.pid)[:2] == before[:2], lambda: f"{before} {holdings(server.pid)}")
+    serves_many(place, server)
 
 
 def test_who_reads_no_echoes_stops_nobody_and_costs_nothing(place, server):
@@ -76,7 +59,7 @@ def test_who_reads_no_echoes_stops_nobody_and_costs_nothing(place, server):
         echoes(other, "after a death")
     other.stdin.close()
     assert other.wait(10) == 0
-    eventually(lambda: holdings(server.pid)[:2] == before[:2], lambda: f"{before} {holdings(server.pid)}")
+    holds_again(server, before)
 
 
 def test_clients_that_are_killed(place, server):
@@ -93,7 +76,7 @@ def test_clients_that_are_killed(place, server):
         time.sleep(dice.uniform(0, 0.03))
         place.kill(*victims)
         echoes(steady, f"after {turn}")
-    eventually(lambda: holdings(server.pid)[:2] == before[:2], lambda: f"{before} {holdings(server.pid)}")
+    holds_again(server, before)
     assert server.poll() is None
 
 
@@ -114,8 +97,7 @@ def test_it_ends_in_order(place, server, number):
 
 def test_it_waits_for_descriptors(place):
     """Out of them it neither ends nor spins, and serves again when a client has left."""
-    server = place.start("loop_server", place.link, preexec_fn=lambda: limit_files(40))
-    eventually(lambda: listening(place.socket), "server listens", 10)
+    server = place.server("loop_server", preexec_fn=lambda: limit_files(40))
     clients = []
     while len(clients) < 20:
         clients.append(place.client())

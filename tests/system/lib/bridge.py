@@ -44,6 +44,12 @@ def pause(pid):
     eventually(lambda: states() == {"T"}, "it stands still")
 
 
+def process_cpu(pid):
+    """Processor seconds of a process."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def run(*words, seconds=10, **options):
     """Runs a bridge that is to end by itself: (status, stdout, stderr)."""
     done = subprocess.run([program(), *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True,

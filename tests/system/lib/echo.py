@@ -61,6 +61,18 @@ def holdings(pid):
     return len(os.listdir(proc / "fd")), shared, shared if SANITIZED else len(maps)
 
 
+def holds_again(process, before, seconds=2.0):
+    """Waits until a process holds as many files and shared mappings as it did before."""
+    eventually(lambda: holdings(process.pid)[:2] == before[:2], lambda: f"leak: {before} {holdings(process.pid)}",
+               seconds)
+
+
+def count_in(path):
+    """The number that a crash-peer keeps in this file; 0 before it has one."""
+    data = path.read_bytes() if path.exists() else b""
+    return int.from_bytes(data, "little")
+
+
 def listening(path):
     """A server has this socket and it listens: /proc/net/unix says so with the flag __SO_ACCEPTCON."""
     pattern = re.compile(rf"^\S+: \S+ \S+ 00010000 .* {re.escape(str(path))}$", re.MULTILINE)
@@ -80,8 +92,9 @@ class Place:
         self.processes.append(start(*command, **options))
         return self.processes[-1]
 
-    def server(self):
-        server = self.start("echo_server", self.link)
+    def server(self, name="echo_server", **options):
+        """A server that listens."""
+        server = self.start(name, self.link, **options)
         eventually(lambda: listening(self.socket) or server.poll() is not None, "server listens", 10)
         assert server.poll() is None, finish(server, 1)
         return server
@@ -110,3 +123,16 @@ def echoes(client, text):
     client.stdin.write(text + "\n")
     client.stdin.flush()
     assert client.stdout.readline() == text + "\n"
+
+
+def serves_many(place, server):
+    """Fifty clients at once get their lines back, and leave nothing behind."""
+    before = holdings(server.pid)
+    clients = [place.client() for _ in range(50)]
+    for turn in range(3):
+        for number, client in enumerate(clients):
+            echoes(client, f"client {number} turn {turn}")
+    for client in clients:
+        client.stdin.close()
+        assert client.wait(10) == 0
+    holds_again(server, before)

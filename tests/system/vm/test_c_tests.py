@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-from lib.vm import BIN, Software, Unavailable
+from lib.vm import BIN, Machine, Software, Unavailable
 
 LONG = bool(os.environ.get("VOP_LONG"))
 ROOMS = ("unit.sys.", "unit.native.", "unit.wire.", "unit.channel.", "unit.link.", "hostile.")
@@ -26,7 +26,6 @@ def programs():
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory):
-    from lib.vm import Machine
     place = tmp_path_factory.mktemp("c-tests")
     try:
         software = Software("6.1", place, programs().values())

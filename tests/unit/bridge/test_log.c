@@ -73,6 +73,20 @@ static char *read_all(int fd)
     return text;
 }
 
+/* All that `job` says; the caller frees it. */
+static char *text_of(void (*job)(void))
+{
+    int ends[2];
+    pid_t child;
+    char *text;
+
+    make_pipe(ends);
+    child = start(ends[1], job);
+    text = read_all(ends[0]);
+    wait_for(child);
+    return text;
+}
+
 static void log_flood(void)
 {
     for (int i = 1; i <= FLOOD; i++) {
@@ -172,17 +186,10 @@ static int check_text(char *text)
 
 static void test_flood(void **state)
 {
-    int ends[2];
-    pid_t child;
-    char *text;
-    int count;
+    char *text = text_of(log_flood);
+    int count = check_text(text);
 
     (void)state;
-    make_pipe(ends);
-    child = start(ends[1], log_flood);
-    text = read_all(ends[0]);
-    wait_for(child);
-    count = check_text(text);
     assert_true(count > 1 && count < LOG_BURST * 2); /* some more where the machine is slow */
     free(text);
 }
@@ -225,15 +232,9 @@ static void log_both(void)
 
 static void test_answer_is_not_limited(void **state)
 {
-    int ends[2];
-    pid_t child;
-    char *text;
+    char *text = text_of(log_both);
 
     (void)state;
-    make_pipe(ends);
-    child = start(ends[1], log_both);
-    text = read_all(ends[0]);
-    wait_for(child);
     assert_non_null(strstr(text, "vop-bridge: what you asked for\n"));
     free(text);
 }
@@ -246,15 +247,9 @@ static void log_long_line(void)
 
 static void test_long_line_is_cut(void **state)
 {
-    int ends[2];
-    pid_t child;
-    char *text;
+    char *text = text_of(log_long_line);
 
     (void)state;
-    make_pipe(ends);
-    child = start(ends[1], log_long_line);
-    text = read_all(ends[0]);
-    wait_for(child);
     assert_int_equal(strchr(text, '\n') - text, 510);
     assert_string_equal(strchr(text, '\n') + 1, "vop-bridge: short\n");
     free(text);

@@ -8,7 +8,6 @@
  */
 #include "support/link.h"
 
-#include <poll.h>
 #include <signal.h>
 
 static bool over_shm;
@@ -121,13 +120,6 @@ static void test_close_while_full(void **state)
     assert_int_equal(vop_channel_in_doubt(a), 8);
 }
 
-static bool readable(vop_channel *c)
-{
-    struct pollfd fd = {.fd = vop_channel_fd(c), .events = POLLIN};
-
-    return poll(&fd, 1, 0) == 1;
-}
-
 /* In an event loop: the descriptor stays readable; the calls return what is left, then the end. */
 static void in_event_loop(bool died)
 {
@@ -143,12 +135,12 @@ static void in_event_loop(bool died)
         vop_channel_close(a);
     l.side[1] = NULL;
     for (unsigned i = 0; i < 3; i++) {
-        assert_true(readable(b));
+        assert_true(test_readable(vop_channel_fd(b)));
         assert_int_equal(vop_channel_process(b), died ? -ECONNRESET : 0);
     }
     recv_all(b, 0, 3);
     assert_ended(b, died ? -ECONNRESET : 0, died ? -ECONNRESET : -EPIPE);
-    assert_true(readable(b));
+    assert_true(test_readable(vop_channel_fd(b)));
 }
 
 static void test_event_loop_hears_close(void **state)

@@ -4,10 +4,9 @@
  *
  * Room: tests.
  */
-#include "support/link.h"
+#include "support/region.h"
 
 #include <sys/mman.h>
-#include <sys/wait.h>
 
 /* In a child: every call refuses, and touches nothing. */
 static void try_all(vop_channel *c)
@@ -107,19 +106,11 @@ static void test_ivshmem(void **state)
 {
     struct vop_options o = link_options(4, 1024, VOP_SPIN_NEVER);
     vop_listener *listener;
-    char file[64], uri[2][96];
     struct link l;
     pid_t child;
-    int fd;
 
     (void)state;
-    (void)snprintf(file, sizeof(file), "/dev/shm/vop-test-%d", (int)getpid());
-    fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    check(fd >= 0 && ftruncate(fd, 1 << 20) == 0);
-    close(fd);
-    for (unsigned side = 0; side < 2; side++)
-        (void)snprintf(uri[side], sizeof(uri[side]), "ivshmem:%s?side=%u", file, side);
-    assert_int_equal(vop_listener_open(uri[0], &o, &listener), 0);
+    assert_int_equal(vop_listener_open(region_uri[0], &o, &listener), 0);
     child = test_child();
     if (child == 0) { /* a listener that was inherited is only good for closing */
         vop_channel *channel;
@@ -136,7 +127,7 @@ static void test_ivshmem(void **state)
     if (child == 0) {
         uint8_t byte;
 
-        check(vop_channel_connect(uri[1], &o, 20000, &l.side[1]) == 0);
+        check(vop_channel_connect(region_uri[1], &o, 20000, &l.side[1]) == 0);
         while (vop_channel_recv(l.side[1], &byte, 1, -1) == 1)
             check(vop_channel_send(l.side[1], &byte, 1, -1) == 0);
         exit(0);
@@ -153,7 +144,6 @@ static void test_ivshmem(void **state)
     vop_channel_close(l.side[0]);
     assert_int_equal(link_join(child), 0);
     vop_listener_close(listener);
-    unlink(file);
 }
 
 /* A child that ends, or closes what it inherited, does not take the parent's socket away. */
@@ -287,7 +277,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_shm, test_guard),
-        cmocka_unit_test_setup(test_ivshmem, test_guard),
+        cmocka_unit_test_setup_teardown(test_ivshmem, region_setup, region_teardown),
         cmocka_unit_test_setup(test_listener_stays, test_guard),
         cmocka_unit_test_setup(test_orphaned_listener, test_guard),
         cmocka_unit_test_setup(test_workers, test_guard),

@@ -4,7 +4,7 @@
  *
  * Room: tests.
  */
-#include "support/link.h"
+#include "support/region.h"
 
 #include <pthread.h>
 #include <sys/time.h>
@@ -186,20 +186,12 @@ static void interrupt_listener(const char *uri, const struct vop_options *option
 static void test_listeners(void **state)
 {
     struct vop_options o = link_options(4, 64, VOP_SPIN_NEVER);
-    char uri[128], file[64], name[80];
-    int fd;
+    char uri[128];
 
     (void)state;
     interrupt_listener(link_uri(uri), &o, 50);
     link_uri_remove(uri);
-
-    (void)snprintf(file, sizeof(file), "/dev/shm/vop-test-%d", (int)getpid());
-    fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    check(fd >= 0 && ftruncate(fd, 1 << 20) == 0);
-    close(fd);
-    (void)snprintf(name, sizeof(name), "ivshmem:%s", file);
-    interrupt_listener(name, &o, 4);
-    unlink(file);
+    interrupt_listener(region_uri[0], &o, 4);
 }
 
 int main(void)
@@ -209,7 +201,7 @@ int main(void)
         cmocka_unit_test_setup(test_none_is_missed, test_guard),
         cmocka_unit_test_setup(test_what_is_left, test_guard),
         cmocka_unit_test_setup(test_from_a_handler, test_guard),
-        cmocka_unit_test_setup(test_listeners, test_guard),
+        cmocka_unit_test_setup_teardown(test_listeners, region_setup, region_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,8 +6,6 @@
  */
 #include "support/link.h"
 
-#include <sys/wait.h>
-
 static _Noreturn int sleep_for_ever(vop_channel *channel, void *context)
 {
     (void)channel;
@@ -44,7 +42,7 @@ static void test_death(void **state)
         while (sends && vop_channel_send(c, "", 1, 0) == 0) /* until it is full */
             continue;
         kill(child, SIGKILL);
-        check(waitpid(child, NULL, 0) == child);
+        assert_int_equal(link_join(child), -SIGKILL);
         assert_in_range(looks_until_death(c, sends), 1, 5);
         vop_channel_close(c);
     }

@@ -125,13 +125,6 @@ static void test_socket_mode(void **state)
     vop_listener_close(listener);
 }
 
-static bool readable(int fd)
-{
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-
-    return poll(&p, 1, 0) == 1;
-}
-
 /* The file of a relative path is removed wherever the program went meanwhile, and no other of that name. */
 static void test_relative_path(void **state)
 {
@@ -165,7 +158,7 @@ static void test_probe_is_no_error(void **state)
     (void)state;
     vop_log_set(count_errors, &errors, VOP_LOG_DEBUG);
     assert_int_equal(vop_listener_open(uri, NULL, &second), -EADDRINUSE);
-    while (readable(vop_listener_fd(listener)))
+    while (test_readable(vop_listener_fd(listener)))
         assert_int_equal(vop_listener_accept(listener, 0, &channel), -EAGAIN);
     vop_log_set(NULL, NULL, VOP_LOG_ERROR);
     assert_int_equal(errors, 0);
@@ -257,7 +250,7 @@ static void test_mute_peers(void **state)
         assert_true(n == -1 || test_seconds() - start >= 0.4);
     }
     for (unsigned i = 0; i < 3; i++) {
-        while (!readable(mute[i])) /* or until the guard ends the test */
+        while (!test_readable(mute[i])) /* or until the guard ends the test */
             assert_int_equal(vop_listener_accept(listener, 20, &channel), -EAGAIN);
     }
     assert_true(test_seconds() - start >= 0.4);
@@ -290,10 +283,10 @@ static void test_fork_in_a_handshake(void **state)
         _exit(read(hold[0], &byte, 1) != 0);
     }
     close(peer);
-    while (!readable(vop_listener_fd(listener))) /* until the child has closed its copy too */
+    while (!test_readable(vop_listener_fd(listener))) /* until the child has closed its copy too */
         continue;
     assert_int_equal(vop_listener_accept(listener, 0, &channel), -EAGAIN);
-    assert_false(readable(vop_listener_fd(listener)));
+    assert_false(test_readable(vop_listener_fd(listener)));
     close(hold[1]);
     close(hold[0]);
     check(waitpid(child, NULL, 0) == child);
@@ -376,7 +369,7 @@ static void test_pending_max(void **state)
     listener = open_listener(&o);
     for (unsigned i = 0; i < 3; i++)
         mute[i] = connect_raw();
-    assert_true(readable(vop_listener_fd(listener)));
+    assert_true(test_readable(vop_listener_fd(listener)));
     assert_int_equal(vop_listener_accept(listener, 0, &channel), -EAGAIN);
     check(pthread_create(&thread, NULL, connect_thread, NULL) == 0);
     assert_int_equal(vop_listener_accept(listener, 10000, &channel), 0);
@@ -667,7 +660,7 @@ static void test_nothing_leaks(void **state)
         check(pthread_create(&thread, NULL, connect_send_close, NULL) == 0);
         assert_int_equal(vop_listener_accept(listener, 5000, &channel), 0);
         pthread_join(thread, NULL);
-        assert_false(readable(vop_listener_fd(listener))); /* the channel reports the end of an accepted peer */
+        assert_false(test_readable(vop_listener_fd(listener))); /* the channel reports the end of an accepted peer */
         vop_channel_close(channel);
         mute = connect_raw();
         assert_int_equal(vop_listener_accept(listener, 0, &channel), -EAGAIN);
@@ -704,7 +697,7 @@ static void test_out_of_descriptors(void **state)
     ret = vop_listener_accept(listener, 0, &channel);
     test_limit_fds(-1);
     assert_true(ret == -EMFILE || ret == -EAGAIN); /* there is a spare one, and nobody is there any more */
-    while (vop_listener_accept(listener, 0, &channel) == 0 || readable(vop_listener_fd(listener)))
+    while (vop_listener_accept(listener, 0, &channel) == 0 || test_readable(vop_listener_fd(listener)))
         continue; /* peers in the backlog that are gone */
     assert_int_equal(test_count_fds(), fds);
     vop_listener_close(listener);

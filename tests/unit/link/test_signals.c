@@ -5,7 +5,7 @@
  *
  * Room: tests.
  */
-#include "support/link.h"
+#include "support/region.h"
 
 #include <signal.h>
 #include <time.h>
@@ -91,25 +91,16 @@ static void test_shm(void **state)
 static void test_ivshmem(void **state)
 {
     struct vop_options o = link_options(4, 64, VOP_SPIN_NEVER);
-    char file[64], uri[2][96];
-    int fd;
 
     (void)state;
-    (void)snprintf(file, sizeof(file), "/dev/shm/vop-test-%d", (int)getpid());
-    fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    check(fd >= 0 && ftruncate(fd, 1 << 20) == 0);
-    close(fd);
-    for (unsigned side = 0; side < 2; side++)
-        (void)snprintf(uri[side], sizeof(uri[side]), "ivshmem:%s?side=%u", file, side);
-    meet(uri[0], uri[1], &o, 300);
-    unlink(file);
+    meet(region_uri[0], region_uri[1], &o, 300);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_shm, test_guard),
-        cmocka_unit_test_setup(test_ivshmem, test_guard),
+        cmocka_unit_test_setup_teardown(test_ivshmem, region_setup, region_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,10 +4,12 @@
  *
  * Room: tests.
  */
-#include "support/link.h"
+#include "support/test.h"
 
 #include "native/session.h"
 #include "support/geometry.h"
+
+#include <vopipc/error.h>
 
 #define HALF 65536u
 

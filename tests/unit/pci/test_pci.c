@@ -11,7 +11,6 @@
 #include "pci/pci.h"
 #include "support/test.h"
 
-#include <poll.h>
 #include <sys/stat.h>
 #include <vopipc/channel.h>
 
@@ -169,13 +168,6 @@ static void test_windows_through_sysfs(void **state)
 
 /* ---- Interrupts ---- */
 
-static bool is_readable(int fd)
-{
-    struct pollfd readable = {.fd = fd, .events = POLLIN};
-
-    return poll(&readable, 1, 0) == 1;
-}
-
 static void test_interrupts(void **state)
 {
     uint32_t count = 5, word = 0;
@@ -188,9 +180,9 @@ static void test_interrupts(void **state)
     p = open_device();
     assert_true(p->irq_fd >= 0);
     assert_int_equal(vop__pci_irq_take(p), 0);
-    assert_false(is_readable(p->irq_fd));
+    assert_false(test_readable(p->irq_fd));
     assert_int_equal(write(fifo, &count, sizeof(count)), sizeof(count));
-    assert_true(is_readable(p->irq_fd));
+    assert_true(test_readable(p->irq_fd));
     assert_int_equal(vop__pci_irq_take(p), 1);
     assert_int_equal(vop__pci_irq_take(p), 0);
     assert_int_equal(p->ops->irq_enable(p), 0);

@@ -10,7 +10,6 @@
 static void test_add_limits(void **state)
 {
     struct vq_config config = {.size = 4, .ends = DRIVER, .bytes_max = 100};
-    struct vop_virtqueue_info info;
     uint8_t elsewhere[8];
     struct iovec iov[5];
     struct vq q;
@@ -37,8 +36,7 @@ static void test_add_limits(void **state)
         assert_int_equal(vq_add(&q, 0, 0, 1, 101, &q), -EINVAL);
         assert_int_equal(vq_add(&q, DATA_SIZE - 1, 1, 0, 2, &q), -EINVAL);
         assert_int_equal(vop_virtqueue_add_buf(q.driver, &(struct iovec){elsewhere, 2}, 1, 0, &q), -EINVAL);
-        vop_virtqueue_get_info(q.driver, &info, sizeof(info));
-        assert_int_equal(info.free_descs, 4);
+        assert_int_equal(vq_info(q.driver).free_descs, 4);
         assert_int_equal(vop_virtqueue_kick(q.driver), 0);
         iov[2] = (struct iovec){q.data + DATA_SIZE - 2, 2};
         assert_int_equal(vop_virtqueue_add_buf(q.driver, iov, 1, 2, &q), 0);
@@ -151,15 +149,13 @@ static void test_indirect(void **state)
             .threshold = rows[i / 2].threshold,
             .after = rows[i / 2].after,
         };
-        struct vop_virtqueue_info info;
         struct vop_taken_buf buf;
         struct iovec iov[8];
         struct vq q;
 
         vq_open(&q, &config);
         assert_int_equal(vq_add(&q, 0, rows[i / 2].out, rows[i / 2].in, 8, &q), 0);
-        vop_virtqueue_get_info(q.driver, &info, sizeof(info));
-        assert_int_equal(8 - info.free_descs, expected);
+        assert_int_equal(8 - vq_info(q.driver).free_descs, expected);
         assert_int_equal(vop_virtqueue_kick(q.driver), 1);
         assert_int_equal(vop_virtqueue_take(q.device, iov, 8, &buf), 1);
         assert_int_equal(buf.readable, rows[i / 2].out);
@@ -177,7 +173,6 @@ static void test_table_of_n(void **state)
     for (enum vop_ring_layout layout = VOP_RING_SPLIT; layout <= VOP_RING_PACKED; layout++) {
         const struct vq_config config = {.layout = layout, .size = 4, .features = F_INDIRECT};
         uint32_t expected = layout == VOP_RING_PACKED ? 4 : 1;
-        struct vop_virtqueue_info info;
         struct vq q;
 
         vq_open(&q, &config);
@@ -188,8 +183,7 @@ static void test_table_of_n(void **state)
         assert_int_equal(vop_virtqueue_call(q.device), 1);
         assert_true(vq_reap(&q) > 0);
         assert_int_equal(vq_add(&q, 0, 2, 2, 8, &q), 0); /* N */
-        vop_virtqueue_get_info(q.driver, &info, sizeof(info));
-        assert_int_equal(4 - info.free_descs, expected);
+        assert_int_equal(4 - vq_info(q.driver).free_descs, expected);
         assert_true(vop_virtqueue_kick(q.driver) >= 0);
         assert_int_equal(vq_serve(&q), 1);
         vq_close(&q);

@@ -88,7 +88,7 @@ static void test_reset(void **state)
             assert_int_equal(vop_virtqueue_reset(q.device, &place), 0); /* twice */
             q.place = place;
             vq_unplace(&old);
-            vop_virtqueue_get_info(q.driver, &info, sizeof(info));
+            info = vq_info(q.driver);
             assert_int_equal(info.size, sizes[i]);
             assert_int_equal(info.free_descs, sizes[i]);
         }

@@ -34,14 +34,6 @@ static void add_four(struct vq *q)
     assert_true(vop_virtqueue_kick(q->driver) >= 0);
 }
 
-static struct vop_virtqueue_info info_of(const vop_virtqueue *vq)
-{
-    struct vop_virtqueue_info info;
-
-    vop_virtqueue_get_info(vq, &info, sizeof(info));
-    return info;
-}
-
 static void test_take(void **state)
 {
     (void)state;
@@ -55,15 +47,15 @@ static void test_take(void **state)
         add_four(&q);
         assert_int_equal(vop_virtqueue_take_bufs(q.device, iov, 8, bufs, 0), 0);
         assert_int_equal(vop_virtqueue_take_bufs(q.device, iov, 0, bufs, 8), -ENOBUFS);
-        assert_int_equal(info_of(q.device).in_flight, 0);
+        assert_int_equal(vq_info(q.device).in_flight, 0);
         /* Room for the first two and a half of the third. */
         assert_int_equal(vop_virtqueue_take_bufs(q.device, iov, 4, bufs, 8), 2);
         assert_int_equal(bufs[0].writable, 1);
         assert_int_equal(bufs[1].writable, 2);
         assert_ptr_equal(iov[0].iov_base, q.data);
         assert_ptr_equal(iov[1].iov_base, q.data + 100);
-        assert_int_equal(info_of(q.device).in_flight, 2);
-        assert_int_equal(info_of(q.device).position & 0x7fff, kinds[kind].layout == VOP_RING_PACKED ? 3 : 2);
+        assert_int_equal(vq_info(q.device).in_flight, 2);
+        assert_int_equal(vq_info(q.device).position & 0x7fff, kinds[kind].layout == VOP_RING_PACKED ? 3 : 2);
         assert_int_equal(vop_virtqueue_take_bufs(q.device, iov, 1, &bufs[2], 8), -ENOBUFS);
         assert_int_equal(vop_virtqueue_take_bufs(q.device, iov, 8, &bufs[2], 1), 1); /* as many as were asked for */
         assert_ptr_equal(iov[0].iov_base, q.data + 200);
@@ -143,7 +135,7 @@ static void test_complete(void **state)
         assert_int_equal(vop_virtqueue_complete_bufs(q.device, done, 0), 0);
         assert_int_equal(vop_virtqueue_complete_bufs(q.device, done, 4), -EINVAL);
         assert_int_equal(vop_virtqueue_complete_bufs(q.device, done, 1), -EINVAL); /* not twice, shown or not */
-        assert_int_equal(info_of(q.device).in_flight, 2);
+        assert_int_equal(vq_info(q.device).in_flight, 2);
         assert_true(vop_virtqueue_call(q.device) >= 0);
         assert_int_equal(vop_virtqueue_get_bufs(q.driver, used, 4), 2);
         done[2].len = 7;

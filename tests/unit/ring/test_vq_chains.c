@@ -189,7 +189,6 @@ static void check_row(const struct row *row, const struct way *way, bool wraps, 
                     : way->layout == VOP_RING_PACKED ? 0x8000 | (N - 1)
                                                      : 0xfffe,
     };
-    struct vop_virtqueue_info info;
     struct vop_taken_buf buf[2];
     struct iovec iov[64];
     struct vq q;
@@ -205,8 +204,7 @@ static void check_row(const struct row *row, const struct way *way, bool wraps, 
     if (ret != row->result)
         fail_msg("%s, layout %d, features %#llx: take returned %d, not %d", row->name, (int)way->layout,
                  (unsigned long long)way->features, ret, row->result);
-    vop_virtqueue_get_info(q.device, &info, sizeof(info));
-    assert_int_equal(info.needs_reset, ret == -EPROTO);
+    assert_int_equal(vq_info(q.device).needs_reset, ret == -EPROTO);
     assert_int_equal(q.broken[DEVICE], ret == -EPROTO);
     if (ret == -EPROTO)
         check_broken(&q);

@@ -215,7 +215,7 @@ static void check_row(const struct row *row, const struct vq_config *config, uns
         for (int i = 0; i < got; i++)
             assert_ptr_equal(buf[i].token, &q);
     }
-    vop_virtqueue_get_info(q.driver, &info, sizeof(info));
+    info = vq_info(q.driver);
     if (gets != row->gets || ret != row->last)
         fail_msg("%s, layout %d: %d gets, then %d", row->name, (int)config->layout, gets, ret);
     if (gets > 0) {

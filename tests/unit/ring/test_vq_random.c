@@ -266,7 +266,7 @@ static void run(const struct vq_config *config, uint64_t seed, unsigned steps)
         while (driver_gets(&m))
             continue;
     }
-    vop_virtqueue_get_info(m.q.driver, &info, sizeof(info));
+    info = vq_info(m.q.driver);
     assert_int_equal(info.in_flight, 0);
     assert_int_equal(info.free_descs, m.n);
     assert_int_equal(info.clamped, 0);

@@ -14,14 +14,6 @@ static const struct vq_config kinds[] = {
     {.layout = VOP_RING_LEGACY, .size = N}, {.layout = VOP_RING_2009, .size = N, .resume = true, .position = 0xffff},
 };
 
-static struct vop_virtqueue_info info_of(const vop_virtqueue *vq)
-{
-    struct vop_virtqueue_info info;
-
-    vop_virtqueue_get_info(vq, &info, sizeof(info));
-    return info;
-}
-
 /* A position that is `count` buffers of one segment behind where `q` began. */
 static uint16_t position(const struct vq *q, uint32_t count)
 {
@@ -35,8 +27,8 @@ static uint16_t position(const struct vq *q, uint32_t count)
 
 static void check_positions(const struct vq *q, const vop_virtqueue *end, uint32_t next, uint32_t used)
 {
-    assert_int_equal(info_of(end).position, position(q, next));
-    assert_int_equal(info_of(end).used_position, position(q, used));
+    assert_int_equal(vq_info(end).position, position(q, next));
+    assert_int_equal(vq_info(end).used_position, position(q, used));
 }
 
 static void add(struct vq *q, size_t first, size_t count)
@@ -122,7 +114,7 @@ static void test_buffers_left(void **state)
         assert_int_equal(vq_serve(&q), 6);
         assert_true(vop_virtqueue_call(q.device) >= 0);
         get(&q, (const size_t[]){4, 5, 6, 7, 8, 9}, 6);
-        assert_int_equal(info_of(q.driver).in_flight, 2);
+        assert_int_equal(vq_info(q.driver).in_flight, 2);
         check_positions(&q, q.driver, 10, 8);
         check_positions(&q, q.device, 10, 8);
         offer_too_many(&q, 10);

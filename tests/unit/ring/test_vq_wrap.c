@@ -91,7 +91,7 @@ static void run(const struct vq_config *config, uint64_t buffers, uint32_t segme
 
         serve_shuffled(&l, count);
         get_all(&l, count);
-        vop_virtqueue_get_info(l.q.driver, &info, sizeof(info));
+        info = vq_info(l.q.driver);
         assert_int_equal(info.free_descs, n);
         assert_int_equal(info.in_flight, 0);
     }

@@ -187,9 +187,16 @@ int vq_reap(struct vq *q)
     return ret < 0 ? ret : count;
 }
 
-static void check_takes(const struct vq_row *row, const struct vq_config *config, unsigned batch)
+struct vop_virtqueue_info vq_info(const vop_virtqueue *vq)
 {
     struct vop_virtqueue_info info;
+
+    vop_virtqueue_get_info(vq, &info, sizeof(info));
+    return info;
+}
+
+static void check_takes(const struct vq_row *row, const struct vq_config *config, unsigned batch)
+{
     struct iovec iov[8];
     struct vop_taken_buf buf[8];
     struct vq q;
@@ -201,8 +208,7 @@ static void check_takes(const struct vq_row *row, const struct vq_config *config
         takes += ret;
     if (ret != row->last || takes != row->takes)
         fail_msg("%s: %d takes, then %d; not %d, then %d", row->name, takes, ret, row->takes, row->last);
-    vop_virtqueue_get_info(q.device, &info, sizeof(info));
-    assert_int_equal(info.needs_reset, ret < 0);
+    assert_int_equal(vq_info(q.device).needs_reset, ret < 0);
     assert_int_equal(q.broken[DEVICE], ret < 0);
     if (ret < 0) {
         assert_int_equal(vop_virtqueue_take_bufs(q.device, iov, 8, buf, batch), -EPROTO);

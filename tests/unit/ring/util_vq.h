@@ -80,6 +80,9 @@ int vq_serve(struct vq *q);
 /** Gets all used buffers: how many, or an error. */
 int vq_reap(struct vq *q);
 
+/** What vop_virtqueue_get_info() says of an end. */
+struct vop_virtqueue_info vq_info(const vop_virtqueue *vq);
+
 /** The calls in which either role looks at the peer's index, before it waits or because it was notified. */
 #define VQ_LOOKS 3
 extern int (*const vq_look[VQ_LOOKS])(vop_virtqueue *vq);

@@ -87,13 +87,6 @@ static int open_epoll(struct vop__doorbells *d)
     return fd;
 }
 
-static bool readable(int fd)
-{
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-
-    return poll(&p, 1, 0) == 1;
-}
-
 static void test_tokens(void **state)
 {
     unsigned fds = test_count_fds();
@@ -154,11 +147,11 @@ static void test_epoll(void **state)
     fd = open_epoll(&end[1]);
     assert_int_equal(vop__doorbells_process(&end[1], fd), 0);
     for (unsigned bell = 0; bell < 2; bell++) {
-        assert_false(readable(fd));
+        assert_false(test_readable(fd));
         vop__doorbells_kick(&end[0], 0, bell);
-        assert_true(readable(fd));
+        assert_true(test_readable(fd));
         assert_int_equal(vop__doorbells_process(&end[1], fd), 0);
-        assert_false(readable(fd));
+        assert_false(test_readable(fd));
         assert_int_equal(vop__doorbells_wait(&end[1], 0, bell, 0), 0);
     }
     close(fd);
@@ -211,7 +204,7 @@ static void test_drain_never_blocks(void **state)
         assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), 1);
         vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES);
         assert_int_equal(vop__doorbells_process(&end[1], fd), 0);
-        assert_false(readable(fd));
+        assert_false(test_readable(fd));
     }
     after_poll = NULL;
     close(fd);
@@ -249,10 +242,10 @@ static void test_many_tokens(void **state)
         sent++;
     assert_in_range(sent, 1, 64);
     assert_int_equal(vop__doorbells_process(&end[1], fd), 0);
-    assert_false(readable(fd));
+    assert_false(test_readable(fd));
     (void)send(end[0].bell[0][0].kick, "", 1, MSG_OOB | MSG_DONTWAIT); /* not every kernel supports it */
     assert_int_equal(vop__doorbells_process(&end[1], fd), 0);
-    assert_false(readable(fd));
+    assert_false(test_readable(fd));
     vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES); /* and it still rings */
     assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), 1);
     close(fd);
@@ -353,12 +346,12 @@ static void test_death(void **state)
             vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES);
         assert_int_equal(vop__doorbells_alive(&end[1]), 0);
         vop__doorbells_close(&end[0]);
-        assert_true(readable(fd));
+        assert_true(test_readable(fd));
         assert_int_equal(vop__doorbells_process(&end[1], fd), -ECONNRESET);
         assert_int_equal(vop__doorbells_alive(&end[1]), -ECONNRESET);
         assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), -ECONNRESET);
         assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_SLOTS, VOP__NEVER), -ECONNRESET);
-        assert_true(readable(fd));                           /* it stays so */
+        assert_true(test_readable(fd));                      /* it stays so */
         vop__doorbells_kick(&end[1], 0, VOP__BELL_MESSAGES); /* no SIGPIPE, no error */
         vop__doorbells_kick(&end[1], 0, VOP__BELL_SLOTS);
         close(fd);
@@ -375,7 +368,7 @@ static void test_half_dead(void **state)
     open_pair(1, 1);
     fd = open_epoll(&end[1]);
     shutdown(end[0].socket, SHUT_WR);
-    assert_true(readable(fd));
+    assert_true(test_readable(fd));
     assert_int_equal(vop__doorbells_process(&end[1], fd), -ECONNRESET);
     assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), -ECONNRESET);
     assert_int_equal(vop__doorbells_alive(&end[1]), -ECONNRESET);
@@ -410,7 +403,7 @@ static void test_noise_on_the_socket(void **state)
     open_pair(1, 1);
     fd = open_epoll(&end[1]);
     assert_int_equal(send(end[0].socket, "noise", 5, 0), 5);
-    assert_false(readable(fd));
+    assert_false(test_readable(fd));
     assert_int_equal(vop__doorbells_alive(&end[1]), 0);
     start = test_seconds();
     assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, 20 * VOP__NS_PER_MS), 0);

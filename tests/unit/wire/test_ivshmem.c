@@ -47,6 +47,14 @@ static struct vop__side *open_side(const char *query)
     return s;
 }
 
+/* The side can be had now. */
+static void expect_free(const char *query)
+{
+    struct vop__side *s = open_side(query);
+
+    s->ops->close(s);
+}
+
 static void refused(const char *rest, int error, const char *words)
 {
     struct vop__side *s;
@@ -162,16 +170,14 @@ static void test_memory(void **state)
 
 static void test_one_claimant(void **state)
 {
-    struct vop__side *s = open_side(""), *other;
+    struct vop__side *s = open_side("");
 
     (void)state;
     refused_query("", -EADDRINUSE, "side 0 is in use");
     refused_query("?side=0", -EADDRINUSE, "?side=1");
-    other = open_side("?side=1");
-    other->ops->close(other);
+    expect_free("?side=1");
     s->ops->close(s);
-    s = open_side("");
-    s->ops->close(s);
+    expect_free("");
 }
 
 static pid_t fork_holder(const char *query)
@@ -221,8 +227,7 @@ static void test_killed_claimant(void **state)
     assert_int_equal(w->ops->alive(w), 0);
     w->ops->close(w);
     s->ops->close(s);
-    s = open_side("?side=1");
-    s->ops->close(s);
+    expect_free("?side=1");
 }
 
 /* A child inherits no memory: it would be a second writer without knowing it. */
@@ -236,8 +241,7 @@ static void test_fork(void **state)
         _exit(test_count_maps(path) != 0);
     assert_int_equal(waitpid(child, (int[]){0}, 0), child);
     s->ops->close(s);
-    s = open_side("");
-    s->ops->close(s);
+    expect_free("");
 }
 
 /* ---- A doorbell ---- */

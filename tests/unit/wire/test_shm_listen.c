@@ -5,6 +5,7 @@
  * Room: tests. What needs another user is done in a child. bind is wrapped, so that somebody can act right after it.
  */
 #include "support/test.h"
+#include "unit/wire/util_shm.h"
 
 #include "core/clock.h"
 #include "wire/shm.h"
@@ -46,27 +47,10 @@ static int teardown(void **state)
     return rmdir(directory);
 }
 
-/* Both steps of connecting. */
-static int connect_wire(const char *to, size_t half_size, unsigned pairs, int64_t deadline, struct vop__wire **ret_wire)
-{
-    struct vop__wire *wire;
-    const struct vop__shm_want want = {.half_size = half_size, .queue_pairs = pairs, .one_bell = true};
-    int ret = vop__shm_prepare(to, &want, &wire);
-
-    if (ret < 0)
-        return ret;
-    ret = vop__shm_connect(wire, to, deadline);
-    if (ret < 0)
-        wire->ops->close(wire);
-    else
-        *ret_wire = wire;
-    return ret;
-}
-
 static int connect_to(const char *to)
 {
     struct vop__wire *wire = NULL;
-    int ret = connect_wire(to, 8192, 1, vop__deadline(50), &wire);
+    int ret = shm_connect(to, 8192, 1, vop__deadline(50), &wire);
 
     if (ret == 0)
         wire->ops->close(wire);

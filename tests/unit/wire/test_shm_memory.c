@@ -6,6 +6,7 @@
  */
 #include "support/fds.h"
 #include "support/test.h"
+#include "unit/wire/util_shm.h"
 
 #include "core/clock.h"
 #include "wire/shm.h"
@@ -41,23 +42,6 @@ static int teardown(void **state)
     return rmdir(directory);
 }
 
-/* Both steps of connecting. */
-static int connect_wire(const char *to, size_t half_size, unsigned pairs, int64_t deadline, struct vop__wire **ret_wire)
-{
-    struct vop__wire *wire;
-    const struct vop__shm_want want = {.half_size = half_size, .queue_pairs = pairs, .one_bell = true};
-    int ret = vop__shm_prepare(to, &want, &wire);
-
-    if (ret < 0)
-        return ret;
-    ret = vop__shm_connect(wire, to, deadline);
-    if (ret < 0)
-        wire->ops->close(wire);
-    else
-        *ret_wire = wire;
-    return ret;
-}
-
 static unsigned offered; /* queue pairs, as the last CONNECT said */
 
 static int take_socket(void)
@@ -72,7 +56,7 @@ static void open_pair(struct vop__wire *side[2], unsigned connector_pairs, unsig
 {
     int fd;
 
-    check(connect_wire(path, HALF, connector_pairs, VOP__NEVER, &side[1]) == 0);
+    check(shm_connect(path, HALF, connector_pairs, VOP__NEVER, &side[1]) == 0);
     fd = take_socket();
     check(vop__shm_take(fd, &(struct vop__shm_want){HALF, acceptor_pairs, true}, &offered, &side[0]) == -EAGAIN);
     check(vop__shm_offer(side[1]) == 0);
@@ -224,7 +208,7 @@ static void test_maps_what_is_needed(void **state)
     int fd;
 
     (void)state;
-    check(connect_wire(path, 4 * HALF, 1, VOP__NEVER, &side[1]) == 0);
+    check(shm_connect(path, 4 * HALF, 1, VOP__NEVER, &side[1]) == 0);
     fd = take_socket();
     check(vop__shm_offer(side[1]) == 0);
     assert_int_equal(vop__shm_take(fd, &(struct vop__shm_want){HALF, 1, true}, &offered, &side[0]), 0);
@@ -479,7 +463,7 @@ static void accepted_returns(int expected, const struct vop_shm_message *m, unsi
     check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     for (unsigned i = 0; i < 8; i++)
         given[i] = ends[0];
-    check(connect_wire(path, HALF, 1, VOP__NEVER, &wire) == 0);
+    check(shm_connect(path, HALF, 1, VOP__NEVER, &wire) == 0);
     fd = take_socket();
     if (m)
         send_raw(fd, m, sizeof(*m), given, fds);
@@ -536,7 +520,7 @@ static void test_server_is_silent(void **state)
     int fd;
 
     (void)state;
-    check(connect_wire(path, HALF, 1, VOP__NEVER, &wire) == 0);
+    check(shm_connect(path, HALF, 1, VOP__NEVER, &wire) == 0);
     fd = take_socket();
     assert_int_equal(vop__shm_accepted(wire, path, vop__deadline(30)), -ETIMEDOUT);
     assert_true(test_seconds() - start >= 0.03 && test_seconds() - start < 5);
@@ -551,7 +535,7 @@ static void test_refuse_reaches_the_peer(void **state)
     int fd;
 
     (void)state;
-    check(connect_wire(path, HALF, 1, VOP__NEVER, &wire) == 0);
+    check(shm_connect(path, HALF, 1, VOP__NEVER, &wire) == 0);
     fd = take_socket();
     check(vop__shm_check_halves((int[2]){-1, -1}, 0) < 0); /* any text */
     vop__shm_refuse(fd, ENOSPC, vop_error_text());
@@ -573,7 +557,7 @@ static void test_limit_of_file_sizes(void **state)
     low = before;
     low.rlim_cur = HALF - 1;
     check(setrlimit(RLIMIT_FSIZE, &low) == 0);
-    ret = connect_wire(path, HALF, 1, VOP__NEVER, &wire);
+    ret = shm_connect(path, HALF, 1, VOP__NEVER, &wire);
     check(setrlimit(RLIMIT_FSIZE, &before) == 0);
     assert_int_equal(ret, -EFBIG);
     assert_non_null(strstr(vop_error_text(), "ulimit -f"));
@@ -599,7 +583,7 @@ static void test_memory_under_signals(void **state)
 
     (void)state;
     signals_come = true;
-    ret = connect_wire(path, (2 << 20) + 4096, 1, VOP__NEVER, &wire);
+    ret = shm_connect(path, (2 << 20) + 4096, 1, VOP__NEVER, &wire);
     signals_come = false;
     assert_int_equal(ret, 0);
     assert_true(allocations >= 6);
@@ -617,7 +601,7 @@ static void test_keeps_what_is_agreed(void **state)
     int fd, kept[2];
 
     (void)state;
-    check(connect_wire(path, 4 * HALF, 1, VOP__NEVER, &side[1]) == 0);
+    check(shm_connect(path, 4 * HALF, 1, VOP__NEVER, &side[1]) == 0);
     for (unsigned h = 0; h < 2; h++)
         kept[h] = fcntl(vop__shm_of(side[1])->half_fd[h], F_DUPFD_CLOEXEC, 0);
     fd = take_socket();
@@ -651,7 +635,7 @@ static void test_reason_after_hangup(void **state)
         struct vop__wire *wire;
         int fd;
 
-        check(connect_wire(path, HALF, 1, VOP__NEVER, &wire) == 0);
+        check(shm_connect(path, HALF, 1, VOP__NEVER, &wire) == 0);
         fd = take_socket();
         if (unread)
             check(vop__shm_offer(wire) == 0);
