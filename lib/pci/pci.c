@@ -41,10 +41,10 @@ static int not_usable(const char *root, const struct vop__pci_info *info)
         return vop__error(err, "%s: %s%s has it, and it is not an ivshmem device (%04x:%04x); vop pci lists those",
                           address, info->driver[0] ? "driver " : "no driver", info->driver, info->vendor, info->device);
     if (info->driver[0])
-        return vop__error(err, "%s: driver %s has this ivshmem device (%04x:%04x); run: %svop bind --force %s", address,
+        return vop__error(err, "%s: driver %s has it (ivshmem, %04x:%04x); run: %svop bind --force %s", address,
                           info->driver, info->vendor, info->device, load, address);
-    return vop__error(err, "%s: no driver has this ivshmem device (%04x:%04x); run: %svop bind %s", address,
-                      info->vendor, info->device, load, address);
+    return vop__error(err, "%s: no driver has it (ivshmem, %04x:%04x); run: %svop bind %s", address, info->vendor,
+                      info->device, load, address);
 }
 
 int vop__pci_open(const char *root, const char *address, struct vop__pci **ret_device)

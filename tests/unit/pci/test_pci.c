@@ -56,12 +56,11 @@ static void test_who_has_it(void **state)
     (void)state;
     expect_error(ENODEV, IVSHMEM ": no such PCI device");
     tree_put_device(NULL);
-    expect_error(ENODEV,
-                 "no driver has this ivshmem device (1af4:1110); run: modprobe vop_pci_uio && vop bind " IVSHMEM);
+    expect_error(ENODEV, "no driver has it (ivshmem, 1af4:1110); run: modprobe vop_pci_uio && vop bind " IVSHMEM);
     tree_put("sys/bus/pci/drivers/vop_pci_uio/bind", "");
-    expect_error(ENODEV, "no driver has this ivshmem device (1af4:1110); run: vop bind " IVSHMEM);
+    expect_error(ENODEV, "no driver has it (ivshmem, 1af4:1110); run: vop bind " IVSHMEM);
     tree_put_device("e1000");
-    expect_error(EBUSY, "driver e1000 has this ivshmem device (1af4:1110); run: vop bind --force " IVSHMEM);
+    expect_error(EBUSY, "driver e1000 has it (ivshmem, 1af4:1110); run: vop bind --force " IVSHMEM);
     tree_put_device("vop_pci_uio");
     expect_error(ENODEV, "no UIO device for it");
     tree_put_map(0, "bar0\n", "0x0\n", "0x100\n");
