@@ -18,7 +18,7 @@
 
 /* ---- Opening and closing ---- */
 
-static const char *load_command(const char *root)
+static const char *find_load_command(const char *root)
 {
     int fd = vop__sysfs_open(O_PATH, "%s/sys/bus/pci/drivers/" VOP__PCI_OURS, root);
 
@@ -32,9 +32,9 @@ static const char *load_command(const char *root)
  * No usable driver has it. Only for a device that the library can drive this says how to take it: in a mistyped address
  * the machine's own disk may be meant, and something depends on its driver.
  */
-static int not_usable(const char *root, const struct vop__pci_info *info)
+static int refuse_device(const char *root, const struct vop__pci_info *info)
 {
-    const char *address = info->address, *load = load_command(root);
+    const char *address = info->address, *load = find_load_command(root);
     int err = info->driver[0] ? EBUSY : ENODEV;
 
     if (!vop__pci_is_ivshmem(info))
@@ -54,7 +54,7 @@ int vop__pci_open(const char *root, const char *address, struct vop__pci **ret_d
     if (vop__pci_read_info(root, address, &info) < 0)
         return vop__error(ENODEV, "%s: no such PCI device; vop pci --all lists them", address);
     if (!vop__pci_is_usable(info.driver))
-        return not_usable(root, &info);
+        return refuse_device(root, &info);
     return strcmp(info.driver, VOP__PCI_VFIO) == 0 ? vop__vfio_open(root, &info, ret_device)
                                                    : vop__uio_open(root, &info, ret_device);
 }
