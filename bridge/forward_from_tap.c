@@ -9,7 +9,6 @@
 #include "log.h"
 
 #include <errno.h>
-#include <string.h>
 
 /* So much may be held back before the peer is shown it: a batch is cheap, but meanwhile the peer has nothing to do. */
 #define HELD_MAX 16

@@ -182,8 +182,7 @@ static void on_retry(uv_timer_t *timer)
         else if (open_listener(link) < 0)
             begin_wait(link);
     } else if (try_connect(link) < 0) {
-        /* First there was no server, now there is one we cannot use. It may be replaced, so go on; it was logged once.
-         */
+        /* First there was no server, now one that we cannot use. It may be replaced, so go on; it was logged once. */
         link->was_up = true;
         link->has_complained = true;
         begin_wait(link);

@@ -4,7 +4,7 @@
  *
  * Room: bridge. A failure reads "vop-bridge: what: why; remedy".
  *
- * Whoever reads stderr may stop to: a pipe is full, ^S has stopped a terminal, a disk hangs. Frames and signals must
+ * Whoever reads stderr may stop: a pipe is full, ^S has stopped a terminal, a disk hangs. Frames and signals must
  * not wait for that, so a thread of its own writes the lines, and only that one waits. Without a thread each kind of
  * stderr needs its own way, and most are wrong at times: O_NONBLOCK belongs to the open file description, which others
  * share; what poll(2) says of a pipe others change before the write; a terminal says that there is room and then waits

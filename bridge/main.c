@@ -12,8 +12,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-/* Gives descriptors 0 to 2 something harmless: else the TAP would be one of them, and get the lines meant for stderr.
- */
+/* Fills descriptors 0 to 2, if they are closed: else the TAP would be one of them, and get the lines for stderr. */
 static int fill_standard_streams(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {

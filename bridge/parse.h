@@ -7,7 +7,6 @@
 #ifndef VOP_BRIDGE_PARSE_H
 #define VOP_BRIDGE_PARSE_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 /** An IPv4 or IPv6 address with its prefix length. */

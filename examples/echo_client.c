@@ -4,6 +4,7 @@
  *
  * Room: examples. Run it beside echo_server.c: echo_client shm:/tmp/echo.sock hello
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,11 +40,14 @@ int main(int argc, char **argv)
     char *line = NULL;
     size_t size = 0;
     ssize_t length;
+    bool is_help;
 
-    if (argc < 2)
-        return fprintf(stderr, "usage: %s LINK [MESSAGE...]     for example %s shm:/tmp/echo.sock hello\n", argv[0],
-                       argv[0]),
-               2;
+    is_help = argc == 2 && strcmp(argv[1], "--help") == 0;
+    if (argc < 2 || is_help) {
+        fprintf(is_help ? stdout : stderr, "usage: %s LINK [MESSAGE...]     for example %s shm:/tmp/echo.sock hello\n",
+                argv[0], argv[0]);
+        return is_help ? 0 : 2;
+    }
     if (vop_channel_connect(argv[1], NULL, -1, &channel) < 0)
         die(argv[0], vop_error_text());
     for (int i = 2; i < argc; i++) {

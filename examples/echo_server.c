@@ -8,7 +8,9 @@
  * instead.
  */
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 #include <vopipc/vopipc.h>
 
@@ -35,9 +37,13 @@ int main(int argc, char **argv)
     vop_listener *listener;
     vop_channel *channel;
     pthread_t thread;
+    bool is_help;
 
-    if (argc != 2)
-        return fprintf(stderr, "usage: %s LINK     for example %s shm:/tmp/echo.sock\n", argv[0], argv[0]), 2;
+    is_help = argc == 2 && strcmp(argv[1], "--help") == 0;
+    if (argc != 2 || is_help) {
+        fprintf(is_help ? stdout : stderr, "usage: %s LINK     for example %s shm:/tmp/echo.sock\n", argv[0], argv[0]);
+        return is_help ? 0 : 2;
+    }
     vop_options_init(&options, sizeof(options));
     options.queue_size = MESSAGE_MAX / options.slot_size; /* no message is longer than MESSAGE_MAX */
     options.links_max = CLIENTS_MAX;                      /* one more is refused, and told why */

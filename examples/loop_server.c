@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <uv.h>
 #include <vopipc/vopipc.h>
 
@@ -205,9 +206,13 @@ int main(int argc, char **argv)
 {
     uv_loop_t *loop = uv_default_loop();
     struct vop_options options;
+    bool is_help;
 
-    if (argc != 2)
-        return fprintf(stderr, "usage: %s LINK     for example %s shm:/tmp/echo.sock\n", argv[0], argv[0]), 2;
+    is_help = argc == 2 && strcmp(argv[1], "--help") == 0;
+    if (argc != 2 || is_help) {
+        fprintf(is_help ? stdout : stderr, "usage: %s LINK     for example %s shm:/tmp/echo.sock\n", argv[0], argv[0]);
+        return is_help ? 0 : 2;
+    }
     server.name = argv[0];
     server.last = &server.ready;
     vop_options_init(&options, sizeof(options));

@@ -8,6 +8,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,10 +157,13 @@ static void driver_run(char **words, int count)
 
 int main(int argc, char **argv)
 {
+    bool is_help = argc == 2 && strcmp(argv[1], "--help") == 0;
     pid_t driver = getpid(), device;
 
-    if (argc < 2)
-        return fprintf(stderr, "usage: %s WORD...     which it writes in capitals\n", argv[0]), 2;
+    if (argc < 2 || is_help) {
+        fprintf(is_help ? stdout : stderr, "usage: %s WORD...     which it writes in capitals\n", argv[0]);
+        return is_help ? 0 : 2;
+    }
     memory_size = 4096 + (size_t)argc * 2 * WORD_MAX;
     /* All of it is zero, so the two may start in any order. */
     memory = mmap(NULL, memory_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -23,8 +23,11 @@ static bool can_be_bound(const char *root, const struct device *d, const char *d
         fprintf(stderr, "vop: %s: driver %s is not loaded: modprobe %s%s\n", address, driver, driver,
                 strcmp(driver, VOP__PCI_OURS) == 0 ? " (drivers/pci-uio builds it)" : "");
     else if (driver_is_foreign(d) && !force)
-        fprintf(stderr, "vop: %s: driver %s has it, and something may depend on that; vop bind --force %s takes it\n",
-                address, d->pci.driver, address);
+        fprintf(
+            stderr,
+            "vop: %s: driver %s has it (%04x:%04x, %s), and something may depend on that; vop bind --force %s takes "
+            "it\n",
+            address, d->pci.driver, d->pci.vendor, d->pci.device, d->what, address);
     else
         return true;
     return false;

@@ -57,6 +57,8 @@ static void advise(const char *root, struct device *d)
                        pci->address);
     else if (pci->node[0])
         (void)snprintf(d->advice, sizeof(d->advice), "%s is missing: does udev or devtmpfs run here?", pci->node);
+    else if (pci->driver[0] && !d->is_known)
+        (void)snprintf(d->advice, sizeof(d->advice), "none: in use by its driver, and neither ivshmem nor MPC8349");
     else if (pci->driver[0])
         (void)snprintf(d->advice, sizeof(d->advice), "in use; to take it from its driver: %svop bind --force %s", load,
                        pci->address);

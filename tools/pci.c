@@ -123,7 +123,8 @@ bool list_devices(const char *root, bool all, bool as_json, FILE *out)
     else if (count > 0)
         print_table(devices, count, out);
     else
-        fprintf(out, "no device that is made for this among %d; vop pci --all shows all of them\n", present);
+        fprintf(out, "no ivshmem device and no MPC8349 among the %d PCI devices here; vop pci --all lists them\n",
+                present);
     free(devices);
     return ok;
 }
@@ -143,13 +144,15 @@ static error_t read_argument(int key, char *value, struct argp_state *state)
 {
     struct arguments *a = state->input;
 
-    (void)value;
     switch (key) {
     case KEY_ALL:
         a->all = true;
         return 0;
     case KEY_JSON:
         a->json = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "Too many arguments: %s; vop pci lists devices, and takes no address", value);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -9,11 +9,43 @@
 #include "core/error.h"
 #include "pci/backend.h"
 #include "pci/error.h"
+#include "pci/sysfs.h"
 #include "sys/map.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- Opening and closing ---- */
+
+static const char *find_load_command(const char *root)
+{
+    int fd = vop__sysfs_open(O_PATH, "%s/sys/bus/pci/drivers/" VOP__PCI_OURS, root);
+
+    if (fd < 0)
+        return "modprobe " VOP__PCI_OURS " && ";
+    close(fd);
+    return "";
+}
+
+/*
+ * No usable driver has it. Only for a device that the library can drive this says how to take it: in a mistyped address
+ * the machine's own disk may be meant, and something depends on its driver.
+ */
+static int refuse_device(const char *root, const struct vop__pci_info *info)
+{
+    const char *address = info->address, *load = find_load_command(root);
+    int err = info->driver[0] ? EBUSY : ENODEV;
+
+    if (!vop__pci_is_ivshmem(info))
+        return vop__error(err, "%s: %s%s has it, and it is not an ivshmem device (%04x:%04x); vop pci lists those",
+                          address, info->driver[0] ? "driver " : "no driver", info->driver, info->vendor, info->device);
+    if (info->driver[0])
+        return vop__error(err, "%s: driver %s has it (ivshmem, %04x:%04x); run: %svop bind --force %s", address,
+                          info->driver, info->vendor, info->device, load, address);
+    return vop__error(err, "%s: no driver has it (ivshmem, %04x:%04x); run: %svop bind %s", address, info->vendor,
+                      info->device, load, address);
+}
 
 int vop__pci_open(const char *root, const char *address, struct vop__pci **ret_device)
 {
@@ -21,14 +53,8 @@ int vop__pci_open(const char *root, const char *address, struct vop__pci **ret_d
 
     if (vop__pci_read_info(root, address, &info) < 0)
         return vop__error(ENODEV, "%s: no such PCI device; vop pci --all lists them", address);
-    if (!info.driver[0])
-        return vop__error(ENODEV,
-                          "%s: no driver has it; if it is the device that you mean (vop pci --all), run: vop bind %s",
-                          address, address);
     if (!vop__pci_is_usable(info.driver))
-        return vop__error(
-            EBUSY, "%s: driver %s has it; if it is the device that you mean (vop pci --all), run: vop bind --force %s",
-            address, info.driver, address);
+        return refuse_device(root, &info);
     return strcmp(info.driver, VOP__PCI_VFIO) == 0 ? vop__vfio_open(root, &info, ret_device)
                                                    : vop__uio_open(root, &info, ret_device);
 }

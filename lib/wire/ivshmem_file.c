@@ -102,6 +102,9 @@ static int open_file(struct file *f, const char *path)
         return vop__error(err,
                           "%.150s: no such file; start the virtual machine first, or make it: truncate -s 16M %.60s",
                           path, path);
+    if (err == EISDIR)
+        return vop__error(err, "%.100s is a directory; name the file of shared memory in it, such as %.100s/NAME", path,
+                          path);
     if (err == EACCES || err == EPERM)
         return vop__error(err, "%.150s: %s; this user needs the right to read and write it", path, strerror(err));
     return vop__error(err, "%.150s: %s", path, strerror(err));
@@ -110,15 +113,19 @@ static int open_file(struct file *f, const char *path)
 static int check_file(struct file *f, const char *path)
 {
     struct stat st;
+    off_t needed = SIZE_MIN;
 
     if (fstat(f->fd, &st) < 0)
         return vop__error(errno, "%.150s: %s", path, strerror(errno));
     if (!S_ISREG(st.st_mode))
         return vop__error(EINVAL, "%.150s is not a file of shared memory; name one in /dev/shm or a hugetlbfs", path);
-    if (st.st_size < SIZE_MIN || st.st_size < 2 * (off_t)st.st_blksize)
+    if (needed < 2 * (off_t)st.st_blksize) /* a page for each side, of hugetlbfs too */
+        needed = 2 * (off_t)st.st_blksize;
+    if (st.st_size < needed)
         return vop__error(EINVAL,
-                          "%.150s has %lld bytes, too few; name a larger one, such as: truncate -s 16M /dev/shm/NAME",
-                          path, (long long)st.st_size);
+                          "%.120s has %lld bytes, too few; it needs %lld, and more for larger queues; name a larger "
+                          "one, such as: truncate -s 16M /dev/shm/NAME",
+                          path, (long long)st.st_size, (long long)needed);
     if (st.st_size & (st.st_size - 1))
         return vop__error(
             EINVAL, "%.150s has %lld bytes, not a power of two, so no device shows all of them; give it 16M, 32M, ...",

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from lib.bridge import pause
+from lib.bridge import BIN, pause
 from lib.echo import holdings, holds_again, kill, one_line, program, run
 
 BOTH = pytest.mark.parametrize("name", ["echo_server", "echo_client"])
@@ -29,6 +29,15 @@ def test_no_argument_is_usage(name):
     status, output, errors = run(name)
     assert (status, output) == (2, "")
     assert one_line(errors).startswith("usage: ") and "shm:/" in errors
+
+
+@pytest.mark.parametrize("name", ["echo_server", "echo_client", "loop_server", "ring"])
+def test_help_is_no_mistake(name):
+    if name == "loop_server" and not (BIN / name).exists():
+        pytest.skip("it was built without libuv")
+    status, output, errors = run(name, "--help")
+    assert (status, errors) == (0, "")
+    assert one_line(output).startswith("usage: ")
 
 
 @BOTH

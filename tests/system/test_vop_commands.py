@@ -17,7 +17,7 @@ def run(*words):
 
 @pytest.mark.parametrize("words, said", [
     ("", "Usage"), ("fly", "no command fly"), ("bind", "say which device"), ("unbind", "say which device"),
-    ("pci 00:04.0", "Too many arguments"), ("pci --what", "unrecognized option"),
+    ("pci 00:04.0", "Too many arguments: 00:04.0; vop pci lists devices"), ("pci --what", "unrecognized option"),
     ("bind 4", "vop bind: 4: not the address"), ("unbind 00:04.8", "vop unbind: 00:04.8: not the address"),
     ("bind --driver=e1000 00:04.0", "choose vop_pci_uio, vfio-pci or uio_pci_generic")])
 def test_wrong_usage(words, said):

@@ -90,7 +90,9 @@ static void show_block(const uint8_t *half)
     show(half, 0x36, 2, "queue_size N");
     show(half, 0x38, 4, "slot_size S");
     show(half, 0x3c, 4, "config_size");
-    show(half, 0x40, 8, "half_size; zero up to 00ff");
+    show(half, 0x40, 8, "half_size");
+    show(half, 0x6c, 2, "send_queue_size, as N");
+    show(half, 0x70, 4, "send_slot_size, as S; all else is zero up to 00ff");
 }
 
 static void show_tables(const uint8_t *half)

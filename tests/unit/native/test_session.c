@@ -339,7 +339,8 @@ static void test_does_not_fit(void **state)
     struct vop__hello big = plain, just = plain;
 
     (void)state;
-    big.geometry.receive.slot_size = big.geometry.send.slot_size = 1024; /* 64 slots: a pool as large as the whole half */
+    big.geometry.receive.slot_size = big.geometry.send.slot_size =
+        1024; /* 64 slots: a pool as large as the whole half */
     open_side(0, &big);
     open_side(1, &big);
     assert_int_equal(vop__session_step(&f.side[0]), -EPROTO);

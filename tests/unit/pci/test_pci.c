@@ -55,11 +55,11 @@ static void test_who_has_it(void **state)
     (void)state;
     expect_error(ENODEV, IVSHMEM ": no such PCI device");
     tree_put_device(NULL);
-    expect_error(ENODEV, "no driver has it; if it is the device that you mean (vop pci --all), run: vop bind " IVSHMEM);
+    expect_error(ENODEV, "no driver has it (ivshmem, 1af4:1110); run: modprobe vop_pci_uio && vop bind " IVSHMEM);
+    tree_put("sys/bus/pci/drivers/vop_pci_uio/bind", "");
+    expect_error(ENODEV, "no driver has it (ivshmem, 1af4:1110); run: vop bind " IVSHMEM);
     tree_put_device("e1000");
-    expect_error(
-        EBUSY,
-        "driver e1000 has it; if it is the device that you mean (vop pci --all), run: vop bind --force " IVSHMEM);
+    expect_error(EBUSY, "driver e1000 has it (ivshmem, 1af4:1110); run: vop bind --force " IVSHMEM);
     tree_put_device("vop_pci_uio");
     expect_error(ENODEV, "no UIO device for it");
     tree_put_map(0, "bar0\n", "0x0\n", "0x100\n");
@@ -70,6 +70,20 @@ static void test_who_has_it(void **state)
     expect_error(ENODEV, "driver uio_pci_generic is just getting");
     tree_put(DEVICES IVSHMEM "/uio/uio3/name", "ivshmem\n");
     expect_error(ENOENT, "cannot open its configuration space");
+}
+
+/* Nobody is told how to take what the library cannot drive from those who can. */
+static void test_another_device(void **state)
+{
+    (void)state;
+    tree_put_device(NULL);
+    tree_put(DEVICES IVSHMEM "/vendor", "0x8086\n");
+    tree_put(DEVICES IVSHMEM "/device", "0x100e\n");
+    expect_error(ENODEV, "no driver has it, and it is not an ivshmem device (8086:100e); vop pci lists those");
+    assert_null(strstr(vop_error_text(), "bind"));
+    tree_put_link(DEVICES IVSHMEM "/driver", "../../../bus/pci/drivers/e1000");
+    expect_error(EBUSY, "driver e1000 has it, and it is not an ivshmem device (8086:100e); vop pci lists those");
+    assert_null(strstr(vop_error_text(), "bind"));
 }
 
 static void test_no_right(void **state)
@@ -229,6 +243,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(test_identity),
         TEST(test_who_has_it),
+        TEST(test_another_device),
         TEST(test_no_right),
         TEST(test_vfio_says_which_step),
         TEST(test_windows_of_our_driver),

@@ -113,12 +113,12 @@ static void test_files(void **state)
 
     (void)state;
     refused("/dev/shm/vop-no-such-file", -ENOENT, "truncate");
-    refused("/dev/shm", -EISDIR, "/dev/shm");
+    refused("/dev/shm", -EISDIR, "name the file of shared memory in it, such as /dev/shm/NAME");
     refused("/dev/null", -EINVAL, "not a file of shared memory");
     assert_int_equal(truncate(path, SIZE - 4096), 0);
     refused(path, -EINVAL, "not a power of two");
     assert_int_equal(truncate(path, 32768), 0);
-    refused(path, -EINVAL, "too few");
+    refused(path, -EINVAL, "32768 bytes, too few; it needs 65536, and more");
     assert_int_equal(truncate(path, 0), 0);
     refused(path, -EINVAL, "too few");
     assert_int_equal(truncate(path, SIZE), 0);
