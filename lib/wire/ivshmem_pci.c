@@ -81,8 +81,9 @@ static int open_device(struct device *d, const char *root, const char *address)
     if (ret == 0)
         ret = vop__pci_map(d->pci, 2, &d->memory);
     if (ret == 0 && d->memory.size < SIZE_MIN)
-        return vop__error(EINVAL, "%s has %zu bytes of memory, too few; start the virtual machine with size=16M",
-                          address, d->memory.size);
+        return vop__error(EINVAL,
+                          "%s has %zu bytes of memory, and a link needs %zu; start the virtual machine with size=16M",
+                          address, d->memory.size, SIZE_MIN);
     return ret;
 }
 

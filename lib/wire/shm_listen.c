@@ -258,7 +258,10 @@ static int adopt_listener(const char *number, int *ret_socket)
         return vop__error(EINVAL, "fd:%.20s: not the number of a descriptor; write shm:fd:3", number);
     if (vop__socket_option((int)fd, SO_DOMAIN) != AF_UNIX || vop__socket_option((int)fd, SO_TYPE) != SOCK_SEQPACKET ||
         vop__socket_option((int)fd, SO_ACCEPTCONN) != 1)
-        return vop__error(EINVAL, "fd:%ld: not a listening Unix socket of type SOCK_SEQPACKET", fd);
+        return vop__error(EINVAL,
+                          "fd:%ld: not a listening Unix socket of type SOCK_SEQPACKET; pass one as that descriptor, or "
+                          "write shm:/path/of/socket",
+                          fd);
     copy = fcntl((int)fd, F_DUPFD_CLOEXEC, 0);
     if (copy < 0)
         return vop__error(errno, "cannot listen on fd:%ld: %s", fd, strerror(errno));

@@ -450,7 +450,6 @@ static int answer_with_a_trap(struct peer *p, void *context)
         d.fds[d.count++] = *(int *)context;
         ret = draft_send(&d, p);
     }
-    close(*(int *)context);
     return ret;
 }
 
@@ -470,7 +469,8 @@ static void test_trap_in_the_answer(void **state)
     start = stage_ms();
     assert_int_equal(stage_soon(stage_connect(&s, answer_with_a_trap, &trap, &p, 1000, &c), start), -EPROTO);
     peer_close(&p);
-    close(other);
+    close(other); /* then the trap is none any more, whoever closes it last */
+    close(trap);
     stage_expect_service(&s);
     stage_close(&s);
 }

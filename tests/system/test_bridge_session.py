@@ -159,6 +159,7 @@ def test_no_leak_over_reconnects(pair):
             pair.start_side(side)
             pair.wait_up(2.0)
             eventually(lambda: kept.text().count("link up") >= count + 2, kept.text)
+            eventually(kept.has_closed_all, kept.text)
             now = (kept.files(), kept.mappings())
             held = held or now
             assert len(now[0]) == len(held[0]) and now[1] == held[1], f"session {count}: {held} became {now}"

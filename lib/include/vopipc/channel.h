@@ -14,8 +14,8 @@
  *                        descriptor 3, which is the first that systemd passes (LISTEN_FDS). The listener has a
  *                        duplicate and sets O_NONBLOCK; descriptor and file stay the caller's.
  *   ivshmem:/dev/shm/x   memory that is there already: the file behind the ivshmem device of a virtual machine, or any
- *                        file on tmpfs or hugetlbfs whose size is a power of two. It is neither made nor resized. A
- *                        host is side 0 unless ?side=1 is at the end of the name. One side may listen and the other
+ *                        file whose size is a power of two; on tmpfs or hugetlbfs, or else the kernel writes it to its
+ *                        disk again and again. It is neither made nor resized. A host is side 0 unless ?side=1 is at the end of the name. One side may listen and the other
  *                        connect, or both may do the same, in any order; there is one channel at a time. Both must see
  *                        the same size. Whoever waits there follows the name to a file that is made anew.
  *   ivshmem:0000:00:04.0 the same memory, inside the virtual machine: the PCI address of the device. A guest is side 1

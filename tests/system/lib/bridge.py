@@ -89,6 +89,14 @@ class Bridge:
         tail = " ".join(self.text().splitlines()[-2:])
         return {name: int(value) for name, value in re.findall(r"([rt]x_\w+) (\d+)", tail)}
 
+    def has_closed_all(self):
+        """What a link has left is closed by a thread of its own, which is gone then."""
+        tasks = pathlib.Path(f"/proc/{self.pid}/task")
+        try:
+            return not any("vop-closer" in (task / "comm").read_text() for task in tasks.iterdir())
+        except FileNotFoundError:  # one has just ended
+            return False
+
     def files(self):
         return sorted(os.readlink(entry) for entry in pathlib.Path(f"/proc/{self.pid}/fd").iterdir())
 

@@ -119,7 +119,7 @@ static void test_refused(void **state)
     refused(-ENODEV, "vop bind " IVSHMEM);
     tree_put_ours();
     tree_put_map(2, "bar2\n", "0x0\n", "0x8000\n");
-    refused(-EINVAL, IVSHMEM " has 32768 bytes of memory, too few");
+    refused(-EINVAL, IVSHMEM " has 32768 bytes of memory, and a link needs 65536");
     tree_put(DEVICES IVSHMEM "/device", "0x1041\n");
     refused(-EINVAL, IVSHMEM " is not an ivshmem device (1af4:1041)");
 }
