@@ -19,7 +19,7 @@
 #define KICKS 50                     /* that the peer asks for on each link and never takes */
 #define LIMIT (64L << 20)            /* the server's memory */
 #define BYTES_A_LINK (LIMIT / 10000) /* so many links shall it outlive */
-#define KEPT_A_LINK (2 + PEER_BELLS) /* descriptors: halves, and the ends that the peer sleeps on */
+#define KEPT_A_LINK (2 + 2 * PEER_BELLS) /* descriptors: halves, and the ends on which the peer sleeps and kicks */
 
 static const struct version {
     const char *root, *limit, *usage;
@@ -147,6 +147,8 @@ static void abuse_link(int *ret_kept)
         ret_kept[i] = fcntl(p.half_fd[i], F_DUPFD_CLOEXEC, 0);
     for (unsigned i = 0; i < PEER_BELLS; i++)
         ret_kept[2 + i] = fcntl(p.wait[i], F_DUPFD_CLOEXEC, 0);
+    for (unsigned i = 0; i < PEER_BELLS; i++)
+        ret_kept[2 + PEER_BELLS + i] = fcntl(p.kick[i], F_DUPFD_CLOEXEC, 0);
     peer_close(&p);
 }
 
