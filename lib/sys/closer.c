@@ -7,7 +7,8 @@
  * What is handed over at once is a job, and has a thread of its own, so that one which hangs holds up no other. Only if
  * THREADS_MAX of them hang at the same time do the next ones wait in a queue; each has cost about what a link costs.
  *
- * A child of fork() has none of these threads. It inherits what is queued, and a thread of its own will find it there.
+ * A child of fork() has none of these threads. It inherits what is queued, and finds there what they were at as well:
+ * the first thread of its own comes to it. (Of a descriptor that is just being closed it may keep a copy.)
  */
 #include "sys/closer.h"
 
@@ -32,6 +33,7 @@ struct job {
     struct vop__mapping half[2];
     bool is_socket; /* to be emptied; then there is no other descriptor */
     unsigned count;
+    unsigned begun; /* of them: closed, or about to be */
     int fd[];
 };
 
@@ -39,6 +41,7 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t idle;      /* the last thread ends */
     struct job *first, *last; /* that wait */
+    struct job *running[THREADS_MAX];
     struct job *done;
     unsigned threads;
     int64_t taken_ns; /* when the last job was */
@@ -83,11 +86,13 @@ static void empty(int socket)
         continue;
 }
 
-static void close_all(const int *fds, unsigned count)
+static void close_all(const int *fds, unsigned count, unsigned *begun)
 {
-    for (unsigned i = 0; i < count; i++) {
-        if (fds[i] >= 0)
-            close(fds[i]);
+    while (*begun < count) {
+        int fd = fds[(*begun)++];
+
+        if (fd >= 0)
+            close(fd);
     }
 }
 
@@ -102,13 +107,13 @@ static struct job *make_job(const struct vop__mapping halves[2], bool is_socket,
     return job;
 }
 
-static void do_job(const struct vop__mapping halves[2], bool is_socket, const int *fds, unsigned count)
+static void do_job(const struct vop__mapping halves[2], bool is_socket, const int *fds, unsigned count, unsigned *begun)
 {
     let_go(&halves[0]);
     let_go(&halves[1]);
     if (is_socket)
         empty(fds[0]);
-    close_all(fds, count);
+    close_all(fds, count, begun);
 }
 
 static void queue_job(struct job *job)
@@ -118,6 +123,16 @@ static void queue_job(struct job *job)
     else
         closer.first = job;
     closer.last = job;
+}
+
+/* There is a place for each thread. */
+static struct job **place_of(const struct job *job)
+{
+    unsigned i = 0;
+
+    while (i < THREADS_MAX - 1 && closer.running[i] != job)
+        i++;
+    return &closer.running[i];
 }
 
 /* ---- Threads ---- */
@@ -131,6 +146,7 @@ static struct job *next_job(struct job *done)
     done->next = closer.done;
     closer.done = done;
     job = closer.first;
+    *place_of(done) = job;
     if (job)
         closer.first = job->next;
     else if (--closer.threads == 0)
@@ -145,7 +161,7 @@ static void *work(void *first)
 
     prctl(PR_SET_NAME, "vop-closer");
     do {
-        do_job(job->half, job->is_socket, job->fd, job->count);
+        do_job(job->half, job->is_socket, job->fd, job->count, &job->begun);
         job = next_job(job);
     } while (job);
     return NULL;
@@ -199,11 +215,27 @@ static void after_fork(void)
     pthread_mutex_unlock(&closer.lock);
 }
 
-/* What is queued has descriptors that the child has, too, but memory that only its parent has mapped. */
+/* The descriptors are the child's, too; but only its parent has the memory mapped, and empties the socket. */
+static void inherit(struct job *job)
+{
+    job->half[0].base = job->half[1].base = NULL;
+    job->is_socket = false;
+}
+
 static void after_fork_in_child(void)
 {
     for (struct job *job = closer.first; job; job = job->next)
-        job->half[0].base = job->half[1].base = NULL;
+        inherit(job);
+    for (unsigned i = 0; i < THREADS_MAX; i++) {
+        struct job *job = closer.running[i];
+
+        closer.running[i] = NULL;
+        if (!job)
+            continue;
+        job->next = NULL;
+        inherit(job);
+        queue_job(job);
+    }
     closer.threads = 0;
     make_condition();
     pthread_mutex_unlock(&closer.lock);
@@ -239,12 +271,14 @@ static bool pass_on(struct job *job)
     pthread_once(&once, prepare);
     pthread_mutex_lock(&closer.lock);
     closer.taken_ns = vop__clock_ns();
-    if (closer.threads < THREADS_MAX && make_thread(job) == 0)
+    if (closer.threads < THREADS_MAX && make_thread(job) == 0) {
         closer.threads++;
-    else if (closer.threads > 0)
+        *place_of(NULL) = job;
+    } else if (closer.threads > 0) {
         queue_job(job);
-    else
+    } else {
         passed = false;
+    }
     done = closer.done;
     closer.done = NULL;
     pthread_mutex_unlock(&closer.lock);
@@ -255,11 +289,12 @@ static bool pass_on(struct job *job)
 static void take(const struct vop__mapping halves[2], bool is_socket, const int *fds, unsigned count)
 {
     struct job *job = make_job(halves, is_socket, fds, count);
+    unsigned begun = 0;
 
     if (job && pass_on(job))
         return; /* NOLINT(clang-analyzer-unix.Malloc): the thread has it */
     free(job);
-    do_job(halves, is_socket, fds, count);
+    do_job(halves, is_socket, fds, count, &begun);
 }
 
 void vop__closer_take_memory(const struct vop__mapping halves[2], const int *fds, unsigned count)

@@ -26,7 +26,8 @@
 struct vop__shm_want {
     size_t half_size; /* that its offer needs */
     unsigned queue_pairs;
-    bool one_bell; /* for both events of a queue pair */
+    bool one_bell;     /* for both events of a queue pair */
+    uint64_t half_max; /* that it takes from a connector; 0: any */
 };
 
 /**
@@ -65,9 +66,9 @@ int vop__shm_offer(struct vop__wire *wire);
 int vop__shm_check_room(int socket, const struct vop__shm_want *want);
 
 /**
- * Receives CONNECT from an accepted socket, checks every fd, maps: -EAGAIN it has not come yet. Takes the socket on
- * success only. Of each half as much is mapped as is wanted, or all if it is smaller; the windows have the size of the
- * halves. *ret_pairs is what the peer offers.
+ * Receives CONNECT from an accepted socket, checks every fd, maps: -EAGAIN it has not come yet; -EMSGSIZE its halves
+ * are larger than this side takes. Takes the socket on success only. Of each half as much is mapped as is wanted, or
+ * all if it is smaller; the windows have the size of the halves. *ret_pairs is what the peer offers.
  */
 int vop__shm_take(int socket, const struct vop__shm_want *want, unsigned *ret_pairs, struct vop__wire **ret_wire);
 

@@ -332,7 +332,7 @@ int vop__shm_confirm(struct vop__wire *wire)
 
 /* ---- Accepting ---- */
 
-static int check_offer(const struct vop_shm_message *m, const int *fds, unsigned count)
+static int check_offer(const struct vop_shm_message *m, const int *fds, unsigned count, uint64_t half_max)
 {
     uint64_t half_size = vop_from_le64(m->half_size);
     unsigned pairs = vop_from_le16(m->queue_pairs);
@@ -345,6 +345,9 @@ static int check_offer(const struct vop_shm_message *m, const int *fds, unsigned
     if (half_size < VOP_AREA_OFFSET || half_size % VOP_POOL_ALIGN || half_size > VOP__SHM_HALF_MAX)
         return vop__error(EPROTO, "half of %llu bytes: must be a multiple of %u, at most %zu",
                           (unsigned long long)half_size, VOP_POOL_ALIGN, VOP__SHM_HALF_MAX);
+    if (half_max && half_size > half_max)
+        return vop__error(EMSGSIZE, "halves of %llu KiB, and the server takes %llu: use fewer or smaller slots",
+                          (unsigned long long)half_size / 1024, (unsigned long long)half_max / 1024);
     return vop__shm_check_halves(fds, half_size);
 }
 
@@ -410,7 +413,7 @@ int vop__shm_take(int socket, const struct vop__shm_want *want, unsigned *ret_pa
 
     if (ret < 0)
         return ret;
-    ret = check_offer(&m, fds, count);
+    ret = check_offer(&m, fds, count, want->half_max);
     if (ret < 0)
         goto err_fds;
     offered = vop_from_le16(m.queue_pairs);

@@ -131,6 +131,10 @@ struct vop_options {
        slot_size */
     uint32_t send_queue_size; /* slots, as queue_size */
     uint32_t send_slot_size;  /* bytes, as slot_size */
+
+    uint32_t half_max_kib; /* shm, listening: a peer whose halves are larger than this is refused with -EMSGSIZE, in KiB.
+                              While it frees pages of them all, whoever touches one is held up: some 0.5 ms for each
+                              MiB. Peers make them as large as their own offer may need. Default: 2 GiB */
 };
 
 #define VOP_SPIN_NEVER 0xffffffffu

@@ -521,6 +521,38 @@ static void test_uneven_offers_meet(void **state)
     vop_listener_close(listener);
 }
 
+/* A server that is not to be held up for long takes no larger memory than it says. */
+static void test_largest_memory(void **state)
+{
+    struct refusal r = {.options = link_options(256, 2048, VOP_SPIN_NEVER)};
+    struct vop_options o = link_options(16, 1024, VOP_SPIN_NEVER);
+    vop_listener *listener;
+    vop_channel *channel;
+    pthread_t thread;
+
+    (void)state;
+    o.half_max_kib = 20; /* and its own halves have 24 */
+    assert_int_equal(vop_listener_open(uri, &o, &listener), -EINVAL);
+    assert_non_null(strstr(vop_error_text(), "half_max_kib 20: this side's own geometry needs 24"));
+    for (unsigned enough = 0; enough < 2; enough++) {
+        o.half_max_kib = enough ? 524 : 520;
+        listener = open_listener(&o);
+        r.done = false;
+        check(pthread_create(&thread, NULL, connect_refused, &r) == 0);
+        while (!__atomic_load_n(&r.done, __ATOMIC_ACQUIRE) && vop_listener_accept(listener, 10, &channel) < 0)
+            continue;
+        pthread_join(thread, NULL);
+        assert_int_equal(r.ret, enough ? 0 : -EMSGSIZE);
+        if (enough) {
+            vop_channel_close(channel);
+            vop_channel_close(r.channel);
+        } else {
+            assert_non_null(strstr(r.text, "halves of 524 KiB, and the server takes 520"));
+        }
+        vop_listener_close(listener);
+    }
+}
+
 /* Bytes of shared memory that are mapped, at both sides, and pools twice more. */
 static size_t memory_of_links(void)
 {
@@ -723,6 +755,7 @@ int main(void)
         TEST(test_server_does_not_accept),
         TEST(test_offers_meet),
         TEST(test_uneven_offers_meet),
+        TEST(test_largest_memory),
         TEST(test_memory_is_what_was_agreed),
         TEST(test_brief_peer),
         TEST(test_listening_descriptor),

@@ -161,6 +161,34 @@ static void test_fork(void **state)
     assert_int_equal(status, 0);
 }
 
+/* What a thread of the parent is still at is closed in the child as well. */
+static void test_fork_in_the_middle(void **state)
+{
+    int status, other, fds[4] = {fds_lingering(&other), a_descriptor(), -1, a_descriptor()};
+    pid_t child;
+
+    (void)state;
+    check(fds[0] >= 0);
+    vop__closer_take(fds, 4);
+    await_thread(true);
+    test_sleep_ms(20); /* now it hangs in the first */
+    child = fork();    /* test_child() would wait for it */
+    check(child >= 0);
+    if (child == 0) {
+        int mine = a_descriptor();
+
+        vop__closer_take(&mine, 1);
+        check(vop__closer_wait(LONG_NS));
+        _exit(is_open(mine) || is_open(fds[1]) || is_open(fds[3]));
+    }
+    assert_true(is_open(fds[3]));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    close(other);
+    assert_true(vop__closer_wait(LONG_NS));
+    assert_false(is_open(fds[3]));
+}
+
 /* Where no thread can be made it is done at once. But where there are some, they will come to it. */
 static void test_no_threads(void **state)
 {
@@ -188,8 +216,12 @@ static void test_no_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_closes_all), cmocka_unit_test(test_hanging),    cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_fork),       cmocka_unit_test(test_no_threads),
+        cmocka_unit_test(test_closes_all),
+        cmocka_unit_test(test_hanging),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_fork_in_the_middle),
+        cmocka_unit_test(test_no_threads),
     };
 
     return cmocka_run_group_tests(tests, test_guard, NULL);

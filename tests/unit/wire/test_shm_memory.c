@@ -58,9 +58,9 @@ static void open_pair(struct vop__wire *side[2], unsigned connector_pairs, unsig
 
     check(shm_connect(path, HALF, connector_pairs, VOP__NEVER, &side[1]) == 0);
     fd = take_socket();
-    check(vop__shm_take(fd, &(struct vop__shm_want){HALF, acceptor_pairs, true}, &offered, &side[0]) == -EAGAIN);
+    check(vop__shm_take(fd, &(struct vop__shm_want){HALF, acceptor_pairs, true, 0}, &offered, &side[0]) == -EAGAIN);
     check(vop__shm_offer(side[1]) == 0);
-    check(vop__shm_take(fd, &(struct vop__shm_want){HALF, acceptor_pairs, true}, &offered, &side[0]) == 0);
+    check(vop__shm_take(fd, &(struct vop__shm_want){HALF, acceptor_pairs, true, 0}, &offered, &side[0]) == 0);
     check(offered == connector_pairs);
     check(vop__shm_confirmed(side[0]) == -EAGAIN);
     check(vop__shm_answer(side[0]) == 0);
@@ -211,7 +211,7 @@ static void test_maps_what_is_needed(void **state)
     check(shm_connect(path, 4 * HALF, 1, VOP__NEVER, &side[1]) == 0);
     fd = take_socket();
     check(vop__shm_offer(side[1]) == 0);
-    assert_int_equal(vop__shm_take(fd, &(struct vop__shm_want){HALF, 1, true}, &offered, &side[0]), 0);
+    assert_int_equal(vop__shm_take(fd, &(struct vop__shm_want){HALF, 1, true, 0}, &offered, &side[0]), 0);
     for (unsigned i = 0; i < 2; i++) {
         const struct vop__window *w = i ? &side[0]->remote : &side[0]->local;
 
@@ -359,7 +359,8 @@ static void take_returns(int expected, const void *data, size_t size, const int 
     check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == 0);
     before = test_count_fds();
     send_raw(sockets[1], data, size, fds, count);
-    assert_int_equal(vop__shm_take(sockets[0], &(struct vop__shm_want){1 << 20, 1, true}, &offered, &wire), expected);
+    assert_int_equal(vop__shm_take(sockets[0], &(struct vop__shm_want){1 << 20, 1, true, 0}, &offered, &wire),
+                     expected);
     if (expected == 0)
         wire->ops->close(wire);
     else
@@ -606,7 +607,7 @@ static void test_keeps_what_is_agreed(void **state)
         kept[h] = fcntl(vop__shm_of(side[1])->half_fd[h], F_DUPFD_CLOEXEC, 0);
     fd = take_socket();
     check(vop__shm_offer(side[1]) == 0);
-    check(vop__shm_take(fd, &(struct vop__shm_want){HALF, 1, true}, &offered, &side[0]) == 0);
+    check(vop__shm_take(fd, &(struct vop__shm_want){HALF, 1, true, 0}, &offered, &side[0]) == 0);
     memset(side[1]->remote.base, 0x55, 4 * HALF);
     vop__shm_settle(side[0], HALF, HALF); /* all that it has mapped */
     assert_true(is_mapped(side[0]->remote.base + HALF - 4096));
