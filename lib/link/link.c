@@ -103,16 +103,35 @@ void vop_listener_close(vop_listener *listener)
         listener->scheme->close(listener);
 }
 
+static int run_attempt(const struct vop__scheme *scheme, struct vop__attempt *attempt, struct vop_channel **ret_channel)
+{
+    int ret;
+
+    while ((ret = scheme->step(attempt, ret_channel)) == -EAGAIN) {
+        struct pollfd fd = {.fd = attempt->fd, .events = POLLIN};
+
+        /* A signal ends no handshake: with a timer of 10 ms, none would ever come to its end. */
+        (void)poll(&fd, 1, vop__poll_ms(vop__time_left(attempt->at)));
+    }
+    return ret;
+}
+
 int vop_channel_connect(const char *uri, const struct vop_options *options, int timeout_ms, vop_channel **ret_channel)
 {
     const struct vop__scheme *scheme = NULL;
+    struct vop__attempt *attempt;
     struct vop_options resolved;
     const char *rest = NULL;
     int ret = resolve(uri, options, &scheme, &rest, &resolved);
 
     if (ret < 0)
         return ret;
-    if (timeout_ms < 0)
-        timeout_ms = (int)resolved.handshake_ms;
-    return scheme->connect(rest, &resolved, vop__deadline(timeout_ms), ret_channel);
+    if (timeout_ms >= 0)
+        resolved.handshake_ms = (uint32_t)timeout_ms;
+    ret = scheme->begin(rest, &resolved, 0, &attempt);
+    if (ret < 0)
+        return ret;
+    ret = run_attempt(scheme, attempt, ret_channel);
+    scheme->end(attempt);
+    return ret;
 }
