@@ -373,7 +373,10 @@ int vop__approach_begin(vop__side_open_fn *open_side, const char *rest, const st
     if (!t)
         return vop__error(ENOMEM, "no memory for a link");
     t->attempt.fd = -1;
-    t->deadline = vop__clock_ns() + options->handshake_ms * VOP__NS_PER_MS;
+    if (options->connect_wait) /* then where it waits is as good as any place, and the memory is there anyway */
+        t->deadline = VOP__NEVER;
+    else
+        t->deadline = vop__clock_ns() + options->handshake_ms * VOP__NS_PER_MS;
     ret = open_approach(&t->approach, open_side, rest, options);
     if (ret < 0) {
         free(t);
@@ -397,13 +400,16 @@ int vop__approach_step(struct vop__attempt *attempt, struct vop_channel **ret_ch
                           "same %zu KiB",
                           a->side->name, 1 - a->side->number, a->side->remote.size / 512);
     attempt->at = vop__clock_ns() + TICK_NS;
-    return vop__error_static(EAGAIN, "nobody has answered on the other side yet");
+    return vop__error_static(
+        EAGAIN, "nobody answers on the other side yet; start its program, where the memory has the same size");
 }
 
-void vop__approach_end(struct vop__attempt *attempt)
+void vop__approach_end(struct vop__attempt *attempt, bool inherited)
 {
     struct approach_attempt *t = attempt_of(attempt);
 
+    if (inherited)
+        t->approach.side->ops->forget(t->approach.side);
     close_approach(&t->approach);
     free(t);
 }

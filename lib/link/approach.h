@@ -21,6 +21,6 @@ int vop__approach_fd(const struct vop_listener *listener);
 void vop__approach_wake(struct vop_listener *listener);
 void vop__approach_close(struct vop_listener *listener);
 int vop__approach_step(struct vop__attempt *attempt, struct vop_channel **ret_channel);
-void vop__approach_end(struct vop__attempt *attempt);
+void vop__approach_end(struct vop__attempt *attempt, bool inherited);
 
 #endif

@@ -2,7 +2,8 @@
 /*
  * scheme.h - how the scheme of a URI leads to a channel: one const table for each kind of link.
  *
- * Room: link, private to it. link.c lists the schemes. A new scheme is a file beside shm_link.c and ivshmem_link.c, and
+ * Room: link, private to it. link.c lists the schemes and has the calls of a listener, connector.c those that connect,
+ * over what is the same for all of them. A new scheme is a file beside shm_link.c and ivshmem_link.c, and
  * a line in that list.
  */
 #ifndef VOP_LINK_SCHEME_H
@@ -10,6 +11,7 @@
 
 #include <vopipc/channel.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct vop__scheme;
@@ -59,11 +61,18 @@ struct vop__scheme {
      */
     int (*step)(struct vop__attempt *attempt, struct vop_channel **ret_channel);
 
-    /** Frees an attempt and what it has made, but not a channel that it gave out. */
-    void (*end)(struct vop__attempt *attempt);
+    /**
+     * Frees an attempt and what it has made, but not a channel that it gave out. `inherited`: another process has made
+     * it, and only descriptors and memory of this one go.
+     */
+    void (*end)(struct vop__attempt *attempt, bool inherited);
 };
 
 extern const struct vop__scheme vop__shm_scheme;
 extern const struct vop__scheme vop__ivshmem_scheme;
+
+/** Where a URI leads, and the options as they apply. `*ret_rest` points into `uri`. 0 or -errno with a text. */
+int vop__scheme_resolve(const char *uri, const struct vop_options *options, const struct vop__scheme **ret_scheme,
+                        const char **ret_rest, struct vop_options *ret_options);
 
 #endif

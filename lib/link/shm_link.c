@@ -116,14 +116,17 @@ static int shm_step(struct vop__attempt *attempt, struct vop_channel **ret_chann
     return 0;
 }
 
-static void shm_end(struct vop__attempt *attempt)
+static void shm_end(struct vop__attempt *attempt, bool inherited)
 {
     struct shm_attempt *a = attempt_of(attempt);
 
-    if (a->channel)
+    if (a->channel) {
         vop_channel_close(a->channel);
-    else if (a->wire)
+    } else if (a->wire) {
+        if (inherited)
+            a->wire->ops->forget(a->wire);
         a->wire->ops->close(a->wire);
+    }
     free(a);
 }
 
