@@ -111,6 +111,17 @@ static void test_mute_server(void **state)
     assert_non_null(strstr(vop_error_text(), "nothing has come from the peer yet"));
     assert_int_equal(vop_connector_connect(connector, 20, &channel), -EAGAIN);
     vop_connector_close(connector);
+
+    options.connect_wait = 1; /* then it is no more than one attempt that failed */
+    connector = open_connector(uri);
+    start = test_seconds();
+    do {
+        assert_true(is_readable(connector, 30000));
+        assert_int_equal(one_step(connector, &channel), -EAGAIN);
+    } while (!strstr(vop_error_text(), "did not answer in time"));
+    assert_true(test_seconds() - start >= 0.3);
+    assert_int_equal(test_count_maps("memfd:vop"), 0); /* nothing is kept for the next one */
+    vop_connector_close(connector);
     close(listener);
 }
 
@@ -310,6 +321,7 @@ static void again_and_again(const char *mine, const char *its, unsigned times)
         } else if (i % 3 == 1) {
             server_quit(channel);
         }
+        assert_false(is_readable(connector, 0)); /* the end of a channel is the channel's */
         vop_channel_close(channel);
         if (i % 3 == 0)
             server = server_start(its, &options, 0);
@@ -646,6 +658,35 @@ static void test_fork(void **state)
         close(sockets[--count]);
 }
 
+/* A child that forgot to close the connector keeps the socket of an attempt open: that is no news for ever. */
+static void test_child_that_forgot(void **state)
+{
+    int listener = server_socket(uri, SOCK_SEQPACKET, 8), fd;
+    vop_connector *connector = open_connector(uri);
+    vop_channel *channel;
+    unsigned steps;
+    pid_t child;
+
+    (void)state;
+    assert_int_equal(one_step(connector, &channel), -EAGAIN);
+    fd = accept(listener, NULL, NULL);
+    check(fd >= 0);
+    child = test_child();
+    if (child == 0) {
+        close(fd);
+        for (;;)
+            pause();
+    }
+    test_sleep_ms(20);
+    check(shutdown(fd, SHUT_RDWR) == 0);
+    close(fd);
+    assert_int_equal(run_loop(connector, &channel, &steps), -ECONNRESET);
+    assert_false(is_readable(connector, 20));
+    vop_connector_close(connector);
+    server_kill(child);
+    close(listener);
+}
+
 static void test_fork_on_ivshmem(void **state)
 {
     vop_connector *connector;
@@ -685,6 +726,7 @@ int main(void)
         TEST(test_interrupt_from_a_handler),
         TEST(test_signals),
         TEST(test_fork),
+        TEST(test_child_that_forgot),
         TEST(test_fork_on_ivshmem),
     };
 
