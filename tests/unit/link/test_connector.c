@@ -2,19 +2,16 @@
 /*
  * test_connector.c - connecting in steps, waiting for a server, connecting again after its end; and what is final.
  *
- * Room: tests. test_connector_pauses.c has the pauses between attempts.
+ * Room: tests. test_connector_pauses.c has the pauses between attempts, test_connector_fork.c what a child can do.
  */
 #include "support/region.h"
 #include "unit/link/util_server.h"
 
 #include <poll.h>
 #include <pthread.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
-
-#define STEP_MAX 3.0 /* seconds that a call which does not wait may take on a machine that is busy */
 
 static char uri[128];
 static struct vop_options options;
@@ -45,46 +42,6 @@ static vop_connector *open_connector(const char *to)
 
     assert_int_equal(vop_connector_open(to, &options, &connector), 0);
     return connector;
-}
-
-static bool is_readable(const vop_connector *connector, int timeout_ms)
-{
-    struct pollfd fd = {.fd = vop_connector_fd(connector), .events = POLLIN};
-
-    return poll(&fd, 1, timeout_ms) == 1;
-}
-
-/* One step, which does not wait. */
-static int one_step(vop_connector *connector, vop_channel **ret_channel)
-{
-    double start = test_seconds();
-    int ret = vop_connector_connect(connector, 0, ret_channel);
-
-    assert_true(test_seconds() - start < STEP_MAX);
-    return ret;
-}
-
-/* What an event loop does: a step whenever the descriptor is readable. Counts them. */
-static int run_loop(vop_connector *connector, vop_channel **ret_channel, unsigned *ret_steps)
-{
-    int ret = -EAGAIN;
-
-    for (*ret_steps = 0; ret == -EAGAIN; (*ret_steps)++) {
-        assert_true(is_readable(connector, 30000));
-        ret = one_step(connector, ret_channel);
-    }
-    return ret;
-}
-
-static vop_channel *connected(vop_connector *connector)
-{
-    vop_channel *channel;
-    int ret = vop_connector_connect(connector, 30000, &channel);
-
-    if (ret < 0)
-        print_error("%s\n", vop_error_text());
-    assert_int_equal(ret, 0);
-    return channel;
 }
 
 /* ---- In steps ---- */
@@ -575,137 +532,6 @@ static void test_signals(void **state)
     (void)test_guard(state);
 }
 
-/* ---- A child of fork() ---- */
-
-#define MAPS 64
-#define MAP_SIZE ((size_t)128 * 1024)
-
-/* What a child maps where the parent has a half must not go with the connector. */
-static void close_in_child(vop_connector *connector)
-{
-    unsigned fds = test_count_fds();
-    uint8_t *maps[MAPS];
-    vop_channel *channel;
-    pid_t child = test_child();
-
-    if (child > 0) {
-        assert_int_equal(link_join(child), 0);
-        return;
-    }
-    for (unsigned i = 0; i < MAPS; i++) {
-        maps[i] = mmap(NULL, MAP_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        check(maps[i] != MAP_FAILED);
-        memset(maps[i], (int)i, MAP_SIZE);
-    }
-    check(vop_connector_connect(connector, 0, &channel) == -EINVAL);
-    check(strstr(vop_error_text(), "another process") != NULL);
-    check(vop_connector_fd(connector) == -EINVAL);
-    vop_connector_interrupt(connector);
-    vop_connector_close(connector);
-    for (unsigned i = 0; i < MAPS; i++)
-        check(maps[i][0] == i && maps[i][MAP_SIZE - 1] == i);
-    check(test_count_fds() <= fds - 2);
-    exit(0);
-}
-
-static void test_fork(void **state)
-{
-    int sockets[20];
-    unsigned count, steps;
-    vop_connector *connector;
-    vop_listener *listener;
-    vop_channel *channel, *its;
-    char byte;
-
-    (void)state;
-    options.connect_wait = 1;
-    options.backoff_min_ms = options.backoff_max_ms = 2000;
-    connector = open_connector(uri);
-    close_in_child(connector); /* before its first step */
-    assert_int_equal(one_step(connector, &channel), -EAGAIN);
-    assert_false(is_readable(connector, 0));
-    close_in_child(connector); /* in a pause, which a child does not end */
-    assert_false(is_readable(connector, 0));
-
-    assert_int_equal(vop_listener_open(uri, &options, &listener), 0);
-    assert_true(is_readable(connector, 20000)); /* it goes on, and ends */
-    assert_int_equal(one_step(connector, &channel), -EAGAIN);
-    close_in_child(connector); /* with CONNECT sent */
-    assert_int_equal(vop_listener_accept(listener, 0, &its), -EAGAIN);
-    assert_true(is_readable(connector, 20000)); /* the parent's socket is still in its epoll instance */
-    assert_int_equal(run_loop(connector, &channel, &steps), 0);
-    close_in_child(connector); /* with a channel */
-    assert_int_equal(vop_listener_accept(listener, 20000, &its), 0);
-    assert_int_equal(vop_channel_send(its, "a", 1, 0), 0);
-    assert_int_equal(vop_channel_recv(channel, &byte, 1, 20000), 1);
-    vop_channel_close(channel);
-    vop_channel_close(its);
-    vop_listener_close(listener);
-    vop_connector_close(connector);
-
-    /* With memory, and no place in the backlog yet. */
-    sockets[19] = server_socket(uri, SOCK_SEQPACKET, 1);
-    count = server_fill_backlog(uri, sockets, 19);
-    connector = open_connector(uri);
-    assert_int_equal(one_step(connector, &channel), -EAGAIN);
-    assert_int_equal(test_count_maps("memfd:vop"), 2);
-    close_in_child(connector);
-    assert_int_equal(test_count_maps("memfd:vop"), 2);
-    assert_int_equal(one_step(connector, &channel), -EAGAIN);
-    vop_connector_close(connector);
-    close(sockets[19]);
-    while (count > 0)
-        close(sockets[--count]);
-}
-
-/* A child that forgot to close the connector keeps the socket of an attempt open: that is no news for ever. */
-static void test_child_that_forgot(void **state)
-{
-    int listener = server_socket(uri, SOCK_SEQPACKET, 8), fd;
-    vop_connector *connector = open_connector(uri);
-    vop_channel *channel;
-    unsigned steps;
-    pid_t child;
-
-    (void)state;
-    assert_int_equal(one_step(connector, &channel), -EAGAIN);
-    fd = accept(listener, NULL, NULL);
-    check(fd >= 0);
-    child = test_child();
-    if (child == 0) {
-        close(fd);
-        for (;;)
-            pause();
-    }
-    test_sleep_ms(20);
-    check(shutdown(fd, SHUT_RDWR) == 0);
-    close(fd);
-    assert_int_equal(run_loop(connector, &channel, &steps), -ECONNRESET);
-    assert_false(is_readable(connector, 20));
-    vop_connector_close(connector);
-    server_kill(child);
-    close(listener);
-}
-
-static void test_fork_on_ivshmem(void **state)
-{
-    vop_connector *connector;
-    vop_channel *channel;
-    pid_t server;
-
-    (void)state;
-    options.connect_wait = 1;
-    connector = open_connector(region_uri[1]);
-    assert_int_equal(one_step(connector, &channel), -EAGAIN);
-    close_in_child(connector);
-    server = server_start(region_uri[0], &options, 0);
-    channel = connected(connector);
-    server_echo(channel);
-    vop_channel_close(channel);
-    vop_connector_close(connector);
-    server_kill(server);
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -725,9 +551,6 @@ int main(void)
         TEST(test_interrupt_wakes_the_loop),
         TEST(test_interrupt_from_a_handler),
         TEST(test_signals),
-        TEST(test_fork),
-        TEST(test_child_that_forgot),
-        TEST(test_fork_on_ivshmem),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * util_server.c - servers in other processes, and sockets that are not such servers.
+ * util_server.c - servers in other processes, sockets that are not such servers, and a connector that meets them.
  *
  * Room: tests.
  */
 #include "unit/link/util_server.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+
+#define STEP_MAX 3.0 /* seconds that a call which does not wait may take on a machine that is busy */
 
 static void serve(vop_channel *channel)
 {
@@ -98,4 +101,44 @@ unsigned server_fill_backlog(const char *uri, int *ret_sockets, unsigned max)
     }
     check(errno == EAGAIN);
     return count;
+}
+
+/* ---- A connector ---- */
+
+bool is_readable(const vop_connector *connector, int timeout_ms)
+{
+    struct pollfd fd = {.fd = vop_connector_fd(connector), .events = POLLIN};
+
+    return poll(&fd, 1, timeout_ms) == 1;
+}
+
+int one_step(vop_connector *connector, vop_channel **ret_channel)
+{
+    double start = test_seconds();
+    int ret = vop_connector_connect(connector, 0, ret_channel);
+
+    assert_true(test_seconds() - start < STEP_MAX);
+    return ret;
+}
+
+int run_loop(vop_connector *connector, vop_channel **ret_channel, unsigned *ret_steps)
+{
+    int ret = -EAGAIN;
+
+    for (*ret_steps = 0; ret == -EAGAIN; (*ret_steps)++) {
+        assert_true(is_readable(connector, 30000));
+        ret = one_step(connector, ret_channel);
+    }
+    return ret;
+}
+
+vop_channel *connected(vop_connector *connector)
+{
+    vop_channel *channel;
+    int ret = vop_connector_connect(connector, 30000, &channel);
+
+    if (ret < 0)
+        print_error("%s\n", vop_error_text());
+    assert_int_equal(ret, 0);
+    return channel;
 }

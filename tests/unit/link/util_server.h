@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * util_server.h - servers in other processes, for programs that outlive them; and sockets that are not such servers.
+ * util_server.h - servers in other processes, sockets that are not such servers, and a connector that meets them.
  *
  * Room: tests.
  */
@@ -29,5 +29,19 @@ int server_socket(const char *uri, int type, int backlog);
 
 /** Connects to it until its backlog is full. Returns how many sockets that took. */
 unsigned server_fill_backlog(const char *uri, int *ret_sockets, unsigned max);
+
+/* ---- A connector that meets them ---- */
+
+/** Has it something to do, within that time? */
+bool is_readable(const vop_connector *connector, int timeout_ms);
+
+/** One step, which does not wait. */
+int one_step(vop_connector *connector, vop_channel **ret_channel);
+
+/** What an event loop does: a step whenever the descriptor is readable, until that is not -EAGAIN. Counts them. */
+int run_loop(vop_connector *connector, vop_channel **ret_channel, unsigned *ret_steps);
+
+/** A channel, for which it waits. */
+vop_channel *connected(vop_connector *connector);
 
 #endif
