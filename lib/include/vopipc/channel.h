@@ -125,7 +125,7 @@ struct vop_options {
     uint32_t backoff_min_ms; /* the first pause, in milliseconds. Each is twice as long as the one before, and chance
                                 takes up to half of it, so that the clients of a server that was restarted do not all
                                 come at once. Default 10 */
-    uint32_t backoff_max_ms; /* the longest pause. Default 1000 */
+    uint32_t backoff_max_ms; /* the longest pause, not shorter than the first. Default 1000 */
 };
 
 #define VOP_SPIN_NEVER 0xffffffffu
@@ -222,7 +222,8 @@ int vop_channel_connect(const char *uri, const struct vop_options *options, int 
  * they connect, and for those that outlive their server. It takes 2 file descriptors, and memory of a link only while
  * it connects. Does not connect yet, and does not wait.
  *
- * -EINVAL      the URI or an option makes no sense
+ * -EINVAL      the URI is not the name of a link, or an option makes no sense. What comes after the colon is looked at
+ *              by vop_connector_connect()
  * -EPROTONOSUPPORT  this library does not know the URI's scheme
  * -EMFILE, -ENFILE, -ENOMEM  out of file descriptors or memory
  */

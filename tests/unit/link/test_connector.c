@@ -154,6 +154,7 @@ static void test_steps_on_ivshmem(void **state)
     assert_non_null(strstr(vop_error_text(), "nobody answers"));
     server = server_start(region_uri[0], &options, 0);
     assert_int_equal(run_loop(connector, &channel, &steps), 0);
+    assert_false(is_readable(connector, 100)); /* while there is a channel */
     server_echo(channel);
     vop_channel_close(channel);
     vop_connector_close(connector);
@@ -215,32 +216,63 @@ static void test_wait_in_one_call(void **state)
     server_kill(server);
 }
 
-/* The last link of a server that is full is waited for. */
+/* Steps of both sides, until this side is up and the other has its channel too. */
+static vop_channel *meet(vop_connector *connector, vop_listener *listener, vop_channel **ret_its)
+{
+    vop_channel *channel;
+    int ret;
+
+    do {
+        assert_true(is_readable(connector, 30000));
+        ret = one_step(connector, &channel);
+        if (ret == -EAGAIN)
+            assert_int_equal(vop_listener_accept(listener, 0, ret_its), -EAGAIN);
+    } while (ret == -EAGAIN);
+    assert_int_equal(ret, 0);
+    assert_int_equal(vop_listener_accept(listener, 20000, ret_its), 0);
+    return channel;
+}
+
+/* A server that has all the links it may have is waited for. */
 static void test_busy_server(void **state)
 {
-    struct vop_options its = options;
-    vop_connector *connector;
+    vop_connector *connector[2];
+    vop_channel *channel[2], *its[2];
     vop_listener *listener;
-    vop_channel *first, *channel;
-    pid_t server;
-    unsigned steps;
 
     (void)state;
-    its.links_max = 1;
-    server = server_start(uri, &its, 0);
+    options.links_max = 1;
     options.connect_wait = 1;
-    assert_int_equal(vop_channel_connect(uri, &options, 30000, &first), 0);
-    connector = open_connector(uri);
-    server_echo(first);
-    assert_int_equal(one_step(connector, &channel), -EAGAIN);
-    vop_channel_close(first);
-    assert_int_equal(run_loop(connector, &channel, &steps), 0);
-    server_echo(channel);
-    vop_channel_close(channel);
-    vop_connector_close(connector);
-    server_kill(server);
+    assert_int_equal(vop_listener_open(uri, &options, &listener), 0);
+    for (unsigned i = 0; i < 2; i++)
+        connector[i] = open_connector(uri);
+    channel[0] = meet(connector[0], listener, &its[0]);
+    do {
+        assert_true(is_readable(connector[1], 30000));
+        assert_int_equal(one_step(connector[1], &channel[1]), -EAGAIN);
+        if (!strstr(vop_error_text(), "as many as it may"))
+            assert_int_equal(vop_listener_accept(listener, 0, &its[1]), -EAGAIN);
+    } while (!strstr(vop_error_text(), "the server has 1 links, as many as it may"));
+    vop_channel_close(channel[0]);
+    vop_channel_close(its[0]);
+    channel[1] = meet(connector[1], listener, &its[1]);
+    vop_channel_close(channel[1]);
+    vop_channel_close(its[1]);
+    for (unsigned i = 0; i < 2; i++)
+        vop_connector_close(connector[i]);
+    vop_listener_close(listener);
+}
 
-    /* On ivshmem somebody has this very side. */
+/* So is whoever has this very side of an ivshmem memory. */
+static void test_side_in_use(void **state)
+{
+    vop_connector *connector;
+    vop_listener *listener;
+    vop_channel *channel;
+    pid_t server;
+
+    (void)state;
+    options.connect_wait = 1;
     assert_int_equal(vop_listener_open(region_uri[1], &options, &listener), 0);
     connector = open_connector(region_uri[1]);
     assert_int_equal(one_step(connector, &channel), -EAGAIN);
@@ -543,6 +575,7 @@ int main(void)
         TEST(test_wait),
         TEST(test_wait_in_one_call),
         TEST(test_busy_server),
+        TEST(test_side_in_use),
         TEST(test_again_and_again),
         TEST(test_again_and_again_on_ivshmem),
         TEST(test_final_errors),
