@@ -46,9 +46,7 @@ static bool echo(const char *text, size_t length)
     struct vop_buffer reply;
     int r = vop_channel_send(client.channel, text, length, TIMEOUT_MS);
 
-    if (r == 0)
-        r = vop_channel_peek(client.channel, TIMEOUT_MS, &reply);
-    if (r == 1) {
+    if (r == 0 && (r = vop_channel_peek(client.channel, TIMEOUT_MS, &reply)) > 0) {
         for (int i = 0; i < 2; i++)
             fwrite(reply.segment[i].iov_base, 1, reply.segment[i].iov_len, stdout);
         vop_channel_release(client.channel, &reply);
