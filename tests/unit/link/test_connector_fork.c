@@ -147,6 +147,8 @@ static void test_child_that_forgot(void **state)
     close(fd);
     assert_int_equal(run_loop(connector, &channel, &steps), -ECONNRESET);
     assert_false(is_readable(connector, 20));
+    assert_int_equal(one_step(connector, &channel), -EAGAIN); /* the next call tries again at once */
+    assert_non_null(strstr(vop_error_text(), "nothing has come from the peer yet"));
     vop_connector_close(connector);
     server_kill(child);
     close(listener);
