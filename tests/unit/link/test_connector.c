@@ -31,8 +31,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     region_teardown(state);
-    unlink(uri + 4);
-    link_uri_remove(uri);
+    server_clean(uri);
     return test_count_fds() != fds_before || test_count_maps("memfd:vop") != 0 || test_count_maps("/vop-t") != 0;
 }
 

@@ -51,6 +51,16 @@ void server_kill(pid_t server)
     check(link_join(server) == -SIGKILL);
 }
 
+void server_clean(const char *uri)
+{
+    char lock[160];
+
+    (void)snprintf(lock, sizeof(lock), "%s.lock", uri + 4); /* of one that was about to listen */
+    unlink(lock);
+    unlink(uri + 4);
+    link_uri_remove(uri);
+}
+
 void server_echo(vop_channel *channel)
 {
     char bytes[8] = "";

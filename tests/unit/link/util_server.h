@@ -18,6 +18,9 @@ pid_t server_start(const char *uri, const struct vop_options *options, long dela
 /** Kills it, whatever it does. */
 void server_kill(pid_t server);
 
+/** Removes what those that were killed have left at a shm URI, and its directory. */
+void server_clean(const char *uri);
+
 /** A message there and back. */
 void server_echo(vop_channel *channel);
 
