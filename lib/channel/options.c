@@ -18,6 +18,8 @@
 #define DEFAULT_HANDSHAKE_MS 5000
 #define DEFAULT_PENDING_MAX 64
 #define DEFAULT_DOORBELLS 1
+#define DEFAULT_BACKOFF_MIN_MS 10
+#define DEFAULT_BACKOFF_MAX_MS 1000
 
 static void fill(uint32_t *value, uint32_t default_value)
 {
@@ -35,6 +37,8 @@ static void fill_defaults(struct vop_options *o)
     fill(&o->pending_max, DEFAULT_PENDING_MAX);
     fill(&o->message_min, 1);
     fill(&o->doorbells, DEFAULT_DOORBELLS);
+    fill(&o->backoff_min_ms, DEFAULT_BACKOFF_MIN_MS);
+    fill(&o->backoff_max_ms, DEFAULT_BACKOFF_MAX_MS);
 }
 
 void vop_options_init(struct vop_options *options, size_t struct_size)
@@ -79,6 +83,11 @@ int vop__options_resolve(const struct vop_options *options, struct vop_options *
                           (unsigned long long)vop__geometry_offer_size(&geometry) / 1024);
     if (o.handshake_ms > INT32_MAX)
         return vop__error(EINVAL, "handshake_ms %u: at most %d", o.handshake_ms, INT32_MAX);
+    if (o.backoff_max_ms > INT32_MAX)
+        return vop__error(EINVAL, "backoff_max_ms %u: at most %d", o.backoff_max_ms, INT32_MAX);
+    if (o.backoff_min_ms > o.backoff_max_ms)
+        return vop__error(EINVAL, "backoff_min_ms %u: at most backoff_max_ms, which is %u", o.backoff_min_ms,
+                          o.backoff_max_ms);
     *ret_options = o;
     return 0;
 }

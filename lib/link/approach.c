@@ -356,31 +356,63 @@ int vop__approach_accept(struct vop_listener *listener, struct vop_channel **ret
 
 /* ---- Connecting ---- */
 
-static int meet(struct approach *a, int64_t deadline, struct vop_channel **ret_channel)
-{
-    struct timespec tick = {.tv_nsec = TICK_NS};
-    int ret;
+struct approach_attempt {
+    struct vop__attempt attempt;
+    struct approach approach;
+    int64_t deadline;
+};
 
-    while ((ret = advance(a, ret_channel)) == 0) {
-        if (a->channel && vop__time_left(deadline) == 0)
-            return vop__error(ETIMEDOUT,
-                              "%.120s: nobody answers on side %u; start the program of that side, where the memory has "
-                              "the same %zu KiB",
-                              a->side->name, 1 - a->side->number, a->side->remote.size / 512);
-        (void)nanosleep(&tick, NULL); /* a signal ends the tick, and not the handshake */
-    }
-    return ret < 0 ? ret : 0;
+static struct approach_attempt *attempt_of(struct vop__attempt *attempt)
+{
+    return vop__container_of(attempt, struct approach_attempt, attempt);
 }
 
-int vop__approach_connect(vop__side_open_fn *open_side, const char *rest, const struct vop_options *options,
-                          int64_t deadline, struct vop_channel **ret_channel)
+int vop__approach_begin(vop__side_open_fn *open_side, const char *rest, const struct vop_options *options,
+                        struct vop__attempt **ret_attempt)
 {
-    struct approach a;
-    int ret = open_approach(&a, open_side, rest, options);
+    struct approach_attempt *t = calloc(1, sizeof(*t));
+    int ret;
 
-    if (ret < 0)
+    if (!t)
+        return vop__error(ENOMEM, "no memory for a link");
+    t->attempt.fd = -1;
+    if (options->connect_wait) /* then where it waits is as good as any place, and the memory is there anyway */
+        t->deadline = VOP__NEVER;
+    else
+        t->deadline = vop__clock_ns() + options->handshake_ms * VOP__NS_PER_MS;
+    ret = open_approach(&t->approach, open_side, rest, options);
+    if (ret < 0) {
+        free(t);
         return ret;
-    ret = meet(&a, deadline, ret_channel);
-    close_approach(&a);
-    return ret;
+    }
+    *ret_attempt = &t->attempt;
+    return 0;
+}
+
+int vop__approach_step(struct vop__attempt *attempt, struct vop_channel **ret_channel)
+{
+    struct approach_attempt *t = attempt_of(attempt);
+    struct approach *a = &t->approach;
+    int ret = advance(a, ret_channel);
+
+    if (ret != 0)
+        return ret < 0 ? ret : 0;
+    if (a->channel && vop__time_left(t->deadline) == 0)
+        return vop__error(ETIMEDOUT,
+                          "%.120s: nobody answers on side %u; start the program of that side, where the memory has the "
+                          "same %zu KiB",
+                          a->side->name, 1 - a->side->number, a->side->remote.size / 512);
+    attempt->at = vop__clock_ns() + TICK_NS;
+    return vop__error_static(
+        EAGAIN, "nobody answers on the other side yet; start its program, where the memory has the same size");
+}
+
+void vop__approach_end(struct vop__attempt *attempt, bool inherited)
+{
+    struct approach_attempt *t = attempt_of(attempt);
+
+    if (inherited)
+        t->approach.side->ops->forget(t->approach.side);
+    close_approach(&t->approach);
+    free(t);
 }

@@ -12,10 +12,11 @@ static int ivshmem_listen(const char *rest, const struct vop_options *options, s
     return vop__approach_listen(vop__ivshmem_open, rest, options, ret_listener);
 }
 
-static int ivshmem_connect(const char *rest, const struct vop_options *options, int64_t deadline,
-                           struct vop_channel **ret_channel)
+static int ivshmem_begin(const char *rest, const struct vop_options *options, int last,
+                         struct vop__attempt **ret_attempt)
 {
-    return vop__approach_connect(vop__ivshmem_open, rest, options, deadline, ret_channel);
+    (void)last;
+    return vop__approach_begin(vop__ivshmem_open, rest, options, ret_attempt);
 }
 
 const struct vop__scheme vop__ivshmem_scheme = {
@@ -25,5 +26,7 @@ const struct vop__scheme vop__ivshmem_scheme = {
     .fd = vop__approach_fd,
     .wake = vop__approach_wake,
     .close = vop__approach_close,
-    .connect = ivshmem_connect,
+    .begin = ivshmem_begin,
+    .step = vop__approach_step,
+    .end = vop__approach_end,
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * link.c - from a URI to a listener or a channel: the table of schemes.
+ * link.c - from a URI to its scheme: the table of schemes, and listeners of all of them.
  *
  * Room: link.
  */
@@ -39,9 +39,8 @@ static int find_scheme(const char *uri, const struct vop__scheme **ret_scheme, c
                       colon - uri > 20 ? 20 : (int)(colon - uri), uri);
 }
 
-/* Where a URI leads, with the options as they apply. 0 or -errno. */
-static int resolve(const char *uri, const struct vop_options *options, const struct vop__scheme **ret_scheme,
-                   const char **ret_rest, struct vop_options *ret_options)
+int vop__scheme_resolve(const char *uri, const struct vop_options *options, const struct vop__scheme **ret_scheme,
+                        const char **ret_rest, struct vop_options *ret_options)
 {
     int ret = find_scheme(uri, ret_scheme, ret_rest);
 
@@ -53,7 +52,7 @@ int vop_listener_open(const char *uri, const struct vop_options *options, vop_li
     const struct vop__scheme *scheme = NULL;
     struct vop_options resolved;
     const char *rest = NULL;
-    int ret = resolve(uri, options, &scheme, &rest, &resolved);
+    int ret = vop__scheme_resolve(uri, options, &scheme, &rest, &resolved);
 
     if (ret == 0)
         ret = scheme->listen(rest, &resolved, ret_listener);
@@ -101,18 +100,4 @@ void vop_listener_close(vop_listener *listener)
 {
     if (listener)
         listener->scheme->close(listener);
-}
-
-int vop_channel_connect(const char *uri, const struct vop_options *options, int timeout_ms, vop_channel **ret_channel)
-{
-    const struct vop__scheme *scheme = NULL;
-    struct vop_options resolved;
-    const char *rest = NULL;
-    int ret = resolve(uri, options, &scheme, &rest, &resolved);
-
-    if (ret < 0)
-        return ret;
-    if (timeout_ms < 0)
-        timeout_ms = (int)resolved.handshake_ms;
-    return scheme->connect(rest, &resolved, vop__deadline(timeout_ms), ret_channel);
 }

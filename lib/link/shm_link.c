@@ -3,68 +3,131 @@
  * shm_link.c - links of the scheme shm: the connecting side, and the table of the scheme.
  *
  * Room: link. wire/shm.h has the steps of the handshake; PROTOCOL.md, The shm wire, is the contract.
+ *
+ *   state of an attempt   at its next step
+ *   no channel            dials; while the backlog is full, again in a moment. Announces itself, sends CONNECT
+ *                         -> has a channel
+ *   has a channel         ACCEPT: checks, sends UP -> up, handed over
  */
 #include "channel/life.h"
 #include "channel/options.h"
 #include "core/clock.h"
+#include "core/container.h"
 #include "core/error.h"
 #include "link/shm_listener.h"
 #include "wire/shm.h"
 
-static int handshake(struct vop__wire *wire, struct vop_channel *c, const char *path, int64_t deadline)
-{
-    int ret = vop__shm_offer(wire);
+#include <stdlib.h>
 
-    if (ret == 0)
-        ret = vop__shm_accepted(wire, path, deadline);
+#define REDIAL_NS VOP__NS_PER_MS
+
+struct shm_attempt {
+    struct vop__attempt attempt;
+    const char *path;
+    const struct vop_options *options;
+    struct vop__wire *wire;
+    struct vop_channel *channel; /* owns the wire from then on */
+    int64_t deadline;
+};
+
+static struct shm_attempt *attempt_of(struct vop__attempt *attempt)
+{
+    return vop__container_of(attempt, struct shm_attempt, attempt);
+}
+
+/* A name without a server, as one that died leaves it behind, is not worth the memory of a link. */
+static int prepare(struct shm_attempt *a, int last)
+{
+    const struct vop__shm_want want = vop__shm_want_of(a->options);
+    int ret = last == -ECONNREFUSED ? vop__shm_probe(a->path) : 0;
+
     if (ret < 0)
         return ret;
-    ret = vop__channel_step(c);
+    return vop__shm_prepare(a->path, &want, &a->wire);
+}
+
+static int shm_begin(const char *path, const struct vop_options *options, int last, struct vop__attempt **ret_attempt)
+{
+    struct shm_attempt *a = calloc(1, sizeof(*a));
+    int ret;
+
+    if (!a)
+        return vop__error(ENOMEM, "no memory for a link");
+    *a = (struct shm_attempt){.attempt.fd = -1, .path = path, .options = options};
+    ret = prepare(a, last);
+    if (ret < 0) {
+        free(a);
+        return ret;
+    }
+    a->deadline = vop__clock_ns() + options->handshake_ms * VOP__NS_PER_MS; /* to wait: making memory is work */
+    *ret_attempt = &a->attempt;
+    return 0;
+}
+
+static int dial(struct shm_attempt *a)
+{
+    int ret = vop__shm_connect(a->wire, a->path, &a->attempt.fd);
+
+    if (ret == -EAGAIN && vop__time_left(a->deadline) == 0)
+        return vop__error(ETIMEDOUT, "%s: the server does not accept connections", a->path);
+    a->attempt.at = vop__clock_ns() + REDIAL_NS;
+    if (ret == 0)
+        ret = vop__channel_new(a->wire, a->options, &a->channel);
+    return ret == 0 ? vop__shm_offer(a->wire) : ret;
+}
+
+/* -EAGAIN: ACCEPT has not come yet. */
+static int finish(struct shm_attempt *a)
+{
+    int ret = vop__shm_accepted(a->wire, a->path);
+
+    if (ret == -EAGAIN && vop__time_left(a->deadline) == 0)
+        return vop__error(
+            ETIMEDOUT, "%s: the server did not answer in time; does it serve another peer, or is it stopped?", a->path);
+    a->attempt.at = a->deadline;
+    if (ret < 0)
+        return ret;
+    ret = vop__channel_step(a->channel);
     if (ret < 0)
         return ret;
     if (ret == 0)
         return vop__error(EPROTO, "the server accepted, but its announce block does not say so");
-    if (vop__channel_pairs(c) != wire->queue_pairs)
+    if (vop__channel_pairs(a->channel) != a->wire->queue_pairs)
         return vop__error(EPROTO, "the server's answer says %u queue pairs, its announce block leads to %u",
-                          wire->queue_pairs, vop__channel_pairs(c));
-    return vop__shm_confirm(wire);
+                          a->wire->queue_pairs, vop__channel_pairs(a->channel));
+    return vop__shm_confirm(a->wire);
 }
 
-static int join(struct vop__wire *wire, const char *path, const struct vop_options *options, int64_t deadline,
-                struct vop_channel **ret_channel)
+static int shm_step(struct vop__attempt *attempt, struct vop_channel **ret_channel)
 {
-    struct vop_channel *c = NULL;
-    int ret = vop__shm_connect(wire, path, deadline);
+    struct shm_attempt *a = attempt_of(attempt);
+    int ret = a->channel ? 0 : dial(a);
 
     if (ret == 0)
-        ret = vop__channel_new(wire, options, &c);
-    if (ret < 0) {
-        wire->ops->close(wire);
+        ret = finish(a);
+    if (ret == -ECONNRESET && a->channel) /* a server that had enough of waiting has said so before it hung up */
+        ret = vop__shm_parted(a->wire, a->path);
+    if (ret < 0)
         return ret;
-    }
-    ret = handshake(wire, c, path, deadline);
-    if (ret == -ECONNRESET) /* a server that had enough of waiting has said so before it hung up */
-        ret = vop__shm_parted(wire, path);
-    if (ret < 0) {
-        vop_channel_close(c);
-        return ret;
-    }
-    vop__shm_settle(wire, vop__channel_half_size(c, false), vop__channel_half_size(c, true));
-    *ret_channel = c;
+    vop__shm_settle(a->wire, vop__channel_half_size(a->channel, false), vop__channel_half_size(a->channel, true));
+    *ret_channel = a->channel;
+    a->channel = NULL;
+    a->wire = NULL;
     return 0;
 }
 
-static int shm_connect(const char *path, const struct vop_options *options, int64_t deadline,
-                       struct vop_channel **ret_channel)
+static void shm_end(struct vop__attempt *attempt, bool inherited)
 {
-    const struct vop__shm_want want = vop__shm_want_of(options);
-    int64_t left = vop__time_left(deadline); /* to wait: making memory is work */
-    struct vop__wire *wire = NULL;
-    int ret = vop__shm_prepare(path, &want, &wire);
+    struct shm_attempt *a = attempt_of(attempt);
 
-    if (ret < 0)
-        return ret;
-    return join(wire, path, options, left == VOP__NEVER ? VOP__NEVER : vop__clock_ns() + left, ret_channel);
+    if (a->channel) {
+        vop_channel_close(a->channel);
+    } else if (a->wire) {
+        if (inherited)
+            a->wire->ops->forget(a->wire);
+        a->wire->ops->close(a->wire);
+    }
+    free(a);
 }
 
 const struct vop__scheme vop__shm_scheme = {
@@ -74,5 +137,7 @@ const struct vop__scheme vop__shm_scheme = {
     .fd = vop__shm_listener_fd,
     .wake = vop__shm_listener_wake,
     .close = vop__shm_listener_close,
-    .connect = shm_connect,
+    .begin = shm_begin,
+    .step = shm_step,
+    .end = shm_end,
 };

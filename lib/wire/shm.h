@@ -52,8 +52,14 @@ int vop__shm_accept(int listener, int *ret_socket);
  */
 int vop__shm_prepare(const char *path, const struct vop__shm_want *want, struct vop__wire **ret_wire);
 
-/** Connects. `deadline` bounds a full backlog. */
-int vop__shm_connect(struct vop__wire *wire, const char *path, int64_t deadline);
+/**
+ * Connects: -EAGAIN the backlog is full, so try again in a moment. The socket stays the wire's; it polls readable when
+ * the acceptor has said something.
+ */
+int vop__shm_connect(struct vop__wire *wire, const char *path, int *ret_socket);
+
+/** Would connecting find somebody? 0, or what it would return. Costs no memory, but whoever listens a look. */
+int vop__shm_probe(const char *path);
 
 /** Sends CONNECT. */
 int vop__shm_offer(struct vop__wire *wire);
@@ -85,10 +91,10 @@ void vop__shm_turn_away(int socket);
 void vop__shm_refuse(int socket, int err, const char *text);
 
 /**
- * Waits for ACCEPT or REFUSE until `deadline`. A refusal is returned as its error, with the peer's words; `path` is for
- * the text.
+ * Receives ACCEPT or REFUSE: -EAGAIN neither has come yet. A refusal is returned as its error, with the peer's words;
+ * `path` is for the text.
  */
-int vop__shm_accepted(struct vop__wire *wire, const char *path, int64_t deadline);
+int vop__shm_accepted(struct vop__wire *wire, const char *path);
 
 /** After a send returned -ECONNRESET: the reason that the peer left before it hung up, as its error; or -ECONNRESET. */
 int vop__shm_parted(struct vop__wire *wire, const char *path);

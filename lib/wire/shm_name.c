@@ -4,7 +4,6 @@
  *
  * Room: wire. PROTOCOL.md, The shm wire, is the contract.
  */
-#include "core/clock.h"
 #include "core/error.h"
 #include "wire/shm_wire.h"
 
@@ -79,10 +78,9 @@ static int nobody_listens(const char *path)
     return vop__error(ECONNREFUSED, "%s: no server listens there any more; start the listening side", path);
 }
 
-int vop__shm_dial(const char *path, int64_t deadline, int *ret_socket)
+int vop__shm_dial(const char *path, int *ret_socket)
 {
     struct sockaddr_un address;
-    struct timespec pause = {.tv_nsec = VOP__NS_PER_MS};
     int ret = vop__shm_address(path, &address);
     int fd, err;
 
@@ -95,14 +93,10 @@ int vop__shm_dial(const char *path, int64_t deadline, int *ret_socket)
         err = errno;
         if (err == EINTR)
             continue;
-        if (err == EAGAIN && vop__time_left(deadline) > 0) { /* the backlog is full */
-            nanosleep(&pause, NULL);
-            continue;
-        }
         close(fd);
         switch (err) {
         case EAGAIN:
-            return vop__error(ETIMEDOUT, "%s: the server does not accept connections", path);
+            return vop__error_static(EAGAIN, "the server's backlog is full");
         case ENOENT:
             return name_missing(path);
         case ECONNREFUSED:

@@ -12,7 +12,6 @@
 #include "wire/socket.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -232,14 +231,26 @@ int vop__shm_prepare(const char *path, const struct vop__shm_want *want, struct 
     return ret;
 }
 
-int vop__shm_connect(struct vop__wire *wire, const char *path, int64_t deadline)
+int vop__shm_connect(struct vop__wire *wire, const char *path, int *ret_socket)
 {
     int socket = -1;
-    int ret = vop__shm_dial(path, deadline, &socket);
+    int ret = vop__shm_dial(path, &socket);
+
+    if (ret < 0)
+        return ret;
+    vop__shm_wire_join(vop__shm_of(wire), socket);
+    *ret_socket = socket;
+    return 0;
+}
+
+int vop__shm_probe(const char *path)
+{
+    int socket = -1;
+    int ret = vop__shm_dial(path, &socket);
 
     if (ret == 0)
-        vop__shm_wire_join(vop__shm_of(wire), socket);
-    return ret;
+        vop__shm_let_go(socket);
+    return ret == -EAGAIN ? 0 : ret;
 }
 
 int vop__shm_offer(struct vop__wire *wire)
@@ -284,25 +295,14 @@ int vop__shm_parted(struct vop__wire *wire, const char *path)
     return vop__error(ECONNRESET, "%s: the server hung up during the handshake", path);
 }
 
-int vop__shm_accepted(struct vop__wire *wire, const char *path, int64_t deadline)
+int vop__shm_accepted(struct vop__wire *wire, const char *path)
 {
     struct vop__shm_wire *w = vop__shm_of(wire);
-    struct pollfd poll_fd = {.fd = w->base.bells.socket, .events = POLLIN};
     struct vop_shm_message m;
     int fds[MESSAGE_FDS_MAX];
     unsigned count, pairs;
-    int ret;
+    int ret = receive_message(w->base.bells.socket, &m, fds, &count);
 
-    while ((ret = receive_message(w->base.bells.socket, &m, fds, &count)) == -EAGAIN) {
-        int64_t left = vop__time_left(deadline);
-
-        if (left == 0)
-            return vop__error(ETIMEDOUT,
-                              "%s: the server did not answer in time; does it serve another peer, or is it stopped?",
-                              path);
-        /* A signal ends no handshake: with a timer of 10 ms, none would ever come to its end. */
-        (void)poll(&poll_fd, 1, vop__poll_ms(left));
-    }
     if (ret < 0)
         return ret;
     if (vop_from_le16(m.type) == VOP_SHM_REFUSE && count == 0)

@@ -52,9 +52,8 @@ int vop__shm_directory_missing(const char *path);
 /** Can a listener's path have this name, and is there anything? 0 or -errno with a text. */
 int vop__shm_check_name(const char *path);
 
-/** Connects a socket to the listener at `path`; while its backlog is full, waits until `deadline`. 0 or -errno with a
- * text. */
-int vop__shm_dial(const char *path, int64_t deadline, int *ret_socket);
+/** Connects a socket to the listener at `path`. 0 or -errno with a text; -EAGAIN its backlog is full. */
+int vop__shm_dial(const char *path, int *ret_socket);
 
 /** Makes, allocates, seals and maps both halves. */
 int vop__shm_wire_make_memory(struct vop__shm_wire *w, size_t half_size);

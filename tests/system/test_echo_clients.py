@@ -4,7 +4,7 @@ import subprocess
 import time
 
 from lib.bridge import eventually, process_cpu
-from lib.echo import count_in, echoes, holdings, holds_again, kill, run, serves_many
+from lib.echo import count_in, echoes, finish, holdings, holds_again, kill, run, serves_many
 
 
 def test_arguments_come_back(place):
@@ -18,6 +18,21 @@ def test_lines_of_standard_input_come_back(place):
     client = place.start("echo_client", place.link, stdin=subprocess.PIPE)
     output, errors = client.communicate(lines, timeout=20)
     assert (client.returncode, output, errors) == (0, lines, "")
+
+
+def test_a_client_that_waits_outlives_its_servers(place):
+    client = place.start("echo_client", "--wait", place.link, stdin=subprocess.PIPE)
+    for turn in range(5):
+        client.stdin.write(f"{turn}\n")  # before there is a server
+        client.stdin.flush()
+        time.sleep(0.05)
+        server = place.server()
+        assert client.stdout.readline() == f"{turn}\n"
+        echoes(client, "more")
+        place.kill(server)
+    client.stdin.close()
+    client.stdin = None
+    assert finish(client, 5) == (0, "", "")
 
 
 def test_many_clients_at_once(place):

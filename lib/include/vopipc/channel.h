@@ -15,15 +15,15 @@
  *                        duplicate and sets O_NONBLOCK; descriptor and file stay the caller's.
  *   ivshmem:/dev/shm/x   memory that is there already: the file behind the ivshmem device of a virtual machine, or any
  *                        file whose size is a power of two; on tmpfs or hugetlbfs, or else the kernel writes it to its
- *                        disk again and again. It is neither made nor resized. A host is side 0 unless ?side=1 is at the end of the name. One side may listen and the other
- *                        connect, or both may do the same, in any order; there is one channel at a time. Both must see
- *                        the same size. Whoever waits there follows the name to a file that is made anew.
+ *                        disk again and again. It is neither made nor resized. A host is side 0 unless ?side=1 is at
+ * the end of the name. One side may listen and the other connect, or both may do the same, in any order; there is one
+ * channel at a time. Both must see the same size. Whoever waits there follows the name to a file that is made anew.
  *   ivshmem:0000:00:04.0 the same memory, inside the virtual machine: the PCI address of the device. A guest is side 1
  *                        unless ?side=0 is at the end of the name.
  *
  * On shm a channel takes 3 file descriptors at each end, one more once vop_channel_fd() was called, and one more for
  * each end that asks for a second doorbell (`doorbells`). Until its handshake is over it takes up to 4 more. A listener
- * takes 4.
+ * takes 4, a connector 2.
  *
  * On ivshmem only the library tells the peer that this program lives, and it has no thread for that. So be inside the
  * library at least twice a second: in a call that waits, in calls that send or receive, or in an event loop, where it
@@ -49,14 +49,15 @@
  * Threads. One thread may send (reserve, commit, cancel, flush, send, in_doubt) while another receives (peek, release,
  * recv), without locks. Two threads must not send at once, nor receive at once. Everything else on a channel (process,
  * arm, close) is for a moment when no other thread uses it, but for vop_channel_interrupt(), which is for any moment.
- * Different channels are independent. The library installs no signal handlers, never prints, and never raises SIGPIPE.
+ * Listeners and connectors are for one thread at a time, but for their interrupts. Different channels are independent.
+ * The library installs no signal handlers, never prints, and never raises SIGPIPE.
  *
  * fork(). A channel belongs to the process that opened it. In a child its memory is not mapped: every call on it
  * returns -EINVAL (vop_channel_arm() 1, vop_channel_in_doubt() 0), and vop_channel_close() frees the child's
  * descriptors and memory without a word to the peer. A child that lives on should close what it inherited: as long as
  * it holds the sockets open, it hides the parent's death from its peers. A shm listener may be used by parent and
  * children alike, as servers that fork their workers in advance do: each accepts for itself. Closing it in a child
- * leaves the socket file to the process that opened it. An ivshmem listener is like a channel.
+ * leaves the socket file to the process that opened it. An ivshmem listener is like a channel, and so is a connector.
  *
  * Only closing has threads of its own, named vop-closer: the kernel may let a peer decide how long it takes to close
  * what that peer sent. They are made when a link ends, block all signals, call nothing of the program, and end when
@@ -132,9 +133,16 @@ struct vop_options {
     uint32_t send_queue_size; /* slots, as queue_size */
     uint32_t send_slot_size;  /* bytes, as slot_size */
 
-    uint32_t half_max_kib; /* shm, listening: a peer whose halves are larger than this is refused with -EMSGSIZE, in KiB.
-                              While it frees pages of them all, whoever touches one is held up: some 0.5 ms for each
-                              MiB. Peers make them as large as their own offer may need. Default: 2 GiB */
+    uint32_t half_max_kib; /* shm, listening: a peer whose halves are larger than this is refused with -EMSGSIZE, in
+                              KiB. While it frees pages of them all, whoever touches one is held up: some 0.5 ms for
+                              each MiB. Peers make them as large as their own offer may need. Default: 2 GiB */
+
+    uint32_t connect_wait;   /* connecting, not 0: a server that is not there, or has no place for this side now, is
+                                waited for: it is tried again after a pause. Default 0: that is an error, at once */
+    uint32_t backoff_min_ms; /* the first pause, in milliseconds. Each is twice as long as the one before, and chance
+                                takes up to half of it, so that the clients of a server that was restarted do not all
+                                come at once. Default 10 */
+    uint32_t backoff_max_ms; /* the longest pause, not shorter than the first. Default 1000 */
 };
 
 #define VOP_SPIN_NEVER 0xffffffffu
@@ -146,6 +154,7 @@ void vop_options_init(struct vop_options *options, size_t struct_size);
 /* ---- Links ---- */
 
 typedef struct vop_listener vop_listener;
+typedef struct vop_connector vop_connector;
 typedef struct vop_channel vop_channel;
 
 /**
@@ -206,11 +215,15 @@ void vop_listener_close(vop_listener *listener);
  *
  * timeout_ms   longest wait for the handshake; negative: options->handshake_ms. On shm it does not wait for a server to
  *              appear, and making the memory, which takes seconds for the largest link, is no wait. On ivshmem it waits
- *              for the other side, and can take a second longer if whoever had this side last may still be alive
+ *              for the other side, and can take a second longer if whoever had this side last may still be alive.
+ *              With options->connect_wait: longest time for all of it, the wait for a server included; negative: no
+ *              limit. It ends in -ETIMEDOUT, with a text that says what was missing last. vop_connector_connect() says
+ *              which errors are waited out
  *
  * -ENOENT, -ECONNREFUSED  no server there (yet), or no such memory: try again later
  * -EACCES         the mode of the socket, or of the memory's file, does not let this user in
  * -ETIMEDOUT      the other side did not answer in time
+ * -ECONNRESET     the server hung up during the handshake: try again later
  * -EMSGSIZE       the geometry in force does not meet `message_min` or `contiguous` of one side; see the error text
  * -EADDRINUSE     ivshmem: somebody has this side
  * -ENODEV         ivshmem: no such device (any more), or no driver has it
@@ -220,6 +233,62 @@ void vop_listener_close(vop_listener *listener);
  * other           what the server gave as its reason for refusing, with its words in the error text
  */
 int vop_channel_connect(const char *uri, const struct vop_options *options, int timeout_ms, vop_channel **ret_channel);
+
+/**
+ * Makes a connector: the connecting side of one link after another. It is for programs that do not stand still while
+ * they connect, and for those that outlive their server. It takes 2 file descriptors, and memory of a link only while
+ * it connects. Does not connect yet, and does not wait.
+ *
+ * -EINVAL      the URI is not the name of a link, or an option makes no sense. What comes after the colon is looked at
+ *              by vop_connector_connect()
+ * -EPROTONOSUPPORT  this library does not know the URI's scheme
+ * -EMFILE, -ENFILE, -ENOMEM  out of file descriptors or memory
+ */
+int vop_connector_open(const char *uri, const struct vop_options *options, vop_connector **ret_connector);
+
+/**
+ * Connects to a listening side and finishes the handshake, which may take options->handshake_ms. What cannot be done
+ * now, the next call goes on with. When the channel has ended, close it and call again: that connects anew. There is
+ * one channel at a time.
+ *
+ * timeout_ms   0: do not wait; negative: no limit. Making the memory, which takes seconds for the largest link, is no
+ *              wait, and not divided
+ *
+ * Without options->connect_wait each failure is returned, and the next call tries again at once. With it
+ *
+ * - what may pass by itself is no failure, but waited out: -ENOENT, -ECONNREFUSED, -ECONNRESET, -ETIMEDOUT, -EBUSY,
+ *   -EADDRINUSE. On ivshmem the wait for the other side has no limit but `timeout_ms`;
+ * - any other failure is returned, and the next call tries again. A program can take it for final, or report it and go
+ *   on;
+ * - before each attempt but the first there is a pause, from options->backoff_min_ms to backoff_max_ms. A channel that
+ *   was up for less than backoff_max_ms counts like an attempt that failed, so that a link that is lost at once does
+ *   not keep the processor busy; after one that was up for longer the pauses begin with the first again.
+ *
+ * -EAGAIN      not connected within the timeout; the text says what is missing
+ * -EINTR       a signal handler ran. The handshake goes on where it was when it is called again
+ * -ECANCELED   vop_connector_interrupt() was called, and there was no channel without waiting
+ * -EINVAL      the last channel is not closed yet, the connector was inherited by fork(), or the URI makes no sense
+ * other        as for vop_channel_connect()
+ */
+int vop_connector_connect(vop_connector *connector, int timeout_ms, vop_channel **ret_channel);
+
+/**
+ * File descriptor that polls readable when vop_connector_connect() has something to do (which may be a step of a
+ * handshake, or the end of a pause, that ends in -EAGAIN). While there is a channel it does not: call
+ * vop_connector_connect() once that is closed, which goes on from there. Nor does it after a failure that was returned
+ * without options->connect_wait. Owned by the connector: poll it, add it to epoll, do nothing else with it.
+ */
+int vop_connector_fd(const vop_connector *connector);
+
+/**
+ * Ends the wait of whichever thread is inside vop_connector_connect(), and every later one: it returns -ECANCELED where
+ * it would have to wait. What needs no wait is still done. For any thread, and for a signal handler, as long as the
+ * connector is not closed.
+ */
+void vop_connector_interrupt(vop_connector *connector);
+
+/** Drops an unfinished handshake. A channel stays open. NULL is allowed. */
+void vop_connector_close(vop_connector *connector);
 
 /**
  * Ends the wait of every thread that sleeps or spins in a call on this channel, and every later wait: a call that would

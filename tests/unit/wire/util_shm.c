@@ -6,15 +6,16 @@
  */
 #include "unit/wire/util_shm.h"
 
-int shm_connect(const char *path, size_t half_size, unsigned pairs, int64_t deadline, struct vop__wire **ret_wire)
+int shm_connect(const char *path, size_t half_size, unsigned pairs, struct vop__wire **ret_wire)
 {
     const struct vop__shm_want want = {.half_size = half_size, .queue_pairs = pairs, .one_bell = true};
     struct vop__wire *wire;
+    int socket;
     int ret = vop__shm_prepare(path, &want, &wire);
 
     if (ret < 0)
         return ret;
-    ret = vop__shm_connect(wire, path, deadline);
+    ret = vop__shm_connect(wire, path, &socket);
     if (ret < 0)
         wire->ops->close(wire);
     else

@@ -13,6 +13,6 @@
 #include <stdint.h>
 
 /** Both steps of connecting: vop__shm_prepare(), then vop__shm_connect(). 0, or what the one that failed returned. */
-int shm_connect(const char *path, size_t half_size, unsigned pairs, int64_t deadline, struct vop__wire **ret_wire);
+int shm_connect(const char *path, size_t half_size, unsigned pairs, struct vop__wire **ret_wire);
 
 #endif
