@@ -183,6 +183,16 @@ size_t vop__channel_half_size(const struct vop_channel *c, bool remote)
     return (size_t)vop__geometry_half_size(&c->link->session.geometry, remote);
 }
 
+size_t vop__channel_first_slot(const struct vop_channel *c)
+{
+    return vop__geometry_areas(&c->link->session.geometry, true, 0).pool;
+}
+
+void vop__channel_lost_slots(struct vop_channel *c)
+{
+    vop__slot_device_set_ready(&c->tx.queue, 0);
+}
+
 bool vop__channel_was_known(const struct vop_channel *c)
 {
     return c->tx.queue.broken; /* checked only once the peer was READY for this side */

@@ -35,6 +35,12 @@ unsigned vop__channel_pairs(const struct vop_channel *c);
 /** Bytes of the half that this side reads, or (`remote`) writes, which the geometry in force touches. */
 size_t vop__channel_half_size(const struct vop_channel *c, bool remote);
 
+/** Where the slots begin in the half that this side writes, which has stored nothing there before it first sends. */
+size_t vop__channel_first_slot(const struct vop_channel *c);
+
+/** They have lost their memory: each gets it back from the wire before it is used. Before anything is sent. */
+void vop__channel_lost_slots(struct vop_channel *c);
+
 /** After a step returned -EPROTO: did the peer already know this side? Then its block is no remnant of a dead one. */
 bool vop__channel_was_known(const struct vop_channel *c);
 

@@ -68,6 +68,27 @@ void vop__tx_keep(const struct vop__tx *tx)
     wire->ops->keep(wire, pool + (size_t)first * slots->slot_size, (size_t)straight * slots->slot_size);
 }
 
+#define CHUNK ((size_t)64 << 10) /* of memory that is brought at once */
+
+/* Memory for a message that begins at the next slot: only in the first lap, and each slot once. */
+static __attribute__((cold)) int bring_slots(struct vop__tx *tx, size_t length)
+{
+    struct vop__wire *wire = tx->link->wire;
+    const struct vop__slots *slots = &tx->place.geometry.send;
+    uint32_t chunk = (uint32_t)(CHUNK / slots->slot_size);
+    uint32_t ready = tx->queue.next + vop__slot_count(&tx->queue, length) + chunk;
+    size_t pool = vop__geometry_areas(&tx->place.geometry, true, tx->index).pool;
+    int ret;
+
+    ready = ready < slots->queue_size ? ready : slots->queue_size;
+    ret = wire->ops->bring(wire, pool + (size_t)tx->queue.ready * slots->slot_size,
+                           (size_t)(ready - tx->queue.ready) * slots->slot_size);
+    if (ret < 0)
+        return vop__error(-ret, "out of memory for slots that are used the first time; try again later");
+    vop__slot_device_set_ready(&tx->queue, ready);
+    return 0;
+}
+
 int vop__tx_try(struct vop__tx *tx, size_t length, struct vop_buffer *ret_buffer)
 {
     struct vop__link *l = tx->link;
@@ -80,6 +101,10 @@ int vop__tx_try(struct vop__tx *tx, size_t length, struct vop_buffer *ret_buffer
     if (!vop__fate_may_write(l))
         return vop__fate(l);
     ret = vop__slot_device_reserve(&tx->queue, length, ret_buffer);
+    if (__builtin_expect(ret == -ENOBUFS, 0)) {
+        ret = bring_slots(tx, length);
+        return ret < 0 ? ret : vop__slot_device_reserve(&tx->queue, length, ret_buffer);
+    }
     if (__builtin_expect(ret == -EAGAIN, 0)) {
         vop__tx_publish(tx); /* the peer cannot free what it has not seen */
         tx->wanted = vop__slot_count(&tx->queue, length);

@@ -64,7 +64,9 @@ struct vop__slot_device {
     uint16_t next;
     uint16_t published;
     uint16_t avail_seen;
-    uint16_t *spans; /* spans[f]: slots of the message whose first slot is f. For counting what is in doubt */
+    uint16_t room_end; /* what `next` may reach: avail_seen, or `ready` while that is less than N */
+    uint32_t ready;    /* slots whose memory is there: N, but for the first lap of a queue that began with less */
+    uint16_t *spans;   /* spans[f]: slots of the message whose first slot is f. For counting what is in doubt */
 };
 
 /** Driver role: owns the pool and takes messages out of it. */
@@ -102,7 +104,14 @@ int vop__slot_device_attach(struct vop__slot_device *d, const struct vop__slot_p
 /** Slots that `length` bytes take. */
 uint32_t vop__slot_count(const struct vop__slot_device *d, size_t length);
 
-/** Reserves room for 1 <= length <= N x S bytes: 0, -EAGAIN (no room), -EPROTO (broken). No reservation may be open. */
+/** Slots from `ready` on have no memory yet. For a queue that is attached and unused, and later to raise that, up to N.
+ */
+void vop__slot_device_set_ready(struct vop__slot_device *d, uint32_t ready);
+
+/**
+ * Reserves room for 1 <= length <= N x S bytes: 0, -EAGAIN (no room), -ENOBUFS (there would be room, if more slots were
+ * ready), -EPROTO (broken). No reservation may be open.
+ */
 int vop__slot_device_reserve(struct vop__slot_device *d, size_t length, struct vop_buffer *ret_buffer);
 
 /** Turns the open reservation into a message of `length` bytes (no more than reserved), not yet published. */

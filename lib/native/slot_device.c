@@ -30,6 +30,8 @@ void vop__slot_device_init(struct vop__slot_device *d, const struct vop__slot_pl
         .mirrored = place->mirrored,
         .first = true,
         .avail_seen = (uint16_t)g->send.queue_size,
+        .room_end = (uint16_t)g->send.queue_size,
+        .ready = g->send.queue_size,
         .spans = spans,
     };
     vop__store_le32(&d->used->flags_idx, 0);
@@ -63,6 +65,12 @@ uint32_t vop__slot_count(const struct vop__slot_device *d, size_t length)
 
 static uint32_t free_slots(const struct vop__slot_device *d)
 {
+    return (uint16_t)(d->room_end - d->next);
+}
+
+/* The same, ready or not. */
+static uint32_t unused_slots(const struct vop__slot_device *d)
+{
     return (uint16_t)(d->avail_seen - d->next);
 }
 
@@ -83,7 +91,14 @@ static int load_avail(struct vop__slot_device *d)
                           outstanding(d));
     }
     d->avail_seen = idx;
+    vop__slot_device_set_ready(d, d->ready);
     return 0;
+}
+
+void vop__slot_device_set_ready(struct vop__slot_device *d, uint32_t ready)
+{
+    d->ready = ready;
+    d->room_end = ready < d->size ? (uint16_t)ready : d->avail_seen;
 }
 
 /* Asks for ownership of the lines that commit and publish will store into, while the application fills the payload. */
@@ -105,7 +120,7 @@ int vop__slot_device_reserve(struct vop__slot_device *d, size_t length, struct v
         if (ret < 0)
             return ret;
         if (free_slots(d) < slots)
-            return -EAGAIN;
+            return unused_slots(d) < slots ? -EAGAIN : -ENOBUFS;
     }
     prefetch_ring(d);
     vop__slot_fill(ret_buffer, d->pool, d->size, d->slot_size, d->mirrored, d->next & (d->size - 1), length);
@@ -154,7 +169,7 @@ int vop__slot_device_arm(struct vop__slot_device *d, uint32_t slots)
     ret = load_avail(d);
     if (ret < 0)
         return ret;
-    return free_slots(d) >= slots;
+    return unused_slots(d) >= slots;
 }
 
 uint32_t vop__slot_device_in_doubt(const struct vop__slot_device *d)

@@ -84,6 +84,23 @@ void *vop__map_wiped(size_t size)
     return base;
 }
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+int vop__map_bring(void *base, size_t size)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)base / page * page;
+    int ret;
+
+    do {
+        ret = madvise((void *)from, (uintptr_t)base + size - from, MADV_POPULATE_WRITE);
+    } while (ret < 0 && (errno == EINTR || errno == EAGAIN));
+    if (ret < 0)
+        return errno == EINVAL ? -EINVAL : -ENOMEM;
+    return 0;
+}
+
 void vop__unmap(void *base, size_t size)
 {
     if (base)

@@ -26,6 +26,12 @@ int vop__map_mirrored(int fd, off_t offset, size_t size, bool writable, void **r
 /** Private memory of `size` bytes, all zero; a child of fork() finds it all zero again. NULL if there is none. */
 void *vop__map_wiped(size_t size);
 
+/**
+ * Sees to it that a stretch of a shared, writable mapping has memory. 0, or -ENOMEM; -EINVAL if the system cannot do
+ * that (Linux before 5.14), where the first store would be a SIGBUS if there is none.
+ */
+int vop__map_bring(void *base, size_t size);
+
 /** Undoes either of them; `size` is that of the call, twice that for a mirrored one. NULL is allowed. */
 void vop__unmap(void *base, size_t size);
 

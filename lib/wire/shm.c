@@ -44,6 +44,11 @@ static void shm_unmirror(struct vop__wire *wire)
     vop__mirrors_unmap(&vop__shm_of(wire)->mirrors);
 }
 
+static int shm_bring(struct vop__wire *wire, size_t offset, size_t size)
+{
+    return vop__map_bring(wire->remote.base + offset, size);
+}
+
 static void shm_forget(struct vop__wire *wire)
 {
     vop__mirrors_forget(&vop__shm_of(wire)->mirrors);
@@ -109,6 +114,7 @@ static const struct vop__wire_ops shm_ops = {
     .interrupt = vop__bell_wire_interrupt,
     .mirror = shm_mirror,
     .unmirror = shm_unmirror,
+    .bring = shm_bring,
     .forget = shm_forget,
     .keep = shm_keep,
     .close = shm_close,
@@ -237,18 +243,34 @@ static void trim(struct vop__shm_wire *w, bool remote, size_t size)
     w->mapped[remote] = size;
 }
 
-/* The peer's descriptors are of memory that is checked and mapped: closing them is no last close, and waits for nobody.
+/* Whoever wants it back must be able to bring it. */
+static bool free_unused(struct vop__shm_wire *w, size_t from)
+{
+    struct vop__wire *wire = &w->base.wire;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+    if (wire->side == 0 || from % page || from >= w->mapped[1] || vop__map_bring(wire->remote.base, page) < 0)
+        return false;
+    return fallocate(w->half_fd[0], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from,
+                     (off_t)(w->mapped[1] - from)) == 0;
+}
+
+/*
+ * The peer's descriptors are of memory that is checked and mapped: closing them is no last close, and waits for nobody.
  */
-void vop__shm_settle(struct vop__wire *wire, size_t local, size_t remote)
+bool vop__shm_settle(struct vop__wire *wire, size_t local, size_t remote, size_t unused)
 {
     struct vop__shm_wire *w = vop__shm_of(wire);
+    bool freed;
 
     trim(w, false, local);
     trim(w, true, remote);
+    freed = free_unused(w, unused);
     for (unsigned h = 0; h < 2; h++) {
         close(w->half_fd[h]);
         w->half_fd[h] = -1;
     }
+    return freed;
 }
 
 int vop__shm_wire_map(struct vop__shm_wire *w, size_t half_size, size_t need)

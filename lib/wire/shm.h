@@ -102,9 +102,10 @@ int vop__shm_parted(struct vop__wire *wire, const char *path);
 /**
  * The link is up, and the geometry in force never touches what lies behind the first `local` bytes of the half that
  * this side reads, and the first `remote` ones of the other: that is unmapped, and given back by the side that made it.
- * There is no mirror() after this: the halves have no descriptors any more.
+ * So are the pages of the other half from `unused` on, which nobody has stored into yet, if the wire can bring them
+ * again: true then. There is no mirror() after this: the halves have no descriptors any more.
  */
-void vop__shm_settle(struct vop__wire *wire, size_t local, size_t remote);
+bool vop__shm_settle(struct vop__wire *wire, size_t local, size_t remote, size_t unused);
 
 /** Sends UP. */
 int vop__shm_confirm(struct vop__wire *wire);

@@ -70,6 +70,11 @@ struct vop__wire_ops {
      */
     void (*unmirror)(struct vop__wire *wire);
 
+    /**
+     * Sees to it that there is memory for a stretch of the remote half: 0, or -ENOMEM. NULL where there always is.
+     */
+    int (*bring)(struct vop__wire *wire, size_t offset, size_t size);
+
     /** In a child of fork(), before close(): the memory is not mapped there, so nothing is to be unmapped. */
     void (*forget)(struct vop__wire *wire);
 

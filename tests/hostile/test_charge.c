@@ -16,9 +16,9 @@
 #define LINKS 300
 #define QUEUE_SIZE 32
 #define SLOT_SIZE 2048
-#define KICKS 50                     /* that the peer asks for on each link and never takes */
-#define LIMIT (64L << 20)            /* the server's memory */
-#define BYTES_A_LINK (LIMIT / 10000) /* so many links shall it outlive */
+#define KICKS 50                         /* that the peer asks for on each link and never takes */
+#define LIMIT (64L << 20)                /* the server's memory */
+#define BYTES_A_LINK (LIMIT / 10000)     /* so many links shall it outlive */
 #define KEPT_A_LINK (2 + 2 * PEER_BELLS) /* descriptors: halves, and the ends on which the peer sleeps and kicks */
 
 static const struct version {

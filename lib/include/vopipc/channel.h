@@ -318,6 +318,8 @@ void vop_channel_close(vop_channel *channel);
  *
  * -EMSGSIZE    the message is longer than the largest, or empty; the text says whose options make it so
  * -EAGAIN      no room within the timeout; nothing was sent
+ * -ENOMEM      shm, connecting side: no memory for slots that are used the first time. Nothing was sent; free some, and
+ *              try again
  * -EBUSY       a reservation is open: commit or cancel it first
  * -EPIPE, -ECONNRESET, -EPROTO, -EINTR   see the head of this file; nothing was sent
  */
@@ -357,7 +359,7 @@ struct vop_buffer {
  * length       bytes wanted, 1 to vop_channel_message_max(). Commit may be shorter
  *
  * -EBUSY       a reservation is open already
- * -EMSGSIZE, -EAGAIN, -EPIPE, -ECONNRESET, -EPROTO, -EINTR   as for vop_channel_send()
+ * -EMSGSIZE, -EAGAIN, -ENOMEM, -EPIPE, -ECONNRESET, -EPROTO, -EINTR   as for vop_channel_send()
  */
 int vop_channel_reserve(vop_channel *channel, size_t length, int timeout_ms, struct vop_buffer *ret_buffer);
 

@@ -117,6 +117,43 @@ static void test_element(void **state)
 }
 
 /* Every size of queue: one full of small messages, one full of a single message, and nothing beyond. */
+/* A queue whose slots get ready one after the other; whatever is returned meanwhile is for the next lap. */
+static void fill_as_it_gets_ready(uint32_t n, bool returned_at_once)
+{
+    struct vop_buffer span;
+    struct queue q;
+
+    queue_open(&q, n, 64, false);
+    vop__slot_device_set_ready(&q.device, 0);
+    for (uint32_t i = 0; i < n; i++) {
+        assert_int_equal(vop__slot_device_reserve(&q.device, 64, &span), -ENOBUFS);
+        vop__slot_device_set_ready(&q.device, i + 1);
+        if (i + 1 < n)
+            assert_int_equal(vop__slot_device_reserve(&q.device, 2 * 64, &span), -ENOBUFS);
+        assert_int_equal(queue_put(&q, 1 + i % 64, i), 0);
+        vop__slot_device_publish(&q.device);
+        assert_int_equal(vop__slot_device_in_doubt(&q.device), returned_at_once ? 1 : i + 1);
+        if (returned_at_once)
+            pop(&q, 1 + i % 64, i);
+    }
+    assert_int_equal(queue_put(&q, 1, 0), returned_at_once ? 0 : -EAGAIN);
+    for (uint32_t i = 0; i < n && !returned_at_once; i++)
+        pop(&q, 1 + i % 64, i);
+    for (uint32_t i = returned_at_once; i < n; i++)
+        assert_int_equal(queue_put(&q, 1, 0), 0);
+    assert_int_equal(queue_put(&q, 1, 0), -EAGAIN);
+    queue_close(&q);
+}
+
+static void test_slots_that_get_ready(void **state)
+{
+    (void)state;
+    for (uint32_t n = 2; n <= 2048; n *= 4) {
+        fill_as_it_gets_ready(n, false);
+        fill_as_it_gets_ready(n, true);
+    }
+}
+
 static void test_full_and_empty(void **state)
 {
     struct vop_buffer span;
@@ -381,6 +418,7 @@ int main(void)
         cmocka_unit_test(test_attach_refuses),
         cmocka_unit_test(test_slot_count),
         cmocka_unit_test(test_element),
+        cmocka_unit_test(test_slots_that_get_ready),
         cmocka_unit_test(test_full_and_empty),
         cmocka_unit_test(test_indexes_wrap),
         cmocka_unit_test(test_two_segments),

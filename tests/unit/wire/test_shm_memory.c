@@ -606,9 +606,9 @@ static void test_keeps_what_is_agreed(void **state)
     check(vop__shm_offer(side[1]) == 0);
     check(vop__shm_take(fd, &(struct vop__shm_want){HALF, 1, true, 0}, &offered, &side[0]) == 0);
     memset(side[1]->remote.base, 0x55, 4 * HALF);
-    vop__shm_settle(side[0], HALF, HALF); /* all that it has mapped */
+    assert_false(vop__shm_settle(side[0], HALF, HALF, 4096)); /* all that it has mapped */
     assert_true(is_mapped(side[0]->remote.base + HALF - 4096));
-    vop__shm_settle(side[1], HALF - 64, HALF / 2); /* whole pages stay */
+    assert_false(vop__shm_settle(side[1], HALF - 64, HALF / 2, 64)); /* whole pages stay */
     for (unsigned h = 0; h < 2; h++) {
         assert_int_equal(fstat(kept[h], &st), 0);
         assert_int_equal(st.st_size, 4 * HALF);
