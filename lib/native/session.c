@@ -155,22 +155,30 @@ void vop__session_beat(const struct vop__session *s, uint32_t heartbeat)
 
 /* ---- Reading ---- */
 
+#define SNAPSHOTS_MAX 3 /* a state changes twice at most, to READY and to CLOSING, while its block stays */
+
 /* Copies the peer's block. False while there is none, or while it is being rewritten. */
 static bool snapshot(const struct vop__session *s, struct vop_announce *ret)
 {
     const struct vop_announce *a = peer_block(s);
-    uint32_t state = vop__window_observe32(s->local, &a->state, 'E');
-    uint64_t incarnation = vop__load_le64(&a->incarnation);
 
-    if (state == VOP_STATE_ABSENT)
-        return false;
-    load_bytes((uint8_t *)ret, (const uint8_t *)a, sizeof(*ret));
-    vop__window_fence(s->local, 'F');
-    if (incarnation == 0 || vop__load_le64(&a->incarnation) != incarnation || vop__load_le32(&a->state) != state)
-        return false;
-    ret->state = vop_to_le32(state);
-    ret->incarnation = vop_to_le64(incarnation);
-    return true;
+    for (unsigned tries = 0; tries < SNAPSHOTS_MAX; tries++) {
+        uint32_t state = vop__window_observe32(s->local, &a->state, 'E');
+        uint64_t incarnation = vop__load_le64(&a->incarnation);
+
+        if (state == VOP_STATE_ABSENT || incarnation == 0)
+            return false;
+        load_bytes((uint8_t *)ret, (const uint8_t *)a, sizeof(*ret));
+        vop__window_fence(s->local, 'F');
+        if (vop__load_le64(&a->incarnation) != incarnation)
+            return false;
+        if (vop__load_le32(&a->state) == state) {
+            ret->state = vop_to_le32(state);
+            ret->incarnation = vop_to_le64(incarnation);
+            return true;
+        }
+    }
+    return false;
 }
 
 static int check_block(const struct vop__session *s, const struct vop_announce *a, struct vop__hello *ret)

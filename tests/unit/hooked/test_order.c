@@ -521,6 +521,43 @@ static void test_torn_block(void **state)
     hook_close();
 }
 
+static void peer_closes_session(void)
+{
+    vop__session_close(&writer);
+}
+
+/* A peer that is READY, and has said so elsewhere, is known to be up, though it closes while its block is read. */
+static void test_closed_while_it_is_read(void **state)
+{
+    static const struct vop__hello hello = {.geometry = EVEN(1, 8, 64)};
+    bool reached = true;
+    unsigned at;
+
+    (void)state;
+    setup(0);
+    for (at = 0; reached; at++) {
+        const struct vop__wire *mine = hook.link.side[1]->link->wire, *its = hook.link.side[0]->link->wire;
+
+        hook.acting = 1;
+        check(vop__session_open(&reader, &mine->local, &mine->remote, &hello) == 0);
+        hook.acting = 0;
+        check(vop__session_open(&writer, &its->local, &its->remote, &hello) == 0);
+        hook.acting = 1;
+        check(vop__session_step(&reader) == VOP__SESSION_READY);
+        vop__session_ready(&reader);
+        hook.acting = 0;
+        check(vop__session_step(&writer) == VOP__SESSION_READY);
+        vop__session_ready(&writer);
+        hook.acting = 1;
+        hook_intrude(peer_closes_session, at);
+        assert_int_equal(vop__session_step(&reader), VOP__SESSION_UP);
+        reached = hook.intruded;
+        hook.intrude = NULL;
+    }
+    assert_true(at > 60);
+    hook_close();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -536,6 +573,7 @@ int main(void)
         cmocka_unit_test(test_nothing_is_lost_at_the_end),
         cmocka_unit_test(test_closed_is_not_taken_for_dead),
         cmocka_unit_test(test_torn_block),
+        cmocka_unit_test(test_closed_while_it_is_read),
     };
 
     return cmocka_run_group_tests(tests, test_guard, NULL);
