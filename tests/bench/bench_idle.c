@@ -198,9 +198,9 @@ int main(int argc, char **argv)
     unsigned long clients = 100, queue_size = 256, slot_size = 2048;
     const char *json_path = NULL;
     const struct bench_option bench_options[] = {
-        {"clients", "N", "idle clients (default 100)", option_number, &clients, 1, 10000},
-        {"queue-size", "N", "slots of a queue (default 256)", option_number, &queue_size, 2, 32768},
-        {"slot-size", "BYTES", "bytes of a slot (default 2048)", option_number, &slot_size, 64, 1048576},
+        {"clients", "N", "idle clients", option_number, &clients, 1, 10000},
+        {"queue-size", "N", "slots of a queue", option_number, &queue_size, 2, 32768},
+        {"slot-size", "BYTES", "bytes of a slot", option_number, &slot_size, 64, 1048576},
         OPTION_JSON(&json_path),
     };
     char directory[] = "/tmp/bench-idle.XXXXXX", uri[64];

@@ -257,8 +257,8 @@ int main(int argc, char **argv)
     int cpus[2] = {-1, -1};
     const char *json_path = NULL;
     const struct bench_option options[] = {
-        {"turns", "N", "how often each way of waiting is played (default 7)", option_number, &turns, 1, 1000},
-        {"trips", "N", "round trips of one turn (default 3000)", option_number, &trips, 100, 10000000},
+        {"turns", "N", "how often each way of waiting is played", option_number, &turns, 1, 1000},
+        {"trips", "N", "round trips of one turn", option_number, &trips, 100, 10000000},
         {"cpus", "A,B", "processors to use (default: the first two allowed)", option_cpus, cpus, 0, 0},
         OPTION_JSON(&json_path),
     };
