@@ -48,6 +48,9 @@ static int send_message(int socket, const struct vop_shm_message *message, const
     do {
         n = sendmsg(socket, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
     } while (n < 0 && errno == EINTR);
+    if (n < 0 && errno == ETOOMANYREFS)
+        return vop__error(
+            EMFILE, "as many descriptors of this user are under way in sockets as it may have open; " RAISE_LIMIT);
     if (n < 0) {
         int err = errno == EPIPE ? ECONNRESET : errno;
 
