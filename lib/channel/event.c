@@ -120,7 +120,7 @@ static int make_descriptor(struct vop_channel *c)
         return ret;
     }
     if (wire->watched)
-        set_alarm(c, ALARM_NS);
+        set_alarm(c, c->alarm.is_last ? 1 : ALARM_NS);
     if (wire->watched && vop__link_is_interrupted(c->link))
         set_last_alarm(c);
     return 0;

@@ -50,7 +50,9 @@
  * recv), without locks. Two threads must not send at once, nor receive at once. Everything else on a channel (process,
  * arm, close) is for a moment when no other thread uses it, but for vop_channel_interrupt(), which is for any moment.
  * Listeners and connectors are for one thread at a time, but for their interrupts. Different channels are independent.
- * The library installs no signal handlers, never prints, and never raises SIGPIPE.
+ * A thread that sleeps in a call is ended by an interrupt, not by pthread_cancel() or a jump out of a signal handler:
+ * another thread of that channel could sleep for ever then. The library installs no signal handlers, never prints, and
+ * never raises SIGPIPE.
  *
  * fork(). A channel belongs to the process that opened it. In a child its memory is not mapped: every call on it
  * returns -EINVAL (vop_channel_arm() 1, vop_channel_in_doubt() 0), and vop_channel_close() frees the child's
@@ -319,7 +321,7 @@ void vop_channel_close(vop_channel *channel);
  * -EMSGSIZE    the message is longer than the largest, or empty; the text says whose options make it so
  * -EAGAIN      no room within the timeout; nothing was sent
  * -ENOMEM      shm, connecting side: no memory for slots that are used the first time. Nothing was sent; free some, and
- *              try again
+ *              try again after a pause: vop_channel_arm() does not wait for it
  * -EBUSY       a reservation is open: commit or cancel it first
  * -EPIPE, -ECONNRESET, -EPROTO, -EINTR   see the head of this file; nothing was sent
  */
