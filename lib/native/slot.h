@@ -104,8 +104,7 @@ int vop__slot_device_attach(struct vop__slot_device *d, const struct vop__slot_p
 /** Slots that `length` bytes take. */
 uint32_t vop__slot_count(const struct vop__slot_device *d, size_t length);
 
-/** Slots from `ready` on have no memory yet. For a queue that is attached and unused, and later to raise that, up to N.
- */
+/** Slots from `ready` on have no memory yet. For a queue that is attached and unused; then to raise that, up to N. */
 void vop__slot_device_set_ready(struct vop__slot_device *d, uint32_t ready);
 
 /**

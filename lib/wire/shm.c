@@ -72,8 +72,7 @@ static void add_hole(struct vop__mapping *m, size_t from, size_t to)
     m->holes++;
 }
 
-/* With holes for what was not to be kept. Of a half that is larger than this side can use, it never touched the rest.
- */
+/* With holes for what was not to be kept. Of a half larger than this side can use, it never touched the rest. */
 static struct vop__mapping mapping_of(const struct vop__shm_wire *w, bool remote)
 {
     const struct vop__window *window = remote ? &w->base.wire.remote : &w->base.wire.local;
@@ -226,33 +225,41 @@ int vop__shm_wire_make_memory(struct vop__shm_wire *w, size_t half_size)
     return vop__shm_wire_map(w, half_size, half_size);
 }
 
-/* Making holes can wait for whoever else is changing the file, so it is left to the side that made it. */
+/*
+ * Frees what is mapped of a half from there on, while its descriptor is open. That can wait for whoever else is
+ * changing the file, so it is left to the side that made it.
+ */
+static bool free_from(const struct vop__shm_wire *w, bool remote, size_t from)
+{
+    int fd = w->half_fd[remote ? 1 - w->base.wire.side : w->base.wire.side];
+
+    return w->base.wire.side == 1 && fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from,
+                                               (off_t)(w->mapped[remote] - from)) == 0;
+}
+
 static void trim(struct vop__shm_wire *w, bool remote, size_t size)
 {
     struct vop__wire *wire = &w->base.wire;
-    int fd = w->half_fd[remote ? 1 - wire->side : wire->side];
     size_t page = (size_t)sysconf(_SC_PAGESIZE), rest;
 
     size = (size + page - 1) / page * page;
     if (size >= w->mapped[remote])
         return;
     rest = w->mapped[remote] - size;
-    if (wire->side == 1)
-        (void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)size, (off_t)rest);
+    (void)free_from(w, remote, size);
     vop__unmap((remote ? wire->remote.base : wire->local.base) + size, rest);
     w->mapped[remote] = size;
 }
 
 /* Whoever wants it back must be able to bring it. */
-static bool free_unused(struct vop__shm_wire *w, size_t from)
+static bool free_unused(const struct vop__shm_wire *w, size_t from)
 {
-    struct vop__wire *wire = &w->base.wire;
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
-    if (wire->side == 0 || from % page || from >= w->mapped[1] || vop__map_bring(wire->remote.base, page) < 0)
+    if (w->base.wire.side == 0 || from % page || from >= w->mapped[1] ||
+        vop__map_bring(w->base.wire.remote.base, page) < 0)
         return false;
-    return fallocate(w->half_fd[0], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from,
-                     (off_t)(w->mapped[1] - from)) == 0;
+    return free_from(w, true, from);
 }
 
 /*
@@ -276,7 +283,6 @@ bool vop__shm_settle(struct vop__wire *wire, size_t local, size_t remote, size_t
 int vop__shm_wire_map(struct vop__shm_wire *w, size_t half_size, size_t need)
 {
     struct vop__window *window[2] = {&w->base.wire.local, &w->base.wire.remote};
-
     size_t size = need < half_size ? need : half_size;
 
     for (unsigned remote = 0; remote < 2; remote++) {

@@ -412,6 +412,19 @@ static void *connect_refused(void *arg)
     return NULL;
 }
 
+/* It is not: the listening side's channel. */
+static vop_channel *meet(vop_listener *listener, struct refusal *r)
+{
+    vop_channel *channel = NULL;
+    pthread_t thread;
+
+    check(pthread_create(&thread, NULL, connect_refused, r) == 0);
+    assert_int_equal(vop_listener_accept(listener, 5000, &channel), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(r->ret, 0);
+    return channel;
+}
+
 /* Both offers are legal but cannot be combined: the connector learns why in the server's words. */
 static void test_refused(void **state)
 {
@@ -454,7 +467,6 @@ static void test_offers_meet(void **state)
     struct vop_channel_info info = {.struct_size = sizeof(info)};
     vop_listener *listener;
     vop_channel *channel;
-    pthread_t thread;
 
     (void)state;
     r.options.features[0] = 0x81;
@@ -462,10 +474,7 @@ static void test_offers_meet(void **state)
     r.options.config_size = 7;
     memcpy(r.options.config, "config!", 7);
     listener = open_listener(&o);
-    check(pthread_create(&thread, NULL, connect_refused, &r) == 0);
-    assert_int_equal(vop_listener_accept(listener, 5000, &channel), 0);
-    pthread_join(thread, NULL);
-    assert_int_equal(r.ret, 0);
+    channel = meet(listener, &r);
     assert_int_equal(vop_channel_get_info(channel, &info), 0);
     assert_int_equal(info.queue_size, 16);
     assert_int_equal(info.slot_size, 192);
@@ -489,7 +498,6 @@ static void test_uneven_offers_meet(void **state)
     static char large[64 * 1024], got[64 * 1024];
     vop_listener *listener;
     vop_channel *channel;
-    pthread_t thread;
 
     (void)state;
     r.options.send_queue_size = 32;
@@ -498,10 +506,7 @@ static void test_uneven_offers_meet(void **state)
     o.send_slot_size = 2048;
     o.message_min = sizeof(large);
     listener = open_listener(&o);
-    check(pthread_create(&thread, NULL, connect_refused, &r) == 0);
-    assert_int_equal(vop_listener_accept(listener, 5000, &channel), 0);
-    pthread_join(thread, NULL);
-    assert_int_equal(r.ret, 0);
+    channel = meet(listener, &r);
     for (unsigned i = 0; i < 2; i++) {
         vop_channel *c = i ? r.channel : channel;
 
@@ -586,16 +591,12 @@ static void test_memory_is_what_was_agreed(void **state)
     struct vop_options o = link_options(16, 1024, VOP_SPIN_NEVER);
     vop_listener *listener;
     vop_channel *channel;
-    pthread_t thread;
     char data[16 * 1024];
     size_t bytes;
 
     (void)state;
     listener = open_listener(&o);
-    check(pthread_create(&thread, NULL, connect_refused, &r) == 0);
-    assert_int_equal(vop_listener_accept(listener, 5000, &channel), 0);
-    pthread_join(thread, NULL);
-    assert_int_equal(r.ret, 0);
+    channel = meet(listener, &r);
     bytes = memory_of_links();
     assert_true(bytes > 0 && bytes <= 4 * (32768 + 2 * sizeof(data)));
     memset(data, 'x', sizeof(data));
