@@ -35,14 +35,6 @@ static int teardown(void **state)
     return test_count_fds() != fds_before || test_count_maps("memfd:vop") != 0 || test_count_maps("/vop-t") != 0;
 }
 
-static vop_connector *open_connector(const char *to)
-{
-    vop_connector *connector = NULL;
-
-    assert_int_equal(vop_connector_open(to, &options, &connector), 0);
-    return connector;
-}
-
 /* ---- In steps ---- */
 
 /* Somebody listens, and does no more. */
@@ -56,7 +48,7 @@ static void test_mute_server(void **state)
 
     (void)state;
     options.handshake_ms = 300;
-    connector = open_connector(uri);
+    connector = opened(uri, &options);
     assert_int_equal(run_loop(connector, &channel, &steps), -ETIMEDOUT);
     assert_non_null(strstr(vop_error_text(), "did not answer in time"));
     assert_ptr_equal(channel, uri); /* untouched on failure */
@@ -69,7 +61,7 @@ static void test_mute_server(void **state)
     vop_connector_close(connector);
 
     options.connect_wait = 1; /* then it is no more than one attempt that failed */
-    connector = open_connector(uri);
+    connector = opened(uri, &options);
     start = test_seconds();
     do {
         assert_true(is_readable(connector, 30000));
@@ -91,7 +83,7 @@ static void test_full_backlog(void **state)
 
     (void)state;
     options.handshake_ms = 200;
-    connector = open_connector(uri);
+    connector = opened(uri, &options);
     assert_int_equal(run_loop(connector, &channel, &steps), -ETIMEDOUT);
     assert_non_null(strstr(vop_error_text(), "does not accept connections"));
     assert_in_range(steps, 3, 250); /* one each millisecond */
@@ -118,7 +110,7 @@ static void test_stopped_server(void **state)
     vop_channel_close(channel);
     kill(server, SIGSTOP);
     options.handshake_ms = 40000;
-    connector = open_connector(uri);
+    connector = opened(uri, &options);
     while (is_readable(connector, 200))
         assert_int_equal(one_step(connector, &channel), -EAGAIN);
     kill(server, SIGCONT);
@@ -140,7 +132,7 @@ static void test_steps_on_ivshmem(void **state)
 
     (void)state;
     options.handshake_ms = 200;
-    connector = open_connector(region_uri[1]);
+    connector = opened(region_uri[1], &options);
     assert_int_equal(run_loop(connector, &channel, &steps), -ETIMEDOUT);
     assert_non_null(strstr(vop_error_text(), "nobody answers on side 0"));
     assert_in_range(steps, 3, 40); /* some 20 ms apart */
@@ -148,7 +140,7 @@ static void test_steps_on_ivshmem(void **state)
     vop_connector_close(connector);
 
     options.connect_wait = 1; /* then there is no end to it */
-    connector = open_connector(region_uri[1]);
+    connector = opened(region_uri[1], &options);
     for (unsigned i = 0; i < 30; i++) {
         assert_true(is_readable(connector, 30000));
         assert_int_equal(one_step(connector, &channel), -EAGAIN);
@@ -167,7 +159,7 @@ static void test_steps_on_ivshmem(void **state)
 
 static void wait_for_server(const char *mine, const char *its, const char *missing)
 {
-    vop_connector *connector = open_connector(mine);
+    vop_connector *connector = opened(mine, &options);
     vop_channel *channel;
     pid_t server;
 
@@ -247,7 +239,7 @@ static void test_busy_server(void **state)
     options.connect_wait = 1;
     assert_int_equal(vop_listener_open(uri, &options, &listener), 0);
     for (unsigned i = 0; i < 2; i++)
-        connector[i] = open_connector(uri);
+        connector[i] = opened(uri, &options);
     channel[0] = meet(connector[0], listener, &its[0]);
     do {
         assert_true(is_readable(connector[1], 30000));
@@ -276,7 +268,7 @@ static void test_side_in_use(void **state)
     (void)state;
     options.connect_wait = 1;
     assert_int_equal(vop_listener_open(region_uri[1], &options, &listener), 0);
-    connector = open_connector(region_uri[1]);
+    connector = opened(region_uri[1], &options);
     assert_int_equal(one_step(connector, &channel), -EAGAIN);
     assert_non_null(strstr(vop_error_text(), "is in use"));
     assert_int_equal(test_count_maps("/vop-t"), 1 + 2); /* the test's own, and the listener's */
@@ -298,7 +290,7 @@ static void again_and_again(const char *mine, const char *its, unsigned times)
     char byte;
 
     options.connect_wait = 1;
-    connector = open_connector(mine);
+    connector = opened(mine, &options);
     fds = test_count_fds();
     for (unsigned i = 0; i < times; i++) {
         vop_channel *channel = connected(connector);
@@ -364,35 +356,35 @@ static void test_final_errors(void **state)
     assert_int_equal(vop_channel_connect(uri, &options, 30000, &channel), 0); /* it is there */
     vop_channel_close(channel);
     options.device_id = 1;
-    expect_final(open_connector(uri), -EPROTO, "device");
+    expect_final(opened(uri, &options), -EPROTO, "device");
     options.device_id = 0;
     options.queue_size = 8;
     options.message_min = 8 * 64;
-    expect_final(open_connector(uri), -EMSGSIZE, "needs messages of 512 bytes");
+    expect_final(opened(uri, &options), -EMSGSIZE, "needs messages of 512 bytes");
     options = plain;
     options.connect_wait = 1;
     server_kill(server);
     unlink(uri + 4);
 
     other = server_socket(uri, SOCK_STREAM, 1);
-    expect_final(open_connector(uri), -EPROTO, "of another type");
+    expect_final(opened(uri, &options), -EPROTO, "of another type");
     close(other);
     unlink(uri + 4);
     memset(longest + 5, 'x', sizeof(longest) - 6);
-    expect_final(open_connector(longest), -ENAMETOOLONG, "at most 107 bytes");
-    expect_final(open_connector("shm:@abstract"), -EINVAL, "abstract");
-    expect_final(open_connector("ivshmem:relative"), -EINVAL, "whole path");
+    expect_final(opened(longest, &options), -ENAMETOOLONG, "at most 107 bytes");
+    expect_final(opened("shm:@abstract", &options), -EINVAL, "abstract");
+    expect_final(opened("ivshmem:relative", &options), -EINVAL, "whole path");
     if (geteuid() != 0) {
         other = server_socket(uri, SOCK_SEQPACKET, 1);
         check(chmod(uri + 4, 0) == 0);
-        expect_final(open_connector(uri), -EACCES, "no permission");
+        expect_final(opened(uri, &options), -EACCES, "no permission");
         close(other);
         unlink(uri + 4);
     }
 
     /* Without connect_wait they all are, and each call tries at once. */
     options.connect_wait = 0;
-    connector = open_connector(uri);
+    connector = opened(uri, &options);
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(vop_connector_connect(connector, -1, &channel), -ENOENT);
         assert_false(is_readable(connector, 10));
@@ -444,7 +436,7 @@ static void *connect_for_ever(void *context)
 static void interrupt_from_a_thread(const char *to, unsigned tries)
 {
     for (unsigned i = 0; i < tries; i++) {
-        vop_connector *connector = open_connector(to);
+        vop_connector *connector = opened(to, &options);
         vop_channel *channel;
         pthread_t thread;
         void *ret;
@@ -484,7 +476,7 @@ static void test_interrupt_wakes_the_loop(void **state)
     (void)state;
     options.connect_wait = 1;
     options.backoff_min_ms = options.backoff_max_ms = 50000;
-    connector = open_connector(uri);
+    connector = opened(uri, &options);
     assert_true(is_readable(connector, 0));
     assert_int_equal(one_step(connector, &channel), -EAGAIN);
     assert_false(is_readable(connector, 20));
@@ -522,7 +514,7 @@ static void test_interrupt_from_a_handler(void **state)
     options.backoff_min_ms = options.backoff_max_ms = 50000;
     check(sigaction(SIGALRM, &action, &before) == 0);
     for (unsigned i = 0; i < 20; i++) {
-        vop_connector *connector = open_connector(uri);
+        vop_connector *connector = opened(uri, &options);
 
         in_handler = connector;
         check(setitimer(ITIMER_REAL, &in_a_moment, NULL) == 0);
@@ -550,7 +542,7 @@ static void test_signals(void **state)
     (void)state;
     options.connect_wait = 1;
     for (unsigned i = 0; i < 2; i++) {
-        vop_connector *connector = open_connector(to[i]);
+        vop_connector *connector = opened(to[i], &options);
         pid_t server = server_start(at[i], &options, 300);
 
         check(sigaction(SIGALRM, &action, &before) == 0 && setitimer(ITIMER_REAL, &often, NULL) == 0);

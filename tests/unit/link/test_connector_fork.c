@@ -32,14 +32,6 @@ static int teardown(void **state)
     return test_count_fds() != fds_before || test_count_maps("memfd:vop") != 0 || test_count_maps("/vop-t") != 0;
 }
 
-static vop_connector *open_connector(const char *to)
-{
-    vop_connector *connector = NULL;
-
-    assert_int_equal(vop_connector_open(to, &options, &connector), 0);
-    return connector;
-}
-
 #define MAPS 1024
 #define MAP_SIZE ((size_t)4096) /* so that they fill small gaps, too */
 
@@ -84,7 +76,7 @@ static void test_fork(void **state)
     options.connect_wait = 1;
     options.backoff_min_ms = options.backoff_max_ms = 2000;
     options.handshake_ms = 60000; /* no timer helps a descriptor that a child has spoilt */
-    connector = open_connector(uri);
+    connector = opened(uri, &options);
     close_in_child(connector); /* before its first step */
     assert_int_equal(one_step(connector, &channel), -EAGAIN);
     assert_false(is_readable(connector, 0));
@@ -110,7 +102,7 @@ static void test_fork(void **state)
     /* With memory, and no place in the backlog yet. */
     sockets[19] = server_socket(uri, SOCK_SEQPACKET, 1);
     count = server_fill_backlog(uri, sockets, 19);
-    connector = open_connector(uri);
+    connector = opened(uri, &options);
     assert_int_equal(one_step(connector, &channel), -EAGAIN);
     assert_int_equal(test_count_maps("memfd:vop"), 2);
     close_in_child(connector);
@@ -126,7 +118,7 @@ static void test_fork(void **state)
 static void test_child_that_forgot(void **state)
 {
     int listener = server_socket(uri, SOCK_SEQPACKET, 8), fd;
-    vop_connector *connector = open_connector(uri);
+    vop_connector *connector = opened(uri, &options);
     vop_channel *channel;
     unsigned steps;
     pid_t child;
@@ -162,7 +154,7 @@ static void test_fork_on_ivshmem(void **state)
 
     (void)state;
     options.connect_wait = 1;
-    connector = open_connector(region_uri[1]);
+    connector = opened(region_uri[1], &options);
     assert_int_equal(one_step(connector, &channel), -EAGAIN);
     close_in_child(connector);
     vop_connector_close(connector);
@@ -170,7 +162,7 @@ static void test_fork_on_ivshmem(void **state)
     /* Whoever had the side last may live: for a second it is only watched, and there is no channel. */
     mine->state = vop_to_le32(VOP_STATE_HELLO);
     mine->incarnation = vop_to_le64(1);
-    connector = open_connector(region_uri[1]);
+    connector = opened(region_uri[1], &options);
     assert_int_equal(one_step(connector, &channel), -EAGAIN);
     close_in_child(connector);
     server = server_start(region_uri[0], &options, 0);

@@ -33,12 +33,9 @@ static int teardown(void **state)
 
 static vop_connector *open_connector(unsigned min_ms, unsigned max_ms)
 {
-    vop_connector *connector = NULL;
-
     options.backoff_min_ms = min_ms;
     options.backoff_max_ms = max_ms;
-    assert_int_equal(vop_connector_open(uri, &options, &connector), 0);
-    return connector;
+    return opened(uri, &options);
 }
 
 /* Waits for the descriptor, then takes a step. */

@@ -115,6 +115,14 @@ unsigned server_fill_backlog(const char *uri, int *ret_sockets, unsigned max)
 
 /* ---- A connector ---- */
 
+vop_connector *opened(const char *uri, const struct vop_options *options)
+{
+    vop_connector *connector = NULL;
+
+    assert_int_equal(vop_connector_open(uri, options, &connector), 0);
+    return connector;
+}
+
 bool is_readable(const vop_connector *connector, int timeout_ms)
 {
     struct pollfd fd = {.fd = vop_connector_fd(connector), .events = POLLIN};

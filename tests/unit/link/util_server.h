@@ -35,6 +35,9 @@ unsigned server_fill_backlog(const char *uri, int *ret_sockets, unsigned max);
 
 /* ---- A connector that meets them ---- */
 
+/** One that is open. */
+vop_connector *opened(const char *uri, const struct vop_options *options);
+
 /** Has it something to do, within that time? */
 bool is_readable(const vop_connector *connector, int timeout_ms);
 
