@@ -18,6 +18,7 @@ struct vop__link *vop__link_new(struct vop__wire *wire)
     if (!l)
         return NULL;
     l->wire = wire;
+    l->watched = wire->watched;
     l->fate = VOP__FATE_HERE;
     return l;
 }
@@ -47,5 +48,6 @@ struct vop__slot_place vop__link_place(struct vop__link *l, unsigned queue, bool
         .queue = queue,
         .pool = mirror ? mirror : vop__window_at(w, offset),
         .mirrored = mirror != NULL,
+        .last_len = vop__session_has(&l->session, VOP_F_LAST_LEN),
     };
 }

@@ -26,11 +26,12 @@ enum vop__fate_flags {
 };
 
 struct vop__link {
-    struct vop__wire *wire;
-    struct vop__session session;
     unsigned fate;   /* atomic: enum vop__fate_flags (fate.h) */
+    bool watched;    /* the wire is */
     bool up;         /* both sides were READY: messages may travel */
     int interrupted; /* atomic: the application ends all waits; no news of the peer */
+    struct vop__wire *wire;
+    struct vop__session session;
     struct vop__heart heart;
 };
 
@@ -55,10 +56,15 @@ struct vop__slot_place vop__link_place(struct vop__link *l, unsigned queue, bool
 /** Its address identifies a thread. One object for all files, since a static one would differ by file as well. */
 extern _Thread_local char vop__thread_mark;
 
-/** Identifies this thread: for `holder` in tx.h and rx.h. */
+/** Identifies this thread: for `holder` in tx.h and rx.h. Asked for each message, so without a call where that can be.
+ */
 static inline const void *vop__thread(void)
 {
+#if defined(__GNUC__) && !defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
+    return __builtin_thread_pointer();
+#else
     return &vop__thread_mark;
+#endif
 }
 
 #endif

@@ -34,23 +34,26 @@ void vop__heart_start(struct vop__link *l)
  */
 bool vop__heart_is_lost(struct vop__link *l)
 {
-    if (vop__session_claim(l->session.remote).incarnation == l->session.mine.incarnation)
+    if (vop__session_claim(&l->session.remote).incarnation == l->session.mine.incarnation)
         return false;
     vop__fate_oust(l);
     return true;
 }
 
-void vop__heart_beat(struct vop__link *l)
+bool vop__heart_beat(struct vop__link *l)
 {
     uint32_t now = now_ms();
     uint32_t passed = now - __atomic_load_n(&l->heart.last_ms, __ATOMIC_RELAXED);
 
-    if (passed < BEAT_NS / VOP__NS_PER_MS || !vop__fate_may_write(l))
-        return;
+    if (!vop__fate_may_write(l))
+        return false;
+    if (passed < BEAT_NS / VOP__NS_PER_MS)
+        return true;
     if (passed >= SILENCE_NS / 2 / VOP__NS_PER_MS && vop__heart_is_lost(l))
-        return;
+        return false;
     __atomic_store_n(&l->heart.last_ms, now, __ATOMIC_RELAXED);
     vop__session_beat(&l->session, __atomic_add_fetch(&l->heart.beats, 1, __ATOMIC_RELAXED));
+    return true;
 }
 
 /* ---- The peer's ---- */
@@ -85,7 +88,7 @@ void vop__pulse_look(struct vop__link *l, struct vop__pulse *pulse)
     int64_t now =
         vop__clock_coarse_ns(); /* a program may look without end, or once a second: time decides, not number */
 
-    vop__beat(l);
+    (void)vop__beat(l);
     if (__builtin_expect(now < pulse->next_ns, 1))
         return;
     pulse->next_ns = now + PULSE_NS;

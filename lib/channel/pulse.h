@@ -26,17 +26,19 @@ struct vop__pulse {
 /** The link is about to be announced: beats are timed from now on. */
 void vop__heart_start(struct vop__link *l);
 
-/** A heartbeat, if it is time for one and this side is still ours. Watched wires only. */
-void vop__heart_beat(struct vop__link *l);
+/** A heartbeat, if it is time for one. May this side still write into its memory? Watched wires only. */
+bool vop__heart_beat(struct vop__link *l);
 
 /** Has somebody else taken this side? Loads across the wire. Watched wires only. */
 bool vop__heart_is_lost(struct vop__link *l);
 
-/** Shows that this side is alive. For every call that a thread may repeat for long without waiting. */
-static inline void vop__beat(struct vop__link *l)
+/**
+ * Shows that this side is alive. For every call that a thread may repeat for long without waiting. False: this side has
+ * been ousted, and must not write any more; on a wire that is not watched it never is.
+ */
+static inline bool vop__beat(struct vop__link *l)
 {
-    if (__builtin_expect(l->wire->watched, 0))
-        vop__heart_beat(l);
+    return __builtin_expect(!l->watched, 1) || vop__heart_beat(l);
 }
 
 /** The link is up: watch the peer's heartbeat from now on. */

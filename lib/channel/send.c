@@ -18,22 +18,27 @@ static __attribute__((cold)) int refuse_length(const struct vop__link *l, size_t
         length, max, mine->queue_size, mine->slot_size, its->queue_size, its->slot_size);
 }
 
-int vop_channel_reserve(vop_channel *c, size_t length, int timeout_ms, struct vop_buffer *ret_buffer)
+/* No room: counts that, and waits if there is time. */
+static __attribute__((noinline)) int await_room(struct vop_channel *c, size_t length, int timeout_ms,
+                                                struct vop_buffer *ret_buffer)
+{
+    vop__count(&c->tx.full, 1);
+    return timeout_ms == 0 ? -EAGAIN : vop__tx_wait(c, length, timeout_ms, ret_buffer);
+}
+
+static inline int reserve(struct vop_channel *c, size_t length, int timeout_ms, struct vop_buffer *ret_buffer)
 {
     struct vop__tx *tx = &c->tx;
     int ret;
 
-    if (tx->reserved_length)
+    if (__builtin_expect(tx->reserved_length != 0, 0))
         return vop__error_static(EBUSY, "a reservation is open: commit or cancel it first");
-    if (length == 0 || length > tx->message_max)
+    if (__builtin_expect(length - 1 >= tx->message_max, 0))
         return refuse_length(c->link, length, tx->message_max);
     ret = vop__tx_try(tx, length, ret_buffer);
-    if (ret == -EAGAIN) {
-        vop__count(&tx->full, 1);
-        if (timeout_ms != 0)
-            ret = vop__tx_wait(c, length, timeout_ms, ret_buffer);
-    }
-    if (ret < 0)
+    if (__builtin_expect(ret == -EAGAIN, 0))
+        ret = await_room(c, length, timeout_ms, ret_buffer);
+    if (__builtin_expect(ret < 0, 0))
         return ret;
     tx->wanted = 0;
     tx->reserved_length = length;
@@ -41,30 +46,46 @@ int vop_channel_reserve(vop_channel *c, size_t length, int timeout_ms, struct vo
     return 0;
 }
 
-int vop_channel_commit(vop_channel *c, size_t length, unsigned flags)
+static __attribute__((cold, noinline)) int refuse_commit(const struct vop__tx *tx, size_t length, unsigned flags)
+{
+    if (length == 0 || length > tx->reserved_length)
+        return vop__error(EINVAL, "commit of %zu bytes: %zu are reserved", length, tx->reserved_length);
+    return vop__error(EINVAL, "commit with flags 0x%x: only VOP_COMMIT_MORE (0x%x) is known", flags, VOP_COMMIT_MORE);
+}
+
+static inline int commit(struct vop_channel *c, size_t length, unsigned flags)
 {
     struct vop__tx *tx = &c->tx;
     int ret;
 
-    if (length == 0 || length > tx->reserved_length)
-        return vop__error(EINVAL, "commit of %zu bytes: %zu are reserved", length, tx->reserved_length);
-    if (flags & ~(unsigned)VOP_COMMIT_MORE)
-        return vop__error(EINVAL, "commit with flags 0x%x: only VOP_COMMIT_MORE (0x%x) is known", flags,
-                          VOP_COMMIT_MORE);
-    tx->reserved_length = 0;
+    if (__builtin_expect(length - 1 >= tx->reserved_length || flags & ~(unsigned)VOP_COMMIT_MORE, 0))
+        return refuse_commit(tx, length, flags);
     ret = vop__fate(c->link);
-    if (ret < 0)
+    if (__builtin_expect(ret < 0, 0)) {
+        tx->reserved_length = 0;
         return ret;
-    vop__slot_device_commit(&tx->queue, length);
-    vop__count(&tx->messages, 1);
-    vop__count(&tx->bytes, length);
+    }
     if (flags & VOP_COMMIT_MORE) {
+        vop__slot_device_commit(&tx->queue, length);
         if (tx->holder != vop__thread())
             __atomic_store_n(&tx->holder, vop__thread(), __ATOMIC_RELEASE);
     } else {
-        vop__tx_publish(tx);
+        vop__tx_send(tx, length);
     }
+    tx->reserved_length = 0;
+    vop__count(&tx->messages, 1);
+    vop__count(&tx->bytes, length);
     return 0;
+}
+
+int vop_channel_reserve(vop_channel *c, size_t length, int timeout_ms, struct vop_buffer *ret_buffer)
+{
+    return reserve(c, length, timeout_ms, ret_buffer);
+}
+
+int vop_channel_commit(vop_channel *c, size_t length, unsigned flags)
+{
+    return commit(c, length, flags);
 }
 
 void vop_channel_cancel(vop_channel *c)
@@ -78,21 +99,23 @@ int vop_channel_flush(vop_channel *c)
 
     if (ret < 0)
         return ret;
-    vop__beat(c->link);
+    if (!vop__beat(c->link))
+        return vop__fate(c->link);
     vop__tx_publish(&c->tx);
     return vop__fate_may_write(c->link) ? 0 : vop__fate(c->link);
 }
 
 int vop_channel_send(vop_channel *c, const void *data, size_t length, int timeout_ms)
 {
+    const struct vop__window *remote = &c->tx.queue.remote;
     struct vop_buffer buffer;
-    int ret = vop_channel_reserve(c, length, timeout_ms, &buffer);
+    int ret = reserve(c, length, timeout_ms, &buffer);
 
     if (ret < 0)
         return ret;
-    vop__window_copy(&c->link->wire->remote, buffer.segment[0].iov_base, data, buffer.segment[0].iov_len);
-    if (buffer.segment[1].iov_len)
-        vop__window_copy(&c->link->wire->remote, buffer.segment[1].iov_base,
-                         (const uint8_t *)data + buffer.segment[0].iov_len, buffer.segment[1].iov_len);
-    return vop_channel_commit(c, length, 0);
+    vop__window_copy(remote, buffer.segment[0].iov_base, data, buffer.segment[0].iov_len);
+    if (__builtin_expect(buffer.segment[1].iov_len != 0, 0))
+        vop__window_copy(remote, buffer.segment[1].iov_base, (const uint8_t *)data + buffer.segment[0].iov_len,
+                         buffer.segment[1].iov_len);
+    return commit(c, length, 0);
 }

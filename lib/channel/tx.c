@@ -36,22 +36,10 @@ void vop__tx_free(struct vop__tx *tx)
     tx->spans = NULL;
 }
 
-void vop__tx_publish(struct vop__tx *tx)
+void vop__tx_kick(struct vop__tx *tx)
 {
-    struct vop__link *l = tx->link;
-
-    if (tx->queue.next == tx->queue.published)
-        return;
-    vop__beat(l);
-    if (!vop__fate_may_write(l))
-        return;
-    vop__count(&tx->publishes, 1);
-    if (vop__slot_device_publish(&tx->queue)) {
-        vop__count(&tx->kicks, 1);
-        vop__fate_kick(l, tx->index, VOP__BELL_MESSAGES);
-    }
-    if (tx->holder)
-        __atomic_store_n(&tx->holder, NULL, __ATOMIC_RELEASE);
+    vop__count(&tx->kicks, 1);
+    vop__fate_kick(tx->link, tx->index, VOP__BELL_MESSAGES);
 }
 
 void vop__tx_keep(const struct vop__tx *tx)
@@ -71,7 +59,7 @@ void vop__tx_keep(const struct vop__tx *tx)
 #define CHUNK ((size_t)64 << 10) /* of memory that is brought at once */
 
 /* Memory for a message that begins at the next slot: only in the first lap, and each slot once. */
-static __attribute__((cold)) int bring_slots(struct vop__tx *tx, size_t length)
+static int bring_slots(struct vop__tx *tx, size_t length)
 {
     struct vop__wire *wire = tx->link->wire;
     const struct vop__slots *slots = &tx->place.geometry.send;
@@ -89,31 +77,19 @@ static __attribute__((cold)) int bring_slots(struct vop__tx *tx, size_t length)
     return 0;
 }
 
-int vop__tx_try(struct vop__tx *tx, size_t length, struct vop_buffer *ret_buffer)
+int vop__tx_refused(struct vop__tx *tx, int why, size_t length, struct vop_buffer *ret_buffer)
 {
-    struct vop__link *l = tx->link;
-    int ret;
+    if (why == -ENOBUFS) {
+        int ret = bring_slots(tx, length);
 
-    ret = vop__fate(l);
-    if (ret < 0)
-        return ret;
-    vop__beat(l); /* there may be room enough to be busy for long */
-    if (!vop__fate_may_write(l))
-        return vop__fate(l);
-    ret = vop__slot_device_reserve(&tx->queue, length, ret_buffer);
-    if (__builtin_expect(ret == -ENOBUFS, 0)) {
-        ret = bring_slots(tx, length);
         return ret < 0 ? ret : vop__slot_device_reserve(&tx->queue, length, ret_buffer);
     }
-    if (__builtin_expect(ret == -EAGAIN, 0)) {
-        vop__tx_publish(tx); /* the peer cannot free what it has not seen */
-        tx->wanted = vop__slot_count(&tx->queue, length);
-        vop__pulse_look(l, &tx->pulse);
-        return vop__error_static(EAGAIN, "no room for the message");
-    }
-    if (__builtin_expect(ret == -EPROTO, 0))
-        return vop__fate_breach(l);
-    return ret;
+    if (why != -EAGAIN)
+        return vop__fate_breach(tx->link);
+    vop__tx_publish(tx); /* the peer cannot free what it has not seen */
+    tx->wanted = vop__slot_count(&tx->queue, length);
+    vop__pulse_look(tx->link, &tx->pulse);
+    return vop__error_static(EAGAIN, "no room for the message");
 }
 
 int vop__tx_arm(struct vop__tx *tx, uint32_t slots)

@@ -9,20 +9,21 @@
 
 #include "channel/pulse.h"
 #include "core/counter.h"
+#include "native/slot_inline.h"
 
 #include <vopipc/spin.h>
 
 struct vop__tx {
-    _Alignas(128) struct vop__slot_device queue;
-    struct vop__link *link;
-    unsigned index;         /* of the queue pair */
+    _Alignas(128) struct vop__link *link;
     size_t message_max;     /* bytes */
     size_t reserved_length; /* of the open reservation, 0 for none */
-    uint32_t wanted;        /* slots that the last refused reservation needed */
     const void *holder;     /* atomic: thread that holds messages back (VOP_COMMIT_MORE), NULL for none */
+    struct vop__slot_device queue;
+    vop__counter messages, bytes, publishes, kicks, full, sleeps, spins_hit, rescues;
+    unsigned index;  /* of the queue pair */
+    uint32_t wanted; /* slots that the last refused reservation needed; 0: none was refused */
     struct vop_spin spin;
     struct vop__pulse pulse;
-    vop__counter messages, bytes, publishes, kicks, full, sleeps, spins_hit, rescues;
     struct vop__slot_place place;
     uint16_t *spans; /* for the queue */
 };
@@ -36,14 +37,53 @@ int vop__tx_start(struct vop__tx *tx);
 /** Frees what was allocated. */
 void vop__tx_free(struct vop__tx *tx);
 
+/** The peer sleeps for messages: kicks. */
+void vop__tx_kick(struct vop__tx *tx);
+
 /** Publishes committed messages, and kicks if the peer sleeps for them. */
-void vop__tx_publish(struct vop__tx *tx);
+static inline void vop__tx_publish(struct vop__tx *tx)
+{
+    if (tx->queue.next == tx->queue.published || !vop__beat(tx->link))
+        return;
+    vop__count(&tx->publishes, 1);
+    if (__builtin_expect(vop__slot_device_publish(&tx->queue), 0))
+        vop__tx_kick(tx);
+    if (tx->holder)
+        __atomic_store_n(&tx->holder, NULL, __ATOMIC_RELEASE);
+}
 
 /** An orderly end: has the wire keep what the peer may still read, its queues and the messages it has not returned. */
 void vop__tx_keep(const struct vop__tx *tx);
 
+/** Turns the open reservation into a message of `length` bytes, publishes it, and kicks as above. */
+static inline void vop__tx_send(struct vop__tx *tx, size_t length)
+{
+    if (__builtin_expect(!vop__beat(tx->link), 0)) {
+        vop__slot_device_commit(&tx->queue, length);
+        return;
+    }
+    if (__builtin_expect(vop__slot_device_send(&tx->queue, length), 0))
+        vop__tx_kick(tx);
+    vop__count(&tx->publishes, 1);
+    if (tx->holder)
+        __atomic_store_n(&tx->holder, NULL, __ATOMIC_RELEASE);
+}
+
+/** What to do about what vop__slot_device_reserve() answered, other than 0. 0 with a reservation, or an error. */
+int vop__tx_refused(struct vop__tx *tx, int why, size_t length, struct vop_buffer *ret_buffer);
+
 /** One attempt without waiting: 0 with a reservation of `length`, -EAGAIN, or the error. */
-int vop__tx_try(struct vop__tx *tx, size_t length, struct vop_buffer *ret_buffer);
+static inline int vop__tx_try(struct vop__tx *tx, size_t length, struct vop_buffer *ret_buffer)
+{
+    int ret = vop__fate(tx->link);
+
+    if (ret < 0)
+        return ret;
+    if (__builtin_expect(!vop__beat(tx->link), 0)) /* there may be room enough to be busy for long */
+        return vop__fate(tx->link);
+    ret = vop__slot_device_reserve(&tx->queue, length, ret_buffer);
+    return __builtin_expect(ret == 0, 1) ? 0 : vop__tx_refused(tx, ret, length, ret_buffer);
+}
 
 /** vop__slot_device_arm() for `slots`. A peer whose index is wrong has broken the link. */
 int vop__tx_arm(struct vop__tx *tx, uint32_t slots);

@@ -33,13 +33,18 @@ void vop__spin_start(struct vop_spin *spin, uint32_t spin_us)
 }
 
 /*
- * Publishes what the *other* direction holds back, if this same thread does: a thread that sleeps on one direction must
- * not hold back what the peer waits for in the other (PROTOCOL.md, Notification, step 1).
+ * Publishes what this same thread holds back in either direction: a thread that sleeps on one must not hold back what
+ * the peer waits for in the other (PROTOCOL.md, Notification, step 1). Messages first of all, since the answer may be
+ * to one of them; slots only after an answer has not come at once.
  */
-static void publish_own(struct vop_channel *c)
+static void publish_messages(struct vop_channel *c)
 {
     if (__atomic_load_n(&c->tx.holder, __ATOMIC_ACQUIRE) == vop__thread())
         vop__tx_publish(&c->tx);
+}
+
+static void publish_slots(struct vop_channel *c)
+{
     if (__atomic_load_n(&c->rx.holder, __ATOMIC_ACQUIRE) == vop__thread())
         vop__rx_publish(&c->rx);
 }
@@ -75,20 +80,25 @@ static bool has_news(const struct direction *d)
                                          : vop__slot_device_has_news(&d->c->tx.queue);
 }
 
-/* Looks at the index alone, the shortest loop there is, then once at everything. */
-static int glance(const struct direction *d)
+/* Looks at the index alone, the shortest loop there is. */
+static bool glance(const struct direction *d)
 {
-    for (unsigned i = 0; i < SPIN_BATCH && !has_news(d); i++)
+    for (unsigned i = 0; i < SPIN_BATCH; i++) {
+        if (has_news(d))
+            return true;
         vop__cpu_relax();
-    return try(d);
+    }
+    return false;
 }
 
 /* -EAGAIN: spun in vain. */
 static int spin(const struct direction *d, int64_t until)
 {
     for (;;) {
-        int ret = glance(d);
+        int ret;
 
+        (void)glance(d);
+        ret = try(d);
         if (ret != -EAGAIN)
             return ret;
         if ((until != VOP__NEVER && vop__clock_ns() >= until) || vop__link_is_interrupted(d->c->link))
@@ -112,10 +122,13 @@ static int wait(const struct direction *d, int timeout_ms)
     bool unasked = false; /* the timeout alone woke it */
     int ret;
 
-    publish_own(d->c);
-    ret = d->spin->window_ns > 0 ? glance(d) : -EAGAIN; /* an answer that is there already costs no look at the clock */
-    if (ret != -EAGAIN)
-        return count_hit(d, ret);
+    publish_messages(d->c);
+    if (d->spin->window_ns > 0 && glance(d)) { /* an answer that comes at once costs no look at the clock */
+        ret = try(d);
+        if (ret != -EAGAIN)
+            return count_hit(d, ret);
+    }
+    publish_slots(d->c);
     start = vop__clock_ns();
     deadline = timeout_ms < 0 ? VOP__NEVER : start + timeout_ms * VOP__NS_PER_MS;
     if (d->spin->window_ns > 0) {

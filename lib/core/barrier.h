@@ -182,6 +182,12 @@ static inline void vop__store_release_le32(vop_le32 *p, uint32_t v, char letter)
     vop__store(&p->le, vop__swap32(v), __ATOMIC_RELEASE, letter);
 }
 
+/** The compiler moves no access across this. It orders nothing for anybody else: for speed, never for safety. */
+static inline void vop__keep_order(void)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
 /** What a processor does between two looks at the same word while it spins. */
 static inline void vop__cpu_relax(void)
 {

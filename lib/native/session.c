@@ -11,18 +11,20 @@
 #include <string.h>
 #include <sys/random.h>
 
+/* Without these there is no link; those below are in force if both sides offer them. */
 #define RING_FEATURES_LOW (1u << VOP_F_EVENT_IDX)
 #define RING_FEATURES_HIGH \
     (1u << (VOP_F_VERSION_1 - 32) | 1u << (VOP_F_ACCESS_PLATFORM - 32) | 1u << (VOP_F_IN_ORDER - 32))
+#define RING_OFFERS_LOW (1u << VOP_F_LAST_LEN)
 
 static struct vop_announce *own_block(const struct vop__session *s)
 {
-    return vop__window_at(s->remote, 0);
+    return vop__window_at(&s->remote, 0);
 }
 
 static const struct vop_announce *peer_block(const struct vop__session *s)
 {
-    return vop__window_at(s->local, 0);
+    return vop__window_at(&s->local, 0);
 }
 
 /* Two 16-bit fields that form one word (PROTOCOL.md, Byte order and accesses). */
@@ -62,7 +64,7 @@ static void withdraw(const struct vop__session *s)
     struct vop_announce *a = own_block(s);
 
     vop__store_le64(&a->incarnation, 0);
-    vop__window_publish32(s->remote, &a->state, VOP_STATE_ABSENT, 'E');
+    vop__window_publish32(&s->remote, &a->state, VOP_STATE_ABSENT, 'E');
 }
 
 static void write_block(const struct vop__session *s)
@@ -72,7 +74,7 @@ static void write_block(const struct vop__session *s)
     static const uint8_t zero[VOP_CONFIG_MAX];
 
     withdraw(s);
-    vop__window_fence(s->remote, 'F');
+    vop__window_fence(&s->remote, 'F');
     vop__store_le32(&a->magic, VOP_ANNOUNCE_MAGIC);
     store_pair(&a->version, VOP_ANNOUNCE_VERSION, VOP_ANNOUNCE_SIZE);
     vop__store_le64(&a->echo, h->echo);
@@ -93,7 +95,7 @@ static void write_block(const struct vop__session *s)
     store_bytes(a->config, h->config, sizeof(a->config));
     store_bytes((uint8_t *)a->reserved2, zero, sizeof(a->reserved2));
     vop__store_le64(&a->incarnation, h->incarnation);
-    vop__window_publish32(s->remote, &a->state, h->state, 'E');
+    vop__window_publish32(&s->remote, &a->state, h->state, 'E');
 }
 
 /* HELLO, with a new incarnation. */
@@ -119,9 +121,9 @@ static int announce(struct vop__session *s)
 int vop__session_open(struct vop__session *s, const struct vop__window *local, const struct vop__window *remote,
                       const struct vop__hello *mine)
 {
-    *s = (struct vop__session){.local = local, .remote = remote, .mine = *mine};
+    *s = (struct vop__session){.local = *local, .remote = *remote, .mine = *mine};
     s->mine.half_size = remote->size;
-    s->mine.features[0] |= RING_FEATURES_LOW;
+    s->mine.features[0] |= RING_FEATURES_LOW | RING_OFFERS_LOW;
     s->mine.features[1] |= RING_FEATURES_HIGH;
     return announce(s);
 }
@@ -133,13 +135,13 @@ void vop__session_ready(struct vop__session *s)
     s->mine.echo = s->peer.incarnation;
     s->mine.state = VOP_STATE_READY;
     vop__store_le64(&a->echo, s->mine.echo);
-    vop__window_publish32(s->remote, &a->state, s->mine.state, 'E');
+    vop__window_publish32(&s->remote, &a->state, s->mine.state, 'E');
 }
 
 void vop__session_close(struct vop__session *s)
 {
     s->mine.state = VOP_STATE_CLOSING;
-    vop__window_publish32(s->remote, &own_block(s)->state, s->mine.state, 'E');
+    vop__window_publish32(&s->remote, &own_block(s)->state, s->mine.state, 'E');
 }
 
 void vop__session_leave(struct vop__session *s)
@@ -163,13 +165,13 @@ static bool snapshot(const struct vop__session *s, struct vop_announce *ret)
     const struct vop_announce *a = peer_block(s);
 
     for (unsigned tries = 0; tries < SNAPSHOTS_MAX; tries++) {
-        uint32_t state = vop__window_observe32(s->local, &a->state, 'E');
+        uint32_t state = vop__window_observe32(&s->local, &a->state, 'E');
         uint64_t incarnation = vop__load_le64(&a->incarnation);
 
         if (state == VOP_STATE_ABSENT || incarnation == 0)
             return false;
         load_bytes((uint8_t *)ret, (const uint8_t *)a, sizeof(*ret));
-        vop__window_fence(s->local, 'F');
+        vop__window_fence(&s->local, 'F');
         if (vop__load_le64(&a->incarnation) != incarnation)
             return false;
         if (vop__load_le32(&a->state) == state) {
@@ -221,9 +223,9 @@ static int check_block(const struct vop__session *s, const struct vop_announce *
                           h.device_id, s->mine.device_id);
     if (vop__geometry_check(&h.geometry) < 0)
         return -EPROTO; /* the text names the value */
-    if (h.half_size != s->local->size)
+    if (h.half_size != s->local.size)
         return vop__error(EPROTO, "peer sees halves of %llu bytes, this side of %zu: give both memory of one size",
-                          (unsigned long long)h.half_size, s->local->size);
+                          (unsigned long long)h.half_size, s->local.size);
     if (h.config_size > VOP_CONFIG_MAX)
         return vop__error(EPROTO, "peer's configuration has %u bytes: at most %u", h.config_size, VOP_CONFIG_MAX);
     *ret = h;
@@ -261,9 +263,9 @@ static int check_halves(const struct vop__session *s)
         const struct vop__slots *slots = remote ? &g->send : &g->receive;
         uint64_t size = vop__geometry_half_size(g, remote);
 
-        if (size > s->local->size)
+        if (size > s->local.size)
             return vop__error(EPROTO, "%u slots of %u bytes need halves of %llu bytes, these have %zu",
-                              slots->queue_size, slots->slot_size, (unsigned long long)size, s->local->size);
+                              slots->queue_size, slots->slot_size, (unsigned long long)size, s->local.size);
     }
     return 0;
 }
@@ -310,11 +312,6 @@ const struct vop__slots *vop__session_sends(const struct vop__session *s)
 const struct vop__slots *vop__session_peer_sends(const struct vop__session *s)
 {
     return sends(&s->peer, &s->mine);
-}
-
-uint32_t vop__session_peer_state(const struct vop__session *s)
-{
-    return vop__window_observe32(s->local, &peer_block(s)->state, 'E');
 }
 
 bool vop__session_peer_restarted(const struct vop__session *s)

@@ -21,6 +21,7 @@
 #include "native/geometry.h"
 
 #include <stdbool.h>
+#include <vopipc/abi.h>
 
 /** What one side says of itself, as numbers. */
 struct vop__hello {
@@ -37,8 +38,8 @@ struct vop__hello {
 };
 
 struct vop__session {
-    const struct vop__window *local;
-    const struct vop__window *remote;
+    struct vop__window local;
+    struct vop__window remote;
     struct vop__hello mine;        /* as announced; mine.echo and mine.state are the private truth */
     struct vop__hello peer;        /* as last accepted */
     struct vop__geometry geometry; /* in force once READY */
@@ -75,8 +76,19 @@ void vop__session_ready(struct vop__session *s);
 const struct vop__slots *vop__session_sends(const struct vop__session *s);
 const struct vop__slots *vop__session_peer_sends(const struct vop__session *s);
 
+/** Is a feature bit in force? Once READY. */
+static inline bool vop__session_has(const struct vop__session *s, unsigned bit)
+{
+    return (s->mine.features[bit / 32] & s->peer.features[bit / 32]) >> bit % 32 & 1;
+}
+
 /** State word of the peer, once up: one load. */
-uint32_t vop__session_peer_state(const struct vop__session *s);
+static inline uint32_t vop__session_peer_state(const struct vop__session *s)
+{
+    const struct vop_announce *a = vop__window_at(&s->local, 0);
+
+    return vop__window_observe32(&s->local, &a->state, 'E');
+}
 
 /** True if the peer's block no longer carries the incarnation this session is with: it restarted. */
 bool vop__session_peer_restarted(const struct vop__session *s);

@@ -25,7 +25,8 @@
  * private counters only, never from what it wrote. What it loads from its half it loads once and checks against the
  * inequalities above; a violation breaks the queue (-EPROTO) for good.
  *
- * A queue never kicks: publishing returns whether to. One thread per queue.
+ * A queue never kicks: publishing returns whether to. One thread per queue. What each message goes through is in
+ * slot_inline.h, the rest in slot_device.c and slot_driver.c.
  */
 #ifndef VOP_NATIVE_SLOT_H
 #define VOP_NATIVE_SLOT_H
@@ -44,50 +45,56 @@ struct vop__slot_place {
     unsigned queue;                   /* which queue pair */
     uint8_t *pool;                    /* slot 0 */
     bool mirrored;                    /* slot 0 follows slot N-1 */
+    bool last_len;                    /* LAST_LEN is in force */
 };
 
-/** Device role: fills slots of the peer's receive queue. */
+/** Device role: fills slots of the peer's receive queue. What each message needs stands first. */
 struct vop__slot_device {
-    const struct vop_avail *avail;      /* local: written by the driver */
-    const struct vop_event *used_event; /* local */
-    struct vop_used *used;              /* remote: written here */
     struct vop_used_elem *ring;         /* remote */
-    struct vop_event *avail_event;      /* remote */
-    const struct vop__window *local;    /* the strength of what is loaded */
-    const struct vop__window *remote;   /* and of what is stored */
+    struct vop_used *used;              /* remote: written here */
+    const struct vop_event *used_event; /* local: written by the driver */
     uint8_t *pool;
-    uint32_t size; /* N */
+    size_t pool_size; /* N x S bytes */
+    uint32_t mask;    /* N - 1 */
     uint32_t slot_size;
-    bool mirrored;
-    bool broken;
-    bool first; /* the next publication kicks without asking */
     uint16_t next;
     uint16_t published;
-    uint16_t avail_seen;
     uint16_t room_end; /* what `next` may reach: avail_seen, or `ready` while that is less than N */
-    uint32_t ready;    /* slots whose memory is there: N, but for the first lap of a queue that began with less */
-    uint16_t *spans;   /* spans[f]: slots of the message whose first slot is f. For counting what is in doubt */
+    bool mirrored;
+    bool last_len; /* in force */
+    bool broken;
+    bool first;                /* the next publication kicks without asking */
+    uint16_t *spans;           /* spans[f]: slots of the message whose first slot is f. For counting what is in doubt */
+    struct vop__window remote; /* the strength of what is stored */
+    struct vop__window local;  /* and of what is loaded */
+    const struct vop_avail *avail; /* local */
+    struct vop_event *avail_event; /* remote */
+    uint16_t avail_seen;
+    uint32_t ready; /* slots whose memory is there: N, but for the first lap of a queue that began with less */
 };
 
 /** Driver role: owns the pool and takes messages out of it. */
 struct vop__slot_driver {
     const struct vop_used *used;      /* local: written by the device */
     const struct vop_used_elem *ring; /* local */
-    const struct vop_event *avail_event;
-    struct vop_avail *avail; /* remote: written here */
-    struct vop_event *used_event;
-    const struct vop__window *local;
-    const struct vop__window *remote;
     const uint8_t *pool;
-    uint32_t size;
+    size_t pool_size;
+    uint32_t mask;
     uint32_t slot_size;
+    uint16_t next;
+    uint16_t used_seen;
+    uint16_t last_len;      /* bytes of the message before used_seen; 0: its element says it */
+    uint16_t last_len_mask; /* 0 while LAST_LEN is not in force */
+    uint16_t released;
+    uint16_t published;
     bool mirrored;
     bool broken;
     bool first;
-    uint16_t next;
-    uint16_t used_seen;
-    uint16_t released;
-    uint16_t published;
+    struct vop__window local;
+    struct vop__window remote;
+    const struct vop_event *avail_event; /* local */
+    struct vop_avail *avail;             /* remote: written here */
+    struct vop_event *used_event;        /* remote */
 };
 
 /* ---- Device role ---- */
@@ -101,23 +108,11 @@ void vop__slot_device_init(struct vop__slot_device *d, const struct vop__slot_pl
 /** Once the session is up, checks what the driver wrote for it: -EPROTO if a descriptor does not describe its slot. */
 int vop__slot_device_attach(struct vop__slot_device *d, const struct vop__slot_place *place);
 
-/** Slots that `length` bytes take. */
-uint32_t vop__slot_count(const struct vop__slot_device *d, size_t length);
-
 /** Slots from `ready` on have no memory yet. For a queue that is attached and unused; then to raise that, up to N. */
 void vop__slot_device_set_ready(struct vop__slot_device *d, uint32_t ready);
 
-/**
- * Reserves room for 1 <= length <= N x S bytes: 0, -EAGAIN (no room), -ENOBUFS (there would be room, if more slots were
- * ready), -EPROTO (broken). No reservation may be open.
- */
-int vop__slot_device_reserve(struct vop__slot_device *d, size_t length, struct vop_buffer *ret_buffer);
-
-/** Turns the open reservation into a message of `length` bytes (no more than reserved), not yet published. */
-void vop__slot_device_commit(struct vop__slot_device *d, size_t length);
-
-/** Publishes all that was committed. True: kick the driver. */
-bool vop__slot_device_publish(struct vop__slot_device *d);
+/** There seemed to be no room for `slots` slots: loads avail.idx and decides as vop__slot_device_reserve() does. */
+int vop__slot_device_look(struct vop__slot_device *d, uint32_t slots);
 
 /**
  * Arms avail_event for `slots` free slots, everything being published, and looks again: 1 there is room already, 0
@@ -136,68 +131,16 @@ uint32_t vop__slot_device_unreturned(const struct vop__slot_device *d, uint32_t 
 /** Takes a place and resets every word that the driver writes: descriptors, available ring, used_event. */
 void vop__slot_driver_init(struct vop__slot_driver *d, const struct vop__slot_place *place);
 
-/** The next message: 1, 0 (none), -EPROTO. Moves on to the one after it. */
-int vop__slot_driver_peek(struct vop__slot_driver *d, struct vop_buffer *ret_buffer);
+/** used.idx claims `filled` slots more than before, which is impossible: breaks the queue. -EPROTO with a text. */
+int vop__slot_driver_breach(struct vop__slot_driver *d, uint32_t filled);
 
-/** Puts the message just peeked back: the next peek returns it again. `next` is the counter before that peek. */
-void vop__slot_driver_unpeek(struct vop__slot_driver *d, uint16_t next);
-
-/** Returns all slots before counter `position` (a value of `next`): 0, or -EINVAL if it is not within what is held. */
-int vop__slot_driver_release(struct vop__slot_driver *d, uint16_t position);
-
-/** True when a quarter of the ring is held back: publish now. */
-bool vop__slot_driver_should_publish(const struct vop__slot_driver *d);
+/** The next used element is impossible: breaks the queue. -EPROTO with a text. */
+int vop__slot_driver_refuse(struct vop__slot_driver *d, uint32_t id, uint32_t len);
 
 /** Publishes what was released, if anything. True: kick the device. */
 bool vop__slot_driver_publish(struct vop__slot_driver *d);
 
 /** Arms used_event and looks again: 1 there is a message already, 0 armed, -EPROTO. */
 int vop__slot_driver_arm(struct vop__slot_driver *d);
-
-/* ---- Both ---- */
-
-/** The 16-bit index in the high half of a ring's first word. */
-static inline uint16_t vop__idx_of(uint32_t flags_idx)
-{
-    return (uint16_t)(flags_idx >> 16);
-}
-
-/** For spinning: has used.idx moved since it was last loaded? One load; it decides nothing, for peeking loads it anew.
- */
-static inline bool vop__slot_driver_has_news(const struct vop__slot_driver *d)
-{
-    return vop__idx_of(vop__load_acquire_le32(&d->used->flags_idx, 'A')) != d->used_seen;
-}
-
-/** For spinning: has avail.idx moved since it was last loaded? */
-static inline bool vop__slot_device_has_news(const struct vop__slot_device *d)
-{
-    return vop__idx_of(vop__load_acquire_le32(&d->avail->flags_idx, 'B')) != d->avail_seen;
-}
-
-/** A ring's first word for an index: flags are 0 (virtio 1.2, 2.7.6.1 and 2.7.8.1, with EVENT_IDX). */
-static inline uint32_t vop__word_of(uint16_t idx)
-{
-    return (uint32_t)idx << 16;
-}
-
-/**
- * `length` bytes of a pool from slot `first` on. Straight into the application's struct: a copy made of it at once
- * would load wider words than were just stored, and so wait until all earlier stores, those to the peer among them,
- * have left the processor.
- */
-static inline void vop__slot_fill(struct vop_buffer *ret_buffer, const uint8_t *pool, uint32_t size, uint32_t slot_size,
-                                  bool mirrored, uint32_t first, size_t length)
-{
-    size_t offset = (size_t)first * slot_size;
-    size_t until_end = (size_t)size * slot_size - offset;
-    size_t head = mirrored || length <= until_end ? length : until_end;
-
-    ret_buffer->segment[0].iov_base = (void *)(uintptr_t)(pool + offset);
-    ret_buffer->segment[0].iov_len = head;
-    ret_buffer->segment[1].iov_base = (void *)(uintptr_t)pool;
-    ret_buffer->segment[1].iov_len = length - head;
-    ret_buffer->length = length;
-}
 
 #endif

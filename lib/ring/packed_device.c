@@ -13,7 +13,7 @@
  * The id of a buffer is the driver's: it is returned as it was read and never used as an index. Buffers are named by
  * handles from a free list of our own.
  */
-#include "ring/event.h"
+#include "core/event.h"
 #include "ring/packed.h"
 #include "ring/vq_device.h"
 

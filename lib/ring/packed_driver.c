@@ -8,7 +8,7 @@
  * cannot pass that one, one release makes all of them available. Ids do not index the ring, because buffers may come
  * back in another order than they went, while descriptors are used in ring order.
  */
-#include "ring/event.h"
+#include "core/event.h"
 #include "ring/packed.h"
 #include "ring/vq_driver.h"
 

@@ -9,7 +9,7 @@
  * A head is its own handle: one that comes again while it is held is a buffer with two owners, and breaks the queue. So
  * do more descriptors in the buffers that are held than the ring has, which is what chains that share some come to.
  */
-#include "ring/event.h"
+#include "core/event.h"
 #include "ring/split.h"
 #include "ring/vq_device.h"
 

@@ -7,7 +7,7 @@
  * Free descriptors are a list in the private records, not in the table as virtio shows it, since the device could write
  * there. The head of a chain is its id.
  */
-#include "ring/event.h"
+#include "core/event.h"
 #include "ring/split.h"
 #include "ring/vq_driver.h"
 

@@ -526,7 +526,7 @@ static void rewrite(void)
 /* Side 0 must see all of the old block or all of the new one. */
 static void read_block(void)
 {
-    struct vop__session s = {.local = &old[0]->link->wire->local, .remote = &old[0]->link->wire->remote};
+    struct vop__session s = {.local = old[0]->link->wire->local, .remote = old[0]->link->wire->remote};
     bool is_old, is_new;
     int ret;
 

@@ -79,7 +79,10 @@ struct vop_used_elem {
 VOP_STATIC_ASSERT(sizeof(struct vop_used_elem) == 8, "virtio 1.2, 2.7.8");
 VOP_STATIC_ASSERT(offsetof(struct vop_used_elem, len) == 4, "virtio 1.2, 2.7.8");
 
-/** Head of the used ring (virtio 1.2, 2.7.8); struct vop_used_elem ring[N] follows, then the event word. */
+/**
+ * Head of the used ring (virtio 1.2, 2.7.8); struct vop_used_elem ring[N] follows, then the event word. With LAST_LEN in
+ * force the place of the flags has the length of the last message, or 0 (PROTOCOL.md, Messages).
+ */
 struct vop_used {
     vop_le32 flags_idx;
 };
@@ -98,6 +101,7 @@ VOP_STATIC_ASSERT(sizeof(struct vop_event) == 4, "PROTOCOL.md, Notification");
 /* ---- Feature bits (virtio 1.2, section 6) that the native link fixes ---- */
 
 #define VOP_F_EVENT_IDX 29       /* event indexes suppress notifications; always on */
+#define VOP_F_LAST_LEN 31        /* a length beside used.idx; a bit of this link's own, on if both sides offer it */
 #define VOP_F_VERSION_1 32       /* virtio 1.x layout and byte order; always on */
 #define VOP_F_ACCESS_PLATFORM 33 /* descriptor addresses are offsets into the driver's half; always on */
 #define VOP_F_IN_ORDER 35        /* buffers are used in the order they were made available; always on */

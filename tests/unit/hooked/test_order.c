@@ -475,7 +475,7 @@ static void peer_announces_anew(void)
 {
     uint64_t incarnation = writer.mine.incarnation;
 
-    check(vop__session_open(&writer, writer.local, writer.remote, &other_hello) == 0);
+    check(vop__session_open(&writer, &writer.local, &writer.remote, &other_hello) == 0);
     check(writer.mine.incarnation != incarnation);
 }
 

@@ -108,7 +108,7 @@ static void test_used_idx_at_arm(void **state)
 static void test_element(void **state)
 {
     static const uint32_t lengths[] = {0, 1, S - 1, S, S + 1, 0x10000, 0x80000001, UINT32_MAX};
-    struct vop_buffer span;
+    struct vop_buffer span = {.length = 0};
     struct queue q;
 
     (void)state;

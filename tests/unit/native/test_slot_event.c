@@ -4,7 +4,7 @@
  *
  * Room: tests.
  */
-#include "ring/event.h"
+#include "core/event.h"
 #include "unit/native/util_queue.h"
 
 /* By definition: moving an index from `old` to `new_idx` step by step, does it leave the event behind? */

@@ -87,9 +87,9 @@ void queue_open(struct queue *q, uint32_t n, uint32_t s, bool mirrored)
         check(vop__map_mirrored(q->memory[1], (off_t)o.pool, (size_t)n * s, false, &q->pool_rx) == 0);
     }
     q->place_device = (struct vop__slot_place){
-        &q->own[0], &q->far[1], g, 0, mirrored ? q->pool_tx : q->far[1].base + o.pool, mirrored};
+        &q->own[0], &q->far[1], g, 0, mirrored ? q->pool_tx : q->far[1].base + o.pool, mirrored, false};
     q->place_driver = (struct vop__slot_place){
-        &q->own[1], &q->far[0], g, 0, mirrored ? q->pool_rx : q->own[1].base + o.pool, mirrored};
+        &q->own[1], &q->far[0], g, 0, mirrored ? q->pool_rx : q->own[1].base + o.pool, mirrored, false};
     queue_reset(q);
 }
 

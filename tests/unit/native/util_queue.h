@@ -9,7 +9,7 @@
 
 #include "support/test.h"
 
-#include "native/slot.h"
+#include "native/slot_inline.h"
 
 struct queue {
     uint32_t n, s;

@@ -7,7 +7,7 @@
  */
 #include "unit/ring/util_vq.h"
 
-#include "ring/event.h"
+#include "core/event.h"
 
 /* Split: does moving from `old` over `count` positions leave the event behind? */
 static bool split_oracle(uint16_t event, uint16_t old, uint32_t count)

@@ -2,10 +2,10 @@
 /*
  * event.h - does the peer want to be notified? The only place that decides it.
  *
- * Room: ring. Prose and proof: docs/ORDERING.md.
+ * Room: core. Prose and proof: docs/ORDERING.md.
  */
-#ifndef VOP_RING_EVENT_H
-#define VOP_RING_EVENT_H
+#ifndef VOP_CORE_EVENT_H
+#define VOP_CORE_EVENT_H
 
 #include <stdbool.h>
 #include <stdint.h>
