@@ -15,7 +15,9 @@
  */
 static __attribute__((noinline)) int await_message(struct vop_channel *c, int timeout_ms, struct vop_buffer *ret_buffer)
 {
-    return timeout_ms == 0 ? vop__rx_missed(&c->rx, ret_buffer) : vop__rx_wait(c, timeout_ms, ret_buffer);
+    if (timeout_ms == 0 || vop__fate(c->link) < 0)
+        return vop__rx_missed(&c->rx, ret_buffer);
+    return vop__rx_wait(c, timeout_ms, ret_buffer);
 }
 
 static inline int peek(struct vop_channel *c, int timeout_ms, struct vop_buffer *ret_buffer)

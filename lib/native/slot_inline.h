@@ -116,11 +116,13 @@ static inline void vop__slot_device_commit(struct vop__slot_device *d, size_t le
     vop__slot_device_advance(d, first, slots);
 }
 
-/** Publishes all that was committed, and there is something. True: kick the driver. */
+/** Publishes all that was committed. True: kick the driver. */
 static inline bool vop__slot_device_publish(struct vop__slot_device *d)
 {
     uint16_t old = d->published;
 
+    if (d->next == old)
+        return false;
     vop__window_publish32(&d->remote, &d->used->flags_idx, vop__word_of(d->next, 0), 'A');
     d->published = d->next;
     return vop__slot_device_must_kick(d, old);
