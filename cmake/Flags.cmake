@@ -21,6 +21,23 @@ if(VOP_WERROR)
     target_compile_options(vop_flags INTERFACE -Werror)
 endif()
 
+# vop_lto: for the library's own objects. They are optimised across files when the shared library is linked. The archive
+# has machine code and what a program needs that is to be optimised together with the library: its linker takes either.
+# That takes a compiler that can write both into one object.
+add_library(vop_lto INTERFACE)
+if(VOP_LTO)
+    include(CheckCCompilerFlag)
+    check_c_compiler_flag("-flto=auto -ffat-lto-objects" VOP_HAS_FAT_LTO)
+    if(NOT VOP_HAS_FAT_LTO)
+        message(STATUS "no link-time optimisation: ${CMAKE_C_COMPILER} has no -ffat-lto-objects")
+    elseif(VOP_SANITIZE OR CMAKE_BUILD_TYPE STREQUAL "Debug")
+        message(STATUS "no link-time optimisation in a build to find faults")
+    else()
+        target_compile_options(vop_lto INTERFACE -flto=auto -ffat-lto-objects -fno-semantic-interposition)
+        target_link_options(vop_lto INTERFACE -flto=auto)
+    endif()
+endif()
+
 # VOP_SANITIZE is a comma-separated list, as for -fsanitize=. A finding ends the program, so that the test fails.
 if(VOP_SANITIZE)
     target_compile_options(vop_flags INTERFACE

@@ -59,7 +59,7 @@ function(vop_room name)
     add_library(vop_${name} OBJECT ${arg_SOURCES})
     target_include_directories(vop_${name} PRIVATE "${view}" "${PROJECT_SOURCE_DIR}/lib/include")
     target_compile_options(vop_${name} PRIVATE -include "${PROJECT_SOURCE_DIR}/lib/export.h")
-    target_link_libraries(vop_${name} PRIVATE vop_flags)
+    target_link_libraries(vop_${name} PRIVATE vop_flags vop_lto)
     vop_check_includes(vop_${name} ${arg_SOURCES} ${headers})
 
     set_property(GLOBAL APPEND PROPERTY VOP_ROOMS ${name})

@@ -131,11 +131,11 @@ uint32_t vop__slot_device_unreturned(const struct vop__slot_device *d, uint32_t 
 /** Takes a place and resets every word that the driver writes: descriptors, available ring, used_event. */
 void vop__slot_driver_init(struct vop__slot_driver *d, const struct vop__slot_place *place);
 
-/** used.idx claims `filled` slots more than before, which is impossible: breaks the queue. -EPROTO with a text. */
-int vop__slot_driver_breach(struct vop__slot_driver *d, uint32_t filled);
+/** used.idx claims `filled` slots more than before, which is impossible: breaks the queue, with a text. */
+void vop__slot_driver_breach(struct vop__slot_driver *d, uint32_t filled);
 
-/** The next used element is impossible: breaks the queue. -EPROTO with a text. */
-int vop__slot_driver_refuse(struct vop__slot_driver *d, uint32_t id, uint32_t len);
+/** The next used element is impossible: breaks the queue, with a text. */
+void vop__slot_driver_refuse(struct vop__slot_driver *d, uint32_t id, uint32_t len);
 
 /** Publishes what was released, if anything. True: kick the device. */
 bool vop__slot_driver_publish(struct vop__slot_driver *d);

@@ -51,18 +51,18 @@ static void break_queue(struct vop__slot_driver *d)
     d->used_seen = d->next;
 }
 
-int vop__slot_driver_breach(struct vop__slot_driver *d, uint32_t filled)
+void vop__slot_driver_breach(struct vop__slot_driver *d, uint32_t filled)
 {
     uint32_t room = d->mask + 1 - (uint16_t)(d->used_seen - d->published);
 
     break_queue(d);
-    return vop__error(EPROTO, "peer broke the protocol: it filled %u slots when it had %u", filled, room);
+    (void)vop__error(EPROTO, "peer broke the protocol: it filled %u slots when it had %u", filled, room);
 }
 
-int vop__slot_driver_refuse(struct vop__slot_driver *d, uint32_t id, uint32_t len)
+void vop__slot_driver_refuse(struct vop__slot_driver *d, uint32_t id, uint32_t len)
 {
     break_queue(d);
-    return vop__error(EPROTO, "peer broke the protocol: used element %u has id %u, len %u", d->next & d->mask, id, len);
+    (void)vop__error(EPROTO, "peer broke the protocol: used element %u has id %u, len %u", d->next & d->mask, id, len);
 }
 
 bool vop__slot_driver_publish(struct vop__slot_driver *d)

@@ -10,8 +10,8 @@
 #ifndef VOP_NATIVE_SLOT_INLINE_H
 #define VOP_NATIVE_SLOT_INLINE_H
 
-#include "native/slot.h"
 #include "core/event.h"
+#include "native/slot.h"
 
 #include <errno.h>
 
@@ -67,7 +67,8 @@ static inline uint32_t vop__slot_device_room(const struct vop__slot_device *d)
  * Reserves room for 1 <= length <= N x S bytes: 0, -EAGAIN (no room), -ENOBUFS (there would be room, if more slots were
  * ready), -EPROTO (broken). No reservation may be open.
  */
-static inline __attribute__((always_inline)) int vop__slot_device_reserve(struct vop__slot_device *d, size_t length, struct vop_buffer *ret_buffer)
+static inline __attribute__((always_inline)) int vop__slot_device_reserve(struct vop__slot_device *d, size_t length,
+                                                                          struct vop_buffer *ret_buffer)
 {
     uint32_t slots = vop__slot_count(d, length);
 
@@ -168,8 +169,10 @@ static inline int vop__slot_driver_look(struct vop__slot_driver *d)
     uint16_t filled = (uint16_t)(vop__idx_of(word) - d->used_seen);
     uint32_t first = d->next & d->mask;
 
-    if (__builtin_expect(filled > d->mask + 1 - (uint16_t)(d->used_seen - d->published), 0))
-        return vop__slot_driver_breach(d, filled);
+    if (__builtin_expect(filled > d->mask + 1 - (uint16_t)(d->used_seen - d->published), 0)) {
+        vop__slot_driver_breach(d, filled);
+        return -EPROTO;
+    }
     if (filled == 0)
         return 0;
     d->used_seen = vop__idx_of(word);
@@ -183,7 +186,8 @@ static inline int vop__slot_driver_look(struct vop__slot_driver *d)
 }
 
 /** The next message: 1, 0 (none), -EPROTO. Moves on to the one after it. */
-static inline __attribute__((always_inline)) int vop__slot_driver_peek(struct vop__slot_driver *d, struct vop_buffer *ret_buffer)
+static inline __attribute__((always_inline)) int vop__slot_driver_peek(struct vop__slot_driver *d,
+                                                                       struct vop_buffer *ret_buffer)
 {
     uint32_t first = d->next & d->mask;
     uint32_t id = first, len = 0, slots;
@@ -203,8 +207,10 @@ static inline __attribute__((always_inline)) int vop__slot_driver_peek(struct vo
         len = vop__load_le32(&d->ring[first].len);
     }
     slots = ((id - first) & d->mask) + 1;
-    if (__builtin_expect(id > d->mask || slots > filled || len - 1 >= d->slot_size, 0))
-        return vop__slot_driver_refuse(d, id, len);
+    if (__builtin_expect(id > d->mask || slots > filled || len - 1 >= d->slot_size, 0)) {
+        vop__slot_driver_refuse(d, id, len);
+        return -EPROTO;
+    }
     vop__slot_fill(ret_buffer, d->pool, d->pool_size, d->mirrored, (size_t)first * d->slot_size,
                    (size_t)(slots - 1) * d->slot_size + len);
     d->next = (uint16_t)(d->next + slots);

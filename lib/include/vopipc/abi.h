@@ -80,8 +80,8 @@ VOP_STATIC_ASSERT(sizeof(struct vop_used_elem) == 8, "virtio 1.2, 2.7.8");
 VOP_STATIC_ASSERT(offsetof(struct vop_used_elem, len) == 4, "virtio 1.2, 2.7.8");
 
 /**
- * Head of the used ring (virtio 1.2, 2.7.8); struct vop_used_elem ring[N] follows, then the event word. With LAST_LEN in
- * force the place of the flags has the length of the last message, or 0 (PROTOCOL.md, Messages).
+ * Head of the used ring (virtio 1.2, 2.7.8); struct vop_used_elem ring[N] follows, then the event word. With LAST_LEN
+ * in force the place of the flags has the length of the last message, or 0 (PROTOCOL.md, Messages).
  */
 struct vop_used {
     vop_le32 flags_idx;
