@@ -51,15 +51,16 @@ struct forward_piece {
 struct forward {
     struct forward_setup setup;
     struct port *port;
-    size_t longest;      /* bytes of the longest message that the link carries and a frame needs */
-    size_t reserve;      /* room to make for a frame whose length is not known yet */
-    size_t resume;       /* room to wait for when there was none */
-    bool is_direct;      /* the kernel copies to the peer */
-    bool is_full;        /* waiting for room */
-    bool has_complained; /* that a frame was too long */
-    bool has_piece;      /* `piece` waits to be sent */
-    bool is_segmenting;  /* `segmenter` may have more pieces */
-    unsigned held;       /* messages that were committed and held back */
+    size_t longest;         /* bytes of the longest message that the link carries and a frame needs */
+    size_t reserve;         /* room to make for a frame whose length is not known yet */
+    size_t resume;          /* room to wait for when there was none */
+    bool is_direct;         /* the kernel copies to the peer */
+    bool is_full;           /* waiting for room */
+    bool has_complained;    /* that a frame was too long */
+    bool has_lacked_memory; /* and said so */
+    bool has_piece;         /* `piece` waits to be sent */
+    bool is_segmenting;     /* `segmenter` may have more pieces */
+    unsigned held;          /* messages that were committed and held back */
     size_t held_bytes;
     struct forward_piece piece;
     struct vop_net_segmenter segmenter;

@@ -9,6 +9,8 @@
 #include "log.h"
 
 #include <errno.h>
+#include <unistd.h>
+#include <vopipc/error.h>
 
 /* So much may be held back before the peer is shown it: a batch is cheap, but meanwhile the peer has nothing to do. */
 #define HELD_MAX 16
@@ -80,7 +82,28 @@ static int judge_read(struct forward *forward, ssize_t count, size_t room)
     return FORWARD_NEXT;
 }
 
+/* Counts a frame for which there is no memory. What is missing is said once a session. */
+static void count_without_memory(struct forward *forward)
+{
+    forward->setup.counters->tx_errors++;
+    if (forward->has_lacked_memory)
+        return;
+    forward->has_lacked_memory = true;
+    log_line("frames to the peer are dropped: %s", vop_error_text());
+}
+
 /* ---- Directly ---- */
+
+/* Takes the next frame off the TAP, for which there is no memory at the peer. */
+static int drop_unread(struct forward *forward)
+{
+    uint8_t bytes[FRAME_HEADER_SIZE + VOP_NET_FRAME_MIN]; /* the rest of it is thrown away by the kernel */
+    int ret = judge_read(forward, read(forward->setup.tap_fd, bytes, sizeof(bytes)), SIZE_MAX);
+
+    if (ret == FORWARD_MORE)
+        count_without_memory(forward);
+    return ret == FORWARD_MORE ? FORWARD_NEXT : ret;
+}
 
 /* The frame lands where the peer will read it. Its header comes to us first, and is stored there once it is right. */
 static int send_direct(struct forward *forward)
@@ -92,6 +115,8 @@ static int send_direct(struct forward *forward)
     ssize_t count;
     int ret = port->ops->reserve(port, forward->reserve, &buffer);
 
+    if (ret == -ENOMEM)
+        return drop_unread(forward);
     if (ret < 0)
         return ret == -EAGAIN ? FORWARD_FULL : ret;
     count = readv(forward->setup.tap_fd, iov, 1 + port_buffer_tail(&buffer, sizeof(hdr), iov + 1));
@@ -126,6 +151,8 @@ static int send_piece(struct forward *forward)
         return FORWARD_FULL;
     if (ret == -EMSGSIZE) {
         drop_too_long(forward, forward->port->message_max);
+    } else if (ret == -ENOMEM) {
+        count_without_memory(forward);
     } else if (ret) {
         return ret;
     } else {
@@ -229,9 +256,12 @@ static int ask_for_room(struct forward *forward)
     struct port_buffer buffer;
     int ret = port->ops->reserve(port, forward->resume, &buffer);
 
-    if (ret)
-        return ret == -EAGAIN ? FORWARD_FULL : ret;
-    port->ops->cancel(port);
+    if (ret == -EAGAIN)
+        return FORWARD_FULL;
+    if (ret && ret != -ENOMEM) /* then there are slots: go on, and drop what there is no memory for */
+        return ret;
+    if (!ret)
+        port->ops->cancel(port);
     forward->is_full = false;
     return FORWARD_NEXT;
 }

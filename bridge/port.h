@@ -44,7 +44,8 @@ struct port_ops {
 
     /**
      * Makes room for a message of up to `length` bytes. It is committed or cancelled before the next reserve.
-     * Returns 0, -EAGAIN: there is no room now, or -EMSGSIZE: there will never be, `length` is beyond `message_max`.
+     * Returns 0, -EAGAIN: there is no room now, -EMSGSIZE: there will never be, `length` is beyond `message_max`, or
+     * -ENOMEM: there is room, but no memory behind it; vop_error_text() says more, and nobody wakes when there is some.
      */
     int (*reserve)(struct port *port, size_t length, struct port_buffer *ret_buffer);
 

@@ -310,6 +310,97 @@ static void test_segments_through_a_small_link(void **state)
     world_close(&world);
 }
 
+/* A port whose memory is used up: as often as that, reserving finds room without memory behind it. */
+static unsigned reserves_without_memory;
+static const struct port_ops *usual_ops;
+
+static int reserve_or_not(struct port *port, size_t length, struct port_buffer *ret_buffer)
+{
+    int ret = usual_ops->reserve(port, length, ret_buffer);
+
+    if (ret || !reserves_without_memory)
+        return ret;
+    reserves_without_memory--;
+    port->ops->cancel(port);
+    return -ENOMEM;
+}
+
+static void use_up_memory(struct world *world, unsigned times)
+{
+    static struct port_ops ops;
+
+    if (world->port.port.ops != &ops)
+        usual_ops = world->port.port.ops;
+    ops = *usual_ops;
+    ops.reserve = reserve_or_not;
+    world->port.port.ops = &ops;
+    reserves_without_memory = times;
+}
+
+/* Frames for which there is no memory are dropped and counted, whichever way they go, and the session goes on. */
+static void test_no_memory(void **state)
+{
+    static const unsigned theirs[] = {OFFLOAD_ALL, 0}; /* directly, and through the private buffer */
+    struct vop_net_hdr hdr = {.flags = 0};
+    uint8_t frame[64] = {0};
+    uint8_t bytes[2048];
+    int terminal = dup(STDERR_FILENO);
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct world world;
+
+        world_open(&world, 128, OFFLOAD_ALL, theirs[i]);
+        assert_int_equal(world.forward.is_direct, i == 0);
+        use_up_memory(&world, 2);
+        for (uint8_t number = 0; number < 3; number++) {
+            frame[20] = number;
+            kernel_sends(&world, &hdr, frame, sizeof(frame));
+        }
+        assert_non_null(freopen("/dev/null", "w", stderr));
+        assert_int_equal(forward_from_tap(&world.forward, BUDGET), FORWARD_IDLE);
+        dup2(terminal, STDERR_FILENO);
+        assert_int_equal(world.counters.tx_errors, 2);
+        assert_int_equal(world.counters.tx_illegal, 0);
+        assert_int_equal(peer_receives(&world, bytes, sizeof(bytes)), FRAME_HEADER_SIZE + sizeof(frame));
+        assert_int_equal(bytes[FRAME_HEADER_SIZE + 20], 2);
+        assert_int_equal(peer_receives(&world, bytes, sizeof(bytes)), 0);
+        use_up_memory(&world, 1); /* and with no frame there is nothing to drop */
+        assert_int_equal(forward_from_tap(&world.forward, BUDGET), FORWARD_IDLE);
+        assert_int_equal(world.counters.tx_errors, 2);
+        world_close(&world);
+    }
+    close(terminal);
+}
+
+/* The same when the link was full: the slots have come back, and there is still no memory. */
+static void test_no_memory_after_full(void **state)
+{
+    struct vop_net_hdr hdr = {.flags = 0};
+    uint8_t frame[64] = {0};
+    uint8_t bytes[2048];
+    struct world world;
+    int ret = FORWARD_IDLE;
+
+    (void)state;
+    world_open(&world, 128, OFFLOAD_ALL, OFFLOAD_ALL);
+    while (ret == FORWARD_IDLE) {
+        kernel_sends(&world, &hdr, frame, sizeof(frame));
+        ret = forward_from_tap(&world.forward, BUDGET);
+    }
+    assert_int_equal(ret, FORWARD_FULL);
+    while (peer_receives(&world, bytes, sizeof(bytes)) > 0)
+        continue;
+    vop_channel_arm(world.far, VOP_ARM_RECV); /* returns what is held back */
+    use_up_memory(&world, 1);
+    kernel_sends(&world, &hdr, frame, sizeof(frame));
+    assert_int_equal(forward_from_tap(&world.forward, BUDGET), FORWARD_IDLE);
+    assert_int_equal(reserves_without_memory, 0);
+    assert_int_equal(peer_receives(&world, bytes, sizeof(bytes)), FRAME_HEADER_SIZE + sizeof(frame));
+    assert_int_equal(world.counters.tx_errors, 0);
+    world_close(&world);
+}
+
 /* What a session logs about three frames that are too long. */
 static void log_of_long_frames(uint32_t slots, unsigned ours, unsigned theirs, char *ret_text, size_t size)
 {
@@ -380,6 +471,8 @@ int main(void)
         cmocka_unit_test(test_direct),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_segments_through_a_small_link),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_no_memory_after_full),
         cmocka_unit_test(test_long_frames_are_told_once),
         cmocka_unit_test(test_too_small),
     };
