@@ -5,7 +5,7 @@
  * Room: link. wire/shm.h has the steps of the handshake; PROTOCOL.md, The shm wire, is the contract.
  *
  *   state of an attempt   at its next step
- *   no channel            dials; while the backlog is full, again in a moment. Announces itself, sends CONNECT
+ *   no channel            dials; while the backlog is full, again in 1 to 50 ms. Announces itself, sends CONNECT
  *                         -> has a channel
  *   has a channel         ACCEPT: checks, sends UP -> up, handed over
  */
@@ -19,7 +19,14 @@
 
 #include <stdlib.h>
 
-#define REDIAL_NS VOP__NS_PER_MS
+/*
+ * Until it dials again, if the backlog is full: a part of the time for which it has been so. Whoever dials more seldom
+ * than others gets a place more seldom, too: where a crowd fills the backlog all the time, an honest connector must not
+ * be long out of the race, and where a server stands still, it need not ask a thousand times a second.
+ */
+#define REDIAL_PART 256
+#define REDIAL_MIN_NS VOP__NS_PER_MS
+#define REDIAL_MAX_NS (50 * VOP__NS_PER_MS)
 
 struct shm_attempt {
     struct vop__attempt attempt;
@@ -27,7 +34,7 @@ struct shm_attempt {
     const struct vop_options *options;
     struct vop__wire *wire;
     struct vop_channel *channel; /* owns the wire from then on */
-    int64_t deadline;
+    int64_t began, deadline;     /* to wait: making memory is work */
 };
 
 static struct shm_attempt *attempt_of(struct vop__attempt *attempt)
@@ -59,18 +66,35 @@ static int shm_begin(const char *path, const struct vop_options *options, int la
         free(a);
         return ret;
     }
-    a->deadline = vop__clock_ns() + options->handshake_ms * VOP__NS_PER_MS; /* to wait: making memory is work */
+    a->began = vop__clock_ns();
+    a->deadline = a->began + options->handshake_ms * VOP__NS_PER_MS;
     *ret_attempt = &a->attempt;
     return 0;
 }
 
+static void set_redial(struct shm_attempt *a)
+{
+    int64_t now = vop__clock_ns(), pause = (now - a->began) / REDIAL_PART;
+
+    if (pause < REDIAL_MIN_NS)
+        pause = REDIAL_MIN_NS;
+    if (pause > REDIAL_MAX_NS)
+        pause = REDIAL_MAX_NS;
+    a->attempt.at = now + pause < a->deadline ? now + pause : a->deadline;
+}
+
+/* -EAGAIN: the backlog is full. */
 static int dial(struct shm_attempt *a)
 {
-    int ret = vop__shm_connect(a->wire, a->path, &a->attempt.fd);
+    int ret;
 
+    if (vop__time_left(a->attempt.at) > 0) /* the caller has looked before it was time */
+        return vop__error_static(EAGAIN, "the server's backlog is full");
+    ret = vop__shm_connect(a->wire, a->path, &a->attempt.fd);
     if (ret == -EAGAIN && vop__time_left(a->deadline) == 0)
         return vop__error(ETIMEDOUT, "%s: the server does not accept connections", a->path);
-    a->attempt.at = vop__clock_ns() + REDIAL_NS;
+    if (ret == -EAGAIN)
+        set_redial(a);
     if (ret == 0)
         ret = vop__channel_new(a->wire, a->options, &a->channel);
     return ret == 0 ? vop__shm_offer(a->wire) : ret;

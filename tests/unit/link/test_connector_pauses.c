@@ -3,13 +3,14 @@
  * test_connector_pauses.c - how long a connector waits between its attempts.
  *
  * Room: tests. Servers are in this thread, so that each attempt is seen before the pause that follows it. Bounds are
- * such that a slow machine keeps them.
+ * such that a slow machine keeps them. connect is wrapped, so that it can be counted.
  */
 #include "unit/link/util_server.h"
 
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 static char uri[128];
 static struct vop_options options;
@@ -201,12 +202,73 @@ static void test_no_memory_for_the_dead(void **state)
     vop_connector_close(connector);
 }
 
+static unsigned dials;
+
+int connect(int socket, const struct sockaddr *address, socklen_t length)
+{
+    dials++;
+    return (int)syscall(SYS_connect, socket, address, length);
+}
+
+/* A server that takes nobody is asked ever more seldom. */
+static void test_full_backlog_is_asked_seldom(void **state)
+{
+    int sockets[20], listener = server_socket(uri, SOCK_SEQPACKET, 0);
+    unsigned count = server_fill_backlog(uri, sockets, 20);
+    vop_connector *connector;
+    vop_channel *channel;
+
+    (void)state;
+    options.connect_wait = 0;
+    options.handshake_ms = 2000;
+    connector = opened(uri, &options);
+    dials = 0;
+    assert_int_equal(vop_connector_connect(connector, -1, &channel), -ETIMEDOUT);
+    assert_non_null(strstr(vop_error_text(), "does not accept connections"));
+    print_message("%u times asked\n", dials);
+    assert_in_range(dials, 2, 800); /* 256 + 256 ln(2000 / 256) is 782; each ms would be 2000 */
+    vop_connector_close(connector);
+    for (unsigned i = 0; i < count; i++)
+        close(sockets[i]);
+    close(listener);
+}
+
+/* Whoever calls before it is time does not ask more often. */
+static void test_early_calls_do_not_ask(void **state)
+{
+    int sockets[20], listener = server_socket(uri, SOCK_SEQPACKET, 0);
+    unsigned count = server_fill_backlog(uri, sockets, 20), calls = 0;
+    vop_connector *connector;
+    vop_channel *channel;
+    int ret;
+
+    (void)state;
+    options.connect_wait = 0;
+    options.handshake_ms = 100;
+    connector = opened(uri, &options);
+    dials = 0;
+    for (; (ret = vop_connector_connect(connector, 0, &channel)) == -EAGAIN; calls++)
+        assert_non_null(strstr(vop_error_text(), "backlog is full"));
+    assert_int_equal(ret, -ETIMEDOUT);
+    print_message("%u calls, %u times asked\n", calls, dials);
+    assert_in_range(dials, 2, 101); /* each ms */
+    vop_connector_close(connector);
+    for (unsigned i = 0; i < count; i++)
+        close(sockets[i]);
+    close(listener);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_growing), TEST(test_lost_at_once),           TEST(test_starting_over),
-        TEST(test_spread),  TEST(test_no_memory_for_the_dead),
+        TEST(test_growing),
+        TEST(test_lost_at_once),
+        TEST(test_starting_over),
+        TEST(test_spread),
+        TEST(test_no_memory_for_the_dead),
+        TEST(test_full_backlog_is_asked_seldom),
+        TEST(test_early_calls_do_not_ask),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
