@@ -61,7 +61,7 @@ int vop__shm_connect(struct vop__wire *wire, const char *path, int *ret_socket);
 /** Would connecting find somebody? 0, or what it would return. Costs no memory, but whoever listens a look. */
 int vop__shm_probe(const char *path);
 
-/** Sends CONNECT. */
+/** Sends CONNECT. As with all messages there is nothing to wait for: -ENOMEM if it cannot be sent now. */
 int vop__shm_offer(struct vop__wire *wire);
 
 /**
@@ -87,12 +87,15 @@ void vop__shm_let_go(int socket);
 /** The same after vop__shm_refuse(): the peer hears the reason, whatever of its own is still unread. */
 void vop__shm_turn_away(int socket);
 
-/** Sends REFUSE with an errno value and a line of text, best effort. Both are this thread's last error then. */
+/**
+ * Sends REFUSE with an errno value and a line of text, best effort. Both are this thread's last error then. A value
+ * that is none of PROTOCOL.md's reasons goes as EPROTO.
+ */
 void vop__shm_refuse(int socket, int err, const char *text);
 
 /**
- * Receives ACCEPT or REFUSE: -EAGAIN neither has come yet. A refusal is returned as its error, with the peer's words;
- * `path` is for the text.
+ * Receives ACCEPT or REFUSE: -EAGAIN neither has come yet. A refusal is returned as its error, with the peer's words:
+ * -EBUSY also for what the peer lacks, -EPROTO for a value that is none of PROTOCOL.md's. `path` is for the text.
  */
 int vop__shm_accepted(struct vop__wire *wire, const char *path);
 

@@ -51,6 +51,9 @@ static int send_message(int socket, const struct vop_shm_message *message, const
     if (n < 0 && errno == ETOOMANYREFS)
         return vop__error(
             EMFILE, "as many descriptors of this user are under way in sockets as it may have open; " RAISE_LIMIT);
+    /* Not for later: what is sent here fits into a socket that is new, whatever the peer does. */
+    if (n < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM))
+        return vop__error(ENOMEM, "no memory for a message of the handshake: %s", strerror(errno));
     if (n < 0) {
         int err = errno == EPIPE ? ECONNRESET : errno;
 
@@ -204,6 +207,23 @@ static bool is_over(int ret)
     return ret == -EMFILE && vop__closer_is_behind() && vop__closer_wait(CLOSER_PATIENCE_NS);
 }
 
+/* May REFUSE say so? Any other number would be taken for a failure, or a wish, of whoever receives it. */
+static bool is_reason(uint32_t error)
+{
+    switch (error) {
+    case EPROTO:
+    case ETIMEDOUT:
+    case EBUSY:
+    case EMSGSIZE:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* ---- Connecting ---- */
 
 static int prepare_once(const struct vop__shm_want *want, struct vop__wire **ret_wire)
@@ -268,20 +288,22 @@ int vop__shm_offer(struct vop__wire *wire)
     return send_doorbells(w, &m, fds, count);
 }
 
+/* What the server lacks, it may have again in a moment; this side does not lack it. */
+static int refusal_errno(uint32_t error)
+{
+    if (error == EMFILE || error == ENFILE || error == ENOMEM)
+        return EBUSY;
+    return is_reason(error) ? (int)error : EPROTO;
+}
+
 static int refusal_of(struct vop_shm_message *m, const char *path)
 {
-    uint32_t err = vop_from_le32(m->error);
-
     m->text[VOP_SHM_TEXT_MAX - 1] = 0;
     for (char *c = m->text; *c; c++) {
         if (*c < 0x20 || *c > 0x7e)
             *c = '?';
     }
-    if (err == EMFILE || err == ENFILE || err == ENOMEM || err == EAGAIN) /* it is the server that lacks something */
-        err = EBUSY;
-    if (err == 0 || err >= 4096 || err == EINTR)
-        err = EPROTO;
-    return vop__error((int)err, "%s: the server refused: %s", path, m->text);
+    return vop__error(refusal_errno(vop_from_le32(m->error)), "%s: the server refused: %s", path, m->text);
 }
 
 int vop__shm_parted(struct vop__wire *wire, const char *path)
@@ -466,7 +488,7 @@ void vop__shm_refuse(int socket, int err, const char *text)
     int fds[MESSAGE_FDS_MAX];
     unsigned count;
 
-    m.error = vop_to_le32((uint32_t)err);
+    m.error = vop_to_le32(is_reason((uint32_t)err) ? (uint32_t)err : EPROTO);
     strncpy(m.text, text, sizeof(m.text) - 1);
     /* If the peer's message stays unread, the hang-up is an error to it, which comes before the reason. */
     if (receive_message(socket, &unread, fds, &count) == 0)

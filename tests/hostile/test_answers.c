@@ -2,7 +2,8 @@
 /*
  * test_answers.c - servers that answer wrongly, not at all, or after they have refused.
  *
- * Room: tests. PROTOCOL.md, The shm wire. sendmsg is wrapped, so that a connector can be slow.
+ * Room: tests. PROTOCOL.md, The shm wire. sendmsg is wrapped, so that a connector can be slow, and the
+ * kernel without memory.
  */
 #include "hostile/util_draft.h"
 
@@ -48,18 +49,18 @@ static void refuse_with_minus_1(struct draft *d)
 }
 static void refuse_with_no_end(struct draft *d)
 {
-    refuse_with(d, EPERM, "");
+    refuse_with(d, EBUSY, "");
     memset(d->message.text, 'x', sizeof(d->message.text));
 }
 static void refuse_with_escapes(struct draft *d)
 {
-    refuse_with(d, EPERM, "%n%s\x1b[2J\n\xff.");
+    refuse_with(d, EBUSY, "%n%s\x1b[2J\n\xff.");
 }
 static void refuse_with_fds(struct draft *d)
 {
     unsigned count = d->count;
 
-    refuse_with(d, EPERM, "and take this");
+    refuse_with(d, EBUSY, "and take this");
     d->count = count;
     d->message.fds.le = htole16((uint16_t)count);
 }
@@ -84,8 +85,8 @@ static const struct answer_row answer_rows[] = {
     {"refused", refuse_kindly, EBUSY, "the server refused: come back later"},
     {"refused with error 0", refuse_with_0, EPROTO, "for no reason"},
     {"refused with error -1", refuse_with_minus_1, EPROTO, "for no reason"},
-    {"refused without end", refuse_with_no_end, EPERM, "xxxxxxxxxx"},
-    {"refused with escapes", refuse_with_escapes, EPERM, "refused: %n%s?[2J??."},
+    {"refused without end", refuse_with_no_end, EBUSY, "xxxxxxxxxx"},
+    {"refused with escapes", refuse_with_escapes, EBUSY, "refused: %n%s?[2J??."},
     {"refused with descriptors", refuse_with_fds, EPROTO, "broke the handshake"},
     {"CONNECT for an answer", answer_connect, EPROTO, "message 1"},
     {"UP for an answer", spoil_type_up, EPROTO, "message 4"},
@@ -151,6 +152,50 @@ static void test_answers(void **state)
     stage_close(&s);
 }
 
+/* Every number that a server can give for its reason: only those of the protocol are told to the program. */
+static const struct reason {
+    uint32_t said;
+    int heard;
+} reasons[] = {
+    {EPROTO, EPROTO}, {ETIMEDOUT, ETIMEDOUT}, {EBUSY, EBUSY},         {EMSGSIZE, EMSGSIZE}, {EMFILE, EBUSY},
+    {ENFILE, EBUSY},  {ENOMEM, EBUSY},        {EAGAIN, EPROTO},       {EINTR, EPROTO},      {ECANCELED, EPROTO},
+    {EINVAL, EPROTO}, {ENOENT, EPROTO},       {ECONNREFUSED, EPROTO}, {ECONNRESET, EPROTO}, {EADDRINUSE, EPROTO},
+    {EPIPE, EPROTO},  {ENODEV, EPROTO},       {EPERM, EPROTO},        {1, EPROTO},          {4095, EPROTO},
+    {4096, EPROTO},   {1u << 31, EPROTO},     {UINT32_MAX, EPROTO},   {0, EPROTO},
+};
+
+static int serve_reason(struct peer *p, void *context)
+{
+    const struct reason *reason = context;
+    struct draft d = {.size = sizeof(d.message)};
+
+    if (stage_take_offer(p) < 0)
+        return -1;
+    d.message = peer_message(VOP_SHM_REFUSE, 0, p);
+    refuse_with(&d, reason->said, "as I like");
+    return draft_send(&d, p);
+}
+
+static void test_reasons(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    stage_open(&s, 2000, 8);
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        struct reason reason = reasons[i];
+        vop_channel *c = NULL;
+        struct peer p;
+
+        peer_init(&p, 0, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+        assert_int_equal(stage_connect(&s, serve_reason, &reason, &p, 2000, &c), -reason.heard);
+        expect_text("the server refused: as I like");
+        peer_close(&p);
+        stage_expect_no_leak(&s);
+    }
+    stage_close(&s);
+}
+
 /* ---- Servers that do not answer ---- */
 
 static void hang_up(struct peer *p)
@@ -178,7 +223,9 @@ static int serve_hangup(struct peer *p, void *context)
 /* ---- Servers that had no patience ---- */
 
 static _Thread_local unsigned sends_until_slow; /* 0: never */
-static bool has_hung_up;                        /* atomic */
+static _Thread_local unsigned sends_until_none; /* 0: never */
+static _Thread_local int why_none;
+static bool has_hung_up; /* atomic */
 
 /* The connector's, which may be slow with one of its messages: until the server has hung up. */
 ssize_t sendmsg(int socket, const struct msghdr *message, int flags)
@@ -186,6 +233,10 @@ ssize_t sendmsg(int socket, const struct msghdr *message, int flags)
     if (sends_until_slow > 0 && --sends_until_slow == 0) {
         while (!__atomic_load_n(&has_hung_up, __ATOMIC_ACQUIRE))
             usleep(1000);
+    }
+    if (sends_until_none > 0 && --sends_until_none == 0) {
+        errno = why_none;
+        return -1;
     }
     return syscall(SYS_sendmsg, socket, message, flags);
 }
@@ -263,12 +314,59 @@ static void test_silent_servers(void **state)
     stage_close(&s);
 }
 
+/* ---- A kernel without memory ---- */
+
+static const int no_memory[] = {EAGAIN, ENOBUFS, ENOMEM};
+
+static int serve_a_dumb_one(struct peer *p, void *context)
+{
+    (void)context;
+    (void)stage_serve(p);
+    return 0;
+}
+
+/* A message that cannot be sent is not one that the other side has yet to answer. */
+static void test_unsent_message(void **state)
+{
+    vop_channel *c = NULL;
+    struct stage s;
+
+    (void)state;
+    stage_open(&s, 20000, 8);
+    for (unsigned i = 0; i < 6; i++) { /* CONNECT, and UP */
+        struct peer p;
+
+        why_none = no_memory[i / 2];
+        sends_until_none = 1 + i % 2;
+        peer_init(&p, 0, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+        assert_int_equal(stage_connect(&s, serve_a_dumb_one, NULL, &p, 5000, &c), -ENOMEM);
+        assert_int_equal(sends_until_none, 0);
+        expect_text("no memory for a message of the handshake");
+        peer_close(&p);
+    }
+    for (unsigned i = 0; i < 3; i++) { /* ACCEPT */
+        struct peer p;
+
+        peer_init(&p, 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+        stage_dial(&s, &p);
+        assert_int_equal(peer_offer(&p), 0);
+        why_none = no_memory[i];
+        sends_until_none = 1;
+        assert_int_equal(vop_listener_accept(s.listener, 1000, &c), -ENOMEM);
+        assert_int_equal(sends_until_none, 0);
+        stage_expect_refusal(&s, &p, EBUSY, "the server is out of memory; try again");
+        peer_close(&p);
+    }
+    stage_expect_service(&s);
+    stage_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_silent_servers),
-        cmocka_unit_test(test_reason_is_read_first),
+        cmocka_unit_test(test_answers),        cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_silent_servers), cmocka_unit_test(test_reason_is_read_first),
+        cmocka_unit_test(test_unsent_message),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,7 +32,7 @@ static void test_memory_sealed_against_writing(void **state)
     d.fds[1] = fd;
     assert_int_equal(draft_send(&d, &p), 0);
     close(fd);
-    stage_expect_refusal(&s, &p, EPERM, "cannot map 12288 bytes of shared memory");
+    stage_expect_refusal(&s, &p, EPROTO, "cannot map 12288 bytes of shared memory");
     peer_close(&p);
     stage_expect_service(&s);
     stage_close(&s);

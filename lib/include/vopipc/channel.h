@@ -230,9 +230,8 @@ void vop_listener_close(vop_listener *listener);
  * -EADDRINUSE     ivshmem: somebody has this side
  * -ENODEV         ivshmem: no such device (any more), or no driver has it
  * -EBUSY          the server cannot take this peer now; the error text says why. Try again later
- * -EPROTO         the server does not speak this protocol or version; see the error text
+ * -EPROTO         the server does not speak this protocol or version, or refused for another reason; see the error text
  * -EINVAL, -EPROTONOSUPPORT, -EMFILE, -ENFILE, -ENOMEM  as for vop_listener_open(): it is this side that is out of them
- * other           what the server gave as its reason for refusing, with its words in the error text
  */
 int vop_channel_connect(const char *uri, const struct vop_options *options, int timeout_ms, vop_channel **ret_channel);
 
