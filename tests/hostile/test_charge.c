@@ -118,11 +118,14 @@ static void echo(struct peer *p, const char *bytes, size_t length)
 {
     static char back[QUEUE_SIZE * SLOT_SIZE];
     double start = test_seconds();
+    long got;
 
     peer_put32(p, p->areas.used_event, p->taken); /* the answer kicks */
-    check(peer_push(p, bytes, length) == 0);
-    while (peer_pull(p, back, sizeof(back)) == 0)
+    while (peer_push(p, bytes, length) < 0)       /* the slots of the last message come back after its echo */
         check(test_seconds() - start < 20);
+    while ((got = peer_pull(p, back, sizeof(back))) == 0)
+        check(test_seconds() - start < 20);
+    check(got == (long)length);
 }
 
 /* Takes all pages of the pools away, so that the server has to bring new ones for the next message. */
@@ -152,9 +155,58 @@ static void abuse_link(int *ret_kept)
     peer_close(&p);
 }
 
+static unsigned count_entries(pid_t process, const char *what, const char *that_lead_to)
+{
+    char path[64];
+    unsigned count = 0;
+    DIR *dir;
+
+    snprintf(path, sizeof(path), "/proc/%d/%s", (int)process, what);
+    dir = opendir(path);
+    check(dir != NULL);
+    for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
+        char target[64] = "";
+
+        if (e->d_name[0] == '.')
+            continue;
+        (void)readlinkat(dirfd(dir), e->d_name, target, sizeof(target) - 1);
+        count += strncmp(target, that_lead_to, strlen(that_lead_to)) == 0;
+    }
+    closedir(dir);
+    return count;
+}
+
+static unsigned count_sockets(pid_t process)
+{
+    return count_entries(process, "fd", "socket:");
+}
+
+/* Until the links of the server are over: it has the listening socket besides those it began with, and no closer. */
+static void await_rest(pid_t server, unsigned sockets_before)
+{
+    double start = test_seconds();
+
+    while (count_sockets(server) != sockets_before + 1 || count_entries(server, "task", "") != 1) {
+        check(test_seconds() - start < 20);
+        test_sleep_ms(1);
+    }
+}
+
+/* What is left to be freed then is freed soon, but not by anybody whom this side could ask. */
+static long await_usage(long max)
+{
+    double start = test_seconds();
+    long bytes;
+
+    while ((bytes = usage()) > max && test_seconds() - start < 20)
+        test_sleep_ms(10);
+    return bytes;
+}
+
 static void test_charge(void **state)
 {
     static int kept[LINKS][KEPT_A_LINK];
+    unsigned sockets = count_sockets(getpid());
     long first, last;
     pid_t child;
 
@@ -166,12 +218,12 @@ static void test_charge(void **state)
         abuse_link(kept[i]);
         fds_close(kept[i], KEPT_A_LINK);
     }
-    test_sleep_ms(100);
+    await_rest(child, sockets);
     first = usage();
     for (unsigned i = 0; i < LINKS; i++)
         abuse_link(kept[i]);
-    test_sleep_ms(100); /* for the last of them to be over */
-    last = usage();
+    await_rest(child, sockets);
+    last = await_usage(first + LINKS * BYTES_A_LINK);
     print_message("    %ld bytes a link\n", (last - first) / LINKS);
     assert_int_equal(waitpid(child, NULL, WNOHANG), 0);
     for (unsigned i = 0; i < LINKS; i++)
