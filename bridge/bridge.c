@@ -63,8 +63,10 @@ static int begin_session(void *context, struct port *const *ports)
 
     for (unsigned i = 0; !ret && i < LINK_PORTS; i++)
         ret = worker_begin(&bridge->workers[i], ports[i]);
-    if (!ret)
+    if (!ret) {
+        netlink_neighbours_note(bridge->netlink);
         ret = tap_carrier_set(&bridge->tap, true);
+    }
     if (ret) {
         end_session(bridge);
         return ret;

@@ -29,7 +29,8 @@
 
 struct netlink {
     struct nl_sock *sock;
-    int index; /* of the TAP, once it is configured */
+    int index;                /* of the TAP, once it is configured */
+    struct nl_cache *in_vain; /* neighbours that had not answered when they were noted; NULL: there are none */
 };
 
 int netlink_open(int netns_fd, struct netlink **ret_netlink)
@@ -70,6 +71,7 @@ void netlink_close(struct netlink *netlink)
 {
     if (!netlink)
         return;
+    nl_cache_free(netlink->in_vain);
     nl_socket_free(netlink->sock);
     free(netlink);
 }
@@ -374,19 +376,48 @@ void netlink_wait_running(struct netlink *netlink)
     }
 }
 
-void netlink_neighbours_retry(struct netlink *netlink)
+static bool is_unanswered(const struct netlink *netlink, struct rtnl_neigh *neighbour)
 {
+    int state = rtnl_neigh_get_state(neighbour);
+
+    return rtnl_neigh_get_ifindex(neighbour) == netlink->index && state > 0 && (state & (NUD_INCOMPLETE | NUD_FAILED));
+}
+
+/* All that have not answered, or NULL. */
+static struct nl_cache *find_unanswered(struct netlink *netlink)
+{
+    struct nl_object *next;
     struct nl_cache *cache;
 
     if (rtnl_neigh_alloc_cache(netlink->sock, &cache) < 0)
-        return;
-    for (struct nl_object *object = nl_cache_get_first(cache); object; object = nl_cache_get_next(object)) {
-        struct rtnl_neigh *neighbour = (struct rtnl_neigh *)object;
-        int state = rtnl_neigh_get_state(neighbour);
+        return NULL;
+    for (struct nl_object *object = nl_cache_get_first(cache); object; object = next) {
+        next = nl_cache_get_next(object);
+        if (!is_unanswered(netlink, (struct rtnl_neigh *)object))
+            nl_cache_remove(object);
+    }
+    return cache;
+}
+
+void netlink_neighbours_note(struct netlink *netlink)
+{
+    nl_cache_free(netlink->in_vain);
+    netlink->in_vain = find_unanswered(netlink);
+}
+
+void netlink_neighbours_retry(struct netlink *netlink)
+{
+    struct nl_cache *now = netlink->in_vain ? find_unanswered(netlink) : NULL;
+
+    for (struct nl_object *object = now ? nl_cache_get_first(now) : NULL; object; object = nl_cache_get_next(object)) {
+        struct nl_object *noted = nl_cache_search(netlink->in_vain, object);
 
         /* Without the privilege this fails, and the second has to be waited for. */
-        if (rtnl_neigh_get_ifindex(neighbour) == netlink->index && state > 0 && (state & (NUD_INCOMPLETE | NUD_FAILED)))
-            (void)rtnl_neigh_delete(netlink->sock, neighbour, 0);
+        if (noted)
+            (void)rtnl_neigh_delete(netlink->sock, (struct rtnl_neigh *)object, 0);
+        nl_object_put(noted);
     }
-    nl_cache_free(cache);
+    nl_cache_free(now);
+    nl_cache_free(netlink->in_vain);
+    netlink->in_vain = NULL;
 }

@@ -48,9 +48,13 @@ int netlink_configure(struct netlink *netlink, const struct options *options, st
  */
 void netlink_wait_running(struct netlink *netlink);
 
+/** Before the carrier is switched on: notes which neighbours have not answered, as nobody could hear the question. */
+void netlink_neighbours_note(struct netlink *netlink);
+
 /**
- * After that: forgets the neighbours whose addresses were asked for in vain while the carrier was off. The kernel would
- * ask again only after a second; now it asks with the next packet.
+ * After netlink_wait_running(): forgets those of them that still have not. The kernel would ask again only after a
+ * second; now it asks with the next packet. What waits for their answer is lost with them, so those of whom it has
+ * begun to ask meanwhile are left alone.
  */
 void netlink_neighbours_retry(struct netlink *netlink);
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -180,6 +181,17 @@ def test_third_one_waits(pair, namespaces, tmp_path):
         assert ping(third_namespace, "10.99.0.1") == 0
     finally:
         third.kill()
+
+
+def test_nothing_is_lost_at_the_beginning(pair):
+    """What is sent once the carrier is on waits for the peer's address, however slow the bridge is with the rest."""
+    if not shutil.which("strace"):
+        pytest.skip("needs strace to slow a bridge down")
+    pair.start_side("b")
+    slow = ["strace", "-f", "-o", os.devnull, "-e", "trace=ioctl", "-e", "inject=ioctl:delay_exit=100000"]
+    pair.start_side("a", prefix=slow)
+    pair.wait_up(10.0)
+    assert ping(pair.namespace["a"], "10.99.0.2", count=20) == 0
 
 
 def test_stale_frames_do_not_burst(pair):
