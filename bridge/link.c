@@ -14,8 +14,9 @@
 
 #define RETRY_FIRST_MS 20
 #define RETRY_LAST_MS 250
-#define CONNECT_MS 500   /* a live server answers within a few, and until then the loop stands still */
-#define COMPLAIN_MS 1000 /* before it is logged that there is no server: both sides may just be starting */
+#define RETRY_TAKEN_MS 10000 /* while another server has the name: each look takes a place in its backlog */
+#define CONNECT_MS 500       /* a live server answers within a few, and until then the loop stands still */
+#define COMPLAIN_MS 1000     /* before it is logged that there is no server: both sides may just be starting */
 
 static void begin_wait(struct link *link);
 
@@ -82,8 +83,34 @@ void link_drop(struct link *link, int why)
 static void close_listener(struct link *link)
 {
     uv_close((uv_handle_t *)&link->listener_poll, NULL);
+    socket_watch_close(&link->socket_watch);
     vop_listener_close(link->listener);
     link->listener = NULL;
+}
+
+/* Whoever has connected by the old name and is not up yet hears a hang-up, and comes again by the new one. */
+static void on_socket_lost(void *context)
+{
+    struct link *link = context;
+
+    log_line("%s: its socket was removed, or something else is there now; listening anew", link->setup.uri);
+    close_listener(link);
+    link->has_complained = false;
+    link->retry_ms = RETRY_FIRST_MS;
+    begin_wait(link);
+}
+
+static void watch_socket(struct link *link)
+{
+    const char *path = socket_watch_path(link->setup.uri);
+    int ret = path ? socket_watch_open(&link->socket_watch, link->loop, path, on_socket_lost, link) : 0;
+
+    if (ret == -ENOENT)
+        on_socket_lost(link);
+    else if (ret)
+        log_line("%s: watching its socket: %s; if that is removed, nobody can connect any more: see fs.inotify in "
+                 "inotify(7)",
+                 link->setup.uri, strerror(-ret));
 }
 
 static void on_listener_ready(uv_poll_t *poll, int status, int events)
@@ -125,7 +152,27 @@ static int open_listener(struct link *link)
         return ret;
     }
     link->listener_poll.data = link;
-    return uv_poll_start(&link->listener_poll, UV_READABLE, on_listener_ready);
+    if (!link->channel) /* else others wait */
+        uv_poll_start(&link->listener_poll, UV_READABLE, on_listener_ready);
+    watch_socket(link);
+    return 0;
+}
+
+/* After a listener was lost. */
+static void reopen_listener(struct link *link)
+{
+    int ret = open_listener(link);
+
+    if (ret == -EADDRINUSE && socket_watch_path(link->setup.uri))
+        link->retry_ms = RETRY_TAKEN_MS;
+    if (ret) {
+        begin_wait(link);
+        return;
+    }
+    if (link->has_complained && link->listener && socket_watch_path(link->setup.uri))
+        log_line("%s: listening again", link->setup.uri);
+    link->has_complained = false;
+    link->retry_ms = RETRY_FIRST_MS;
 }
 
 /* ---- WAITING, connecting ---- */
@@ -179,8 +226,8 @@ static void on_retry(uv_timer_t *timer)
     if (link->setup.is_listening) {
         if (link->listener)
             uv_poll_start(&link->listener_poll, UV_READABLE, on_listener_ready);
-        else if (open_listener(link) < 0)
-            begin_wait(link);
+        else
+            reopen_listener(link);
     } else if (try_connect(link) < 0) {
         /* First there was no server, now one that we cannot use. It may be replaced, so go on; it was logged once. */
         link->was_up = true;

@@ -9,6 +9,9 @@
  *   UP         there is a channel. Listening: others wait in the socket's backlog, for a link has one peer
  *   CLOSED     nothing is open
  *
+ * In WAITING and in UP a listener whose socket loses its name is closed, and the timer opens another one. That takes
+ * nothing from a channel that is up.
+ *
  * WAITING -> UP by itself; UP -> WAITING by link_drop(); all -> CLOSED by link_close(). Coming up and going down are
  * logged.
  */
@@ -16,6 +19,7 @@
 #define VOP_BRIDGE_LINK_H
 
 #include "port_channel.h"
+#include "socket_watch.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,8 +50,9 @@ struct link {
     link_up *up;
     void *context;
 
-    vop_listener *listener; /* NULL: connecting, or its device is gone */
+    vop_listener *listener; /* NULL: connecting, or its device or its name is gone */
     uv_poll_t listener_poll;
+    struct socket_watch socket_watch; /* open only while there is a listener */
     uv_timer_t retry;
     unsigned retry_ms;
     uint64_t waiting_since; /* loop time */

@@ -236,6 +236,62 @@ def test_stopped_peer_ends_nothing(pair):
     assert a.text().count("link up") == 1
 
 
+@pytest.mark.parametrize("is_up", [True, False], ids=["up", "waiting"])
+def test_removed_socket_is_made_anew(pair, is_up):
+    """As a cleaner of /tmp does it: the link that is up goes on, and whoever comes later finds the bridge."""
+    a = pair.start_side("a")
+    eventually(pair.socket.exists, a.text)
+    if is_up:
+        pair.start_side("b")
+        pair.wait_up()
+    for count in range(1, 4):
+        pair.socket.unlink()
+        a.wait_line(r"its socket was removed, .*; listening anew\n", count)
+        eventually(pair.socket.exists, a.text)
+        if is_up:
+            assert ping(pair.namespace["a"], "10.99.0.2") == 0
+            assert "link down" not in a.text() and a.text().count("link up") == 1
+    if is_up:
+        assert pair.bridge["b"].stop() == 0
+        a.wait_line("link down")
+    pair.start_side("b")
+    pair.wait_up()
+    assert a.stop() == 0
+    assert not pair.socket.exists()
+
+
+def test_removed_directory_of_the_socket(pair):
+    """It is told of once, and listening goes on as soon as the directory is there again."""
+    directory = pair.directory / "run"
+    directory.mkdir()
+    pair.socket = directory / "link.sock"
+    a, b = pair.start()
+    shutil.rmtree(directory)
+    a.wait_line("its directory does not exist")
+    time.sleep(0.6)
+    assert len(a.text().splitlines()) == 3, a.text()  # up, removed, and this
+    directory.mkdir()
+    a.wait_line("listening again")
+    assert ping(pair.namespace["a"], "10.99.0.2") == 0
+    assert b.stop() == 0
+    pair.start_side("b")
+    pair.wait_up()
+
+
+def test_replaced_socket(pair):
+    """Somebody else who listens there now keeps the name, and the link stays."""
+    a, b = pair.start()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as other:
+        other.bind(str(pair.directory / "other"))
+        other.listen(8)
+        os.rename(pair.directory / "other", pair.socket)
+        a.wait_line("something else is there now")
+        a.wait_line("another server has that socket")
+        assert ping(pair.namespace["a"], "10.99.0.2") == 0
+        assert a.stop() == 0
+        assert pair.socket.exists()
+
+
 def test_idle_costs_nothing(pair):
     a, b = pair.start()
     ping(pair.namespace["a"], "10.99.0.2")
