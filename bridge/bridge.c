@@ -230,6 +230,8 @@ int bridge_run(const struct options *options)
 
     if (options->verbose)
         vop_log_set(log_library_line, NULL, VOP_LOG_DEBUG);
+    else if (options->has_peer_uid) /* who was refused is what the user wants to know */
+        vop_log_set(log_library_line, NULL, VOP_LOG_ERROR);
     ret = open_interface(&bridge);
     if (!ret)
         ret = run_loop(&bridge);

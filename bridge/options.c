@@ -22,6 +22,7 @@ enum key {
     KEY_LINK = 256,
     KEY_LISTEN,
     KEY_SOCKET_MODE,
+    KEY_PEER_UID,
     KEY_TAP,
     KEY_ADDRESS,
     KEY_MTU,
@@ -43,6 +44,7 @@ static const struct argp_option option_table[] = {
     {"link", KEY_LINK, "URI", 0, "Name of the link, as in shm:/run/vop/a.sock", 0},
     {"listen", KEY_LISTEN, NULL, 0, "Create the link and wait for the peer. Without it: connect, again and again", 0},
     {"socket-mode", KEY_SOCKET_MODE, "OCTAL", 0, "File mode of the socket when listening (0600)", 0},
+    {"peer-uid", KEY_PEER_UID, "UID|NAME", 0, "Take a process of this user for the peer, and no other (any user)", 0},
     {"slots", KEY_SLOTS, "N", 0, "Slots of the receive queue, a power of two (1024)", 0},
     {"slot-size", KEY_SLOT_SIZE, "BYTES", 0, "Bytes of a slot, a multiple of 64 (2048)", 0},
     {NULL, 0, NULL, 0, "Interface:", 2},
@@ -125,6 +127,16 @@ static error_t read_on_netns_loss(const char *value, struct options *options)
     return refuse("on-netns-loss", value, "neither exit nor keep; write one of them");
 }
 
+static error_t read_peer_uid(const char *value, struct options *options)
+{
+    const char *why;
+
+    if (parse_user(value, &options->peer_uid, &why) < 0)
+        return refuse("peer-uid", value, why);
+    options->has_peer_uid = true;
+    return 0;
+}
+
 static error_t check_slots(const char *option, char *value, bool is_right, const char *why)
 {
     return is_right ? 0 : refuse(option, value, why);
@@ -144,6 +156,8 @@ static error_t read_link_option(int key, char *value, struct options *options)
         return 0;
     case KEY_SOCKET_MODE:
         return read_number("socket-mode", value, 8, 1, 0777, &options->socket_mode);
+    case KEY_PEER_UID:
+        return read_peer_uid(value, options);
     case KEY_SLOTS:
         ret = read_number("slots", value, 10, 2, 32768, &options->slots);
         return ret ? ret

@@ -25,6 +25,8 @@ struct options {
     const char *link;
     bool listen;
     uint32_t socket_mode; /* 0: the library's default */
+    bool has_peer_uid;    /* the peer must be a process of that user */
+    uint32_t peer_uid;
 
     const char *tap;
     struct address addresses[OPTIONS_ADDRESS_MAX];

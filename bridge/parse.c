@@ -10,6 +10,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <net/if.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,21 @@ int parse_number(const char *text, int base, uint32_t low, uint32_t high, uint32
         return -EINVAL;
     }
     *ret_value = (uint32_t)value;
+    return 0;
+}
+
+int parse_user(const char *text, uint32_t *ret_uid, const char **ret_why)
+{
+    const struct passwd *user;
+
+    if (isdigit((unsigned char)text[0]))
+        return parse_number(text, 10, 0, UINT32_MAX - 1, ret_uid, ret_why); /* the last one means nobody at all */
+    user = getpwnam(text);
+    if (!user) {
+        *ret_why = "no such user; write a name that id(1) knows, or a number";
+        return -EINVAL;
+    }
+    *ret_uid = user->pw_uid;
     return 0;
 }
 

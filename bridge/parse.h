@@ -2,7 +2,8 @@
 /*
  * parse.h - reads numbers, addresses and names of the command line.
  *
- * Room: bridge. Pure functions. Each returns 0, or -EINVAL and the reason, which ends the line "--option TEXT: ...".
+ * Room: bridge. Pure functions, but for names of users. Each returns 0, or -EINVAL and the reason, which ends the line
+ * "--option TEXT: ...".
  */
 #ifndef VOP_BRIDGE_PARSE_H
 #define VOP_BRIDGE_PARSE_H
@@ -19,6 +20,9 @@ struct address {
 
 /** A whole number from `low` to `high`, decimal or, for base 8, octal. */
 int parse_number(const char *text, int base, uint32_t low, uint32_t high, uint32_t *ret_value, const char **ret_why);
+
+/** A user by number or by name, which is looked up in the system. */
+int parse_user(const char *text, uint32_t *ret_uid, const char **ret_why);
 
 /** An address with its prefix, as in 10.0.0.1/24 or fd00::1/64; not the unspecified one. Keeps a pointer to `text`. */
 int parse_address(const char *text, struct address *ret_address, const char **ret_why);

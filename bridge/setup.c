@@ -159,6 +159,8 @@ void setup_link(const struct options *options, const struct netlink_interface *i
     link->slot_size = options->slot_size;
     link->spin_us = VOP_SPIN_NEVER; /* the workers spin, on both sources */
     link->socket_mode = options->socket_mode;
+    link->check_peer_uid = options->has_peer_uid;
+    link->peer_uid = options->peer_uid;
     link->device_id = 1;
     link->features[0] = (uint32_t)all;
     link->features[1] = (uint32_t)(all >> 32);

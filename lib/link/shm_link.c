@@ -83,6 +83,15 @@ static void set_redial(struct shm_attempt *a)
     a->attempt.at = now + pause < a->deadline ? now + pause : a->deadline;
 }
 
+/* Before it is given the memory. */
+static int check_user(const struct shm_attempt *a)
+{
+    if (!a->options->check_peer_uid || a->wire->peer_uid == a->options->peer_uid)
+        return 0;
+    return vop__error(EACCES, "%s: a process of user %u listens there, and this side wants one of user %u", a->path,
+                      (unsigned)a->wire->peer_uid, a->options->peer_uid);
+}
+
 /* -EAGAIN: the backlog is full. */
 static int dial(struct shm_attempt *a)
 {
@@ -95,6 +104,8 @@ static int dial(struct shm_attempt *a)
         return vop__error(ETIMEDOUT, "%s: the server does not accept connections", a->path);
     if (ret == -EAGAIN)
         set_redial(a);
+    if (ret == 0)
+        ret = check_user(a);
     if (ret == 0)
         ret = vop__channel_new(a->wire, a->options, &a->channel);
     return ret == 0 ? vop__shm_offer(a->wire) : ret;

@@ -29,6 +29,7 @@
 #include "core/log.h"
 #include "link/shm_crowd.h"
 #include "wire/shm.h"
+#include "wire/socket.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -430,6 +431,21 @@ static int accept_socket(struct shm_listener *l, int *ret_socket)
     return vop__shm_accept(l->socket, ret_socket);
 }
 
+/* A peer of another user takes nobody's place. */
+static bool turns_away(const struct shm_listener *l, int socket)
+{
+    uid_t uid = vop__socket_peer(socket).uid;
+
+    if (!l->options.check_peer_uid || uid == l->options.peer_uid)
+        return false;
+    vop__error(EACCES, "a process of user %u; this side takes those of user %u only", (unsigned)uid,
+               l->options.peer_uid);
+    vop__log(VOP_LOG_ERROR, "refused a peer: %s", vop_error_text());
+    say_no(socket, EACCES);
+    vop__shm_turn_away(socket);
+    return true;
+}
+
 static int take_peer(struct shm_listener *l)
 {
     struct vop__pending *out = NULL;
@@ -453,6 +469,8 @@ static int take_peer(struct shm_listener *l)
     }
     if (ret < 0)
         return ret;
+    if (turns_away(l, fd))
+        return 0;
     if (out)
         put_out(l, out);
     return let_in(l, fd);

@@ -212,6 +212,7 @@ static bool is_reason(uint32_t error)
 {
     switch (error) {
     case EPROTO:
+    case EACCES:
     case ETIMEDOUT:
     case EBUSY:
     case EMSGSIZE:

@@ -157,11 +157,11 @@ static const struct reason {
     uint32_t said;
     int heard;
 } reasons[] = {
-    {EPROTO, EPROTO}, {ETIMEDOUT, ETIMEDOUT}, {EBUSY, EBUSY},         {EMSGSIZE, EMSGSIZE}, {EMFILE, EBUSY},
-    {ENFILE, EBUSY},  {ENOMEM, EBUSY},        {EAGAIN, EPROTO},       {EINTR, EPROTO},      {ECANCELED, EPROTO},
-    {EINVAL, EPROTO}, {ENOENT, EPROTO},       {ECONNREFUSED, EPROTO}, {ECONNRESET, EPROTO}, {EADDRINUSE, EPROTO},
-    {EPIPE, EPROTO},  {ENODEV, EPROTO},       {EPERM, EPROTO},        {1, EPROTO},          {4095, EPROTO},
-    {4096, EPROTO},   {1u << 31, EPROTO},     {UINT32_MAX, EPROTO},   {0, EPROTO},
+    {EPROTO, EPROTO},     {EACCES, EACCES}, {ETIMEDOUT, ETIMEDOUT}, {EBUSY, EBUSY},         {EMSGSIZE, EMSGSIZE},
+    {EMFILE, EBUSY},      {ENFILE, EBUSY},  {ENOMEM, EBUSY},        {EAGAIN, EPROTO},       {EINTR, EPROTO},
+    {ECANCELED, EPROTO},  {EINVAL, EPROTO}, {ENOENT, EPROTO},       {ECONNREFUSED, EPROTO}, {ECONNRESET, EPROTO},
+    {EADDRINUSE, EPROTO}, {EPIPE, EPROTO},  {ENODEV, EPROTO},       {EPERM, EPROTO},        {1, EPROTO},
+    {4095, EPROTO},       {4096, EPROTO},   {1u << 31, EPROTO},     {UINT32_MAX, EPROTO},   {0, EPROTO},
 };
 
 static int serve_reason(struct peer *p, void *context)
@@ -289,6 +289,41 @@ static void test_reason_is_read_first(void **state)
     stage_close(&s);
 }
 
+static int serve_hearing_nothing(struct peer *p, void *context)
+{
+    struct vop_shm_message m;
+    int fds[FDS_MAX];
+    unsigned count;
+
+    *(long *)context = peer_receive(p->socket, &m, sizeof(m), fds, &count, 5000);
+    fds_close(fds, count);
+    return 0;
+}
+
+/* A server of another user than the program wants is given neither memory nor a word. */
+static void test_server_of_another_user(void **state)
+{
+    vop_channel *c = NULL;
+    struct stage s;
+    struct peer p;
+    long heard = -1;
+
+    (void)state;
+    stage_open(&s, 2000, 8);
+    s.options.check_peer_uid = 1;
+    s.options.peer_uid = getuid() + 1;
+    peer_init(&p, 0, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+    assert_int_equal(stage_connect(&s, serve_hearing_nothing, &heard, &p, 5000, &c), -EACCES);
+    expect_text("listens there, and this side wants one of user");
+    assert_int_equal(heard, 0);
+    peer_close(&p);
+    s.options.peer_uid = getuid();
+    stage_reopen(&s);
+    assert_true(stage_expect_honest(&s) < 20000);
+    stage_expect_no_leak(&s);
+    stage_close(&s);
+}
+
 static void test_silent_servers(void **state)
 {
     unsigned longer_us = 300000;
@@ -364,8 +399,11 @@ static void test_unsent_message(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answers),        cmocka_unit_test(test_reasons),
-        cmocka_unit_test(test_silent_servers), cmocka_unit_test(test_reason_is_read_first),
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_silent_servers),
+        cmocka_unit_test(test_server_of_another_user),
+        cmocka_unit_test(test_reason_is_read_first),
         cmocka_unit_test(test_unsent_message),
     };
 

@@ -532,6 +532,32 @@ static void test_user_pending_max(void **state)
     stage_close(&s);
 }
 
+/* A peer of another user is refused whether it has said a word or not. */
+static void test_peer_uid(void **state)
+{
+    struct peer other[3];
+    struct stage s;
+
+    (void)state;
+    stage_open(&s, 30000, 1);
+    s.options.check_peer_uid = 1;
+    s.options.peer_uid = getuid() + 1;
+    stage_reopen(&s);
+    for (unsigned i = 0; i < 3; i++) {
+        peer_init(&other[i], 1, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+        stage_dial(&s, &other[i]);
+        if (i > 0)
+            assert_int_equal(peer_offer(&other[i]), 0);
+        stage_expect_refusal(&s, &other[i], EACCES, "this side takes those of user");
+        peer_close(&other[i]);
+    }
+    stage_expect_no_leak(&s);
+    s.options.peer_uid = getuid();
+    stage_reopen(&s);
+    stage_expect_service(&s);
+    stage_close(&s);
+}
+
 /* As many links as the options allow: one more is refused and told why, until one has ended. */
 static void expect_links_max(struct stage *s, const char *text)
 {
@@ -734,6 +760,7 @@ int main(void)
 #endif
         TEST(test_user_with_most),
         TEST(test_user_pending_max),
+        TEST(test_peer_uid),
         TEST(test_links_max),
         TEST(test_unfinished_links),
         TEST(test_drip),

@@ -35,6 +35,8 @@ USAGE = [
     ([*GOOD, "--slots", "32768", "--slot-size", "1048576"], r"more than 1 GiB"),
     ([*GOOD, "--spin-us", "forever"], r"--spin-us forever: not a number"),
     ([*GOOD, "--listen", "--socket-mode", "rw"], r"--socket-mode rw: not an octal number; .*0660"),
+    ([*GOOD, "--peer-uid", "no-such-user"], r"--peer-uid no-such-user: no such user; .*id\(1\)"),
+    ([*GOOD, "--peer-uid", "4294967295"], r"--peer-uid 4294967295: out of range"),
     ([*GOOD, "--on-netns-loss", "wait"], r"--on-netns-loss wait: neither exit nor keep"),
     ([*GOOD, "--on-netns-loss", "keep"], r"--on-netns-loss keep: no namespace is named; .*--netns"),
     ([*GOOD, "--socket-mode", "0600"], r"--socket-mode: only the side that listens"),
@@ -144,6 +146,25 @@ def test_socket_mode(namespaces, tmp_path):
         eventually(path.exists, bridge.text)
         assert stat.S_IMODE(path.stat().st_mode) == (mode or 0o600)
         assert bridge.stop() == 0
+
+
+def test_whose_peer_is_unknown(fails, tmp_path):
+    path = tmp_path / "memory"
+    path.write_bytes(bytes(1 << 24))
+    for listen in (True, False):
+        fails("ivshmem: nobody knows whose process", "--peer-uid", "root", link=f"ivshmem:{path}", listen=listen)
+
+
+def test_server_of_another_user(fails, tmp_path):
+    """Whoever has put up a socket there is given nothing, and is named."""
+    path = tmp_path / "link.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
+        server.bind(str(path))
+        server.listen(1)
+        fails(r"link.sock: a process of user 0 listens there, .* of user 65534", "--peer-uid", 65534, listen=False)
+        connection, _ = server.accept()
+        with connection:
+            assert connection.recv(200) == b""
 
 
 def test_other_program_on_the_socket(fails, tmp_path):

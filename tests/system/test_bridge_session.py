@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -192,6 +193,28 @@ def test_nothing_is_lost_at_the_beginning(pair):
     pair.start_side("a", prefix=slow)
     pair.wait_up(10.0)
     assert ping(pair.namespace["a"], "10.99.0.2", count=20) == 0
+
+
+def test_peer_of_another_user(pair, namespaces, tmp_path):
+    """Refused and told of, however often it comes; the right one gets in."""
+    a = pair.start_side("a", "--peer-uid", "nobody", "--socket-mode", "0666")
+    eventually(pair.socket.exists, a.text)
+    b = pair.start_side("b")
+    assert b.process.wait(5) == 1
+    assert re.search(r"the server refused: a process of user 0; this side takes those of user \d+ only", b.text())
+    a.wait_line("refused a peer: a process of user 0; this side takes those of user")
+    for _ in range(500):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as other:
+            other.connect(str(pair.socket))
+            other.recv(200)
+    assert len(a.text().splitlines()) < 200
+    assert "link up" not in a.text() and not pair.namespace["a"].has_carrier("vop0")
+    assert a.stop() == 0
+    pair.start_side("a", "--peer-uid", "root")
+    pair.start_side("b", "--peer-uid", "0")
+    pair.wait_up()
+    assert ping(pair.namespace["a"], "10.99.0.2") == 0
+    assert "refused" not in pair.bridge["a"].text().split("link up")[-1]
 
 
 def test_stale_frames_do_not_burst(pair):

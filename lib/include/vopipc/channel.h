@@ -145,6 +145,12 @@ struct vop_options {
                                 takes up to half of it, so that the clients of a server that was restarted do not all
                                 come at once. Default 10 */
     uint32_t backoff_max_ms; /* the longest pause, not shorter than the first. Default 1000 */
+
+    uint32_t check_peer_uid; /* shm, not 0: the peer must be a process of user `peer_uid`. Another one is refused with
+                                -EACCES before it is told or given anything: who connects, and who listens (for a socket
+                                that somebody else has made, as systemd does, that is whoever called listen(2)).
+                                ivshmem: -EINVAL, nobody knows whose the other side is. Default 0: any user */
+    uint32_t peer_uid;       /* which; 0 is root */
 };
 
 #define VOP_SPIN_NEVER 0xffffffffu
@@ -223,7 +229,8 @@ void vop_listener_close(vop_listener *listener);
  *              which errors are waited out
  *
  * -ENOENT, -ECONNREFUSED  no server there (yet), or no such memory: try again later
- * -EACCES         the mode of the socket, or of the memory's file, does not let this user in
+ * -EACCES         the mode of the socket, or of the memory's file, does not let this user in; or one side is not of the
+ *                 user that the other has asked for by `peer_uid`
  * -ETIMEDOUT      the other side did not answer in time
  * -ECONNRESET     the server hung up during the handshake: try again later
  * -EMSGSIZE       the geometry in force does not meet `message_min` or `contiguous` of one side; see the error text

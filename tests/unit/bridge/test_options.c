@@ -52,6 +52,7 @@ static void test_defaults(void **state)
     assert_int_equal(options.mtu, 0);
     assert_int_equal(options.txqueuelen, 0);
     assert_int_equal(options.socket_mode, 0);
+    assert_false(options.has_peer_uid);
     assert_int_equal(options.offload, OFFLOAD_ALL);
     assert_int_equal(options.slots, OPTIONS_SLOTS_DEFAULT);
     assert_int_equal(options.slot_size, OPTIONS_SLOT_SIZE_DEFAULT);
@@ -63,13 +64,17 @@ static void test_everything(void **state)
     struct options options;
 
     (void)state;
-    assert_int_equal(parse("--link=shm:/run/a --listen --socket-mode 0660 --slots 64 --slot-size 4096 --tap vop1 "
-                           "--address 10.0.0.1/8 --address fd00::1/64 --mtu 9000 --mac 02:00:00:00:00:01 "
-                           "--master br0 --netns blue --txqueuelen 500 --persist --offload csum,tso4 --spin-us 7 -v",
-                           &options),
-                     0);
+    assert_int_equal(
+        parse("--link=shm:/run/a --listen --socket-mode 0660 --peer-uid root --slots 64 --slot-size 4096 --tap "
+              "vop1 "
+              "--address 10.0.0.1/8 --address fd00::1/64 --mtu 9000 --mac 02:00:00:00:00:01 "
+              "--master br0 --netns blue --txqueuelen 500 --persist --offload csum,tso4 --spin-us 7 -v",
+              &options),
+        0);
     assert_true(options.listen && options.persist && options.has_mac && options.verbose && options.offload_is_named);
     assert_int_equal(options.socket_mode, 0660);
+    assert_true(options.has_peer_uid);
+    assert_int_equal(options.peer_uid, 0);
     assert_int_equal(options.slots, 64);
     assert_int_equal(options.slot_size, 4096);
     assert_int_equal(options.address_count, 2);
@@ -106,6 +111,9 @@ static void test_wrong(void **state)
         "--link shm:/run/a --tap vop0 --spin-us -1",
         "--link shm:/run/a --tap vop0 --socket-mode 0660",
         "--link shm:/run/a --tap vop0 --listen --socket-mode 0888",
+        "--link shm:/run/a --tap vop0 --peer-uid no-such-user",
+        "--link shm:/run/a --tap vop0 --peer-uid 4294967295",
+        "--link shm:/run/a --tap vop0 --peer-uid -1",
         "--link shm:/run/a --tap vop0 --master a/b",
         "--link shm:/run/a --tap vop0 --tap all",
         "--link shm:/run/a --tap vop0 --netns b --on-netns-loss wait",

@@ -43,6 +43,23 @@ static void test_numbers(void **state)
     assert_int_equal(parse_number("0680", 8, 1, 0777, &value, &why), -EINVAL);
 }
 
+static void test_users(void **state)
+{
+    static const char *const wrong[] = {"", "-1", "+1", "1x", "4294967295", "99999999999", "no-such-user", " root"};
+    const char *why;
+    uint32_t uid = 77;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        assert_int_equal(parse_user(wrong[i], &uid, &why), -EINVAL);
+        assert_int_equal(uid, 77);
+    }
+    assert_int_equal(parse_user("4294967294", &uid, &why), 0);
+    assert_int_equal(uid, 4294967294u);
+    assert_int_equal(parse_user("root", &uid, &why), 0);
+    assert_int_equal(uid, 0);
+}
+
 static void test_addresses(void **state)
 {
     static const char *const wrong[] = {
@@ -135,10 +152,8 @@ static void test_interfaces(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_macs),
-        cmocka_unit_test(test_interfaces),
+        cmocka_unit_test(test_numbers), cmocka_unit_test(test_users),      cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_macs),    cmocka_unit_test(test_interfaces),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,6 +24,7 @@ static void test_defaults(void **state)
     assert_int_equal(o.connect_wait, 0);
     assert_int_equal(o.backoff_min_ms, 10);
     assert_int_equal(o.backoff_max_ms, 1000);
+    assert_int_equal(o.check_peer_uid, 0);
     assert_int_equal(o.device_id, 0);
     assert_int_equal(o.config_size, 0);
     for (unsigned i = 0; i < 4; i++)
