@@ -26,16 +26,20 @@ static inline unsigned vop__fate_flags(const struct vop__link *l)
     return __atomic_load_n(&l->fate, __ATOMIC_ACQUIRE);
 }
 
+/** The frequent part of it: is the link good, whatever else it may be? */
+static inline bool vop__fate_is_good(const struct vop__link *l, unsigned fate)
+{
+    return __builtin_expect(fate == VOP__FATE_HERE, 1) &&
+           __builtin_expect(vop__session_peer_state(&l->session) == VOP_STATE_READY, 1);
+}
+
 /** 0 while the link is good, else with a text: -EPIPE, -ECONNRESET, -EPROTO or -EINVAL, as above. */
 static inline int vop__fate(struct vop__link *l)
 {
     /* In this order: a peer that another thread saw die may have closed first, and then its state says so. */
     unsigned fate = vop__fate_flags(l);
 
-    if (__builtin_expect(fate == VOP__FATE_HERE, 1) &&
-        __builtin_expect(vop__session_peer_state(&l->session) == VOP_STATE_READY, 1))
-        return 0;
-    return vop__fate_why(l, fate);
+    return vop__fate_is_good(l, fate) ? 0 : vop__fate_why(l, fate);
 }
 
 /** Is this the process that opened the link? In a child of fork() the memory is not mapped, and nothing may be touched.

@@ -15,7 +15,7 @@
  */
 static __attribute__((noinline)) int await_message(struct vop_channel *c, int timeout_ms, struct vop_buffer *ret_buffer)
 {
-    if (timeout_ms == 0 || vop__fate(c->link) < 0)
+    if (timeout_ms == 0 || !vop__fate_is_good(c->link, vop__fate_flags(c->link)))
         return vop__rx_missed(&c->rx, ret_buffer);
     return vop__rx_wait(c, timeout_ms, ret_buffer);
 }

@@ -30,6 +30,12 @@ static inline uint32_t vop__word_of(uint16_t idx, uint16_t last_len)
     return (uint32_t)idx << 16 | last_len;
 }
 
+/** What of `length` bytes from `offset` on lies in one piece; the rest begins at slot 0. */
+static inline size_t vop__slot_piece(size_t pool_size, bool mirrored, size_t offset, size_t length)
+{
+    return mirrored || length <= pool_size - offset ? length : pool_size - offset;
+}
+
 /**
  * `length` bytes of a pool from `offset` on. Straight into the application's struct: a copy made of it at once would
  * load wider words than were just stored, and so wait until all earlier stores, those to the peer among them, have left
@@ -38,8 +44,7 @@ static inline uint32_t vop__word_of(uint16_t idx, uint16_t last_len)
 static inline void vop__slot_fill(struct vop_buffer *ret_buffer, const uint8_t *pool, size_t pool_size, bool mirrored,
                                   size_t offset, size_t length)
 {
-    size_t until_end = pool_size - offset;
-    size_t head = mirrored || length <= until_end ? length : until_end;
+    size_t head = vop__slot_piece(pool_size, mirrored, offset, length);
 
     ret_buffer->segment[0].iov_base = (void *)(uintptr_t)(pool + offset);
     ret_buffer->segment[0].iov_len = head;
@@ -80,6 +85,17 @@ static inline __attribute__((always_inline)) int vop__slot_device_reserve(struct
     }
     vop__slot_fill(ret_buffer, d->pool, d->pool_size, d->mirrored, (size_t)(d->next & d->mask) * d->slot_size, length);
     return 0;
+}
+
+/** Copies a message into the next slots, for which there is room. */
+static inline void vop__slot_device_copy(const struct vop__slot_device *d, const void *data, size_t length)
+{
+    size_t offset = (size_t)(d->next & d->mask) * d->slot_size;
+    size_t head = vop__slot_piece(d->pool_size, d->mirrored, offset, length);
+
+    vop__window_copy(&d->remote, d->pool + offset, data, head);
+    if (__builtin_expect(head < length, 0))
+        vop__window_copy(&d->remote, d->pool, (const uint8_t *)data + head, length - head);
 }
 
 /* virtio 1.2, 2.7.9: one element for a batch of buffers used in order: it names the last, and lies in the place of the
