@@ -13,10 +13,11 @@
  *   bench-ipc-NAME --list                                        the carriers of the program, as JSON
  *   bench-ipc-NAME --carrier C --waiting W --size-max BYTES --cpus A,B
  *
- * The second form is two processes, pinned to two processors, with an end of the carrier each. The first of them reads
- * commands from standard input, a line each, and writes an answer of one line of JSON for each; between two commands
- * both processes sleep. So whoever runs many of these programs side by side can interleave their slices. A slice is
- * measured between two slices of the bare bounce of two cache lines (util_bounce.h), made by the same two processes.
+ * The second form is two processes, pinned to two processors, with an end of the carrier each; the one that was started
+ * only waits for them, and cleans up. The first of them reads commands from standard input, a line each (util_slice.h),
+ * and writes an answer of one line of JSON for each; between two commands both processes sleep. So whoever runs many of
+ * these programs side by side can interleave their slices. A slice is measured between two slices of the bare bounce of
+ * two cache lines (util_bounce.h), made by the same two processes.
  *
  * Side 0 measures, and is where commands come in; side 1 answers. Each end is used by one thread. All calls of a
  * carrier end the program with die() when something goes wrong.
@@ -46,12 +47,13 @@ struct ipc_terms {
 
 /** One way to carry messages. `end` is what open() returned. */
 struct ipc_carrier {
-    const char *name;              /* as in tables and JSON: "pipe", "ZeroMQ" */
-    bool is_floor;                 /* no peer: carries nothing, or checks nothing */
-    unsigned waitings;             /* mask of 1u << enum ipc_waiting: how its ends can wait */
-    size_t size_max;               /* bytes of the largest message that it takes */
-    bool has_batches;              /* send() makes use of `more` */
-    const char *(*version)(void);  /* of the library; NULL: there is none, as for the kernel's */
+    const char *name;             /* as in tables and JSON: "pipe", "ZeroMQ" */
+    bool is_floor;                /* no peer: carries nothing, or checks nothing */
+    unsigned waitings;            /* mask of 1u << enum ipc_waiting: how its ends can wait */
+    size_t size_max;              /* bytes of the largest message that it takes */
+    bool has_batches;             /* send() makes use of `more` */
+    bool is_lockstep;             /* one message at a time: it can do round trips, and nothing else */
+    const char *(*version)(void); /* of the library; NULL: there is none, as for the kernel's */
 
     /** Before the fork, with terms->prepared NULL: makes what both sides inherit. NULL: there is nothing. */
     void *(*prepare)(const struct ipc_terms *terms);
