@@ -232,6 +232,12 @@ static void pace_adapt(struct pace *p, uint64_t ticks)
 #define TRIPS_MOST 16 /* between two looks: then the median of runs is that of what goes undisturbed */
 #define MESSAGES_MOST 4096
 
+/* A run of messages one way ends when the last one has arrived, and what that takes must not count: so it is long, and
+ * has many messages. But it is short enough that most runs are not disturbed by another program. */
+#define STREAM_RUNS 64 /* of a slice */
+#define STREAM_RUN_NS 250e3
+#define STREAM_RUN_LEAST 64
+
 /* Round trips for a while, from ret_number + 1 on. */
 static void trips_run(const struct stage *s, const struct slice *slice, trip_function *trip, double ticks,
                       struct pace *pace, bool adapts, uint64_t *ret_number, struct samples *samples)
@@ -289,48 +295,68 @@ static void measure_trips(struct stage *s, const struct slice *slice, struct sli
     samples_free(&samples);
 }
 
-/* Sends for a while, and waits until all has arrived. Returns messages, without the last one. */
-static uint64_t stream(struct stage *s, const struct slice *slice, double ticks, struct pace *pace, uint64_t *ret_ticks)
+/* What a run of messages one way is made of. */
+struct stream {
+    const struct slice *slice;
+    struct pace pace;
+    double run_ticks;
+    uint64_t least; /* messages of a run */
+};
+
+static void send_one(const struct stage *s, const struct slice *slice, uint64_t number, bool more)
 {
-    bool in_place = slice->kind == SLICE_IN_PLACE;
+    if (slice->kind == SLICE_IN_PLACE) {
+        send_in_place(s, number, slice->size);
+    } else {
+        content_mark(s->out, number, slice->size);
+        s->carrier->send(s->end, s->out, slice->size, more);
+    }
+}
+
+/* Sends a run, and waits until all has arrived. Returns messages. */
+static uint64_t stream_run(struct stage *s, struct stream *stream, uint64_t deadline, uint64_t *ret_ticks)
+{
+    const struct slice *slice = stream->slice;
     uint64_t number = 0, begin, before, now;
 
-    give(s, in_place ? STAGE_TAKE_IN_PLACE : STAGE_TAKE, slice->size);
+    give(s, slice->kind == SLICE_IN_PLACE ? STAGE_TAKE_IN_PLACE : STAGE_TAKE, slice->size);
     begin = before = ticks_now();
     do {
-        for (unsigned i = 0; i < pace->run; i++) {
-            if (in_place) {
-                send_in_place(s, ++number, slice->size);
-            } else {
-                content_mark(s->out, ++number, slice->size);
-                s->carrier->send(s->end, s->out, slice->size, number % slice->batch != 0);
-            }
+        for (unsigned i = 0; i < stream->pace.run; i++) {
+            number++;
+            send_one(s, slice, number, number % slice->batch != 0);
         }
         now = ticks_now();
-        pace_adapt(pace, now - before);
+        pace_adapt(&stream->pace, now - before);
         before = now;
-    } while ((double)(now - begin) < ticks);
-    if (in_place) {
-        send_in_place(s, 0, slice->size);
-    } else {
-        content_mark(s->out, 0, slice->size);
-        s->carrier->send(s->end, s->out, slice->size, false);
-    }
+    } while (((double)(now - begin) < stream->run_ticks || number < stream->least) && now < deadline);
+    send_one(s, slice, 0, false);
     turn_join(&s->shared->turn);
     *ret_ticks = ticks_now() - begin;
-    return number;
+    return number + 1;
 }
 
 static void measure_stream(struct stage *s, const struct slice *slice, struct slice_result *ret_result)
 {
-    double tick_ns = ticks_length_ns(), ticks = (double)slice->duration_ns / tick_ns;
-    struct pace pace = pace_for(MESSAGES_MOST, (double)slice->duration_ns, tick_ns);
-    uint64_t took;
+    double slice_ns = (double)slice->duration_ns, tick_ns = ticks_length_ns();
+    struct stream stream = {.slice = slice,
+                            .pace = pace_for(MESSAGES_MOST, slice_ns / STREAM_RUNS, tick_ns),
+                            .run_ticks = fmax(slice_ns / STREAM_RUNS, STREAM_RUN_NS) / tick_ns,
+                            .least = STREAM_RUN_LEAST};
+    uint64_t begin = ticks_now(), deadline, took, count;
+    struct samples samples = {0};
 
-    /* The lead-in ends before the slice begins: what is under way then would be a gift. */
-    stream(s, slice, ticks / LEAD_IN, &pace, &took);
-    ret_result->count = stream(s, slice, ticks, &pace, &took) + 1;
-    ret_result->ns = (double)took * ticks_length_ns() / (double)ret_result->count;
+    deadline = begin + (uint64_t)(slice_ns / LEAD_IN / tick_ns);
+    while (ticks_now() < deadline)
+        stream_run(s, &stream, deadline, &took);
+    deadline = ticks_now() + (uint64_t)(slice_ns / tick_ns);
+    do {
+        count = stream_run(s, &stream, deadline, &took);
+        ret_result->count += count;
+        samples_add(&samples, (double)took / (double)count);
+    } while (ticks_now() < deadline);
+    ret_result->ns = samples_percentile(&samples, 0.5) * ticks_length_ns();
+    samples_free(&samples);
 }
 
 /* Before the first slice of a size: all words of each message are checked, and memory is touched that was not yet. */

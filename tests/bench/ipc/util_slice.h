@@ -43,7 +43,7 @@ struct slice {
 
 /** What came out. */
 struct slice_result {
-    double ns;            /* of a round trip: the median of short runs; of a message: all time by all messages */
+    double ns;            /* of a round trip, or of a message one way: the median of short runs */
     double bounce_before; /* ns of the bare bounce */
     double bounce_after;
     uint64_t count; /* round trips or messages that were timed */
