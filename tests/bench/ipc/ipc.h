@@ -64,7 +64,10 @@ struct ipc_carrier {
      * it, and is not to be published before that if the carrier can do that.
      */
     void (*send)(void *end, const void *data, size_t size, bool more);
-    /** Waits for the next message and copies it to `data`. It has `size` bytes; anything else is die(). */
+    /**
+     * Waits for the next message and copies it to `data`, which has room for terms->size_max bytes. It has `size`
+     * bytes; anything else is die().
+     */
     void (*receive)(void *end, void *data, size_t size);
     /** In place: memory for a message of `size` bytes, which the caller fills. NULL: the carrier cannot. */
     void *(*loan)(void *end, size_t size);
