@@ -8,82 +8,19 @@
 #include "util_json.h"
 #include "util_machine.h"
 #include "util_options.h"
-#include "util_stats.h"
+#include "util_usage.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vopipc/vopipc.h>
 
 #define DESCRIPTORS_OF_ONE 10 /* more than a link takes at either end */
-
-/* ---- What this process has ---- */
-
-struct usage {
-    unsigned long descriptors, mappings;
-    unsigned long shared_kib, private_kib;
-};
-
-static unsigned long count_entries(const char *path)
-{
-    DIR *directory = opendir(path);
-    unsigned long count = 0;
-
-    if (!directory)
-        die(-errno, "%s", path);
-    while (readdir(directory))
-        count++;
-    closedir(directory);
-    return count - 3; /* . and .. and this one */
-}
-
-/* KiB behind `name` in a file of lines like "Name:   12 kB". */
-static unsigned long read_kib(const char *path, const char *name)
-{
-    FILE *file = fopen(path, "re");
-    unsigned long kib = 0;
-    char line[256];
-
-    if (!file)
-        die(-errno, "%s", path);
-    while (fgets(line, sizeof(line), file)) {
-        if (strncmp(line, name, strlen(name)) == 0)
-            kib = strtoul(line + strlen(name), NULL, 10);
-    }
-    (void)fclose(file);
-    return kib;
-}
-
-static unsigned long count_lines(const char *path)
-{
-    FILE *file = fopen(path, "re");
-    unsigned long count = 0;
-
-    if (!file)
-        die(-errno, "%s", path);
-    for (int c; (c = fgetc(file)) != EOF;)
-        count += c == '\n';
-    (void)fclose(file);
-    return count;
-}
-
-static struct usage usage_now(void)
-{
-    return (struct usage){
-        .descriptors = count_entries("/proc/self/fd"),
-        .mappings = count_lines("/proc/self/maps"),
-        .shared_kib = read_kib("/proc/meminfo", "Shmem:"),
-        .private_kib = read_kib("/proc/self/status", "RssAnon:"),
-    };
-}
 
 /* ---- Clients ---- */
 
@@ -103,16 +40,10 @@ static void connect_all(const char *uri, const struct vop_options *options, unsi
 
 static void raise_limit(unsigned long clients)
 {
-    struct rlimit limit;
+    unsigned long wanted = DESCRIPTORS_OF_ONE * clients + 64;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        die(-errno, "getrlimit");
-    if (limit.rlim_cur < DESCRIPTORS_OF_ONE * clients + 64)
-        limit.rlim_cur = DESCRIPTORS_OF_ONE * clients + 64;
-    if (limit.rlim_max < limit.rlim_cur)
-        limit.rlim_max = limit.rlim_cur;
-    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-        die(-errno, "so many clients need a higher limit of open files (ulimit -n %lu)", (unsigned long)limit.rlim_cur);
+    if (usage_allow(wanted) < wanted)
+        die(0, "so many clients need a higher limit of open files (ulimit -n %lu)", wanted);
 }
 
 /* ---- The server ---- */

@@ -50,16 +50,9 @@ static int spin_flag(const struct ipc_terms *terms)
     return terms->waiting == IPC_SPIN ? O_NONBLOCK : 0;
 }
 
-/* The other side's descriptors are closed here, so that its death is an end of file. */
 static void *kernel_open(const struct ipc_terms *terms, int side)
 {
-    struct kernel_ends *ends = terms->prepared;
-    struct kernel_end *other = &ends->side[!side];
-
-    close(other->in);
-    if (other->out != other->in)
-        close(other->out);
-    return &ends->side[side];
+    return &((struct kernel_ends *)terms->prepared)->side[side];
 }
 
 static void kernel_close(void *end)
@@ -222,12 +215,6 @@ static void *queue_prepare(const struct ipc_terms *terms)
     return new_ends(terms, (const int[]){there, there}, (const int[]){back, back});
 }
 
-/* Each side uses both queues. */
-static void *queue_ends_open(const struct ipc_terms *terms, int side)
-{
-    return &((struct kernel_ends *)terms->prepared)->side[side];
-}
-
 static void queue_send(void *end, const void *data, size_t size, bool more)
 {
     const struct kernel_end *e = end;
@@ -289,7 +276,7 @@ static struct ipc_carrier by_queue = {
     .waitings = 1u << IPC_SPIN | 1u << IPC_SLEEP,
     .size_max = QUEUE_SIZE_MAX,
     .prepare = queue_prepare,
-    .open = queue_ends_open,
+    .open = kernel_open,
     .send = queue_send,
     .receive = queue_receive,
     .close = kernel_close,

@@ -3,10 +3,7 @@
  * ipc.c - main() of every program of the comparison: two processes with an end of a carrier each, and commands that
  * measure between them.
  *
- * Room: tests/bench/ipc.
- *
- * The process that was started forks the two sides and waits. It runs nothing of a carrier but prepare(), so whatever a
- * library does to a side - threads, signal handlers, a crash - it is there to say so and to remove the directory.
+ * Room: tests/bench/ipc. Of a carrier, the process that was started runs prepare() and nothing else (util_pair.h).
  */
 #include "ipc.h"
 
@@ -14,23 +11,18 @@
 #include "util_json.h"
 #include "util_machine.h"
 #include "util_options.h"
+#include "util_pair.h"
 #include "util_slice.h"
 #include "util_ticks.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SIDES 2
-#define CLOSE_S 20 /* a side that has not ended so long after the other one hangs */
 #define SLICE_MS_MAX 60000
 #define BATCH_MAX 1024
 
@@ -194,18 +186,11 @@ static void measure(struct stage *s, const struct plan *plan)
     slice_end(s);
 }
 
-/* A side. It ignores SIGINT: the terminal sends that to all, and who started this program decides. */
-static void run_side(struct plan *plan, int side, pid_t parent, const sigset_t *mask)
+static void run_side(void *context, int side)
 {
+    struct plan *plan = context;
     struct stage stage = {.carrier = plan->carrier, .shared = plan->shared, .wake_fd = plan->wake[side == 0 ? 1 : 0]};
 
-    signal(SIGINT, SIG_IGN);
-    signal(SIGPIPE, SIG_IGN);
-    if (sigprocmask(SIG_SETMASK, mask, NULL) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-        die(-errno, "cannot begin a side");
-    if (getppid() != parent)
-        _exit(EXIT_FAILURE);
-    close(plan->wake[side == 0 ? 0 : 1]);
     plan->terms.cpu = plan->cpus[side];
     cpu_pin(plan->terms.cpu);
     stage_begin(&stage, plan->terms.size_max);
@@ -218,152 +203,15 @@ static void run_side(struct plan *plan, int side, pid_t parent, const sigset_t *
     stage_end(&stage);
 }
 
-/* ---- The process that was started ---- */
-
-static char directory[] = "/tmp/bench-ipc.XXXXXX";
-static pid_t directory_owner;
-
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *where)
+static void run(struct plan *plan)
 {
-    (void)status;
-    (void)type;
-    (void)where;
-    remove(path); /* if that fails, there is nothing else to try */
-    return 0;
-}
-
-/* At exit, whatever ended it: a side inherits this, and leaves it alone. */
-static void remove_directory(void)
-{
-    if (getpid() == directory_owner)
-        nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-}
-
-static void make_directory(void)
-{
-    if (!mkdtemp(directory))
-        die(-errno, "cannot make %s", directory);
-    directory_owner = getpid();
-    if (atexit(remove_directory) != 0)
-        die(-ENOMEM, "atexit");
-}
-
-static void kill_sides(const pid_t sides[SIDES])
-{
-    for (int i = 0; i < SIDES; i++) {
-        if (sides[i] > 0) {
-            kill(sides[i], SIGKILL);
-            waitpid(sides[i], NULL, 0);
-        }
-    }
-}
-
-/* A side has ended badly: ends the other one, and this process. */
-_Noreturn static void report_end(pid_t sides[SIDES], int side, int status)
-{
-    sides[side] = 0;
-    kill_sides(sides);
-    if (WIFSIGNALED(status))
-        die(0, "side %d was killed by signal %d (%s)", side, WTERMSIG(status), strsignal(WTERMSIG(status)));
-    die(0, "side %d has ended with status %d", side, WEXITSTATUS(status));
-}
-
-/* Children of a carrier's prepare() are not ours to judge. Returns how many sides are left. */
-static int reap(pid_t sides[SIDES])
-{
-    int status, left = 0;
-
-    for (pid_t child; (child = waitpid(-1, &status, WNOHANG)) > 0;) {
-        for (int i = 0; i < SIDES; i++) {
-            if (child != sides[i])
-                continue;
-            if (status != 0)
-                report_end(sides, i, status);
-            sides[i] = 0;
-        }
-    }
-    for (int i = 0; i < SIDES; i++)
-        left += sides[i] > 0;
-    return left;
-}
-
-static void supervise(pid_t sides[SIDES], const sigset_t *awaited)
-{
-    int left = SIDES;
-
-    while (left > 0) {
-        const struct timespec limit = {.tv_sec = left < SIDES ? CLOSE_S : 3600};
-        int number = sigtimedwait(awaited, NULL, &limit);
-
-        if (number < 0 && errno == EAGAIN && left < SIDES) {
-            kill_sides(sides);
-            die(0, "one side has ended, and the other does not");
-        }
-        if (number > 0 && number != SIGCHLD) {
-            kill_sides(sides);
-            remove_directory();
-            signal(number, SIG_DFL);
-            raise(number);
-            sigprocmask(SIG_UNBLOCK, awaited, NULL); /* it takes effect here */
-        }
-        left = reap(sides);
-    }
-}
-
-static const int ending_signals[] = {SIGINT, SIGTERM, SIGHUP};
-#define ENDING_SIGNALS (sizeof(ending_signals) / sizeof(ending_signals[0]))
-
-/* Only while prepare() runs: what that starts must not inherit blocked signals. The directory is empty or nearly so. */
-static void end_at_once(int number)
-{
-    remove_directory();
-    signal(number, SIG_DFL);
-    raise(number);
-}
-
-static void prepare(struct plan *plan)
-{
-    for (size_t i = 0; i < ENDING_SIGNALS; i++)
-        signal(ending_signals[i], end_at_once);
-    make_directory();
-    plan->terms.directory = directory;
+    plan->terms.directory = pair_directory();
     plan->shared = shared_memory(sizeof(*plan->shared));
     if (pipe2(plan->wake, O_CLOEXEC) < 0)
         die(-errno, "pipe");
     if (plan->carrier->prepare)
         plan->terms.prepared = plan->carrier->prepare(&plan->terms);
-}
-
-static void run(struct plan *plan)
-{
-    pid_t sides[SIDES] = {0}, self = getpid();
-    sigset_t awaited, before;
-
-    prepare(plan);
-    sigemptyset(&awaited);
-    sigaddset(&awaited, SIGCHLD);
-    for (size_t i = 0; i < ENDING_SIGNALS; i++)
-        sigaddset(&awaited, ending_signals[i]);
-    if (sigprocmask(SIG_BLOCK, &awaited, &before) < 0)
-        die(-errno, "sigprocmask");
-    for (size_t i = 0; i < ENDING_SIGNALS; i++)
-        signal(ending_signals[i], SIG_DFL);
-    fflush(NULL);
-    for (int i = 0; i < SIDES; i++) {
-        sides[i] = fork();
-        if (sides[i] < 0) {
-            int err = -errno;
-            kill_sides(sides);
-            die(err, "fork");
-        }
-        if (sides[i] == 0) {
-            run_side(plan, i, self, &before);
-            exit(EXIT_SUCCESS);
-        }
-    }
-    close(plan->wake[0]);
-    close(plan->wake[1]);
-    supervise(sides, &awaited);
+    pair_run(run_side, plan);
 }
 
 /* ---- Command line ---- */
