@@ -68,13 +68,16 @@ const char *pair_directory(void)
 
 /* ---- The two ---- */
 
+/* Both at once: neither is to complain that the other is gone. */
 static void kill_sides(const pid_t sides[SIDES])
 {
     for (int i = 0; i < SIDES; i++) {
-        if (sides[i] > 0) {
+        if (sides[i] > 0)
             kill(sides[i], SIGKILL);
+    }
+    for (int i = 0; i < SIDES; i++) {
+        if (sides[i] > 0)
             waitpid(sides[i], NULL, 0);
-        }
     }
 }
 

@@ -33,16 +33,14 @@ struct kernel_ends {
     struct kernel_end side[2];
 };
 
-static struct kernel_ends *new_ends(const struct ipc_terms *terms, const int there[2], const int back[2])
+static struct kernel_ends *set_ends(const struct ipc_terms *terms, const int there[2], const int back[2])
 {
-    struct kernel_ends *e = malloc(sizeof(*e));
+    static struct kernel_ends ends;
     bool spins = terms->waiting == IPC_SPIN;
 
-    if (!e)
-        die(-ENOMEM, "two ends");
-    *e = (struct kernel_ends){
-        .side = {{back[0], there[1], spins, terms->size_max}, {there[0], back[1], spins, terms->size_max}}};
-    return e;
+    ends.side[0] = (struct kernel_end){back[0], there[1], spins, terms->size_max};
+    ends.side[1] = (struct kernel_end){there[0], back[1], spins, terms->size_max};
+    return &ends;
 }
 
 static int spin_flag(const struct ipc_terms *terms)
@@ -114,7 +112,7 @@ static void *pipe_prepare(const struct ipc_terms *terms)
         (void)fcntl(there[1], F_SETPIPE_SZ, MIB);
         (void)fcntl(back[1], F_SETPIPE_SZ, MIB);
     }
-    return new_ends(terms, there, back);
+    return set_ends(terms, there, back);
 }
 
 /* ---- Sockets ---- */
@@ -144,7 +142,7 @@ static void *socket_prepare(const struct ipc_terms *terms, int type)
     int fds[2];
 
     make_pair(type | (terms->waiting == IPC_SPIN ? SOCK_NONBLOCK : 0), buffer, fds);
-    return new_ends(terms, (const int[]){fds[1], fds[0]}, (const int[]){fds[0], fds[1]});
+    return set_ends(terms, (const int[]){fds[1], fds[0]}, (const int[]){fds[0], fds[1]});
 }
 
 static void *stream_prepare(const struct ipc_terms *terms)
@@ -212,7 +210,7 @@ static void *queue_prepare(const struct ipc_terms *terms)
     raise_queue_limit();
     there = queue_open(terms, 0);
     back = queue_open(terms, 1);
-    return new_ends(terms, (const int[]){there, there}, (const int[]){back, back});
+    return set_ends(terms, (const int[]){there, there}, (const int[]){back, back});
 }
 
 static void queue_send(void *end, const void *data, size_t size, bool more)

@@ -178,6 +178,7 @@ static void measure(struct stage *s, const struct plan *plan)
     ticks_begin();
     json_object_set_new(ready, "ready", json_true());
     json_object_set_new(ready, "waiting", json_string(waiting_names[plan->terms.waiting]));
+    json_object_set_new(ready, "directory", json_string(plan->terms.directory));
     json_object_set_new(ready, "cpus", json_pack("[i, i]", plan->cpus[0], plan->cpus[1]));
     print_json(ready);
     while (getline(&line, &size, stdin) >= 0)
