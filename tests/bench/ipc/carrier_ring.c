@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * carrier_ring.c - the floors: rings written by hand that carry messages and do nothing else, and two ways to wake a
- * process by hand.
+ * carrier_ring.c - the floors: rings written by hand that carry messages and do nothing else.
  *
  * Room: tests/bench/ipc.
  *
@@ -14,25 +13,18 @@
  * an index, an end looks whether the other one has asked to be woken, and a full fence keeps that look behind the
  * store. Nobody ever asks.
  *
- * "eventfd" and "futex" are sleeping round trips: the message is in shared memory, and what takes the time is to wake
- * somebody. They have room for one message.
+ * Of a round trip between two sleepers ring_wake.c has the floors.
  */
 #include "ipc.h"
-#include "util_content.h"
+#include "ring_wake.h"
 #include "util_machine.h"
 #include "util_turn.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <linux/futex.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #define LINE 256 /* so far apart that no prefetcher takes one for a part of the other */
 #define SLOT_ALIGN 64u
@@ -42,7 +34,8 @@
 
 /* ---- Memory of both rings ---- */
 
-/* Of one direction. Each line has one writer. */
+/* Of one direction. Each line has one writer. A flag is not on the line of its writer's index: with each index stored,
+ * the other end would have to fetch it again. */
 struct ring_lines {
     _Alignas(LINE) _Atomic uint32_t head;   /* messages published; by the sender */
     _Alignas(LINE) _Atomic uint32_t tail;   /* slots given back; by the receiver */
@@ -237,28 +230,28 @@ static void bare_give_back(void *end)
     taken(&((struct ring_end *)end)->in, false);
 }
 
-static void wake_send(void *end, const void *data, size_t size, bool more)
+static void flag_send(void *end, const void *data, size_t size, bool more)
 {
     ring_send(end, data, size, more, true);
 }
 
-static void wake_receive(void *end, void *data, size_t size)
+static void flag_receive(void *end, void *data, size_t size)
 {
     ring_receive(end, data, size, true);
 }
 
-static void wake_publish(void *end, size_t size)
+static void flag_publish(void *end, size_t size)
 {
     (void)size;
     put(&((struct ring_end *)end)->out, false, true);
 }
 
-static const void *wake_take(void *end, size_t size)
+static const void *flag_take(void *end, size_t size)
 {
     return wait_for_message(&((struct ring_end *)end)->in, size, true);
 }
 
-static void wake_give_back(void *end)
+static void flag_give_back(void *end)
 {
     taken(&((struct ring_end *)end)->in, true);
 }
@@ -288,142 +281,13 @@ static const struct ipc_carrier ring_with_flag = {
     .has_batches = true,
     .prepare = ring_prepare,
     .open = ring_open,
-    .send = wake_send,
-    .receive = wake_receive,
+    .send = flag_send,
+    .receive = flag_receive,
     .loan = ring_loan,
-    .publish = wake_publish,
-    .take = wake_take,
-    .give_back = wake_give_back,
+    .publish = flag_publish,
+    .take = flag_take,
+    .give_back = flag_give_back,
     .close = ring_close,
 };
 
-/* ---- Waking by hand ---- */
-
-/* From one side to the other. */
-struct wake_lines {
-    _Alignas(LINE) _Atomic uint32_t word; /* counts messages */
-    _Alignas(LINE) uint8_t message[CONTENT_SIZE_MIN];
-    int eventfd; /* made before the fork */
-};
-
-struct wake_end {
-    struct wake_lines *out, *in;
-    uint32_t seen; /* messages received */
-};
-
-static void *futex_prepare(const struct ipc_terms *terms)
-{
-    (void)terms;
-    return shared_memory(2 * sizeof(struct wake_lines));
-}
-
-static void *eventfd_prepare(const struct ipc_terms *terms)
-{
-    struct wake_lines *lines = futex_prepare(terms);
-
-    for (int i = 0; i < 2; i++) {
-        lines[i].eventfd = eventfd(0, EFD_CLOEXEC);
-        if (lines[i].eventfd < 0)
-            die(-errno, "eventfd");
-    }
-    return lines;
-}
-
-static void *wake_open(const struct ipc_terms *terms, int side)
-{
-    struct wake_lines *lines = terms->prepared;
-    struct wake_end *e = malloc(sizeof(*e));
-
-    if (!e)
-        die(-ENOMEM, "wake");
-    *e = (struct wake_end){.out = &lines[side], .in = &lines[!side]};
-    return e;
-}
-
-static void write_message(struct wake_lines *out, const void *data, size_t size)
-{
-    memcpy(out->message, data, size);
-    atomic_fetch_add_explicit(&out->word, 1, memory_order_release);
-}
-
-static void read_message(struct wake_end *e, void *data, size_t size)
-{
-    e->seen++;
-    memcpy(data, e->in->message, size);
-}
-
-static void eventfd_send(void *end, const void *data, size_t size, bool more)
-{
-    struct wake_end *e = end;
-
-    (void)more;
-    write_message(e->out, data, size);
-    if (eventfd_write(e->out->eventfd, 1) < 0)
-        die(-errno, "eventfd: write");
-}
-
-static void eventfd_receive(void *end, void *data, size_t size)
-{
-    struct wake_end *e = end;
-    eventfd_t value;
-
-    if (eventfd_read(e->in->eventfd, &value) < 0)
-        die(-errno, "eventfd: read");
-    if (value != 1 || atomic_load_explicit(&e->in->word, memory_order_acquire) != e->seen + 1)
-        die(0, "eventfd: more than one message is under way");
-    read_message(e, data, size);
-}
-
-static long futex(_Atomic uint32_t *word, int operation, uint32_t value)
-{
-    return syscall(SYS_futex, word, operation, value, NULL, NULL, 0);
-}
-
-static void futex_send(void *end, const void *data, size_t size, bool more)
-{
-    struct wake_end *e = end;
-
-    (void)more;
-    write_message(e->out, data, size);
-    if (futex(&e->out->word, FUTEX_WAKE, 1) < 0)
-        die(-errno, "futex: wake");
-}
-
-static void futex_receive(void *end, void *data, size_t size)
-{
-    struct wake_end *e = end;
-
-    while (atomic_load_explicit(&e->in->word, memory_order_acquire) == e->seen) {
-        if (futex(&e->in->word, FUTEX_WAIT, e->seen) < 0 && errno != EAGAIN && errno != EINTR)
-            die(-errno, "futex: wait");
-    }
-    read_message(e, data, size);
-}
-
-static const struct ipc_carrier by_eventfd = {
-    .name = "eventfd",
-    .is_floor = true,
-    .waitings = 1u << IPC_SLEEP,
-    .size_max = CONTENT_SIZE_MIN,
-    .is_lockstep = true,
-    .prepare = eventfd_prepare,
-    .open = wake_open,
-    .send = eventfd_send,
-    .receive = eventfd_receive,
-    .close = ring_close,
-};
-
-static const struct ipc_carrier by_futex = {
-    .name = "futex",
-    .is_floor = true,
-    .waitings = 1u << IPC_SLEEP,
-    .size_max = CONTENT_SIZE_MIN,
-    .is_lockstep = true,
-    .prepare = futex_prepare,
-    .open = wake_open,
-    .send = futex_send,
-    .receive = futex_receive,
-    .close = ring_close,
-};
-
-const struct ipc_carrier *const ipc_carriers[] = {&ring, &ring_with_flag, &by_eventfd, &by_futex, NULL};
+const struct ipc_carrier *const ipc_carriers[] = {&ring, &ring_with_flag, &ipc_by_eventfd, &ipc_by_futex, NULL};
