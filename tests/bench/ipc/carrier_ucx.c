@@ -88,7 +88,7 @@ static void ucx_send(void *end, const void *data, size_t size, bool more)
 static void ucx_receive(void *end, void *data, size_t size)
 {
     struct end *e = end;
-    ucp_tag_recv_info_t info;
+    ucp_tag_recv_info_t info = {0};
     ucp_request_param_t wants_info = {.op_attr_mask = UCP_OP_ATTR_FIELD_RECV_INFO, .recv_info.tag_info = &info};
     ucs_status_ptr_t request = ucp_tag_recv_nbx(e->worker, data, size, TAG, TAG_ALL, &wants_info);
 
@@ -106,10 +106,10 @@ static void ucx_receive(void *end, void *data, size_t size)
 /* How the sides tell each other their addresses. */
 static void *ucx_prepare(const struct ipc_terms *terms)
 {
-    int *sockets = malloc(2 * sizeof(*sockets));
+    static int sockets[2];
 
     (void)terms;
-    if (!sockets || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
         die(-errno, "socketpair");
     return sockets;
 }
