@@ -85,10 +85,14 @@ static void ucx_send(void *end, const void *data, size_t size, bool more)
     complete(e, ucp_tag_send_nbx(e->peer, data, size, TAG, &plain), "send");
 }
 
+/*
+ * Of a message that has come already, UCX 1.13 does not tell the length, although it is asked to. If it is too long that
+ * is an error, and what it lacks if it is too short, the harness misses.
+ */
 static void ucx_receive(void *end, void *data, size_t size)
 {
     struct end *e = end;
-    ucp_tag_recv_info_t info = {0};
+    ucp_tag_recv_info_t info = {.length = size};
     ucp_request_param_t wants_info = {.op_attr_mask = UCP_OP_ATTR_FIELD_RECV_INFO, .recv_info.tag_info = &info};
     ucs_status_ptr_t request = ucp_tag_recv_nbx(e->worker, data, size, TAG, TAG_ALL, &wants_info);
 
