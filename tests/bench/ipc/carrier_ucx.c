@@ -86,8 +86,8 @@ static void ucx_send(void *end, const void *data, size_t size, bool more)
 }
 
 /*
- * Of a message that has come already, UCX 1.13 does not tell the length, although it is asked to. If it is too long that
- * is an error, and what it lacks if it is too short, the harness misses.
+ * Of a message that has come already, UCX 1.13 does not tell the length, although it is asked to. If it is too long
+ * that is an error, and what it lacks if it is too short, the harness misses.
  */
 static void ucx_receive(void *end, void *data, size_t size)
 {
