@@ -9,6 +9,7 @@
 #include "util_machine.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define SPINS 256 /* of some microseconds altogether */
+
+/* Spins, and then lets others run between two looks: threads of a library that is measured may have to share this
+ * processor, and what is waited for may be their work. */
+static void wait_for(_Atomic uint32_t *word, uint32_t number)
+{
+    unsigned spins = 0;
+
+    while (atomic_load_explicit(word, memory_order_acquire) != number) {
+        cpu_pause();
+        if (spins < SPINS)
+            spins++;
+        else
+            sched_yield();
+    }
+}
+
 void turn_give(struct turn *t)
 {
     atomic_fetch_add_explicit(&t->given, 1, memory_order_release);
@@ -24,16 +42,12 @@ void turn_give(struct turn *t)
 
 void turn_join(struct turn *t)
 {
-    uint32_t number = atomic_load_explicit(&t->given, memory_order_relaxed);
-
-    while (atomic_load_explicit(&t->done, memory_order_acquire) != number)
-        cpu_pause();
+    wait_for(&t->done, atomic_load_explicit(&t->given, memory_order_relaxed));
 }
 
 void turn_take(struct turn *t, uint32_t number)
 {
-    while (atomic_load_explicit(&t->given, memory_order_acquire) != number)
-        cpu_pause();
+    wait_for(&t->given, number);
 }
 
 void turn_finish(struct turn *t, uint32_t number)
