@@ -139,14 +139,19 @@ static inline void publish(struct ring_half *h, _Atomic uint32_t *index, _Atomic
         die(0, "somebody sleeps who never does");
 }
 
-static inline void *wait_for_room(struct ring_half *h, size_t size)
+/* What is held back goes out before the wait: the slots that are waited for may be those. */
+static inline void *wait_for_room(struct ring_half *h, size_t size, bool wakes)
 {
     if (__builtin_expect(size != h->size, 0))
         change_size(h, size);
+    if (h->own - h->other <= h->mask)
+        return slot(h);
+    h->other = atomic_load_explicit(&h->lines->tail, memory_order_acquire);
+    if (h->own - h->other > h->mask && h->own != h->published)
+        publish(h, &h->lines->head, &h->lines->reader, wakes);
     while (h->own - h->other > h->mask) {
+        cpu_pause();
         h->other = atomic_load_explicit(&h->lines->tail, memory_order_acquire);
-        if (h->own - h->other > h->mask)
-            cpu_pause();
     }
     return slot(h);
 }
@@ -187,7 +192,7 @@ static inline void ring_send(void *end, const void *data, size_t size, bool more
 {
     struct ring_end *e = end;
 
-    memcpy(wait_for_room(&e->out, size), data, size);
+    memcpy(wait_for_room(&e->out, size, wakes), data, size);
     put(&e->out, more, wakes);
 }
 
@@ -199,11 +204,6 @@ static inline void ring_receive(void *end, void *data, size_t size, bool wakes)
     taken(&e->in, wakes);
 }
 
-static void *ring_loan(void *end, size_t size)
-{
-    return wait_for_room(&((struct ring_end *)end)->out, size);
-}
-
 static void bare_send(void *end, const void *data, size_t size, bool more)
 {
     ring_send(end, data, size, more, false);
@@ -212,6 +212,11 @@ static void bare_send(void *end, const void *data, size_t size, bool more)
 static void bare_receive(void *end, void *data, size_t size)
 {
     ring_receive(end, data, size, false);
+}
+
+static void *bare_loan(void *end, size_t size)
+{
+    return wait_for_room(&((struct ring_end *)end)->out, size, false);
 }
 
 static void bare_publish(void *end, size_t size)
@@ -240,6 +245,11 @@ static void flag_receive(void *end, void *data, size_t size)
     ring_receive(end, data, size, true);
 }
 
+static void *flag_loan(void *end, size_t size)
+{
+    return wait_for_room(&((struct ring_end *)end)->out, size, true);
+}
+
 static void flag_publish(void *end, size_t size)
 {
     (void)size;
@@ -266,7 +276,7 @@ static const struct ipc_carrier ring = {
     .open = ring_open,
     .send = bare_send,
     .receive = bare_receive,
-    .loan = ring_loan,
+    .loan = bare_loan,
     .publish = bare_publish,
     .take = bare_take,
     .give_back = bare_give_back,
@@ -283,7 +293,7 @@ static const struct ipc_carrier ring_with_flag = {
     .open = ring_open,
     .send = flag_send,
     .receive = flag_receive,
-    .loan = ring_loan,
+    .loan = flag_loan,
     .publish = flag_publish,
     .take = flag_take,
     .give_back = flag_give_back,
