@@ -4,12 +4,13 @@ were is nobody's business here."""
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 
 import pytest
 
-from lib.bridge import SLOW, eventually
+from lib.bridge import BIN, SLOW, eventually
 from lib.echo import finish, kill, one_line, program, start
 
 PROGRAMS = ["ring", "kernel", "vopipc", "vopipc-static", "vopipc-lto"]  # those of other libraries may not be built
@@ -192,3 +193,100 @@ def test_nonsense_is_refused(arguments):
                           check=False)
     assert done.returncode == 2
     assert "--help" in one_line(done.stderr)
+
+
+# ---- run, which plays all of them against each other ----
+
+RUN = pathlib.Path(__file__).resolve().parent.parent / "bench/ipc/run"
+RATIOS = ("rtt64_ring_ratio", "rtt64_spin_ratio", "rtt64_best_peer_ratio", "rate64_ring_ratio",
+          "rate64_batch16_ring_ratio", "rtt1k_ring_ratio", "rtt4k_ring_ratio", "rtt64k_ring_ratio",
+          "rtt1k_best_peer_ratio", "rtt4k_best_peer_ratio", "rtt64k_best_peer_ratio", "copied64k_ring_ratio",
+          "copied1m_best_peer_ratio", "inplace64k_ring_ratio", "inplace1m_best_peer_ratio")
+
+
+def start_run(*arguments):
+    return subprocess.Popen([RUN, "--bin", BIN, *map(str, arguments)], stdin=subprocess.DEVNULL, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory):
+    """A run of two short rounds: its directory, its output, its JSON."""
+    directory = tmp_path_factory.mktemp("run")
+    process = start_run("--rounds", 2, "--slice-ms", 2, "--only", "vopipc", "ring", "pipe", "eventfd",
+                        "--json", directory / "figures.json")
+    output, errors = process.communicate(timeout=120 * SLOW)
+    assert process.returncode == 0, errors
+    return directory, output, json.loads((directory / "figures.json").read_text())
+
+
+@needs_two
+def test_run_figures(comparison):
+    _, output, figures = comparison
+    places = [place for place in ("near", "far") if figures[place]]
+    assert places and "fastest peer" in output
+    for place in places:
+        assert set(RATIOS) <= set(figures[place])
+    names = set()
+    for works in figures["raw"].values():
+        for waitings in works.values():
+            for carriers_of in waitings.values():
+                names |= set(carriers_of)
+                assert all(one["min"] <= one["median"] <= one["p90"] and one["slices"] > 0
+                           for one in carriers_of.values())
+    assert "vopipc" in names and names <= {"vopipc", "ring", "pipe", "eventfd"}
+    assert set(figures["lto"]) == {"near", "far"} and "rtt64_sleep_ratio" in figures
+    assert figures["rounds"] == 2
+    assert all(one["carrier"] == "instructions" for one in figures["left_out"])  # without valgrind, or under ASan
+    assert os.uname().nodename not in json.dumps(figures["machine"])
+    assert figures["clients"]["vopipc"]["10"]["p50_us"] > 0
+
+
+@needs_two
+def test_run_pictures(comparison):
+    directory, _, _ = comparison
+    if not shutil.which("gnuplot"):
+        pytest.skip("there is no gnuplot")
+    for name in ("ipc-round-trip", "ipc-bars", "ipc-latency"):
+        assert (directory / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert "SPDX-License-Identifier" in (directory / f"{name}.svg").read_text()
+
+
+@needs_two
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_run_is_interrupted(number):
+    process = start_run("--only", "ring", "pipe")
+    eventually(lambda: len(children(process.pid)) > 1, "programs start", 10)
+    begun = children(process.pid)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=20 * SLOW)
+    assert process.returncode == 130 and "Traceback" not in errors
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in begun)
+
+
+def children(pid):
+    return [int(n) for n in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@needs_two
+def test_run_goes_on_without_a_program(tmp_path):
+    """One that dies is named; the others go on."""
+    for name in ("ring", "kernel", "vopipc"):
+        (tmp_path / f"bench-ipc-{name}").symlink_to(program(f"bench-ipc-{name}"))
+    (tmp_path / "bench-ipc-zmq").write_text(
+        "#!/bin/sh\n[ \"$1\" = --list ] || { echo 'no luck today' >&2; exit 1; }\n"
+        "exec " + program("bench-ipc-kernel") + " --list | sed 's/\"pipe\"/\"drum\"/'\n")
+    (tmp_path / "bench-ipc-zmq").chmod(0o755)
+    process = subprocess.Popen([RUN, "--bin", tmp_path, "--rounds", "1", "--slice-ms", "1", "--only", "drum", "ring"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    output, errors = process.communicate(timeout=60 * SLOW)
+    assert process.returncode == 0, errors
+    assert "drum, spin: left out from here on: no luck today" in errors and "left out: drum, spin" in output
+
+
+@pytest.mark.parametrize("arguments", [["--only", "drummer"], ["--cpus", "1"], ["--rounds", "0"],
+                                       ["--docs", "--only", "ring"], ["more"]])
+def test_run_refuses_nonsense(arguments):
+    process = start_run(*arguments)
+    _, errors = process.communicate(timeout=20 * SLOW)
+    assert process.returncode == 2 and "run" in errors
