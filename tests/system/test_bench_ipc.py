@@ -95,6 +95,7 @@ def test_commands(bench, name):
             check_latency(latency)
             for command, can in (("rate 64 1 5", carrier["one_way"]),
                                  ("rate 64 16 5", carrier["one_way"] and carrier["batches"]),
+                                 (f"rate {size} 32 5", carrier["one_way"] and carrier["batches"]),  # more than slots
                                  (f"copied {size} 5", carrier["one_way"]),
                                  (f"inplace {size} 5", carrier["in_place"]),
                                  ("inplace 72 5", carrier["in_place"]),
