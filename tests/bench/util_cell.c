@@ -10,7 +10,10 @@
 
 void cell_record(struct cell *cell, double ns, double bounce_before, double bounce_after)
 {
-    slices_record(cell->slices, ns, bounce_before, bounce_after, CLASS_F_BELOW_NS);
+    if (bounce_before > BOUNCE_MAX_NS || bounce_after > BOUNCE_MAX_NS)
+        cell->slices[PLACEMENT_ALL].dropped++;
+    else
+        slices_record(cell->slices, ns, bounce_before, bounce_after, CLASS_F_BELOW_NS);
 }
 
 void cell_print_heading(void)

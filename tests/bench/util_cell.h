@@ -14,6 +14,9 @@
 /** Class F (fast): the bounce takes less, the processors are siblings. Class S (slow): they are far apart. */
 #define CLASS_F_BELOW_NS 260.0
 
+/** A bounce above this is none: another program had one of the processors. The slice is dropped. */
+#define BOUNCE_MAX_NS 2000.0
+
 /** What is measured on which link, and what its slices showed. */
 struct cell {
     bool stream; /* a stream in one direction; else an echo */
