@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * test_counts.c - what a message costs in accesses to shared words, counted: no load ever crosses to the peer, one used
- * element for a message, indexes and kicks shared by a batch.
+ * element for a message, and none for the last one that an index covers; indexes and kicks shared by a batch.
  *
  * Room: tests. Payload is not counted here; tests/system/test_lackey.py looks at every address.
  */
@@ -35,10 +35,13 @@ static void recv_nothing(unsigned side)
     assert_int_equal(vop_channel_recv(hook_as(side), bytes, sizeof(bytes), 0), -EAGAIN);
 }
 
+/* Sides that do not offer LAST_LEN: none, either, both. */
+#define OLDER 4u
+
 /* The first publications kick unasked; get them over with. */
-static void open_warm(uint32_t queue_size, uint32_t slot_size, unsigned flags)
+static void open_warm(unsigned older, uint32_t queue_size, uint32_t slot_size, unsigned flags)
 {
-    hook_open(queue_size, slot_size, flags);
+    hook_open_how(queue_size, slot_size, &(struct hook_how){.older = older, .remote_flags = flags});
     for (unsigned side = 0; side < 2; side++) {
         send_many(side, 3, 10, 1);
         recv_many(1 - side, 3, 10);
@@ -61,28 +64,42 @@ static void assert_nothing_crossed(void)
     }
 }
 
+/* Elements, of two words each, that are loaded for `messages`, `looks` at the index having found something. */
+static uint64_t element_loads(unsigned older, unsigned slots, uint64_t messages, uint64_t looks)
+{
+    return 2 * (older || slots > 1 ? messages : messages - looks);
+}
+
 /* Both sides awake, the receiver some way behind. */
-static void stream(size_t length, unsigned queue_size)
+static void stream_between(unsigned older, size_t length, unsigned queue_size)
 {
     const struct hook_counts *tx = &hook.counts[0], *rx = &hook.counts[1];
     unsigned slots = (unsigned)((length + 255) / 256), burst = queue_size / slots / 2;
+    unsigned bursts = (MESSAGES + burst - 1) / burst;
 
-    open_warm(queue_size, 256, 0);
-    for (unsigned done = 0; done < MESSAGES; done += burst) {
+    open_warm(older, queue_size, 256, 0);
+    for (unsigned i = 0; i < bursts; i++) {
         send_many(0, burst, length, 1);
         recv_many(1, burst, length);
     }
     assert_nothing_crossed();
-    assert_int_equal(tx->stores[AREA_ELEMENT], 2 * (MESSAGES / burst * burst + (MESSAGES % burst ? burst : 0)));
+    assert_int_equal(tx->stores[AREA_ELEMENT], 2 * bursts * burst);
     assert_true(tx->stores[AREA_USED] * 2 == tx->stores[AREA_ELEMENT]);
     assert_int_equal(tx->stores_remote, tx->stores[AREA_ELEMENT] + tx->stores[AREA_USED]);
     /* the event word of a wait long past: one unneeded kick in 65536 slots */
     assert_true(tx->kicks <= (MESSAGES + burst) * slots / 65536 && rx->kicks <= (MESSAGES + burst) * slots / 65536);
     assert_int_equal(rx->stores_remote, rx->stores[AREA_AVAIL]);
-    assert_int_equal(rx->loads[AREA_ELEMENT], tx->stores[AREA_ELEMENT]); /* each word once */
-    assert_true(rx->loads[AREA_USED] <= MESSAGES / burst + 2);           /* an index covers a burst */
+    /* each word once, but for that of the last message which has its length beside the index */
+    assert_int_equal(rx->loads[AREA_ELEMENT], element_loads(older, slots, bursts * burst, bursts));
+    assert_int_equal(rx->loads[AREA_USED], bursts); /* an index covers a burst */
     assert_true(rx->stores[AREA_AVAIL] * (queue_size / 4 / slots) <= MESSAGES + queue_size);
     hook_close();
+}
+
+static void stream(size_t length, unsigned queue_size)
+{
+    for (unsigned older = 0; older < OLDER; older++)
+        stream_between(older, length, queue_size);
 }
 
 static void test_streaming(void **state)
@@ -106,8 +123,10 @@ static void test_batches(void **state)
     const struct hook_counts *tx = &hook.counts[0], *rx = &hook.counts[1];
 
     (void)state;
-    for (unsigned sleeping = 0; sleeping < 2; sleeping++) {
-        open_warm(256, 256, 0);
+    for (unsigned i = 0; i < 2 * OLDER; i++) {
+        unsigned older = i / 2, sleeping = i % 2;
+
+        open_warm(older, 256, 256, 0);
         for (unsigned done = 0; done < MESSAGES; done += 16) {
             if (sleeping) {
                 recv_nothing(1);
@@ -121,11 +140,31 @@ static void test_batches(void **state)
         assert_nothing_crossed();
         assert_int_equal(tx->stores[AREA_USED], MESSAGES / 16);
         assert_int_equal(tx->stores[AREA_ELEMENT], 2 * MESSAGES);
+        assert_int_equal(rx->loads[AREA_ELEMENT], element_loads(older, 1, MESSAGES, MESSAGES / 16));
         assert_true(tx->stores[AREA_USED] + rx->stores[AREA_AVAIL] <= MESSAGES / 8);
         assert_int_equal(tx->kicks, sleeping ? MESSAGES / 16 : 0);
         assert_true(tx->kicks + rx->kicks <= MESSAGES / 8);
         hook_close();
     }
+}
+
+/* A batch that is published by a call of its own has no length beside its index: each element is loaded. */
+static void test_flushed_batches(void **state)
+{
+    const struct hook_counts *tx = &hook.counts[0], *rx = &hook.counts[1];
+
+    (void)state;
+    open_warm(0, 256, 256, 0);
+    for (unsigned done = 0; done < MESSAGES; done += 16) {
+        send_many(0, 16, 64, 17);
+        assert_int_equal(vop_channel_flush(hook_as(0)), 0);
+        recv_many(1, 16, 64);
+    }
+    assert_nothing_crossed();
+    assert_int_equal(tx->stores[AREA_USED], MESSAGES / 16);
+    assert_int_equal(tx->stores[AREA_ELEMENT], 2 * MESSAGES);
+    assert_int_equal(rx->loads[AREA_ELEMENT], 2 * MESSAGES);
+    hook_close();
 }
 
 /* A full queue, whose sender sleeps for room: kicks and indexes are shared there, too. */
@@ -134,7 +173,7 @@ static void test_batches_in_a_full_queue(void **state)
     const struct hook_counts *tx = &hook.counts[0], *rx = &hook.counts[1];
 
     (void)state;
-    open_warm(64, 256, 0);
+    open_warm(0, 64, 256, 0);
     send_many(0, 64, 64, 16);
     hook_reset();
     for (unsigned done = 0; done < MESSAGES; done += 16) {
@@ -155,8 +194,10 @@ static void test_batches_in_a_full_queue(void **state)
 static void test_ping_pong(void **state)
 {
     (void)state;
-    for (unsigned flags = 0; flags <= VOP__WINDOW_POSTED; flags += VOP__WINDOW_POSTED) {
-        open_warm(8, 64, flags);
+    for (unsigned set = 0; set < 2 * OLDER; set++) {
+        unsigned older = set / 2;
+
+        open_warm(older, 8, 64, set % 2 ? VOP__WINDOW_POSTED : 0);
         for (unsigned i = 0; i < MESSAGES; i++) {
             unsigned side = i % 2;
 
@@ -169,17 +210,19 @@ static void test_ping_pong(void **state)
             assert_int_equal(hook.counts[side].kicks, 0);
             assert_int_equal(hook.counts[side].stores[AREA_USED], MESSAGES / 2);
             assert_int_equal(hook.counts[side].stores[AREA_ELEMENT], MESSAGES);
+            /* who waits for each message loads no element at all */
+            assert_int_equal(hook.counts[side].loads[AREA_ELEMENT], older ? MESSAGES : 0);
         }
         hook_close();
     }
 }
 
 /* Each waits in its turn: arms, is kicked, wakes. */
-static void sleepy_ping_pong(unsigned flags)
+static void sleepy_ping_pong(unsigned older, unsigned flags)
 {
     bool posted = flags & VOP__WINDOW_POSTED;
 
-    open_warm(8, 64, flags);
+    open_warm(older, 8, 64, flags);
     for (unsigned i = 0; i < MESSAGES; i++) {
         unsigned side = i % 2;
 
@@ -196,6 +239,8 @@ static void sleepy_ping_pong(unsigned flags)
         assert_int_equal(c->loads_remote, posted ? MESSAGES / 2 : 0); /* exactly one for an arming */
         assert_int_equal(c->stores_own, 0);
         assert_int_equal(c->kicks, MESSAGES / 2);
+        assert_int_equal(c->stores[AREA_ELEMENT], MESSAGES);
+        assert_int_equal(c->loads[AREA_ELEMENT], older ? MESSAGES : 0);
         /* event and, from the own half, the index: the read-back is of the event word only */
         assert_int_equal(c->loads[AREA_DESC] + c->loads[AREA_AVAIL_EVENT], c->stores[AREA_AVAIL]);
     }
@@ -205,13 +250,15 @@ static void sleepy_ping_pong(unsigned flags)
 static void test_sleeping(void **state)
 {
     (void)state;
-    sleepy_ping_pong(0);
+    for (unsigned older = 0; older < OLDER; older++)
+        sleepy_ping_pong(older, 0);
 }
 
 static void test_sleeping_on_posted_writes(void **state)
 {
     (void)state;
-    sleepy_ping_pong(VOP__WINDOW_POSTED);
+    for (unsigned older = 0; older < OLDER; older++)
+        sleepy_ping_pong(older, VOP__WINDOW_POSTED);
 }
 
 /* For room, and for both at once: one load for each event word that is armed. */
@@ -220,7 +267,7 @@ static void test_arming_on_posted_writes(void **state)
     const struct hook_counts *c = &hook.counts[0];
 
     (void)state;
-    open_warm(8, 64, VOP__WINDOW_POSTED);
+    open_warm(0, 8, 64, VOP__WINDOW_POSTED);
     send_many(0, 8, 10, 1);
     hook_reset();
     assert_int_equal(vop_channel_arm(hook_as(0), VOP_ARM_SEND), 0);
@@ -266,6 +313,7 @@ int main(void)
         cmocka_unit_test(test_streaming),
         cmocka_unit_test(test_streaming_long_messages),
         cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_flushed_batches),
         cmocka_unit_test(test_batches_in_a_full_queue),
         cmocka_unit_test(test_ping_pong),
         cmocka_unit_test(test_sleeping),

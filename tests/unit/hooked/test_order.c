@@ -11,9 +11,20 @@
 
 static uint8_t bytes[8192];
 
-static void setup(unsigned flags)
+/* Whether each half is memory of a platform. Both ends are told. */
+static bool local_platform, remote_platform;
+
+#define PLATFORMS 4u /* ways in which two halves can be of a platform or not */
+
+static void setup_how(unsigned older, unsigned platforms, unsigned flags)
 {
-    hook_open(8, 64, flags);
+    struct hook_how how = {.older = older, .remote_flags = flags};
+
+    local_platform = platforms & 1;
+    remote_platform = platforms & 2;
+    how.local_flags |= local_platform ? VOP__WINDOW_PLATFORM : 0;
+    how.remote_flags |= remote_platform ? VOP__WINDOW_PLATFORM : 0;
+    hook_open_how(8, 64, &how);
     for (unsigned side = 0; side < 2; side++) { /* past the first publications, which kick unasked */
         for (unsigned i = 0; i < 3; i++) {
             check(vop_channel_send(hook_as(side), "x", 1, 0) == 0);
@@ -26,24 +37,13 @@ static void setup(unsigned flags)
     hook_reset();
 }
 
-/* ---- Traces ---- */
-
-/* Whether each half is memory of a platform. Both ends are told. */
-static bool local_platform, remote_platform;
-
-static void set_platform(unsigned which)
+static void setup(unsigned flags)
 {
-    local_platform = which & 1;
-    remote_platform = which & 2;
-    for (unsigned side = 0; side < 2; side++) {
-        struct vop__wire *wire = hook.link.side[side]->link->wire;
-
-        wire->local.flags |= local_platform ? VOP__WINDOW_PLATFORM : 0;
-        wire->remote.flags |= remote_platform ? VOP__WINDOW_PLATFORM : 0;
-    }
+    setup_how(0, 0, flags);
 }
 
-#define PLATFORMS 4u /* ways in which two halves can be of a platform or not */
+/* ---- Traces ---- */
+
 #define TRACE_TEXT (HOOK_TRACE_MAX * 5 + 1)
 
 /*
@@ -123,18 +123,108 @@ static void assert_outline(const char *expected)
     compare_trace(true, expected);
 }
 
-static void trace_messages(void)
+static void return_slots(const struct vop_buffer *buffer)
+{
+    struct vop_buffer none;
+
+    check(vop_channel_release(hook_as(1), buffer) == 0);
+    if (buffer->length > 64) { /* a quarter of them: published */
+        assert_trace("PB SarB FD PD lv--");
+        return;
+    }
+    assert_trace("");                                         /* held back */
+    check(vop_channel_peek(hook_as(1), 0, &none) == -EAGAIN); /* publishes slots: index, fence, event; state */
+    assert_trace("lUaA pA PB SarB FD PD lv-- lnaE pE");
+}
+
+/* What has no length beside its index. */
+static void trace_by_element(size_t length)
 {
     struct vop_buffer buffer;
 
-    check(vop_channel_send(hook_as(0), "x", 1, 0) == 0); /* state; element; index, fence, event */
+    check(vop_channel_send(hook_as(0), bytes, length, 0) == 0); /* state; element; index, fence, event */
     assert_trace("lnaE pE lnaE pE Se-- Se-- PA SUrA FC PC lu--");
     check(vop_channel_peek(hook_as(1), 0, &buffer) == 1); /* index; element, each word once */
     assert_trace("lUaA pA le-- le--");
+    return_slots(&buffer);
+}
+
+/* A short message: index, and only then the element, which nobody loads. */
+static void trace_by_length(size_t length)
+{
+    struct vop_buffer buffer;
+
+    check(vop_channel_send(hook_as(0), bytes, length, 0) == 0); /* state; index; element; fence, event */
+    assert_trace("lnaE pE lnaE pE PA SUrA Se-- Se-- FC PC lu--");
+    check(vop_channel_peek(hook_as(1), 0, &buffer) == 1);
+    assert_trace("lUaA pA");
+    return_slots(&buffer);
+}
+
+/* Two messages before the receiver looks: the element of the first lies between the two indexes. */
+static void trace_two(void)
+{
+    struct vop_buffer buffer;
+
+    for (unsigned i = 0; i < 2; i++) {
+        check(vop_channel_send(hook_as(0), bytes, 1, 0) == 0);
+        assert_trace("lnaE pE lnaE pE PA SUrA Se-- Se-- FC PC lu--");
+    }
+    check(vop_channel_peek(hook_as(1), 0, &buffer) == 1);
+    assert_trace("lUaA pA le-- le--");
+    check(vop_channel_peek(hook_as(1), 0, &buffer) == 1);
+    assert_trace("");
+    check(vop_channel_release(hook_as(1), &buffer) == 0); /* a quarter: published */
+    assert_trace("PB SarB FD PD lv--");
+}
+
+/* A batch that a call of its own publishes: all elements, then the index. */
+static void trace_batch(void)
+{
+    struct vop_buffer buffer;
+
+    for (unsigned i = 0; i < 2; i++) {
+        check(vop_channel_reserve(hook_as(0), 1, 0, &buffer) == 0);
+        check(vop_channel_commit(hook_as(0), 1, VOP_COMMIT_MORE) == 0);
+        assert_trace("lnaE pE lnaE pE Se-- Se--");
+    }
+    check(vop_channel_flush(hook_as(0)) == 0);
+    assert_trace("lnaE pE PA SUrA FC PC lu--");
+    check(vop_channel_peek(hook_as(1), 0, &buffer) == 1);
+    assert_trace("lUaA pA le-- le--");
+    check(vop_channel_peek(hook_as(1), 0, &buffer) == 1);
+    assert_trace("le-- le--");
     check(vop_channel_release(hook_as(1), &buffer) == 0);
-    assert_trace("");                                           /* held back */
-    check(vop_channel_peek(hook_as(1), 0, &buffer) == -EAGAIN); /* publishes slots: index, fence, event; state */
-    assert_trace("lUaA pA PB SarB FD PD lv-- lnaE pE");
+    assert_trace("PB SarB FD PD lv--");
+}
+
+static void trace_short(void)
+{
+    trace_by_length(1);
+    trace_by_length(64);
+}
+
+static void trace_older(void)
+{
+    trace_by_element(1);
+    trace_by_element(64);
+}
+
+static void trace_two_slots(void)
+{
+    trace_by_element(65);
+}
+
+/* Each on a link of its own, which has room enough. */
+static void trace_messages(unsigned older, unsigned which, unsigned flags)
+{
+    void (*const traces[])(void) = {older ? trace_older : trace_short, trace_two_slots, trace_batch, trace_two};
+
+    for (unsigned i = 0; i < (older ? 3 : 4); i++) {
+        setup_how(older, which, flags);
+        traces[i]();
+        hook_close();
+    }
 }
 
 static void fill_queue(void)
@@ -148,9 +238,8 @@ static void test_traces(void **state)
 {
     (void)state;
     for (unsigned which = 0; which < PLATFORMS; which++) {
-        setup(0);
-        set_platform(which);
-        trace_messages();
+        trace_messages(0, which, 0);
+        setup_how(0, which, 0);
         check(vop_channel_arm(hook_as(1), VOP_ARM_RECV) == 0); /* incarnation, state; event, fence, index */
         assert_trace("ln-- ln-- lnaE pE Su-- FC PC lUaA pA");
         fill_queue();
@@ -160,14 +249,23 @@ static void test_traces(void **state)
     }
 }
 
+/* Where either side does not offer LAST_LEN: the element, and then the index. */
+static void test_traces_with_an_older_side(void **state)
+{
+    (void)state;
+    for (unsigned older = 1; older < 4; older++) {
+        for (unsigned which = 0; which < PLATFORMS; which++)
+            trace_messages(older, which, 0);
+    }
+}
+
 /* On posted writes the event word is read back between two fences. */
 static void test_traces_on_posted_writes(void **state)
 {
     (void)state;
     for (unsigned which = 0; which < PLATFORMS; which++) {
-        setup(VOP__WINDOW_POSTED);
-        set_platform(which);
-        trace_messages();
+        trace_messages(0, which, VOP__WINDOW_POSTED);
+        setup_how(0, which, VOP__WINDOW_POSTED);
         check(vop_channel_arm(hook_as(1), VOP_ARM_RECV) == 0);
         assert_trace("ln-- ln-- lnaE pE Su-- FC PC LuaC FC PC lUaA pA");
         fill_queue();
@@ -184,8 +282,7 @@ static void test_trace_of_close(void **state)
 
     (void)state;
     for (unsigned which = 0; which < PLATFORMS; which++) {
-        setup(0);
-        set_platform(which);
+        setup_how(0, which, 0);
         check(vop_channel_reserve(hook_as(0), 1, 0, &buffer) == 0);
         check(vop_channel_commit(hook_as(0), 1, VOP_COMMIT_MORE) == 0);
         hook_reset();
@@ -210,8 +307,7 @@ static void test_trace_of_announce(void **state)
     for (unsigned which = 0; which < PLATFORMS; which++) {
         const struct vop__wire *wire;
 
-        setup(0);
-        set_platform(which);
+        setup_how(0, which, 0);
         wire = hook_as(0)->link->wire;
         assert_int_equal(vop__session_open(&s, &wire->local, &wire->remote, &hello), 0);
         assert_true(hook.traced > 20);
@@ -234,8 +330,7 @@ static void test_trace_of_claim(void **state)
     for (unsigned which = 0; which < PLATFORMS; which++) {
         const struct vop__wire *wire;
 
-        setup(0);
-        set_platform(which);
+        setup_how(0, which, 0);
         wire = hook_as(0)->link->wire;
         (void)vop__session_claim(&wire->local);
         assert_trace("lnaE pE ln-- ln-- ln--");
@@ -562,6 +657,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_traces),
+        cmocka_unit_test(test_traces_with_an_older_side),
         cmocka_unit_test(test_traces_on_posted_writes),
         cmocka_unit_test(test_trace_of_close),
         cmocka_unit_test(test_trace_of_announce),

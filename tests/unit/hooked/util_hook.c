@@ -6,6 +6,7 @@
  */
 #include "unit/hooked/util_hook.h"
 #include "support/geometry.h"
+#include "support/older.h"
 
 struct hook hook;
 
@@ -108,6 +109,11 @@ static int count_kick(struct vop__wire *wire, unsigned queue, enum vop__bell bel
 
 void hook_open(uint32_t queue_size, uint32_t slot_size, unsigned window_flags)
 {
+    hook_open_how(queue_size, slot_size, &(struct hook_how){.remote_flags = window_flags});
+}
+
+void hook_open_how(uint32_t queue_size, uint32_t slot_size, const struct hook_how *how)
+{
     struct vop__geometry g = EVEN(1, queue_size, slot_size);
     struct vop__wire *wire[2];
     struct vop_options o;
@@ -119,21 +125,27 @@ void hook_open(uint32_t queue_size, uint32_t slot_size, unsigned window_flags)
     o.queue_size = queue_size;
     o.slot_size = slot_size;
     o.spin_us = VOP_SPIN_NEVER;
-    check(vop__loop_pair(half_size, window_flags, wire) == 0);
+    check(vop__loop_pair(half_size, 0, wire) == 0);
     loop_ops = wire[0]->ops;
     counting_ops = *loop_ops;
     counting_ops.kick = count_kick;
     for (unsigned i = 0; i < 2; i++) {
         half[i] = wire[i]->local.base;
+        wire[i]->local.flags |= how->local_flags;
+        wire[i]->remote.flags |= how->remote_flags;
         wire[i]->ops = &counting_ops;
     }
     for (unsigned i = 0; i < 2; i++) {
         hook.acting = i;
         check(vop__channel_new(wire[i], &o, &hook.link.side[i]) == 0);
+        if (how->older >> i & 1)
+            older_make(hook.link.side[i]);
     }
     check(vop__channel_step(hook_as(0)) == 0);
     check(vop__channel_step(hook_as(1)) == 1);
     check(vop__channel_step(hook_as(0)) == 1);
+    for (unsigned i = 0; i < 2; i++)
+        check(older_has_last_len(hook.link.side[i]) == (how->older == 0));
 }
 
 void hook_close(void)

@@ -69,6 +69,13 @@ extern struct hook hook;
 
 /** Two channels that are up; nothing counted yet. `window_flags` as for vop__loop_pair(). */
 void hook_open(uint32_t queue_size, uint32_t slot_size, unsigned window_flags);
+
+/** What else may be different about a link. */
+struct hook_how {
+    unsigned older;                     /* bit i: side i does not offer LAST_LEN */
+    unsigned local_flags, remote_flags; /* of the windows of both sides, from before there is a channel */
+};
+void hook_open_how(uint32_t queue_size, uint32_t slot_size, const struct hook_how *how);
 void hook_close(void);
 
 /** From now on this side acts. Returns its channel. */
