@@ -171,6 +171,31 @@ static void test_what_is_learned(void **state)
     assert_memory_equal(f.side[1].peer.config, "abc", 3);
 }
 
+/* A bit of the ring range that one side alone offers is not in force, on either side. */
+static void test_what_is_in_force(void **state)
+{
+    (void)state;
+    for (unsigned older = 0; older < 4; older++) {
+        open_side(0, &plain);
+        open_side(1, &plain);
+        for (unsigned i = 0; i < 2; i++) {
+            if (!(older >> i & 1))
+                continue;
+            f.side[i].mine.features[0] &= ~(1u << 31);
+            block(1 - i)->features[0].le = 1u << 29;
+        }
+        assert_int_equal(vop__session_step(&f.side[0]), VOP__SESSION_READY);
+        assert_int_equal(vop__session_step(&f.side[1]), VOP__SESSION_READY);
+        for (unsigned i = 0; i < 2; i++) {
+            assert_int_equal(vop__session_has(&f.side[i], VOP_F_LAST_LEN), older == 0);
+            assert_true(vop__session_has(&f.side[i], VOP_F_EVENT_IDX));
+            assert_true(vop__session_has(&f.side[i], VOP_F_IN_ORDER));
+            assert_false(vop__session_has(&f.side[i], 30));
+            assert_false(vop__session_has(&f.side[i], 63));
+        }
+    }
+}
+
 /* An echo of an older incarnation, or none, is not this session. */
 static void test_echo(void **state)
 {
@@ -410,6 +435,7 @@ int main(void)
         TEST(test_nobody_there),
         TEST(test_both_orders),
         TEST(test_what_is_learned),
+        TEST(test_what_is_in_force),
         TEST(test_echo),
         TEST(test_peer_comes_again),
         TEST(test_closing),

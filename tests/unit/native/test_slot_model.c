@@ -27,6 +27,9 @@ struct model {
     bool reader_sleeps, writer_sleeps;
     uint64_t writer_wants; /* the value of slots_returned that wakes the writer */
     uint64_t done_messages, kicks;
+    bool last_len;   /* in force */
+    uint16_t length; /* beside used.idx */
+    uint64_t sends;  /* of messages with one */
 };
 
 static struct message *message_of(struct model *m, uint64_t number)
@@ -55,6 +58,24 @@ static size_t random_length(struct model *m)
     }
 }
 
+/* All that was committed has just been published: kick or not. */
+static void check_publication(struct model *m, bool kick)
+{
+    uint64_t from = m->slots_published, to = m->slots_committed;
+    bool expected = from != to && (m->first_used || event_passed(m->used_event, from, to));
+
+    assert_int_equal(kick, expected);
+    m->first_used = m->first_used && from == to;
+    m->slots_published = to;
+    m->published = m->committed;
+    assert_int_equal(vop_from_le32(*queue_used(&m->q)), (uint32_t)(uint16_t)to << 16 | m->length);
+    if (m->reader_sleeps && m->published > m->peeked) {
+        assert_true(expected); /* no wake-up is lost */
+        m->reader_sleeps = false;
+    }
+    m->kicks += expected;
+}
+
 static void step_send(struct model *m)
 {
     size_t length = random_length(m), reserved = length;
@@ -72,26 +93,22 @@ static void step_send(struct model *m)
     if (test_random(&m->random) % 4 == 0)
         length = 1 + test_random(&m->random) % reserved;
     queue_fill(&span, seed);
-    vop__slot_device_commit(&m->q.device, length);
     m->slots_committed += (length + m->q.s - 1) / m->q.s;
     *message_of(m, m->committed++) = (struct message){length, seed, m->slots_committed};
+    if (test_random(&m->random) % 3) {
+        vop__slot_device_commit(&m->q.device, length);
+        return;
+    }
+    m->length = m->last_len && length <= m->q.s && length <= UINT16_MAX ? (uint16_t)length : 0;
+    check_publication(m, vop__slot_device_send(&m->q.device, length));
+    m->sends += m->length > 0;
 }
 
 static void step_publish_used(struct model *m)
 {
-    uint64_t from = m->slots_published, to = m->slots_committed;
-    bool expected = from != to && (m->first_used || event_passed(m->used_event, from, to));
-
-    assert_int_equal(vop__slot_device_publish(&m->q.device), expected);
-    m->first_used = m->first_used && from == to;
-    m->slots_published = to;
-    m->published = m->committed;
-    assert_int_equal(vop_from_le32(*queue_used(&m->q)), (uint32_t)(uint16_t)to << 16);
-    if (m->reader_sleeps && m->published > m->peeked) {
-        assert_true(expected); /* no wake-up is lost */
-        m->reader_sleeps = false;
-    }
-    m->kicks += expected;
+    if (m->slots_published != m->slots_committed)
+        m->length = 0;
+    check_publication(m, vop__slot_device_publish(&m->q.device));
 }
 
 static void step_peek(struct model *m)
@@ -158,14 +175,15 @@ static void step_arm_writer(struct model *m)
     m->writer_wants = m->slots_committed + wanted - m->q.n;
 }
 
-static void run(uint32_t n, uint32_t s, bool mirrored, unsigned steps)
+static void run_session(uint32_t n, uint32_t s, bool mirrored, unsigned steps, bool last_len)
 {
     static struct model model;
     struct model *m = &model;
     unsigned bias = 8;
 
-    *m = (struct model){.random = n * 31 + s, .first_used = true, .first_avail = true};
+    *m = (struct model){.random = n * 31 + s, .first_used = true, .first_avail = true, .last_len = last_len};
     queue_open(&m->q, n, s, mirrored);
+    queue_set_last_len(&m->q, last_len);
     for (unsigned i = 0; i < steps; i++) {
         if (i % 4096 == 0)
             bias = 2 + (unsigned)test_random(&m->random) % 10; /* sometimes fuller, sometimes emptier */
@@ -201,7 +219,14 @@ static void run(uint32_t n, uint32_t s, bool mirrored, unsigned steps)
         }
     }
     assert_true(m->slots_returned > 0 && m->kicks > 0);
+    assert_true((m->sends > 0) == last_len);
     queue_close(&m->q);
+}
+
+static void run(uint32_t n, uint32_t s, bool mirrored, unsigned steps)
+{
+    run_session(n, s, mirrored, steps, false);
+    run_session(n, s, mirrored, steps, true);
 }
 
 static void test_model(void **state)

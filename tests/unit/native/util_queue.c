@@ -93,6 +93,12 @@ void queue_open(struct queue *q, uint32_t n, uint32_t s, bool mirrored)
     queue_reset(q);
 }
 
+void queue_set_last_len(struct queue *q, bool last_len)
+{
+    q->place_device.last_len = q->place_driver.last_len = last_len;
+    queue_reset(q);
+}
+
 void queue_reset(struct queue *q)
 {
     memset(q->spans, 0, q->n * sizeof(*q->spans));
@@ -190,14 +196,28 @@ bool queue_holds(const struct vop_buffer *span, size_t length, uint64_t seed)
     return done == length && span->length == length;
 }
 
-int queue_put(struct queue *q, size_t length, uint64_t seed)
+static int prepare(struct queue *q, size_t length, uint64_t seed)
 {
     struct vop_buffer span;
     int ret = vop__slot_device_reserve(&q->device, length, &span);
 
-    if (ret < 0)
-        return ret;
-    queue_fill(&span, seed);
-    vop__slot_device_commit(&q->device, length);
-    return 0;
+    if (ret == 0)
+        queue_fill(&span, seed);
+    return ret;
+}
+
+int queue_put(struct queue *q, size_t length, uint64_t seed)
+{
+    int ret = prepare(q, length, seed);
+
+    if (ret == 0)
+        vop__slot_device_commit(&q->device, length);
+    return ret;
+}
+
+int queue_send(struct queue *q, size_t length, uint64_t seed)
+{
+    int ret = prepare(q, length, seed);
+
+    return ret < 0 ? ret : vop__slot_device_send(&q->device, length);
 }

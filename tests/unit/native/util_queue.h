@@ -38,6 +38,9 @@ struct offsets queue_offsets_uneven(uint32_t pairs, uint32_t writer_n, uint32_t 
 void queue_open(struct queue *q, uint32_t n, uint32_t s, bool mirrored);
 void queue_close(struct queue *q);
 
+/** Initialises both ends again, in a session in which LAST_LEN is in force, or not. It is not after queue_open(). */
+void queue_set_last_len(struct queue *q, bool last_len);
+
 /** Initialises both ends again, as a new session does. */
 void queue_reset(struct queue *q);
 
@@ -66,5 +69,8 @@ bool queue_holds(const struct vop_buffer *span, size_t length, uint64_t seed);
 
 /** Reserves, fills, commits: -EAGAIN or 0. */
 int queue_put(struct queue *q, size_t length, uint64_t seed);
+
+/** The same, and publishes at once: -EAGAIN, or whether to kick. */
+int queue_send(struct queue *q, size_t length, uint64_t seed);
 
 #endif
