@@ -9,6 +9,7 @@
 #include <endian.h>
 
 #include "support/loop.h"
+#include "support/older.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
@@ -27,12 +28,20 @@ struct vop_options link_options(uint32_t queue_size, uint32_t slot_size, uint32_
 
 void link_open_loop(struct link *l, const struct vop_options *options, unsigned window_flags)
 {
+    link_open_loop_older(l, options, window_flags, 0);
+}
+
+void link_open_loop_older(struct link *l, const struct vop_options *options, unsigned window_flags, unsigned older)
+{
     struct vop__geometry g = vop__options_geometry(options);
     struct vop__wire *wire[2];
 
     check(vop__loop_pair((size_t)vop__geometry_offer_size(&g), window_flags, wire) == 0);
-    for (unsigned i = 0; i < 2; i++)
+    for (unsigned i = 0; i < 2; i++) {
         check(vop__channel_new(wire[i], options, &l->side[i]) == 0);
+        if (older >> i & 1)
+            older_make(l->side[i]);
+    }
     check(vop__channel_step(l->side[0]) == 0);
     check(vop__channel_step(l->side[1]) == 1);
     check(vop__channel_step(l->side[0]) == 1);

@@ -26,6 +26,9 @@ struct vop_options link_options(uint32_t queue_size, uint32_t slot_size, uint32_
 /** Both ends over the loop wire: one mapping, two segments. `window_flags` are those of the remote windows. */
 void link_open_loop(struct link *l, const struct vop_options *options, unsigned window_flags);
 
+/** The same with sides that do not offer LAST_LEN: bit i of `older` for side i. */
+void link_open_loop_older(struct link *l, const struct vop_options *options, unsigned window_flags, unsigned older);
+
 /** Both ends over shm. */
 void link_open_shm(struct link *l, const struct vop_options *options);
 
