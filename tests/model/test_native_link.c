@@ -11,6 +11,7 @@
 #include "channel/life.h"
 #include "channel/options.h"
 #include "support/geometry.h"
+#include "support/older.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -187,12 +188,14 @@ static void sync_queue(void)
     explore_payload(m.half[1] + l.pool, SLOTS * SLOT_SIZE);
 }
 
-static void bring_up(void)
+static void bring_up_how(bool older)
 {
     int up[2] = {0, 0};
 
     m.channel[0] = new_channel(0);
     m.channel[1] = new_channel(1);
+    if (older)
+        older_make(m.channel[1]);
     for (unsigned i = 0; i < 4; i++) {
         for (unsigned side = 0; side < 2; side++) {
             if (!up[side])
@@ -201,6 +204,13 @@ static void bring_up(void)
     }
     if (up[0] != 1 || up[1] != 1)
         explore_fail("setup: %s", vop_error_text());
+    if (older_has_last_len(m.channel[0]) == older || older_has_last_len(m.channel[1]) == older)
+        explore_fail("setup: LAST_LEN is in force where it should not be, or is not where it should");
+}
+
+static void bring_up(void)
+{
+    bring_up_how(false);
 }
 
 static void teardown(void)
@@ -263,12 +273,22 @@ static void take_number(uint32_t number)
 
 /* ---- Scenario: a receiver that goes to sleep while messages come ---- */
 
-static void setup_messages(void)
+static void setup_messages_how(bool older)
 {
     make_memory();
-    bring_up();
+    bring_up_how(older);
     spend_first_kicks();
     sync_queue();
+}
+
+static void setup_messages(void)
+{
+    setup_messages_how(false);
+}
+
+static void setup_messages_older(void)
+{
+    setup_messages_how(true);
 }
 
 static void send_some(void)
@@ -285,6 +305,114 @@ static void take_some(void)
 
 static const struct explore_scenario messages = {
     .name = "messages", .setup = setup_messages, .actor = {send_some, take_some}, .teardown = teardown};
+
+/* The same between sides of which one does not offer LAST_LEN: the length is in the element, which is stored first. */
+static const struct explore_scenario older_messages = {
+    .name = "messages, older", .setup = setup_messages_older, .actor = {send_some, take_some}, .teardown = teardown};
+
+/* ---- Scenario: two short messages, by the queues alone ---- */
+
+/*
+ * A channel looks at the state of its peer between payload and index, and between an element and the next index; on a
+ * platform the fence behind that look (E) orders them, too. Here nothing stands between them but what the queue does.
+ *
+ * The receiver has the length of the second message from beside the index. That of the first it has from there as well
+ * if it looks in between, else from the element, which is stored behind the first index and published by the second.
+ */
+static const size_t lengths[] = {4, 8};
+
+static void send_by_queue(size_t length, bool has_payload, uint32_t number)
+{
+    struct vop__slot_device *q = &m.channel[0]->tx.queue;
+    struct vop_buffer b = {0};
+
+    if (vop__slot_device_reserve(q, length, &b) < 0)
+        explore_fail("no room");
+    if (has_payload)
+        explore_payload_store(b.segment[0].iov_base, number);
+    if (vop__slot_device_send(q, length))
+        explore_ring(bell_of(1, VOP__BELL_MESSAGES));
+}
+
+static void take_by_queue(size_t length, bool has_payload, uint32_t number)
+{
+    struct vop__slot_driver *q = &m.channel[1]->rx.queue;
+    struct vop_buffer b = {0};
+    int ret;
+
+    while ((ret = vop__slot_driver_peek(q, &b)) == 0) {
+        ret = vop__slot_driver_arm(q);
+        if (ret == 0)
+            explore_sleep(bell_of(1, VOP__BELL_MESSAGES));
+        if (ret < 0)
+            break;
+    }
+    if (ret < 0)
+        explore_fail("peek: %s", vop_error_text());
+    if (b.length != length)
+        explore_fail("a message of %zu bytes where %zu were sent", b.length, length);
+    if (has_payload)
+        explore_payload_expect(b.segment[0].iov_base, number);
+}
+
+static void send_two(void)
+{
+    for (uint32_t i = 0; i < 2; i++)
+        send_by_queue(lengths[i], true, 41 + i);
+}
+
+static void take_two(void)
+{
+    for (uint32_t i = 0; i < 2; i++)
+        take_by_queue(lengths[i], true, 41 + i);
+}
+
+static const struct explore_scenario queues = {
+    .name = "queues", .setup = setup_messages, .actor = {send_two, take_two}, .teardown = teardown};
+
+static const struct explore_scenario older_queues = {
+    .name = "queues, older", .setup = setup_messages_older, .actor = {send_two, take_two}, .teardown = teardown};
+
+/*
+ * Payload left aside, so that what is lost can only be an element. It is stored behind its own index, and it is the
+ * release of the next one that publishes it; as a rule the fence (C) between the two does so as well, but the first
+ * publication of a session kicks unasked and has none.
+ */
+static void setup_elements(void)
+{
+    make_memory();
+    bring_up();
+    sync_queue();
+}
+
+static void send_two_lengths(void)
+{
+    for (uint32_t i = 0; i < 2; i++)
+        send_by_queue(lengths[i], false, 0);
+}
+
+static void take_two_lengths(void)
+{
+    for (uint32_t i = 0; i < 2; i++)
+        take_by_queue(lengths[i], false, 0);
+}
+
+static const struct explore_scenario elements = {
+    .name = "elements", .setup = setup_elements, .actor = {send_two_lengths, take_two_lengths}, .teardown = teardown};
+
+/* One that has its length beside the index: nothing is lost with the element, however late that is. */
+static void send_one_length(void)
+{
+    send_by_queue(lengths[0], false, 0);
+}
+
+static void take_one_length(void)
+{
+    take_by_queue(lengths[0], false, 0);
+}
+
+static const struct explore_scenario lone_lengths = {
+    .name = "lone length", .setup = setup_messages, .actor = {send_one_length, take_one_length}, .teardown = teardown};
 
 /* ---- Scenario: a sender that goes to sleep on a full queue while slots come back ---- */
 
@@ -562,6 +690,10 @@ static const struct {
     unsigned deviations[MEMORIES];
 } rights[] = {
     {&messages, {0}},
+    {&older_messages, {0}},
+    {&queues, {0}},
+    {&older_queues, {0}},
+    {&elements, {0}},
     {&slots, {0}},
     {&ends, {0}},
     {&restarts, {0}},
@@ -654,6 +786,12 @@ static const struct {
 } mutations[] = {
     {{EXPLORE_RELEASE, 'A', 0}, COHERENT, &messages},
     {{EXPLORE_ACQUIRE, 'A', 1}, COHERENT, &messages},
+    {{EXPLORE_RELEASE, 'A', 0}, COHERENT, &older_messages},
+    {{EXPLORE_ACQUIRE, 'A', 1}, COHERENT, &older_messages},
+    {{EXPLORE_RELEASE, 'A', 0}, COHERENT, &queues},
+    {{EXPLORE_ACQUIRE, 'A', 1}, COHERENT, &queues},
+    {{EXPLORE_RELEASE, 'A', 0}, COHERENT, &elements},
+    {{EXPLORE_ACQUIRE, 'A', 1}, COHERENT, &elements},
     {{EXPLORE_RELEASE, 'B', 1}, COHERENT, &slots},
     {{EXPLORE_FENCE, 'C', 0}, COHERENT, &messages},
     {{EXPLORE_FENCE, 'C', 1}, COHERENT, &messages},
@@ -668,7 +806,12 @@ static const struct {
     {{EXPLORE_FENCE, 'F', 1}, COHERENT, &rewrites},
     {{EXPLORE_FENCE, 'F', 0}, COHERENT, &rewrites},
 
-    {{EXPLORE_PLATFORM_FENCE, 'A', 0}, PLATFORMS, &messages},
+    {{EXPLORE_PLATFORM_FENCE, 'A', 0}, PLATFORMS, &older_messages},
+    {{EXPLORE_PLATFORM_FENCE, 'A', 1}, PLATFORMS, &older_messages},
+    {{EXPLORE_PLATFORM_FENCE, 'A', 0}, PLATFORMS, &queues},
+    {{EXPLORE_PLATFORM_FENCE, 'A', 1}, PLATFORMS, &queues},
+    {{EXPLORE_PLATFORM_FENCE, 'A', 0}, PLATFORMS, &elements},
+    {{EXPLORE_PLATFORM_FENCE, 'A', 1}, PLATFORMS, &elements},
     {{EXPLORE_PLATFORM_FENCE, 'A', 1}, PLATFORMS, &messages},
     {{EXPLORE_PLATFORM_FENCE, 'B', 1}, PLATFORMS, &slots},
     {{EXPLORE_PLATFORM_FENCE, 'C', 0}, PLATFORMS, &messages},
@@ -704,6 +847,23 @@ static void test_every_order_is_needed(void **state)
         unnoticed += find_fault(what, mutations[i].scenario, mutations[i].memories, mu);
     }
     assert_int_equal(unnoticed, 0);
+}
+
+/* And the other way round: without the order that it does not need, a lone length is right. */
+static void test_a_length_needs_no_element(void **state)
+{
+    static const struct explore_mutation without[] = {{EXPLORE_RELEASE, 'A', 0}, {EXPLORE_ACQUIRE, 'A', 1}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(without) / sizeof(without[0]); i++) {
+        struct explore_result r;
+
+        prepare(&lone_lengths, EXPLORE_COHERENT);
+        r = explore(&current, without[i], EXECUTIONS_MAX);
+        if (r.failed)
+            fail_msg("without %s: %s", explore_kind_name(without[i].kind), r.failure);
+        assert_true(r.complete);
+    }
 }
 
 /* Each half has flags of its own: what a wire forgets to say of one, the other does not make good. */
@@ -744,6 +904,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_is_lost),
         cmocka_unit_test(test_every_order_is_needed),
+        cmocka_unit_test(test_a_length_needs_no_element),
         cmocka_unit_test(test_every_flag_is_needed),
     };
 
