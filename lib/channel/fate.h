@@ -26,10 +26,10 @@ static inline unsigned vop__fate_flags(const struct vop__link *l)
     return __atomic_load_n(&l->fate, __ATOMIC_ACQUIRE);
 }
 
-/** The frequent part of it: is the link good, whatever else it may be? */
-static inline bool vop__fate_is_good(const struct vop__link *l, unsigned fate)
+/** Is the link good? Records nothing and leaves the error text alone, so that whoever asks next is told the reason. */
+static inline bool vop__fate_is_good(const struct vop__link *l)
 {
-    return __builtin_expect(fate == VOP__FATE_HERE, 1) &&
+    return __builtin_expect(vop__fate_flags(l) == VOP__FATE_HERE, 1) &&
            __builtin_expect(vop__session_peer_state(&l->session) == VOP_STATE_READY, 1);
 }
 
@@ -37,9 +37,7 @@ static inline bool vop__fate_is_good(const struct vop__link *l, unsigned fate)
 static inline int vop__fate(struct vop__link *l)
 {
     /* In this order: a peer that another thread saw die may have closed first, and then its state says so. */
-    unsigned fate = vop__fate_flags(l);
-
-    return vop__fate_is_good(l, fate) ? 0 : vop__fate_why(l, fate);
+    return vop__fate_is_good(l) ? 0 : vop__fate_why(l, vop__fate_flags(l));
 }
 
 /** Is this the process that opened the link? In a child of fork() the memory is not mapped, and nothing may be touched.

@@ -11,11 +11,12 @@
 
 /*
  * Nothing was found at the first look. Who may wait looks again before it does anything else: an answer is often about
- * to come, and returning slots now would cost a fence and a line of the peer's for each message.
+ * to come, and returning slots now would cost a fence and a line of the peer's for each message. But nobody waits for a
+ * peer that has ended or lied, and what is held back is not published to it.
  */
 static __attribute__((noinline)) int await_message(struct vop_channel *c, int timeout_ms, struct vop_buffer *ret_buffer)
 {
-    if (timeout_ms == 0 || !vop__fate_is_good(c->link, vop__fate_flags(c->link)))
+    if (timeout_ms == 0 || c->rx.queue.broken || !vop__fate_is_good(c->link))
         return vop__rx_missed(&c->rx, ret_buffer);
     return vop__rx_wait(c, timeout_ms, ret_buffer);
 }

@@ -108,9 +108,8 @@ int vop_channel_flush(vop_channel *c)
 /* Can a message go at once? Else it is for reserve() to wait, or to say why not. */
 static inline bool is_clear(struct vop__tx *tx, size_t length)
 {
-    return tx->reserved_length == 0 && tx->wanted == 0 && length - 1 < tx->message_max &&
-           vop__fate_is_good(tx->link, vop__fate_flags(tx->link)) && vop__beat(tx->link) &&
-           vop__slot_device_room(&tx->queue) >= vop__slot_count(&tx->queue, length);
+    return tx->reserved_length == 0 && tx->wanted == 0 && length - 1 < tx->message_max && vop__fate_is_good(tx->link) &&
+           vop__beat(tx->link) && vop__slot_device_room(&tx->queue) >= vop__slot_count(&tx->queue, length);
 }
 
 int vop_channel_send(vop_channel *c, const void *data, size_t length, int timeout_ms)

@@ -354,6 +354,35 @@ static bool token_for(unsigned side, enum vop__bell bell)
     return c->link->wire->ops->wait(c->link->wire, 0, bell, 0) == 1;
 }
 
+/*
+ * Who may wait returns slots only when the next message has not come at once: in 32 looks at the index if it spins, in
+ * the first one if it does not. Each look is two points.
+ */
+static void test_slots_are_returned_late(void **state)
+{
+    (void)state;
+    for (unsigned spinning = 0; spinning < 2; spinning++) {
+        unsigned last = spinning ? 2 + 2 + 2 * 31 : 0; /* first look; state; the last look of the glance */
+
+        for (unsigned at = 0; at < last + 8; at++) {
+            struct vop_buffer buffer;
+
+            setup(0);
+            vop_spin_init(&hook.link.side[1]->rx.spin, spinning ? INT64_MAX : 0);
+            check(vop_channel_send(hook_as(0), "x", 1, 0) == 0);
+            check(vop_channel_recv(hook_as(1), bytes, 1, 0) == 1); /* held back */
+            hook_reset();
+            hook_intrude(peer_sends, at);
+            assert_int_equal(vop_channel_peek(hook_as(1), -1, &buffer), 1);
+            assert_true(hook.intruded);
+            assert_int_equal(hook.counts[1].stores[AREA_AVAIL], at > last);
+            assert_int_equal(hook.counts[1].loads[AREA_ELEMENT], 0);
+            assert_int_equal(hook.counts[1].stores[AREA_USED_EVENT], 0); /* it did not sleep */
+            hook_close();
+        }
+    }
+}
+
 /* Wherever the peer sends while this side arms: it does not sleep, or it is woken. */
 static void test_no_message_is_slept_over(void **state)
 {
@@ -477,6 +506,68 @@ static void test_broken_stays_broken(void **state)
         assert_int_equal(vop_channel_recv(hook_as(1), bytes, 1, 1), reached ? -EPROTO : -ECONNRESET);
         assert_int_equal(vop_channel_send(hook_as(1), bytes, 1, 0), reached ? -EPROTO : -ECONNRESET);
         block->incarnation.le ^= 1;
+        hook_close();
+    }
+}
+
+static void peer_dies(void)
+{
+    vop__fate_die(hook.link.side[1]->link); /* as another thread of this side would say */
+}
+
+static void peer_closes_its_session(void)
+{
+    vop__session_close(&hook.link.side[0]->link->session);
+}
+
+static void peer_restarts(void)
+{
+    struct vop__session s;
+
+    check(vop__session_open(&s, &hook.link.side[0]->link->session.local, &hook.link.side[0]->link->session.remote,
+                            &hook.link.side[0]->link->session.mine) == 0);
+}
+
+static void peer_says_what_does_not_exist(void)
+{
+    vop__store_le32(&((struct vop_announce *)(void *)hook.link.side[0]->link->session.remote.base)->state, 0);
+}
+
+/* A wait that finds the end at once publishes no message that is held back: to a liar no slot, either. */
+static void test_nothing_is_published_to_a_lost_peer(void **state)
+{
+    static const struct {
+        void (*end)(void);
+        int error;
+        bool is_lie;
+        const char *text;
+    } ends[] = {
+        {peer_dies, -ECONNRESET, false, "the peer is gone without closing the link"},
+        {peer_closes_its_session, 0, false, "the peer has closed the link"},
+        {peer_restarts, -ECONNRESET, false, "the peer is gone without closing the link"},
+        {peer_says_what_does_not_exist, -EPROTO, false, "peer broke the protocol: its state became 0"},
+        {peer_lies, -EPROTO, true, "peer broke the protocol: it filled 32896 slots when it had 7"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof(ends) / sizeof(ends[0]); i++) {
+        size_t end = i / 2;
+        struct vop_buffer buffer;
+
+        setup(0);
+        if (i % 2)
+            vop_spin_init(&hook.link.side[1]->rx.spin, INT64_MAX);
+        check(vop_channel_send(hook_as(0), "x", 1, 0) == 0);
+        check(vop_channel_recv(hook_as(1), bytes, 1, 0) == 1); /* its slot is held back, */
+        check(vop_channel_reserve(hook_as(1), 1, 0, &buffer) == 0);
+        check(vop_channel_commit(hook_as(1), 1, VOP_COMMIT_MORE) == 0); /* and so is a message */
+        hook_as(0);
+        ends[end].end();
+        hook_reset();
+        assert_int_equal(vop_channel_recv(hook_as(1), bytes, 1, 1000), ends[end].error);
+        assert_string_equal(vop_error_text(), ends[end].text);
+        assert_int_equal(hook.counts[1].stores[AREA_USED], 0);
+        assert_int_equal(hook.counts[1].stores[AREA_AVAIL], !ends[end].is_lie);
         hook_close();
     }
 }
@@ -662,10 +753,12 @@ int main(void)
         cmocka_unit_test(test_trace_of_close),
         cmocka_unit_test(test_trace_of_announce),
         cmocka_unit_test(test_trace_of_claim),
+        cmocka_unit_test(test_slots_are_returned_late),
         cmocka_unit_test(test_no_message_is_slept_over),
         cmocka_unit_test(test_no_slot_is_slept_over),
         cmocka_unit_test(test_no_arming_is_overlooked),
         cmocka_unit_test(test_broken_stays_broken),
+        cmocka_unit_test(test_nothing_is_published_to_a_lost_peer),
         cmocka_unit_test(test_nothing_is_lost_at_the_end),
         cmocka_unit_test(test_closed_is_not_taken_for_dead),
         cmocka_unit_test(test_torn_block),
