@@ -83,6 +83,7 @@ static const struct row rows[] = {
 
     {"legal: echo of nobody, before there is one", {{FIELD(heartbeat), 0}}, NULL, NULL},
     {"legal: heartbeat", {{FIELD(heartbeat), 0xffffffff}}, NULL, NULL},
+    {"legal: no LAST_LEN", {{FIELD(features[0]), 1u << 29}}, NULL, NULL},
     {"legal: all feature bits", {{FIELD(features[0]), ~0u}, {FIELD(features[1]), ~0u}}, NULL, NULL},
     {"legal: unknown feature bits", {{FIELD(features[2]), ~0u}, {FIELD(features[3]), ~0u}}, NULL, NULL},
     {"legal: reserved fields", {{FIELD(reserved1[0]), ~0u}, {FIELD(reserved2[15]), ~0u}}, NULL, NULL},

@@ -172,6 +172,74 @@ static const struct row recv_rows[] = {
     {"legal: hole in the pool", hole_in_pool, WORKS, NULL},
 };
 
+/* What is beside used.idx: a length if the peer offered LAST_LEN, else nothing. The element is poison where a length
+ * stands for it. */
+static void length_with_poison(struct peer *p, uint16_t idx, uint16_t length)
+{
+    peer_put_element(p, idx - 1u, 0xffffffff, 0xfffffffe);
+    peer_put_used(p, idx, length);
+}
+static void length_1(struct peer *p)
+{
+    length_with_poison(p, PASSED + 1, 1);
+}
+static void length_s(struct peer *p)
+{
+    length_with_poison(p, PASSED + 1, S);
+}
+static void length_s_and_one(struct peer *p)
+{
+    length_with_poison(p, PASSED + 1, S + 1);
+}
+static void length_65535(struct peer *p)
+{
+    length_with_poison(p, PASSED + 1, 65535);
+}
+static void length_65535_with_element(struct peer *p)
+{
+    peer_put_element(p, PASSED, PASSED, 1);
+    peer_put_used(p, PASSED + 1, 65535);
+}
+static void length_and_bad_index(struct peer *p)
+{
+    length_with_poison(p, PASSED + N + 1, 1);
+}
+static void length_65535_behind_another(struct peer *p)
+{
+    peer_put_element(p, PASSED, PASSED, 1);
+    length_with_poison(p, PASSED + 2, 65535);
+}
+static void length_behind_no_element(struct peer *p)
+{
+    peer_put_element(p, PASSED, 0xffffffff, 0xfffffffe);
+    length_with_poison(p, PASSED + 2, 1);
+}
+static void length_0_without_element(struct peer *p)
+{
+    length_with_poison(p, PASSED + 1, 0);
+}
+
+static const struct row last_len_rows[] = {
+    {"length S + 1", length_s_and_one, BREAKS, "used element 5 has id 5, len 257"},
+    {"length 65535", length_65535, BREAKS, "used element 5 has id 5, len 65535"},
+    {"length 65535 where the element is good", length_65535_with_element, BREAKS, "used element 5 has id 5, len 65535"},
+    {"length beside a used.idx too far", length_and_bad_index, BREAKS, "it filled 17 slots when it had 16"},
+    {"length 65535 behind a good message", length_65535_behind_another, BREAKS, "used element 6 has id 6, len 65535"},
+    {"length behind a message without element", length_behind_no_element, BREAKS, "used element 5 has id 4294967295"},
+    {"length 0 without element", length_0_without_element, BREAKS, "used element 5 has id 4294967295"},
+    {"legal: length 1", length_1, WORKS, NULL},
+    {"legal: length S", length_s, WORKS, NULL},
+};
+
+static const struct row older_rows[] = {
+    {"not a length: 1", length_1, BREAKS, "used element 5 has id 4294967295"},
+    {"not a length: S", length_s, BREAKS, "used element 5 has id 4294967295"},
+    {"not a length, behind a message without element", length_behind_no_element, BREAKS,
+     "used element 5 has id 4294967295"},
+    {"not a length, beside a used.idx too far", length_and_bad_index, BREAKS, "it filled 17 slots when it had 16"},
+    {"legal: flags 65535", length_65535_with_element, WORKS, NULL},
+};
+
 /* ---- As the driver of the library's send queue: it is full, nothing was returned ---- */
 
 static void avail_one_too_many(struct peer *p)
@@ -372,16 +440,17 @@ static void expect_send(const struct row *row, vop_channel *c, struct peer *p)
 
 #define ROWS(table) (sizeof(table) / sizeof((table)[0]))
 
-static void test_receiving(void **state)
+typedef vop_channel *link_fn(struct stage *s, enum role role, struct peer *p);
+
+static void receive_rows(const struct row *rows, size_t count, link_fn *link)
 {
     struct stage s;
 
-    (void)state;
     stage_open(&s, 2000, 8);
-    for (size_t i = 0; i < ROLES * ROWS(recv_rows); i++) {
-        const struct row *row = &recv_rows[i % ROWS(recv_rows)];
+    for (size_t i = 0; i < ROLES * count; i++) {
+        const struct row *row = &rows[i % count];
         struct peer p;
-        vop_channel *c = stage_link(&s, i / ROWS(recv_rows) ? ROLE_CONNECTOR : ROLE_ACCEPTOR, &p);
+        vop_channel *c = link(&s, i / count ? ROLE_CONNECTOR : ROLE_ACCEPTOR, &p);
 
         stage_row(row->name);
         pass_some(&p, c);
@@ -390,6 +459,21 @@ static void test_receiving(void **state)
         stage_end(&s, &p, c);
     }
     stage_close(&s);
+}
+
+static void test_receiving(void **state)
+{
+    (void)state;
+    receive_rows(recv_rows, ROWS(recv_rows), stage_link);
+    receive_rows(last_len_rows, ROWS(last_len_rows), stage_link);
+}
+
+/* From a peer that does not offer LAST_LEN, whose elements say all. */
+static void test_receiving_from_an_older_peer(void **state)
+{
+    (void)state;
+    receive_rows(recv_rows, ROWS(recv_rows), stage_link_older);
+    receive_rows(older_rows, ROWS(older_rows), stage_link_older);
 }
 
 static void test_sending(void **state)
@@ -587,15 +671,14 @@ static void test_descriptors(void **state)
 /* ---- Event words ---- */
 
 /* They may hold anything: kicks too many or too few, and no effect on what arrives. */
-static void test_event_words(void **state)
+static void noisy_events(link_fn *link)
 {
     struct stage s;
     struct peer p;
     vop_channel *c;
 
-    (void)state;
     stage_open(&s, 2000, 8);
-    c = stage_link(&s, ROLE_ACCEPTOR, &p);
+    c = link(&s, ROLE_ACCEPTOR, &p);
     for (unsigned i = 0; i < 3000; i++) {
         uint32_t noise[2];
         uint8_t out[700], in[700];
@@ -617,10 +700,18 @@ static void test_event_words(void **state)
     stage_close(&s);
 }
 
+static void test_event_words(void **state)
+{
+    (void)state;
+    noisy_events(stage_link);
+    noisy_events(stage_link_older);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_receiving),
+        cmocka_unit_test(test_receiving_from_an_older_peer),
         cmocka_unit_test(test_sending),
         cmocka_unit_test(test_state),
         cmocka_unit_test(test_break_found_by_arming),

@@ -52,6 +52,7 @@ void peer_init(struct peer *p, unsigned side, uint32_t queue_size, uint32_t slot
     p->pairs = 1;
     p->queue_size = queue_size;
     p->slot_size = slot_size;
+    p->last_len = true;
     p->half_fd[0] = p->half_fd[1] = -1;
     memset(p->kick, -1, sizeof(p->kick));
     memset(p->give, -1, sizeof(p->give));
@@ -127,7 +128,12 @@ uint64_t peer_get64(const struct peer *p, size_t offset)
 /* Byte order and accesses: flags and idx are one word, the first field in the low half. */
 void peer_put_used_idx(const struct peer *p, uint16_t idx)
 {
-    peer_put32(p, p->areas.used, (uint32_t)idx << 16);
+    peer_put_used(p, idx, 0);
+}
+
+void peer_put_used(const struct peer *p, uint16_t idx, uint16_t last_len)
+{
+    peer_put32(p, p->areas.used, (uint32_t)idx << 16 | last_len);
 }
 
 void peer_put_avail_idx(const struct peer *p, uint16_t idx)
@@ -217,7 +223,7 @@ void peer_announce(struct peer *p, uint32_t state)
     peer_put16(p, FIELD(version), 1);
     peer_put16(p, FIELD(size), 256);
     peer_put64(p, FIELD(echo), 0);
-    peer_put32(p, FIELD(features), 1u << 29);
+    peer_put32(p, FIELD(features), 1u << 29 | (uint32_t)p->last_len << 31);
     peer_put32(p, FIELD(features) + 4, 1u << 0 | 1u << 1 | 1u << 3); /* bits 32, 33, 35 */
     peer_put32(p, FIELD(device_id), p->device_id);
     peer_put16(p, FIELD(queue_pairs), (uint16_t)p->pairs);
@@ -244,6 +250,7 @@ int peer_ready(struct peer *p)
     p->pairs = smaller(p->pairs, pair_and_size & 0xffff);
     p->queue_size = smaller(p->queue_size, pair_and_size >> 16);
     p->slot_size = smaller(p->slot_size, peer_get32(p, FIELD(slot_size)));
+    p->last_len &= peer_get32(p, FIELD(features)) >> 31;
     p->areas = peer_areas_of(p->pairs, p->queue_size, p->slot_size);
     for (uint32_t i = 0; i < p->queue_size; i++) {
         size_t desc = p->areas.desc + 16 * (size_t)i;
@@ -438,6 +445,7 @@ int peer_push(struct peer *p, const void *bytes, size_t length)
     uint16_t avail = (uint16_t)(peer_get32(p, p->areas.avail) >> 16);
     uint16_t returned = (uint16_t)(avail - n);
     uint32_t first = p->sent % n;
+    bool is_short = p->last_len && k == 1 && length <= 65535;
     const uint8_t *from = bytes;
 
     if (k > n - (uint16_t)(p->sent - returned))
@@ -449,9 +457,12 @@ int peer_push(struct peer *p, const void *bytes, size_t length)
         memcpy(written(p, p->areas.pool + (size_t)((first + i) % n) * p->slot_size), from + (size_t)i * p->slot_size,
                part);
     }
-    peer_put_element(p, first, (first + k - 1) % n, (uint32_t)(length - (size_t)(k - 1) * p->slot_size));
     p->sent = (uint16_t)(p->sent + k);
-    peer_put_used_idx(p, p->sent);
+    if (is_short) /* The length of the last message: the element is stored after the word */
+        peer_put_used(p, p->sent, (uint16_t)length);
+    peer_put_element(p, first, (first + k - 1) % n, (uint32_t)(length - (size_t)(k - 1) * p->slot_size));
+    if (!is_short)
+        peer_put_used(p, p->sent, 0);
     peer_kick(p, 0);
     return 0;
 }
@@ -460,13 +471,20 @@ long peer_pull(struct peer *p, void *bytes, size_t size)
 {
     uint32_t n = p->queue_size;
     uint32_t first = p->taken % n;
-    uint16_t used = (uint16_t)(peer_get32(p, p->areas.used) >> 16);
-    uint32_t id, len, k;
+    uint32_t word = peer_get32(p, p->areas.used);
+    uint16_t used = (uint16_t)(word >> 16);
+    uint32_t id = first, len = 0, k;
 
     if (used == p->taken)
         return 0;
-    id = peer_get32(p, p->areas.used + 4 + 8 * (size_t)first);
-    len = peer_get32(p, p->areas.used + 8 + 8 * (size_t)first);
+    if (!p->last_len && word & 0xffff) /* Queues: flags are 0 */
+        return -1;
+    if (used == (uint16_t)(p->taken + 1))
+        len = word & 0xffff;
+    if (len == 0) {
+        id = peer_get32(p, p->areas.used + 4 + 8 * (size_t)first);
+        len = peer_get32(p, p->areas.used + 8 + 8 * (size_t)first);
+    }
     k = (id - first) % n + 1;
     if (id >= n || k > (uint16_t)(used - p->taken) || len == 0 || len > p->slot_size ||
         (size_t)(k - 1) * p->slot_size + len > size)

@@ -37,6 +37,7 @@ struct peer {
     int socket;
     uint32_t pairs, queue_size, slot_size; /* offered; in force from peer_ready() on */
     uint32_t device_id;
+    bool last_len; /* LAST_LEN is offered; in force from peer_ready() on */
     uint64_t half_size;
     uint64_t incarnation;
     int half_fd[2];
@@ -68,9 +69,12 @@ void peer_put64(const struct peer *p, size_t offset, uint64_t value);
 uint32_t peer_get32(const struct peer *p, size_t offset);
 uint64_t peer_get64(const struct peer *p, size_t offset);
 
-/** Stores the index of the used ring (available ring) that this peer writes; flags are 0. */
+/** Stores the index of the used ring (available ring) that this peer writes; the other half of its word is 0. */
 void peer_put_used_idx(const struct peer *p, uint16_t idx);
 void peer_put_avail_idx(const struct peer *p, uint16_t idx);
+
+/** The index of the used ring with what is beside it: the length of the last message, where that is in force. */
+void peer_put_used(const struct peer *p, uint16_t idx, uint16_t last_len);
 void peer_put_element(const struct peer *p, uint32_t at, uint32_t id, uint32_t len);
 
 /* ---- Steps ---- */

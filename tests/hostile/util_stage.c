@@ -264,15 +264,29 @@ static int serve_honestly(struct peer *p, void *context)
     return stage_serve(p);
 }
 
-vop_channel *stage_link(struct stage *s, enum role role, struct peer *p)
+static vop_channel *link_with(struct stage *s, enum role role, bool last_len, struct peer *p)
 {
     vop_channel *c = NULL;
 
     peer_init(p, role == ROLE_ACCEPTOR ? 1 : 0, STAGE_QUEUE_SIZE, STAGE_SLOT_SIZE);
+    p->last_len = last_len;
     if (role == ROLE_ACCEPTOR)
         return stage_join(s, p);
     assert_int_equal(stage_connect(s, serve_honestly, NULL, p, 5000, &c), 0);
     return c;
+}
+
+vop_channel *stage_link(struct stage *s, enum role role, struct peer *p)
+{
+    vop_channel *c = link_with(s, role, true, p);
+
+    assert_true(p->last_len); /* the library offers it, too */
+    return c;
+}
+
+vop_channel *stage_link_older(struct stage *s, enum role role, struct peer *p)
+{
+    return link_with(s, role, false, p);
 }
 
 /* ---- Reactions ---- */

@@ -66,6 +66,9 @@ vop_channel *stage_finish(struct stage *s, struct peer *p);  /* from what stage_
 /** Up, with the library in either role. */
 vop_channel *stage_link(struct stage *s, enum role role, struct peer *p);
 
+/** The same with a peer that does not offer LAST_LEN. */
+vop_channel *stage_link_older(struct stage *s, enum role role, struct peer *p);
+
 /** Lets vop_channel_connect() meet a server that runs `serve` in a thread: its result. */
 int stage_connect(struct stage *s, int (*serve)(struct peer *p, void *context), void *context, struct peer *p,
                   int timeout_ms, vop_channel **ret_channel);
