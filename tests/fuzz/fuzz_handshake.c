@@ -145,7 +145,7 @@ static void announce(uint8_t *to, uint32_t state, uint64_t echo)
                               (uint32_t)(echo >> 32),
                               state,
                               0,
-                              1u << 29,
+                              1u << 29 | 1u << 31,
                               1u << 0 | 1u << 1 | 1u << 3,
                               0,
                               0,

@@ -67,8 +67,11 @@ static void poke(struct world *w, struct input *in)
         p.offset += 4 * (size_t)index;
     if (p.offset + 4 > w->end[0]->local.size)
         return;
-    if (where & 0x80) /* an index that is near: in the high half of its word */
-        p.value = (p.value & 0x3f) << 16;
+    if (where & 0x80) { /* an index that is near: in the high half of its word, with a length beside it or without */
+        uint32_t beside = where & 0x40 ? p.value >> 16 & (where & 0x20 ? 0x1ff : 0xffff) : 0;
+
+        p.value = (p.value & 0x3f) << 16 | beside;
+    }
     store(w, &p);
     if (w->pokes < POKES_MAX)
         w->poke[w->pokes++] = p;
