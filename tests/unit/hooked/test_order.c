@@ -143,7 +143,7 @@ static void trace_by_element(size_t length)
     struct vop_buffer buffer;
 
     check(vop_channel_send(hook_as(0), bytes, length, 0) == 0); /* state; element; index, fence, event */
-    assert_trace("lnaE pE lnaE pE Se-- Se-- PA SUrA FC PC lu--");
+    assert_trace("lnaE pE Se-- Se-- PA SUrA FC PC lu--");
     check(vop_channel_peek(hook_as(1), 0, &buffer) == 1); /* index; element, each word once */
     assert_trace("lUaA pA le-- le--");
     return_slots(&buffer);
@@ -155,7 +155,7 @@ static void trace_by_length(size_t length)
     struct vop_buffer buffer;
 
     check(vop_channel_send(hook_as(0), bytes, length, 0) == 0); /* state; index; element; fence, event */
-    assert_trace("lnaE pE lnaE pE PA SUrA Se-- Se-- FC PC lu--");
+    assert_trace("lnaE pE PA SUrA Se-- Se-- FC PC lu--");
     check(vop_channel_peek(hook_as(1), 0, &buffer) == 1);
     assert_trace("lUaA pA");
     return_slots(&buffer);
@@ -168,7 +168,7 @@ static void trace_two(void)
 
     for (unsigned i = 0; i < 2; i++) {
         check(vop_channel_send(hook_as(0), bytes, 1, 0) == 0);
-        assert_trace("lnaE pE lnaE pE PA SUrA Se-- Se-- FC PC lu--");
+        assert_trace("lnaE pE PA SUrA Se-- Se-- FC PC lu--");
     }
     check(vop_channel_peek(hook_as(1), 0, &buffer) == 1);
     assert_trace("lUaA pA le-- le--");
