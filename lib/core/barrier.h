@@ -35,6 +35,9 @@
  *   I       driver: publishes G, fence, loads the event    device: event or flags, flush, loads G's word again
  *   J       device: publishes H, fence, loads the event    driver: event or flags, flush, loads H's word again
  *
+ * With LAST_LEN the element of a short message comes after its own index, and the next index publishes it
+ * (PROTOCOL.md, Messages).
+ *
  * A and B lost: stale payload is read, or a slot is overwritten while it is still being read. C and D lost: both
  * sides sleep for ever. E lost: an index of the last session is taken for one of this session. F lost: an announce
  * block is read half old and half new. A to F are the native link; G to J are any virtqueue (ring/vq.h), and
