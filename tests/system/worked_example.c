@@ -177,13 +177,13 @@ static void talk(vop_channel *side[2], const uint8_t *half0, const uint8_t *half
     title("**Side 1 sends `hello`**, its first message: one slot. It kicks without asking. In half 0:");
     send_some(side[1], 5);
     show(half0, 0x2000, 5, "slot 0");
-    show(half0, 0x1100, 4, "used.idx 1; beside it the length of this message");
-    show(half0, 0x1104, 8, "used element 0: id 0, len 5");
+    show(half0, 0x1100, 4, "used.idx 1, and the length of this message (LAST_LEN)");
+    show(half0, 0x1104, 8, "only then used element 0: id 0, len 5");
 
     title("**Side 1 sends 100 bytes**: slots 1 and 2. In half 0, beside the payload at 2040:");
     send_some(side[1], 100);
     show(half0, 0x110c, 8, "used element 1: id 2, the last slot; len 100 - 64");
-    show(half0, 0x1100, 4, "used.idx 3; a message of two slots has no length there");
+    show(half0, 0x1100, 4, "used.idx 3, no length: several slots");
 
     title("**Side 1 wants room for 150 bytes**, 3 slots, and has 1: it arms for slots. In half 0:");
     check(vop_channel_reserve(side[1], 150, 0, &(struct vop_buffer){.length = 0}) == -EAGAIN ? 0 : -1, "room");
