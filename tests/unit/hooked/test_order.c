@@ -510,6 +510,33 @@ static void test_broken_stays_broken(void **state)
     }
 }
 
+static void peer_lies_and_closes(void)
+{
+    peer_lies();
+    vop__session_close(&hook.link.side[hook.acting]->link->session);
+}
+
+/* A lie is one, though the peer has closed by the time it is found. */
+static void test_a_lie_before_the_end(void **state)
+{
+    bool reached = true;
+
+    (void)state;
+    for (unsigned at = 0; reached; at++) {
+        ssize_t found;
+
+        setup(0);
+        hook_intrude(peer_lies_and_closes, at);
+        found = vop_channel_recv(hook_as(1), bytes, 1, 0);
+        reached = hook.intruded;
+        hook.intrude = NULL;
+        if (found == -EAGAIN && reached) /* behind its last look */
+            found = vop_channel_recv(hook_as(1), bytes, 1, 0);
+        assert_int_equal(found, reached ? -EPROTO : -EAGAIN);
+        hook_close();
+    }
+}
+
 static void peer_dies(void)
 {
     vop__fate_die(hook.link.side[1]->link); /* as another thread of this side would say */
@@ -758,6 +785,7 @@ int main(void)
         cmocka_unit_test(test_no_slot_is_slept_over),
         cmocka_unit_test(test_no_arming_is_overlooked),
         cmocka_unit_test(test_broken_stays_broken),
+        cmocka_unit_test(test_a_lie_before_the_end),
         cmocka_unit_test(test_nothing_is_published_to_a_lost_peer),
         cmocka_unit_test(test_nothing_is_lost_at_the_end),
         cmocka_unit_test(test_closed_is_not_taken_for_dead),
