@@ -66,7 +66,8 @@ static inline int commit(struct vop_channel *c, size_t length, unsigned flags)
         return ret;
     }
     if (flags & VOP_COMMIT_MORE) {
-        vop__slot_device_commit(&tx->queue, length);
+        if (__builtin_expect(vop__beat(c->link), 1)) /* else nothing may be stored, and the next call says so */
+            vop__slot_device_commit(&tx->queue, length);
         if (tx->holder != vop__thread())
             __atomic_store_n(&tx->holder, vop__thread(), __ATOMIC_RELEASE);
     } else {

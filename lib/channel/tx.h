@@ -55,13 +55,12 @@ static inline void vop__tx_publish(struct vop__tx *tx)
 /** An orderly end: has the wire keep what the peer may still read, its queues and the messages it has not returned. */
 void vop__tx_keep(const struct vop__tx *tx);
 
-/** Turns the open reservation into a message of `length` bytes, publishes it, and kicks as above. */
+/** Turns the open reservation into a message of `length` bytes, publishes it, and kicks as above. An ousted side stores
+ * nothing. */
 static inline void vop__tx_send(struct vop__tx *tx, size_t length)
 {
-    if (__builtin_expect(!vop__beat(tx->link), 0)) {
-        vop__slot_device_commit(&tx->queue, length);
+    if (__builtin_expect(!vop__beat(tx->link), 0)) /* the next call says so */
         return;
-    }
     if (__builtin_expect(vop__slot_device_send(&tx->queue, length), 0))
         vop__tx_kick(tx);
     vop__count(&tx->publishes, 1);

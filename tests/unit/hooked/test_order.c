@@ -599,6 +599,104 @@ static void test_nothing_is_published_to_a_lost_peer(void **state)
     }
 }
 
+/* ---- A side that somebody else has taken while it was paused ---- */
+
+static struct vop_buffer unreturned;
+
+/* Two messages are there and one is held; one slot less than a quarter is held back. A message is held back, too. */
+static void pause_with_everything_open(void)
+{
+    struct vop_announce *mine;
+    struct vop_buffer buffer;
+    struct vop__link *l;
+
+    setup(0);
+    l = hook.link.side[0]->link;
+    mine = vop__window_at(&l->session.remote, 0);
+    for (unsigned i = 0; i < 2; i++)
+        check(vop_channel_send(hook_as(1), "x", 1, 0) == 0);
+    check(vop_channel_recv(hook_as(0), bytes, 1, 0) == 1);
+    check(vop_channel_peek(hook_as(0), 0, &unreturned) == 1);
+    check(vop_channel_reserve(hook_as(0), 1, 0, &buffer) == 0);
+    check(vop_channel_commit(hook_as(0), 1, VOP_COMMIT_MORE) == 0);
+    check(vop_channel_reserve(hook_as(0), 1, 0, &buffer) == 0);
+    l->watched = l->wire->watched = true;
+    l->heart.last_ms -= 999; /* milliseconds */
+    mine->incarnation.le ^= 1;
+    hook_reset();
+}
+
+static void ousted_commits(void)
+{
+    (void)vop_channel_commit(hook_as(0), 1, 0);
+}
+
+static void ousted_commits_more(void)
+{
+    (void)vop_channel_commit(hook_as(0), 1, VOP_COMMIT_MORE);
+}
+
+static void ousted_flushes(void)
+{
+    (void)vop_channel_flush(hook_as(0));
+}
+
+static void ousted_reserves(void)
+{
+    struct vop_buffer buffer;
+
+    vop_channel_cancel(hook_as(0));
+    assert_int_equal(vop_channel_reserve(hook_as(0), 1, 0, &buffer), -ECONNRESET);
+}
+
+static void ousted_needs_room(void)
+{
+    struct vop_buffer buffer;
+
+    vop_channel_cancel(hook_as(0));
+    assert_int_equal(vop_channel_reserve(hook_as(0), (size_t)8 * 64, 0, &buffer), -ECONNRESET);
+}
+
+static void ousted_releases(void)
+{
+    (void)vop_channel_release(hook_as(0), &unreturned);
+}
+
+static void ousted_receives(void)
+{
+    (void)vop_channel_recv(hook_as(0), bytes, sizeof(bytes), 0);
+}
+
+static void ousted_waits(void)
+{
+    (void)vop_channel_recv(hook_as(0), bytes, sizeof(bytes), 100);
+}
+
+/* Not one word of its is stored any more, whatever it was about to do, nor by what it does afterwards. */
+static void test_an_ousted_side_stores_nothing(void **state)
+{
+    static void (*const acts[])(void) = {ousted_commits,    ousted_commits_more, ousted_flushes,  ousted_reserves,
+                                         ousted_needs_room, ousted_releases,     ousted_receives, ousted_waits};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
+        for (size_t k = 0; k < sizeof(acts) / sizeof(acts[0]); k++) {
+            struct vop__link *l;
+
+            pause_with_everything_open();
+            l = hook.link.side[0]->link;
+            acts[i]();
+            assert_int_equal(hook.counts[0].stores_remote, 0);
+            assert_false(vop__fate_may_write(l));
+            l->heart.last_ms += 999; /* as if it had beaten just now */
+            acts[k]();
+            assert_int_equal(hook.counts[0].stores_remote, 0);
+            l->watched = l->wire->watched = false;
+            hook_close();
+        }
+    }
+}
+
 /* Whatever was sent before the end comes before the news of it, wherever a look at the queue meets both. */
 static bool dies; /* instead of closing */
 
@@ -787,6 +885,7 @@ int main(void)
         cmocka_unit_test(test_broken_stays_broken),
         cmocka_unit_test(test_a_lie_before_the_end),
         cmocka_unit_test(test_nothing_is_published_to_a_lost_peer),
+        cmocka_unit_test(test_an_ousted_side_stores_nothing),
         cmocka_unit_test(test_nothing_is_lost_at_the_end),
         cmocka_unit_test(test_closed_is_not_taken_for_dead),
         cmocka_unit_test(test_torn_block),
