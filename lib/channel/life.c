@@ -28,6 +28,7 @@ static int announce(struct vop__link *l, const struct vop_options *options)
     };
 
     memcpy(mine.features, options->features, sizeof(mine.features));
+    mine.features[0] |= l->wire->features;
     memcpy(mine.config, options->config, sizeof(mine.config));
     vop__heart_start(l);
     return vop__session_open(&l->session, &l->wire->local, &l->wire->remote, &mine);
@@ -191,6 +192,11 @@ size_t vop__channel_first_slot(const struct vop_channel *c)
 void vop__channel_lost_slots(struct vop_channel *c)
 {
     vop__slot_device_set_ready(&c->tx.queue, 0);
+}
+
+bool vop__channel_has(const struct vop_channel *c, unsigned feature)
+{
+    return vop__session_has(&c->link->session, feature);
 }
 
 bool vop__channel_was_known(const struct vop_channel *c)

@@ -41,6 +41,9 @@ size_t vop__channel_first_slot(const struct vop_channel *c);
 /** They have lost their memory: each gets it back from the wire before it is used. Before anything is sent. */
 void vop__channel_lost_slots(struct vop_channel *c);
 
+/** Is a feature bit in force? Once it is up. */
+bool vop__channel_has(const struct vop_channel *c, unsigned feature);
+
 /** After a step returned -EPROTO: did the peer already know this side? Then its block is no remnant of a dead one. */
 bool vop__channel_was_known(const struct vop_channel *c);
 

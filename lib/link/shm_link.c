@@ -144,9 +144,7 @@ static int shm_step(struct vop__attempt *attempt, struct vop_channel **ret_chann
         ret = vop__shm_parted(a->wire, a->path);
     if (ret < 0)
         return ret;
-    if (vop__shm_settle(a->wire, vop__channel_half_size(a->channel, false), vop__channel_half_size(a->channel, true),
-                        vop__channel_first_slot(a->channel)))
-        vop__channel_lost_slots(a->channel);
+    vop__shm_up(a->wire, a->channel);
     *ret_channel = a->channel;
     a->channel = NULL;
     a->wire = NULL;

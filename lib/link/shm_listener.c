@@ -619,8 +619,7 @@ static int advance(struct shm_listener *l, struct vop__pending *p)
     if (ret == 0)
         return vop__error(EPROTO, "the peer says that the link is up, but its announce block does not");
     if (ret > 0)
-        (void)vop__shm_settle(p->wire, vop__channel_half_size(p->channel, false),
-                              vop__channel_half_size(p->channel, true), vop__channel_first_slot(p->channel));
+        vop__shm_up(p->wire, p->channel);
     return ret;
 }
 

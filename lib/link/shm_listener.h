@@ -7,6 +7,7 @@
 #ifndef VOP_LINK_SHM_LISTENER_H
 #define VOP_LINK_SHM_LISTENER_H
 
+#include "channel/life.h"
 #include "channel/options.h"
 #include "link/scheme.h"
 #include "wire/shm.h"
@@ -22,6 +23,16 @@ static inline struct vop__shm_want vop__shm_want_of(const struct vop_options *op
         .one_bell = options->doorbells < 2,
         .half_max = options->half_max_kib * UINT64_C(1024),
     };
+}
+
+/** The channel is up: its wire gives up what it needed on the way, and rings as both sides have agreed. */
+static inline void vop__shm_up(struct vop__wire *wire, struct vop_channel *channel)
+{
+    if (vop__shm_settle(wire, vop__channel_half_size(channel, false), vop__channel_half_size(channel, true),
+                        vop__channel_first_slot(channel)))
+        vop__channel_lost_slots(channel);
+    if (vop__channel_has(channel, VOP_F_SOCKET_BELL))
+        vop__shm_use_socket(wire);
 }
 
 /* Operations of a scheme (scheme.h). */

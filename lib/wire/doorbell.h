@@ -3,7 +3,8 @@
  * doorbell.h - doorbells made of socket pairs, and a socket whose hang-up is the peer's death: for wires within one
  * host.
  *
- * Room: wire. PROTOCOL.md, Doorbells, says why socket pairs: a peer must not be able to make a kick block.
+ * Room: wire. PROTOCOL.md, Doorbells, says why sockets: a peer must not be able to make a kick block. Doorbells are made
+ * and exchanged in doorbell.c, rung and slept on in doorbell_sleep.c.
  */
 #ifndef VOP_WIRE_DOORBELL_H
 #define VOP_WIRE_DOORBELL_H
@@ -20,13 +21,18 @@ struct vop__turns {
 struct vop__doorbells {
     int socket; /* to the peer; hangs up when it dies */
     unsigned queue_pairs;
+    bool refuses_fds; /* no more descriptors come into the socket, */
+    bool is_clean;    /* and none are there. Socket bell only */
+    int is_deaf;      /* atomic: interrupted, so that the socket says nothing of the peer any more. Socket bell only */
+    unsigned sleeps;  /* on the socket, as kicks below */
     struct vop__turns turns[VOP_QUEUE_PAIRS_MAX];
     struct vop__doorbell {
         int wait;            /* sleeping end of a pair of ours; no other process has it */
         int give;            /* its kicking end, for the peer; -1 once it was sent */
         int kick;            /* kicking end of the peer's pair; -1 until it came */
         int has_token;       /* atomic: one was taken by who sleeps on the same end for the other event */
-        unsigned slow_kicks; /* one after another: see doorbell.c */
+        unsigned kicks;      /* of the socket, for timing some of them */
+        unsigned slow_kicks; /* one after another: see doorbell_sleep.c */
         unsigned slow_takes;
     } bell[VOP_QUEUE_PAIRS_MAX][VOP__BELLS]; /* the same end may stand for both events of a pair */
 };
@@ -52,6 +58,18 @@ void vop__doorbells_given(struct vop__doorbells *d);
  * -EPROTO with a text and none taken.
  */
 int vop__doorbells_take(struct vop__doorbells *d, const int *fds, unsigned queue_pairs);
+
+/**
+ * The link is up, and both sides have agreed on it (SOCKET_BELL): the socket is the doorbell of queue pair 0, for both
+ * events and both ways. The ones that the pair had are closed.
+ */
+void vop__doorbells_use_socket(struct vop__doorbells *d);
+
+/** Is the socket the doorbell of queue pair `queue`? */
+static inline bool vop__doorbells_is_socket(const struct vop__doorbells *d, unsigned queue)
+{
+    return d->bell[queue][0].wait == d->socket;
+}
 
 /** Most descriptors of a link's doorbells, the socket included. */
 #define VOP__DOORBELL_FDS (1 + 3 * VOP__BELLS * VOP_QUEUE_PAIRS_MAX)

@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+#include <vopipc/abi.h>
 
 static_assert(VOP__KEPT_MAX + 1 <= VOP__HOLES_MAX, "a mapping has room for the holes between what is kept");
 
@@ -130,6 +131,7 @@ int vop__shm_wire_open(unsigned side, unsigned queue_pairs, bool one_bell, struc
         .ops = &shm_ops,
         .side = side,
         .queue_pairs = queue_pairs,
+        .features = one_bell ? 1u << VOP_F_SOCKET_BELL : 0,
         .peer_pid = -1,
         .peer_uid = (uid_t)-1,
         .peer_gid = (gid_t)-1,
@@ -278,6 +280,11 @@ bool vop__shm_settle(struct vop__wire *wire, size_t local, size_t remote, size_t
         w->half_fd[h] = -1;
     }
     return freed;
+}
+
+void vop__shm_use_socket(struct vop__wire *wire)
+{
+    vop__doorbells_use_socket(&vop__shm_of(wire)->base.bells);
 }
 
 int vop__shm_wire_map(struct vop__shm_wire *w, size_t half_size, size_t need)

@@ -110,6 +110,9 @@ int vop__shm_parted(struct vop__wire *wire, const char *path);
  */
 bool vop__shm_settle(struct vop__wire *wire, size_t local, size_t remote, size_t unused);
 
+/** The link is up, and SOCKET_BELL is in force: from now on the socket is the doorbell of queue pair 0. */
+void vop__shm_use_socket(struct vop__wire *wire);
+
 /** Sends UP. */
 int vop__shm_confirm(struct vop__wire *wire);
 

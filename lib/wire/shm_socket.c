@@ -345,7 +345,7 @@ int vop__shm_accepted(struct vop__wire *wire, const char *path)
         return ret;
     }
     wire->queue_pairs = pairs;
-    vop__socket_refuse_fds(w->base.bells.socket); /* no later message carries descriptors */
+    (void)vop__socket_refuse_fds(w->base.bells.socket); /* no later message carries descriptors */
     return 0;
 }
 
@@ -460,7 +460,7 @@ int vop__shm_take(int socket, const struct vop__shm_want *want, unsigned *ret_pa
         return ret;
     }
     vop__shm_wire_join(w, socket);
-    vop__socket_refuse_fds(socket); /* no later message carries descriptors */
+    (void)vop__socket_refuse_fds(socket); /* no later message carries descriptors */
     *ret_pairs = offered;
     *ret_wire = &w->base.wire;
     return 0;

@@ -27,13 +27,14 @@ struct ucred vop__socket_peer(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0 ? nobody : cred;
 }
 
-void vop__socket_refuse_fds(int fd)
+bool vop__socket_refuse_fds(int fd)
 {
 #ifdef SO_PASSRIGHTS
     int no = 0;
 
-    (void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no));
+    return setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) == 0;
 #else
     (void)fd;
+    return false;
 #endif
 }

@@ -7,6 +7,7 @@
 #ifndef VOP_WIRE_SOCKET_H
 #define VOP_WIRE_SOCKET_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
 /** The value of an option of SOL_SOCKET that is an int; -1 if it has none, or `fd` is no socket. */
@@ -16,9 +17,9 @@ int vop__socket_option(int fd, int option);
 struct ucred vop__socket_peer(int fd);
 
 /**
- * From now on nobody can send descriptors to this Unix socket, where the system can do that (Linux 6.16). Elsewhere
- * they stay in it until it is closed.
+ * From now on nobody can send descriptors to this Unix socket, where the system can do that (Linux 6.16): true.
+ * Elsewhere they stay in it until it is closed.
  */
-void vop__socket_refuse_fds(int fd);
+bool vop__socket_refuse_fds(int fd);
 
 #endif

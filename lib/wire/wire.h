@@ -96,6 +96,7 @@ struct vop__wire {
     struct vop__window remote; /* the half this side writes */
     unsigned side;             /* 0 or 1 */
     unsigned queue_pairs;      /* that have doorbells */
+    uint32_t features;         /* bits 0 to 31 that this wire offers beside those of every link (abi.h) */
     bool watched;              /* hears no death, may lose a kick: the channel keeps a heartbeat and looks unkicked */
     bool polled;               /* watched, and has no doorbell at all: kicks go nowhere */
     uint16_t system;           /* watched: names the system in which no other process has this side; 0: unknown */
