@@ -157,6 +157,8 @@ int vop_channel_process(vop_channel *c)
 
 int vop_channel_arm(vop_channel *c, unsigned what)
 {
+    uint32_t word;
+
     if (!vop__fate_is_here(c->link))
         return 1;
     if (c->link->wire->watched)
@@ -168,9 +170,9 @@ int vop_channel_arm(vop_channel *c, unsigned what)
     }
     vop__tx_publish(&c->tx);
     vop__rx_publish(&c->rx);
-    if ((what & VOP_ARM_RECV) && vop__rx_arm(&c->rx) != 0)
+    if ((what & VOP_ARM_RECV) && vop__rx_arm(&c->rx, 0, &word) != 0)
         return 1;
-    if ((what & VOP_ARM_SEND) && vop__tx_arm(&c->tx, c->tx.wanted ? c->tx.wanted : 1) != 0)
+    if ((what & VOP_ARM_SEND) && vop__tx_arm(&c->tx, c->tx.wanted ? c->tx.wanted : 1, 0, &word) != 0)
         return 1;
     if (c->link->wire->watched)
         begin_nap(c, what);

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "sys/futex.h"
 
 static void record(struct vop__link *l, unsigned flags)
 {
@@ -71,6 +72,16 @@ void vop__fate_kick(struct vop__link *l, unsigned queue, enum vop__bell bell)
 
     if (ret < 0)
         vop__fate_hear_end(l, ret);
+}
+
+void vop__fate_wake(struct vop__link *l, unsigned queue, enum vop__bell bell, enum vop__kick how, const void *index)
+{
+    if (!l->futex)
+        how = VOP__KICK_BELL;
+    if (how & VOP__KICK_FUTEX)
+        vop__futex_wake_shared(index);
+    if (how & VOP__KICK_BELL)
+        vop__fate_kick(l, queue, bell);
 }
 
 int vop__fate_why(struct vop__link *l, unsigned fate)

@@ -71,6 +71,9 @@ void vop__fate_hear_end(struct vop__link *l, int err);
 /** Kicks. That may show that the peer breaks the protocol. */
 void vop__fate_kick(struct vop__link *l, unsigned queue, enum vop__bell bell);
 
+/** In the way that a queue asks for. Where FUTEX is not in force it is the doorbell; else `index` is what moved. */
+void vop__fate_wake(struct vop__link *l, unsigned queue, enum vop__bell bell, enum vop__kick how, const void *index);
+
 /** This side has been ousted. */
 void vop__fate_oust(struct vop__link *l);
 

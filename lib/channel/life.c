@@ -133,6 +133,7 @@ static int start(struct vop_channel *c)
         return ret;
     vop__rx_start(&c->rx);
     l->wire->peer_doorbell = l->session.peer.doorbell;
+    l->futex = vop__session_has(&l->session, VOP_F_FUTEX) && vop__session_has(&l->session, VOP_F_SOCKET_BELL);
     l->up = true;
     vop__log(VOP_LOG_INFO, "link up: %s, side %u, pid %d, %u slots of %u bytes, to send %u of %u", l->wire->ops->name,
              l->wire->side, (int)l->wire->peer_pid, g->receive.queue_size, g->receive.slot_size, g->send.queue_size,
@@ -221,8 +222,8 @@ static void say_goodbye(struct vop_channel *c)
     if (l->up && !(vop__fate_flags(l) & VOP__FATE_DIED)) {
         vop__tx_publish(&c->tx);
         vop__session_close(&l->session);
-        vop__fate_kick(l, c->tx.index, VOP__BELL_MESSAGES);
-        vop__fate_kick(l, c->rx.index, VOP__BELL_SLOTS);
+        vop__fate_wake(l, c->tx.index, VOP__BELL_MESSAGES, VOP__KICK_BOTH, &c->tx.queue.used->flags_idx);
+        vop__fate_wake(l, c->rx.index, VOP__BELL_SLOTS, VOP__KICK_BOTH, &c->rx.queue.avail->flags_idx);
     } else if (l->wire->watched && vop__fate_may_write(l)) {
         vop__session_leave(&l->session); /* the memory stays, and a peer that is only late will look at it */
     }
@@ -242,6 +243,8 @@ void vop_channel_close(vop_channel *c)
         return;
     l = c->link;
     if (vop__fate_is_here(l)) {
+        vop__sleeper_end(&c->tx.sleeper);
+        vop__sleeper_end(&c->rx.sleeper);
         say_goodbye(c);
         if (c->wire->ops->keep && reads_on(l))
             vop__tx_keep(&c->tx);

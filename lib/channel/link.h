@@ -28,6 +28,7 @@ enum vop__fate_flags {
 struct vop__link {
     unsigned fate;   /* atomic: enum vop__fate_flags (fate.h) */
     bool watched;    /* the wire is */
+    bool futex;      /* FUTEX is in force: who waits in a call sleeps on the index itself */
     bool up;         /* both sides were READY: messages may travel */
     int interrupted; /* atomic: the application ends all waits; no news of the peer */
     struct vop__wire *wire;

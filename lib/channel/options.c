@@ -78,6 +78,8 @@ int vop__options_resolve(const struct vop_options *options, struct vop_options *
         return vop__error(EINVAL, "socket_mode 0%o: at most 0777", o.socket_mode);
     if (o.doorbells > 2)
         return vop__error(EINVAL, "doorbells %u: 1, or 2 for two threads that sleep", o.doorbells);
+    if (o.futex && o.doorbells > 1)
+        return vop__error(EINVAL, "futex with %u doorbells: threads that sleep on a futex need but one", o.doorbells);
     if (o.half_max_kib && o.half_max_kib * UINT64_C(1024) < vop__geometry_offer_size(&geometry))
         return vop__error(EINVAL, "half_max_kib %u: this side's own geometry needs %llu", o.half_max_kib,
                           (unsigned long long)vop__geometry_offer_size(&geometry) / 1024);

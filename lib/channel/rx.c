@@ -21,12 +21,15 @@ void vop__rx_start(struct vop__rx *rx)
 
 void vop__rx_publish(struct vop__rx *rx)
 {
+    enum vop__kick how;
+
     if (rx->queue.released == rx->queue.published || !vop__beat(rx->link))
         return;
     vop__count(&rx->publishes, 1);
-    if (vop__slot_driver_publish(&rx->queue)) {
+    how = vop__slot_driver_publish(&rx->queue);
+    if (how != VOP__KICK_NONE) {
         vop__count(&rx->kicks, 1);
-        vop__fate_kick(rx->link, rx->index, VOP__BELL_SLOTS);
+        vop__fate_wake(rx->link, rx->index, VOP__BELL_SLOTS, how, &rx->queue.avail->flags_idx);
     }
     __atomic_store_n(&rx->holder, NULL, __ATOMIC_RELEASE);
 }
@@ -57,9 +60,9 @@ int vop__rx_missed(struct vop__rx *rx, struct vop_buffer *ret_buffer)
     return ret;
 }
 
-int vop__rx_arm(struct vop__rx *rx)
+int vop__rx_arm(struct vop__rx *rx, uint32_t how, uint32_t *ret_word)
 {
-    int ret = vop__slot_driver_arm(&rx->queue);
+    int ret = vop__slot_driver_arm_for(&rx->queue, how, ret_word);
 
     return ret < 0 ? vop__fate_breach(rx->link) : ret; /* the next attempt would only look at the index again */
 }

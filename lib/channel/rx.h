@@ -10,6 +10,7 @@
 #include "channel/pulse.h"
 #include "core/counter.h"
 #include "native/slot_inline.h"
+#include "sys/sleeper.h"
 
 #include <vopipc/spin.h>
 
@@ -20,6 +21,7 @@ struct vop__rx {
     vop__counter messages, bytes, publishes, kicks, sleeps, spins_hit, rescues;
     unsigned index; /* of the queue pair */
     struct vop_spin spin;
+    struct vop__sleeper sleeper; /* on used.idx */
     struct vop__pulse pulse;
     struct vop__slot_place place;
 };
@@ -53,7 +55,7 @@ static inline int vop__rx_try(struct vop__rx *rx, struct vop_buffer *ret_buffer)
     return vop__rx_take(rx, ret_buffer) ? 1 : vop__rx_missed(rx, ret_buffer);
 }
 
-/** vop__slot_driver_arm(). A peer whose index is wrong has broken the link. */
-int vop__rx_arm(struct vop__rx *rx);
+/** vop__slot_driver_arm_for(). A peer whose index is wrong has broken the link. */
+int vop__rx_arm(struct vop__rx *rx, uint32_t how, uint32_t *ret_word);
 
 #endif

@@ -36,10 +36,10 @@ void vop__tx_free(struct vop__tx *tx)
     tx->spans = NULL;
 }
 
-void vop__tx_kick(struct vop__tx *tx)
+void vop__tx_kick(struct vop__tx *tx, enum vop__kick how)
 {
     vop__count(&tx->kicks, 1);
-    vop__fate_kick(tx->link, tx->index, VOP__BELL_MESSAGES);
+    vop__fate_wake(tx->link, tx->index, VOP__BELL_MESSAGES, how, &tx->queue.used->flags_idx);
 }
 
 void vop__tx_keep(const struct vop__tx *tx)
@@ -92,9 +92,9 @@ int vop__tx_refused(struct vop__tx *tx, int why, size_t length, struct vop_buffe
     return vop__error_static(EAGAIN, "no room for the message");
 }
 
-int vop__tx_arm(struct vop__tx *tx, uint32_t slots)
+int vop__tx_arm(struct vop__tx *tx, uint32_t slots, uint32_t how, uint32_t *ret_word)
 {
-    int ret = vop__slot_device_arm(&tx->queue, slots);
+    int ret = vop__slot_device_arm_for(&tx->queue, slots, how, ret_word);
 
     if (ret < 0)
         return vop__fate_breach(tx->link); /* a message for which there is room would not look at the index again */

@@ -10,6 +10,7 @@
 #include "channel/pulse.h"
 #include "core/counter.h"
 #include "native/slot_inline.h"
+#include "sys/sleeper.h"
 
 #include <vopipc/spin.h>
 
@@ -23,6 +24,7 @@ struct vop__tx {
     unsigned index;  /* of the queue pair */
     uint32_t wanted; /* slots that the last refused reservation needed; 0: none was refused */
     struct vop_spin spin;
+    struct vop__sleeper sleeper; /* on avail.idx */
     struct vop__pulse pulse;
     struct vop__slot_place place;
     uint16_t *spans; /* for the queue */
@@ -38,16 +40,19 @@ int vop__tx_start(struct vop__tx *tx);
 void vop__tx_free(struct vop__tx *tx);
 
 /** The peer sleeps for messages: kicks. */
-void vop__tx_kick(struct vop__tx *tx);
+void vop__tx_kick(struct vop__tx *tx, enum vop__kick how);
 
 /** Publishes committed messages, and kicks if the peer sleeps for them. */
 static inline void vop__tx_publish(struct vop__tx *tx)
 {
+    enum vop__kick how;
+
     if (tx->queue.next == tx->queue.published || !vop__beat(tx->link))
         return;
     vop__count(&tx->publishes, 1);
-    if (__builtin_expect(vop__slot_device_publish(&tx->queue), 0))
-        vop__tx_kick(tx);
+    how = vop__slot_device_publish(&tx->queue);
+    if (__builtin_expect(how != VOP__KICK_NONE, 0))
+        vop__tx_kick(tx, how);
     if (tx->holder)
         __atomic_store_n(&tx->holder, NULL, __ATOMIC_RELEASE);
 }
@@ -59,10 +64,13 @@ void vop__tx_keep(const struct vop__tx *tx);
  * nothing. */
 static inline void vop__tx_send(struct vop__tx *tx, size_t length)
 {
+    enum vop__kick how;
+
     if (__builtin_expect(!vop__beat(tx->link), 0)) /* the next call says so */
         return;
-    if (__builtin_expect(vop__slot_device_send(&tx->queue, length), 0))
-        vop__tx_kick(tx);
+    how = vop__slot_device_send(&tx->queue, length);
+    if (__builtin_expect(how != VOP__KICK_NONE, 0))
+        vop__tx_kick(tx, how);
     vop__count(&tx->publishes, 1);
     if (tx->holder)
         __atomic_store_n(&tx->holder, NULL, __ATOMIC_RELEASE);
@@ -84,7 +92,7 @@ static inline int vop__tx_try(struct vop__tx *tx, size_t length, struct vop_buff
     return __builtin_expect(ret == 0, 1) ? 0 : vop__tx_refused(tx, ret, length, ret_buffer);
 }
 
-/** vop__slot_device_arm() for `slots`. A peer whose index is wrong has broken the link. */
-int vop__tx_arm(struct vop__tx *tx, uint32_t slots);
+/** vop__slot_device_arm_for() `slots`. A peer whose index is wrong has broken the link. */
+int vop__tx_arm(struct vop__tx *tx, uint32_t slots, uint32_t how, uint32_t *ret_word);
 
 #endif

@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "sys/processors.h"
 
+#include <string.h>
 #include <sys/timerfd.h>
 
 #define SPIN_BATCH 32 /* looks at the index for each look at the clock and everything else */
@@ -54,6 +55,7 @@ struct direction {
     struct vop_channel *c;
     struct vop_spin *spin;
     enum vop__bell bell;
+    struct vop__sleeper *sleeper;
     size_t length; /* sending: of the message */
     struct vop_buffer *buffer;
     vop__counter *sleeps;
@@ -67,11 +69,12 @@ static int try(const struct direction *d)
                                          : vop__tx_try(&d->c->tx, d->length, d->buffer);
 }
 
-static int arm(const struct direction *d)
+static int arm(const struct direction *d, uint32_t how, uint32_t *ret_word)
 {
     if (vop__fate_restarted(d->c->link))
         return 1;
-    return d->bell == VOP__BELL_MESSAGES ? vop__rx_arm(&d->c->rx) : vop__tx_arm(&d->c->tx, d->c->tx.wanted);
+    return d->bell == VOP__BELL_MESSAGES ? vop__rx_arm(&d->c->rx, how, ret_word)
+                                         : vop__tx_arm(&d->c->tx, d->c->tx.wanted, how, ret_word);
 }
 
 static bool has_news(const struct direction *d)
@@ -114,10 +117,38 @@ static int count_hit(const struct direction *d, int ret)
     return ret;
 }
 
+/* Sleeps on the index itself? */
+static bool is_futex(const struct direction *d)
+{
+    const void *index = d->bell == VOP__BELL_MESSAGES ? (const void *)&d->c->rx.queue.used->flags_idx
+                                                      : (const void *)&d->c->tx.queue.avail->flags_idx;
+
+    return d->c->link->futex && vop__sleeper_begin(d->sleeper, index, d->c->link->wire->socket) == 0;
+}
+
+/* Answers as the wire's operation `wait`. `word` is that of the index, if this is what it sleeps on. */
+static int sleep_until_kicked(const struct direction *d, bool by_futex, uint32_t word, int64_t timeout_ns)
+{
+    struct vop__wire *wire = d->c->link->wire;
+    vop_le32 index = vop_to_le32(word);
+    uint32_t value; /* as it lies in memory */
+    int ret;
+
+    if (!by_futex)
+        return wire->ops->wait(wire, d->c->tx.index, d->bell, timeout_ns);
+    memcpy(&value, &index, sizeof(value));
+    ret = vop__sleeper_wait(d->sleeper, value, timeout_ns);
+    if (ret == -ECONNRESET && wire->ops->alive(wire) == 0) /* this side itself has ended all waits */
+        return 1;
+    return ret;
+}
+
 static int wait(const struct direction *d, int timeout_ms)
 {
     struct vop__wire *wire = d->c->link->wire;
     int64_t start, deadline, nap = 0;
+    bool by_futex = is_futex(d);
+    uint32_t word = 0;
     bool slept = false;
     bool unasked = false; /* the timeout alone woke it */
     int ret;
@@ -147,7 +178,7 @@ static int wait(const struct direction *d, int timeout_ms)
             vop_spin_learn(d->spin, VOP__NEVER, true);
             return -EAGAIN;
         }
-        ret = arm(d);
+        ret = arm(d, by_futex ? VOP_EVENT_FUTEX : 0, &word);
         if (ret < 0)
             return ret;
         if (ret > 0)
@@ -157,7 +188,7 @@ static int wait(const struct direction *d, int timeout_ms)
         vop__count(d->sleeps, 1);
         slept = true;
         nap = vop__nap(wire, nap);
-        ret = wire->ops->wait(wire, d->c->tx.index, d->bell, left < nap ? left : nap);
+        ret = sleep_until_kicked(d, by_futex, word, left < nap ? left : nap);
         unasked = ret == 0;
         if (ret == -ECONNRESET || ret == -EPROTO)
             vop__fate_hear_end(d->c->link, ret); /* the next attempt reads what is left, then says so */
@@ -189,7 +220,7 @@ void vop_channel_interrupt(vop_channel *c)
 
 int vop__tx_wait(struct vop_channel *c, size_t length, int timeout_ms, struct vop_buffer *ret_buffer)
 {
-    struct direction d = {c,          &c->tx.spin,   VOP__BELL_SLOTS,  length,
+    struct direction d = {c,          &c->tx.spin,   VOP__BELL_SLOTS,  &c->tx.sleeper, length,
                           ret_buffer, &c->tx.sleeps, &c->tx.spins_hit, &c->tx.rescues};
 
     return wait(&d, timeout_ms);
@@ -197,7 +228,7 @@ int vop__tx_wait(struct vop_channel *c, size_t length, int timeout_ms, struct vo
 
 int vop__rx_wait(struct vop_channel *c, int timeout_ms, struct vop_buffer *ret_buffer)
 {
-    struct direction d = {c,          &c->rx.spin,   VOP__BELL_MESSAGES, 0,
+    struct direction d = {c,          &c->rx.spin,   VOP__BELL_MESSAGES, &c->rx.sleeper, 0,
                           ret_buffer, &c->rx.sleeps, &c->rx.spins_hit,   &c->rx.rescues};
 
     return wait(&d, timeout_ms);

@@ -21,6 +21,7 @@ static inline struct vop__shm_want vop__shm_want_of(const struct vop_options *op
         .half_size = (size_t)vop__geometry_offer_size(&geometry),
         .queue_pairs = geometry.queue_pairs,
         .one_bell = options->doorbells < 2,
+        .futex = options->futex,
         .half_max = options->half_max_kib * UINT64_C(1024),
     };
 }

@@ -37,6 +37,14 @@
 #include <stdbool.h>
 #include <vopipc/channel.h>
 
+/** How the peer is to be kicked. */
+enum vop__kick {
+    VOP__KICK_NONE = 0,
+    VOP__KICK_BELL = 1,  /* on its doorbell */
+    VOP__KICK_FUTEX = 2, /* it says that it sleeps on the index itself */
+    VOP__KICK_BOTH = 3,  /* nobody has asked it */
+};
+
 /** How a queue lies in memory. `pool` is where this side sees it: inside the window, or mapped twice elsewhere. */
 struct vop__slot_place {
     const struct vop__window *local;  /* the half this side reads */
@@ -116,9 +124,17 @@ int vop__slot_device_look(struct vop__slot_device *d, uint32_t slots);
 
 /**
  * Arms avail_event for `slots` free slots, everything being published, and looks again: 1 there is room already, 0
- * armed, -EPROTO.
+ * armed, -EPROTO. `how` is 0, or VOP_EVENT_FUTEX for who goes on to sleep while avail.idx's word is *ret_word.
  */
-int vop__slot_device_arm(struct vop__slot_device *d, uint32_t slots);
+int vop__slot_device_arm_for(struct vop__slot_device *d, uint32_t slots, uint32_t how, uint32_t *ret_word);
+
+/** The same for who sleeps on a doorbell. */
+static inline int vop__slot_device_arm(struct vop__slot_device *d, uint32_t slots)
+{
+    uint32_t word;
+
+    return vop__slot_device_arm_for(d, slots, 0, &word);
+}
 
 /** Messages published and not returned. Loads avail.idx once; a broken or lying driver leaves the last known value. */
 uint32_t vop__slot_device_in_doubt(const struct vop__slot_device *d);
@@ -137,10 +153,21 @@ void vop__slot_driver_breach(struct vop__slot_driver *d, uint32_t filled);
 /** The next used element is impossible: breaks the queue, with a text. */
 void vop__slot_driver_refuse(struct vop__slot_driver *d, uint32_t id, uint32_t len);
 
-/** Publishes what was released, if anything. True: kick the device. */
-bool vop__slot_driver_publish(struct vop__slot_driver *d);
+/** Publishes what was released, if anything. Says how to kick the device. */
+enum vop__kick vop__slot_driver_publish(struct vop__slot_driver *d);
 
-/** Arms used_event and looks again: 1 there is a message already, 0 armed, -EPROTO. */
-int vop__slot_driver_arm(struct vop__slot_driver *d);
+/**
+ * Arms used_event and looks again: 1 there is a message already, 0 armed, -EPROTO. `how` is 0, or VOP_EVENT_FUTEX for
+ * who goes on to sleep while used.idx's word is *ret_word.
+ */
+int vop__slot_driver_arm_for(struct vop__slot_driver *d, uint32_t how, uint32_t *ret_word);
+
+/** The same for who sleeps on a doorbell. */
+static inline int vop__slot_driver_arm(struct vop__slot_driver *d)
+{
+    uint32_t word;
+
+    return vop__slot_driver_arm_for(d, 0, &word);
+}
 
 #endif

@@ -69,9 +69,10 @@ static uint32_t outstanding(const struct vop__slot_device *d)
     return d->mask + 1 - (uint16_t)(d->avail_seen - d->published);
 }
 
-static int load_avail(struct vop__slot_device *d)
+static int load_avail(struct vop__slot_device *d, uint32_t *ret_word)
 {
-    uint16_t idx = vop__idx_of(vop__window_observe32(&d->local, &d->avail->flags_idx, 'B'));
+    uint32_t word = vop__window_observe32(&d->local, &d->avail->flags_idx, 'B');
+    uint16_t idx = vop__idx_of(word);
     uint16_t returned = (uint16_t)(idx - d->avail_seen);
 
     if (__builtin_expect(returned > outstanding(d), 0)) {
@@ -81,6 +82,7 @@ static int load_avail(struct vop__slot_device *d)
     }
     d->avail_seen = idx;
     vop__slot_device_set_ready(d, d->ready);
+    *ret_word = word;
     return 0;
 }
 
@@ -92,7 +94,8 @@ void vop__slot_device_set_ready(struct vop__slot_device *d, uint32_t ready)
 
 int vop__slot_device_look(struct vop__slot_device *d, uint32_t slots)
 {
-    int ret = d->broken ? -EPROTO : load_avail(d);
+    uint32_t word;
+    int ret = d->broken ? -EPROTO : load_avail(d, &word);
 
     if (ret < 0)
         return ret;
@@ -101,15 +104,15 @@ int vop__slot_device_look(struct vop__slot_device *d, uint32_t slots)
     return unused_slots(d) < slots ? -EAGAIN : -ENOBUFS;
 }
 
-int vop__slot_device_arm(struct vop__slot_device *d, uint32_t slots)
+int vop__slot_device_arm_for(struct vop__slot_device *d, uint32_t slots, uint32_t how, uint32_t *ret_word)
 {
     int ret;
 
     if (d->broken)
         return -EPROTO;
-    vop__store_le32(&d->avail_event->event, (uint16_t)(d->next + slots - 1));
+    vop__store_le32(&d->avail_event->event, (uint16_t)(d->next + slots - 1) | how);
     vop__window_flush32(&d->remote, &d->avail_event->event, 'D');
-    ret = load_avail(d);
+    ret = load_avail(d, ret_word);
     if (ret < 0)
         return ret;
     return unused_slots(d) >= slots;
@@ -118,10 +121,10 @@ int vop__slot_device_arm(struct vop__slot_device *d, uint32_t slots)
 uint32_t vop__slot_device_in_doubt(const struct vop__slot_device *d)
 {
     struct vop__slot_device now = *d;
-    uint32_t messages = 0;
+    uint32_t messages = 0, word;
 
     if (!now.broken)
-        (void)load_avail(&now);
+        (void)load_avail(&now, &word);
     for (uint16_t at = (uint16_t)(now.avail_seen - d->mask - 1); at != now.published; messages++) {
         uint16_t left = (uint16_t)(now.published - at);
         uint16_t span = d->spans[at & d->mask];

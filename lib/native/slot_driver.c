@@ -65,33 +65,36 @@ void vop__slot_driver_refuse(struct vop__slot_driver *d, uint32_t id, uint32_t l
     (void)vop__error(EPROTO, "peer broke the protocol: used element %u has id %u, len %u", d->next & d->mask, id, len);
 }
 
-bool vop__slot_driver_publish(struct vop__slot_driver *d)
+enum vop__kick vop__slot_driver_publish(struct vop__slot_driver *d)
 {
     uint16_t old = (uint16_t)(d->mask + 1 + d->published);
     uint16_t idx = (uint16_t)(d->mask + 1 + d->released);
 
     if (idx == old)
-        return false;
+        return VOP__KICK_NONE;
     vop__window_publish32(&d->remote, &d->avail->flags_idx, vop__word_of(idx, 0), 'B');
     d->published = d->released;
     if (__builtin_expect(d->first, 0)) {
         d->first = false;
-        return true;
+        return VOP__KICK_BOTH;
     }
     vop__window_fence(&d->remote, 'D');
-    return vop__need_event((uint16_t)vop__load_le32(&d->avail_event->event), idx, old);
+    return vop__kick_of(vop__load_le32(&d->avail_event->event), idx, old);
 }
 
-int vop__slot_driver_arm(struct vop__slot_driver *d)
+int vop__slot_driver_arm_for(struct vop__slot_driver *d, uint32_t how, uint32_t *ret_word)
 {
+    uint32_t word;
     int ret;
 
     if (d->broken)
         return -EPROTO;
-    vop__store_le32(&d->used_event->event, d->next);
+    vop__store_le32(&d->used_event->event, d->next | how);
     vop__window_flush32(&d->remote, &d->used_event->event, 'C');
-    ret = vop__slot_driver_look(d);
+    word = vop__window_observe32(&d->local, &d->used->flags_idx, 'A');
+    ret = vop__slot_driver_see(d, word);
     if (ret < 0)
         return ret;
+    *ret_word = word;
     return d->next != d->used_seen;
 }

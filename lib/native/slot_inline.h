@@ -30,6 +30,14 @@ static inline uint32_t vop__word_of(uint16_t idx, uint16_t last_len)
     return (uint32_t)idx << 16 | last_len;
 }
 
+/* An index has moved from `old` to `idx`, and the peer's event word is `event`. */
+static inline enum vop__kick vop__kick_of(uint32_t event, uint16_t idx, uint16_t old)
+{
+    if (__builtin_expect(!vop__need_event((uint16_t)event, idx, old), 1))
+        return VOP__KICK_NONE;
+    return event & VOP_EVENT_FUTEX ? VOP__KICK_FUTEX : VOP__KICK_BELL;
+}
+
 /** What of `length` bytes from `offset` on lies in one piece; the rest begins at slot 0. */
 static inline size_t vop__slot_piece(size_t pool_size, bool mirrored, size_t offset, size_t length)
 {
@@ -114,14 +122,14 @@ static inline void vop__slot_device_advance(struct vop__slot_device *d, uint32_t
 }
 
 /* The index has moved from `old`: is the driver to be kicked? */
-static inline bool vop__slot_device_must_kick(struct vop__slot_device *d, uint16_t old)
+static inline enum vop__kick vop__slot_device_must_kick(struct vop__slot_device *d, uint16_t old)
 {
     if (__builtin_expect(d->first, 0)) {
         d->first = false;
-        return true;
+        return VOP__KICK_BOTH;
     }
     vop__window_fence(&d->remote, 'C');
-    return vop__need_event((uint16_t)vop__load_le32(&d->used_event->event), d->next, old);
+    return vop__kick_of(vop__load_le32(&d->used_event->event), d->next, old);
 }
 
 /** Turns the open reservation into a message of `length` bytes (no more than reserved), not yet published. */
@@ -133,26 +141,26 @@ static inline void vop__slot_device_commit(struct vop__slot_device *d, size_t le
     vop__slot_device_advance(d, first, slots);
 }
 
-/** Publishes all that was committed. True: kick the driver. */
-static inline bool vop__slot_device_publish(struct vop__slot_device *d)
+/** Publishes all that was committed. Says how to kick the driver. */
+static inline enum vop__kick vop__slot_device_publish(struct vop__slot_device *d)
 {
     uint16_t old = d->published;
 
     if (d->next == old)
-        return false;
+        return VOP__KICK_NONE;
     vop__window_publish32(&d->remote, &d->used->flags_idx, vop__word_of(d->next, 0), 'A');
     d->published = d->next;
     return vop__slot_device_must_kick(d, old);
 }
 
 /**
- * Both: turns the open reservation into a message, and publishes it with all before it. True: kick the driver.
+ * Both: turns the open reservation into a message, and publishes it with all before it. Says how to kick the driver.
  *
  * Where the message is short the index is stored directly behind the payload, and whatever else there is after it. A
  * processor fetches the line of its next store or two while it waits for that of the oldest one. So a store in between,
  * be it into memory of its own, has payload and index fetched one after the other: half a round trip more.
  */
-static inline bool vop__slot_device_send(struct vop__slot_device *d, size_t length)
+static inline enum vop__kick vop__slot_device_send(struct vop__slot_device *d, size_t length)
 {
     uint32_t slots = vop__slot_count(d, length), first = d->next & d->mask;
     bool is_short = d->last_len && slots == 1 && length <= UINT16_MAX;
@@ -178,10 +186,9 @@ static inline bool vop__slot_device_has_news(const struct vop__slot_device *d)
 
 /* ---- Driver role ---- */
 
-/** Loads used.idx: messages that came, 0 for none, or -EPROTO. */
-static inline int vop__slot_driver_look(struct vop__slot_driver *d)
+/** Takes in the word of used.idx: messages that came, 0 for none, or -EPROTO. */
+static inline int vop__slot_driver_see(struct vop__slot_driver *d, uint32_t word)
 {
-    uint32_t word = vop__window_observe32(&d->local, &d->used->flags_idx, 'A');
     uint16_t filled = (uint16_t)(vop__idx_of(word) - d->used_seen);
     uint32_t first = d->next & d->mask;
 
@@ -199,6 +206,12 @@ static inline int vop__slot_driver_look(struct vop__slot_driver *d)
         __builtin_prefetch(&d->ring[first]);
     __builtin_prefetch(d->pool + (size_t)first * d->slot_size);
     return filled;
+}
+
+/** The same, of the word that is there now. */
+static inline int vop__slot_driver_look(struct vop__slot_driver *d)
+{
+    return vop__slot_driver_see(d, vop__window_observe32(&d->local, &d->used->flags_idx, 'A'));
 }
 
 /** The next message: 1, 0 (none), -EPROTO. Moves on to the one after it. */

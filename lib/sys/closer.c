@@ -13,10 +13,9 @@
 #include "sys/closer.h"
 
 #include "core/clock.h"
+#include "sys/thread.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,7 +24,6 @@
 #include <unistd.h>
 
 #define THREADS_MAX 256
-#define STACK_SIZE (256 << 10)          /* little of it is touched; the program's thread-local data lies there, too */
 #define MOMENT_NS (10 * VOP__NS_PER_MS) /* an ordinary close takes much less */
 
 struct job {
@@ -167,32 +165,6 @@ static void *work(void *first)
     return NULL;
 }
 
-/* Signals are for the program's own threads. */
-static int make_thread(struct job *job)
-{
-    pthread_attr_t attributes;
-    pthread_t thread;
-    sigset_t all, before;
-    int err = pthread_attr_init(&attributes);
-
-    if (err)
-        return -err;
-    sigfillset(&all);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    err = pthread_create(&thread, &attributes, work, job);
-    if (err == EINVAL) { /* a program with much thread-local data: that lies in the stack */
-        pthread_attr_destroy(&attributes);
-        pthread_attr_init(&attributes);
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        err = pthread_create(&thread, &attributes, work, job);
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return -err;
-}
-
 /* ---- fork() ---- */
 
 static void make_condition(void)
@@ -271,7 +243,7 @@ static bool pass_on(struct job *job)
     pthread_once(&once, prepare);
     pthread_mutex_lock(&closer.lock);
     closer.taken_ns = vop__clock_ns();
-    if (closer.threads < THREADS_MAX && make_thread(job) == 0) {
+    if (closer.threads < THREADS_MAX && vop__thread_start(work, job, NULL) == 0) {
         closer.threads++;
         *place_of(NULL) = job;
     } else if (closer.threads > 0) {

@@ -3,8 +3,8 @@
  * doorbell.h - doorbells made of socket pairs, and a socket whose hang-up is the peer's death: for wires within one
  * host.
  *
- * Room: wire. PROTOCOL.md, Doorbells, says why sockets: a peer must not be able to make a kick block. Doorbells are made
- * and exchanged in doorbell.c, rung and slept on in doorbell_sleep.c.
+ * Room: wire. PROTOCOL.md, Doorbells, says why sockets: a peer must not be able to make a kick block. Doorbells are
+ * made and exchanged in doorbell.c, rung and slept on in doorbell_sleep.c.
  */
 #ifndef VOP_WIRE_DOORBELL_H
 #define VOP_WIRE_DOORBELL_H

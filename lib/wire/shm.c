@@ -120,7 +120,8 @@ static const struct vop__wire_ops shm_ops = {
     .close = shm_close,
 };
 
-int vop__shm_wire_open(unsigned side, unsigned queue_pairs, bool one_bell, struct vop__shm_wire **ret_wire)
+int vop__shm_wire_open(unsigned side, unsigned queue_pairs, const struct vop__shm_want *want,
+                       struct vop__shm_wire **ret_wire)
 {
     struct vop__shm_wire *w = calloc(1, sizeof(*w));
     int ret;
@@ -131,13 +132,14 @@ int vop__shm_wire_open(unsigned side, unsigned queue_pairs, bool one_bell, struc
         .ops = &shm_ops,
         .side = side,
         .queue_pairs = queue_pairs,
-        .features = one_bell ? 1u << VOP_F_SOCKET_BELL : 0,
+        .features = (want->one_bell ? 1u << VOP_F_SOCKET_BELL : 0) | (want->futex ? 1u << VOP_F_FUTEX : 0),
+        .socket = -1,
         .peer_pid = -1,
         .peer_uid = (uid_t)-1,
         .peer_gid = (gid_t)-1,
     };
     w->half_fd[0] = w->half_fd[1] = -1;
-    ret = vop__doorbells_open(&w->base.bells, -1, queue_pairs, one_bell);
+    ret = vop__doorbells_open(&w->base.bells, -1, queue_pairs, want->one_bell);
     if (ret < 0) {
         free(w);
         return ret;
@@ -150,7 +152,7 @@ void vop__shm_wire_join(struct vop__shm_wire *w, int socket)
 {
     struct ucred peer = vop__socket_peer(socket);
 
-    w->base.bells.socket = socket;
+    w->base.bells.socket = w->base.wire.socket = socket;
     w->base.wire.peer_pid = peer.pid;
     w->base.wire.peer_uid = peer.uid;
     w->base.wire.peer_gid = peer.gid;

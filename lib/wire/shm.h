@@ -26,7 +26,8 @@
 struct vop__shm_want {
     size_t half_size; /* that its offer needs */
     unsigned queue_pairs;
-    bool one_bell;     /* for both events of a queue pair */
+    bool one_bell;     /* for both events of a queue pair, if it can be the socket */
+    bool futex;        /* it may be slept on indexes */
     uint64_t half_max; /* that it takes from a connector; 0: any */
 };
 

@@ -230,7 +230,7 @@ static bool is_reason(uint32_t error)
 static int prepare_once(const struct vop__shm_want *want, struct vop__wire **ret_wire)
 {
     struct vop__shm_wire *w;
-    int ret = vop__shm_wire_open(1, want->queue_pairs, want->one_bell, &w);
+    int ret = vop__shm_wire_open(1, want->queue_pairs, want, &w);
 
     if (ret < 0)
         return ret;
@@ -444,7 +444,7 @@ int vop__shm_take(int socket, const struct vop__shm_want *want, unsigned *ret_pa
         goto err_fds;
     offered = vop_from_le16(m.queue_pairs);
     queue_pairs = want->queue_pairs < offered ? want->queue_pairs : offered;
-    ret = vop__shm_wire_open(0, queue_pairs, want->one_bell, &w);
+    ret = vop__shm_wire_open(0, queue_pairs, want, &w);
     if (ret < 0)
         goto err_fds;
     ret = vop__doorbells_take(&w->base.bells, fds + 2, queue_pairs);

@@ -35,7 +35,8 @@ static inline struct vop__shm_wire *vop__shm_of(struct vop__wire *wire)
 }
 
 /** A wire with doorbells, no memory and no socket yet. Undone by ops->close. */
-int vop__shm_wire_open(unsigned side, unsigned queue_pairs, bool one_bell, struct vop__shm_wire **ret_wire);
+int vop__shm_wire_open(unsigned side, unsigned queue_pairs, const struct vop__shm_want *want,
+                       struct vop__shm_wire **ret_wire);
 
 /** Gives it the socket, and learns who the peer is. */
 void vop__shm_wire_join(struct vop__shm_wire *w, int socket);

@@ -90,17 +90,19 @@ VOP_STATIC_ASSERT(sizeof(struct vop_used) == 4, "virtio 1.2, 2.7.8");
 
 /**
  * Event word at the tail of either ring: used_event behind the available ring, avail_event behind the used ring
- * (virtio 1.2, 2.7.7 and 2.7.10). The low half is the event index, the high half is reserved and zero; it lies
- * behind the ring as virtio defines it, so that one aligned store arms a notification.
+ * (virtio 1.2, 2.7.7 and 2.7.10). The low half is the event index. The high half is zero, or with FUTEX in force says
+ * how its writer sleeps; it lies behind the ring as virtio defines it, so that one aligned store arms a notification.
  */
 struct vop_event {
     vop_le32 event;
 };
+#define VOP_EVENT_FUTEX 0x10000u /* on the index itself: wake it by futex(2) */
 VOP_STATIC_ASSERT(sizeof(struct vop_event) == 4, "PROTOCOL.md, Notification");
 
 /* ---- Feature bits (virtio 1.2, section 6) that the native link fixes ---- */
 
 #define VOP_F_SOCKET_BELL 25     /* shm: the socket is a doorbell; a bit of this link's own, on if both sides offer it */
+#define VOP_F_FUTEX 26           /* shm: a side may sleep on an index; a bit of this link's own, on if both sides offer it */
 #define VOP_F_EVENT_IDX 29       /* event indexes suppress notifications; always on */
 #define VOP_F_LAST_LEN 31        /* a length beside used.idx; a bit of this link's own, on if both sides offer it */
 #define VOP_F_VERSION_1 32       /* virtio 1.x layout and byte order; always on */

@@ -151,6 +151,13 @@ struct vop_options {
                                 that somebody else has made, as systemd does, that is whoever called listen(2)).
                                 ivshmem: -EINVAL, nobody knows whose the other side is. Default 0: any user */
     uint32_t peer_uid;       /* which; 0 is root */
+
+    uint32_t futex; /* shm, not 0: if the peer wants it, too, a thread that waits in a call sleeps on the queue's index
+                       itself (futex(2)), which wakes it up to a fifth sooner than a descriptor. Only for peers that are
+                       trusted: one that means harm can have this side sleep through vop_channel_interrupt(), and its
+                       own end, for an hour. A thread of the library's own, which sleeps, listens for that end while
+                       threads of this process have slept so. Event loops are not concerned. Not with two doorbells.
+                       Default 0 */
 };
 
 #define VOP_SPIN_NEVER 0xffffffffu

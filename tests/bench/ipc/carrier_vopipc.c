@@ -26,7 +26,7 @@ struct vopipc_end {
 
 /* ---- Opening ---- */
 
-static void set_options(const struct ipc_terms *terms, struct vop_options *options)
+static void set_options(const struct ipc_terms *terms, bool futex, struct vop_options *options)
 {
     static const uint32_t spin_us[IPC_WAITINGS] = {
         [IPC_SPIN] = VOP_SPIN_FOREVER, [IPC_ADAPTIVE] = 0, [IPC_SLEEP] = VOP_SPIN_NEVER};
@@ -36,6 +36,7 @@ static void set_options(const struct ipc_terms *terms, struct vop_options *optio
     options->message_min = (uint32_t)terms->size_max;
     options->contiguous = 1;
     options->connect_wait = 1; /* the other side may not listen yet */
+    options->futex = futex;
     if (terms->size_max > DEFAULT_SIZE_MAX) {
         options->slot_size = LARGE_SLOT;
         for (options->queue_size = LARGE_MESSAGES;
@@ -44,7 +45,7 @@ static void set_options(const struct ipc_terms *terms, struct vop_options *optio
     }
 }
 
-static void *vopipc_open(const struct ipc_terms *terms, int side)
+static void *open_end(const struct ipc_terms *terms, int side, bool futex)
 {
     struct vopipc_end *e = calloc(1, sizeof(*e));
     struct vop_options options;
@@ -53,7 +54,7 @@ static void *vopipc_open(const struct ipc_terms *terms, int side)
 
     if (!e)
         die(-ENOMEM, "vopipc");
-    set_options(terms, &options);
+    set_options(terms, futex, &options);
     (void)snprintf(uri, sizeof(uri), "shm:%s/vopipc.sock", terms->directory);
     if (side == 0) {
         if (vop_listener_open(uri, &options, &listener) < 0 ||
@@ -64,6 +65,16 @@ static void *vopipc_open(const struct ipc_terms *terms, int side)
         die(0, "%s", vop_error_text());
     }
     return e;
+}
+
+static void *vopipc_open(const struct ipc_terms *terms, int side)
+{
+    return open_end(terms, side, false);
+}
+
+static void *futex_open(const struct ipc_terms *terms, int side)
+{
+    return open_end(terms, side, true);
 }
 
 static void vopipc_close(void *end)
@@ -163,4 +174,21 @@ static const struct ipc_carrier vopipc = {
     .close = vopipc_close,
 };
 
-const struct ipc_carrier *const ipc_carriers[] = {&vopipc, NULL};
+/* Sleepers sleep on the index. Awake it is the same. */
+static const struct ipc_carrier vopipc_futex = {
+    .name = VOPIPC_NAME " futex",
+    .waitings = 1u << IPC_SLEEP,
+    .size_max = SIZE_MAX_MAX,
+    .has_batches = true,
+    .version = vop_version,
+    .open = futex_open,
+    .send = vopipc_send,
+    .receive = vopipc_receive,
+    .loan = vopipc_loan,
+    .publish = vopipc_publish,
+    .take = vopipc_take,
+    .give_back = vopipc_give_back,
+    .close = vopipc_close,
+};
+
+const struct ipc_carrier *const ipc_carriers[] = {&vopipc, &vopipc_futex, NULL};

@@ -120,6 +120,18 @@ static void test_close_while_full(void **state)
     assert_int_equal(vop_channel_in_doubt(a), 8);
 }
 
+/* Kicks that came before the death are taken first, one by one. */
+static int hear_death(vop_channel *c)
+{
+    int ret = 0;
+
+    for (unsigned kicks = 0; kicks < 8 && ret == 0; kicks++) {
+        assert_true(test_readable(vop_channel_fd(c)));
+        ret = vop_channel_process(c);
+    }
+    return ret;
+}
+
 /* In an event loop: the descriptor stays readable; the calls return what is left, then the end. */
 static void in_event_loop(bool died)
 {
@@ -136,7 +148,7 @@ static void in_event_loop(bool died)
     l.side[1] = NULL;
     for (unsigned i = 0; i < 3; i++) {
         assert_true(test_readable(vop_channel_fd(b)));
-        assert_int_equal(vop_channel_process(b), died ? -ECONNRESET : 0);
+        assert_int_equal(died ? hear_death(b) : vop_channel_process(b), died ? -ECONNRESET : 0);
     }
     recv_all(b, 0, 3);
     assert_ended(b, died ? -ECONNRESET : 0, died ? -ECONNRESET : -EPIPE);
@@ -182,7 +194,7 @@ static void test_in_doubt_after_death(void **state)
     assert_int_equal(vop_channel_reserve(a, 10, 0, &buffer), 0);
     assert_int_equal(vop_channel_commit(a, 10, VOP_COMMIT_MORE), 0); /* never accepted */
     link_die(&l, 0);
-    assert_int_equal(vop_channel_process(a), -ECONNRESET);
+    assert_int_equal(hear_death(a), -ECONNRESET);
     assert_int_equal(vop_channel_flush(a), -ECONNRESET);
     assert_ended(a, -ECONNRESET, -ECONNRESET);
     assert_int_equal(vop_channel_in_doubt(a), 5);

@@ -219,5 +219,5 @@ int queue_send(struct queue *q, size_t length, uint64_t seed)
 {
     int ret = prepare(q, length, seed);
 
-    return ret < 0 ? ret : vop__slot_device_send(&q->device, length);
+    return ret < 0 ? ret : vop__slot_device_send(&q->device, length) != VOP__KICK_NONE;
 }

@@ -57,9 +57,10 @@ static void open_pair(struct vop__wire *side[2], unsigned connector_pairs, unsig
 
     check(shm_connect(path, HALF, connector_pairs, &side[1]) == 0);
     fd = take_socket();
-    check(vop__shm_take(fd, &(struct vop__shm_want){HALF, acceptor_pairs, true, 0}, &offered, &side[0]) == -EAGAIN);
+    check(vop__shm_take(fd, &(struct vop__shm_want){HALF, acceptor_pairs, true, false, 0}, &offered, &side[0]) ==
+          -EAGAIN);
     check(vop__shm_offer(side[1]) == 0);
-    check(vop__shm_take(fd, &(struct vop__shm_want){HALF, acceptor_pairs, true, 0}, &offered, &side[0]) == 0);
+    check(vop__shm_take(fd, &(struct vop__shm_want){HALF, acceptor_pairs, true, false, 0}, &offered, &side[0]) == 0);
     check(offered == connector_pairs);
     check(vop__shm_confirmed(side[0]) == -EAGAIN);
     check(vop__shm_answer(side[0]) == 0);
@@ -210,7 +211,7 @@ static void test_maps_what_is_needed(void **state)
     check(shm_connect(path, 4 * HALF, 1, &side[1]) == 0);
     fd = take_socket();
     check(vop__shm_offer(side[1]) == 0);
-    assert_int_equal(vop__shm_take(fd, &(struct vop__shm_want){HALF, 1, true, 0}, &offered, &side[0]), 0);
+    assert_int_equal(vop__shm_take(fd, &(struct vop__shm_want){HALF, 1, true, false, 0}, &offered, &side[0]), 0);
     for (unsigned i = 0; i < 2; i++) {
         const struct vop__window *w = i ? &side[0]->remote : &side[0]->local;
 
@@ -358,7 +359,7 @@ static void take_returns(int expected, const void *data, size_t size, const int 
     check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == 0);
     before = test_count_fds();
     send_raw(sockets[1], data, size, fds, count);
-    assert_int_equal(vop__shm_take(sockets[0], &(struct vop__shm_want){1 << 20, 1, true, 0}, &offered, &wire),
+    assert_int_equal(vop__shm_take(sockets[0], &(struct vop__shm_want){1 << 20, 1, true, false, 0}, &offered, &wire),
                      expected);
     if (expected == 0)
         wire->ops->close(wire);
@@ -604,7 +605,7 @@ static void test_keeps_what_is_agreed(void **state)
         kept[h] = fcntl(vop__shm_of(side[1])->half_fd[h], F_DUPFD_CLOEXEC, 0);
     fd = take_socket();
     check(vop__shm_offer(side[1]) == 0);
-    check(vop__shm_take(fd, &(struct vop__shm_want){HALF, 1, true, 0}, &offered, &side[0]) == 0);
+    check(vop__shm_take(fd, &(struct vop__shm_want){HALF, 1, true, false, 0}, &offered, &side[0]) == 0);
     memset(side[1]->remote.base, 0x55, 4 * HALF);
     assert_false(vop__shm_settle(side[0], HALF, HALF, 4096)); /* all that it has mapped */
     assert_true(is_mapped(side[0]->remote.base + HALF - 4096));
