@@ -21,9 +21,9 @@
  *   ivshmem:0000:00:04.0 the same memory, inside the virtual machine: the PCI address of the device. A guest is side 1
  *                        unless ?side=0 is at the end of the name.
  *
- * On shm a channel takes 3 file descriptors at each end, one more once vop_channel_fd() was called, and one more for
- * each end that asks for a second doorbell (`doorbells`). Until its handshake is over it takes up to 4 more. A listener
- * takes 4, a connector 2.
+ * On shm a channel takes one file descriptor at each end, and one more once vop_channel_fd() was called. (Three, where
+ * either end asks for a second doorbell or has a library that is older than this, and one more for each that asks.)
+ * Until its handshake is over it takes up to 6 more. A listener takes 4, a connector 2. With `futex` the process takes 2.
  *
  * On ivshmem only the library tells the peer that this program lives, and it has no thread for that. So be inside the
  * library at least twice a second: in a call that waits, in calls that send or receive, or in an event loop, where it
@@ -124,7 +124,7 @@ struct vop_options {
     uint32_t user_links_max;   /* the same, of one user (uid) */
     uint32_t user_pending_max; /* of the peers in the handshake, those of one user */
 
-    uint32_t doorbells; /* shm: 1 or 2, on which this side's threads sleep. Default 1: it takes 2 descriptors fewer, and
+    uint32_t doorbells; /* shm: 1 or 2, on which this side's threads sleep. Default 1: it takes 3 descriptors fewer, and
                            if a thread that sends and one that receives sleep at the same time, one of them wakes the
                            other. With 2 each has its own, and is woken by the peer */
 
