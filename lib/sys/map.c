@@ -11,16 +11,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/*
- * Page faults now rather than in the first messages; but not so many that a peer who takes the pages away meanwhile
- * holds the caller up for seconds.
- */
-#define POPULATE_MAX ((size_t)16 << 20)
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
 
-static int shared(size_t size)
-{
-    return MAP_SHARED | (size <= POPULATE_MAX ? MAP_POPULATE : 0);
-}
+#define POPULATE_MAX ((size_t)16 << 20)
 
 static int protection(bool writable)
 {
@@ -29,7 +25,7 @@ static int protection(bool writable)
 
 int vop__map(int fd, off_t offset, size_t size, bool writable, void **ret_base)
 {
-    void *base = mmap(NULL, size, protection(writable), shared(size), fd, offset);
+    void *base = mmap(NULL, size, protection(writable), MAP_SHARED, fd, offset);
 
     if (base == MAP_FAILED)
         return -errno;
@@ -55,7 +51,7 @@ int vop__map_mirrored(int fd, off_t offset, size_t size, bool writable, void **r
     if (base == MAP_FAILED)
         return -errno;
     for (int copy = 0; copy < 2; copy++) {
-        if (mmap(base + (copy ? size : 0), size, protection(writable), shared(size) | MAP_FIXED, fd, offset) ==
+        if (mmap(base + (copy ? size : 0), size, protection(writable), MAP_SHARED | MAP_FIXED, fd, offset) ==
             MAP_FAILED)
             goto err_unmap;
     }
@@ -71,6 +67,12 @@ err_unmap:;
     return -err;
 }
 
+void vop__map_populate(void *base, size_t size, bool writable)
+{
+    if (size <= POPULATE_MAX)
+        (void)madvise(base, size, writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+}
+
 void *vop__map_wiped(size_t size)
 {
     void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -83,10 +85,6 @@ void *vop__map_wiped(size_t size)
     }
     return base;
 }
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 
 int vop__map_bring(void *base, size_t size)
 {

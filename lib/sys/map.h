@@ -12,8 +12,8 @@
 #include <sys/types.h>
 
 /**
- * Maps `size` bytes of `fd` from `offset`, read-only unless `writable`, not inherited by fork().
- * Returns 0, or -errno (no text: the caller knows what it was mapping).
+ * Maps `size` bytes of `fd` from `offset`, read-only unless `writable`, not inherited by fork(). A page is entered into
+ * the page table when it is first touched. Returns 0, or -errno (no text: the caller knows what it was mapping).
  */
 int vop__map(int fd, off_t offset, size_t size, bool writable, void **ret_base);
 
@@ -22,6 +22,13 @@ int vop__map(int fd, off_t offset, size_t size, bool writable, void **ret_base);
  * base[i] and base[size + i] are one byte. -EINVAL if offset or size is not a multiple of the page size.
  */
 int vop__map_mirrored(int fd, off_t offset, size_t size, bool writable, void **ret_base);
+
+/**
+ * Page faults now rather than in the first messages: touches every page of a stretch of a shared mapping, for storing
+ * if it is `writable`. Of a large one it touches none: a peer who takes pages away meanwhile could hold the caller up
+ * for seconds. Where the system cannot do that (Linux before 5.14), or memory is short, faults come later.
+ */
+void vop__map_populate(void *base, size_t size, bool writable);
 
 /** Private memory of `size` bytes, all zero; a child of fork() finds it all zero again. NULL if there is none. */
 void *vop__map_wiped(size_t size);

@@ -51,6 +51,7 @@ static void *file_mirror(void *context, unsigned half, bool writable, size_t off
 
     if (vop__map_mirrored(f->fd, (off_t)(half * f->half_size + offset), size, writable, &base) < 0)
         return NULL;
+    vop__map_populate(base, size, writable);
     return base;
 }
 

@@ -31,11 +31,14 @@ static_assert(VOP__KEPT_MAX + 1 <= VOP__HOLES_MAX, "a mapping has room for the h
 static void *shm_mirror(struct vop__wire *wire, bool remote, size_t offset, size_t size)
 {
     struct vop__shm_wire *w = vop__shm_of(wire);
-    int fd = w->half_fd[remote ? 1 - wire->side : wire->side];
+    unsigned half = remote ? 1 - wire->side : wire->side;
+    int fd = w->half_fd[half];
     void *base;
 
     if (!vop__mirrors_have_room(&w->mirrors) || vop__map_mirrored(fd, (off_t)offset, size, remote, &base) < 0)
         return NULL;
+    if (half == 1) /* of half 0 the connector is about to free the slots; of the second copy little is ever used */
+        vop__map_populate(base, size, remote);
     vop__mirrors_keep(&w->mirrors, base, size);
     return base;
 }

@@ -171,30 +171,42 @@ static void test_read_only(void **state)
     close(fd);
 }
 
-/* Bytes of a sparse memory that mapping it brings into being. */
-static size_t populated_by(int (*map)(int, off_t, size_t, bool, void **), size_t size, size_t length)
+static size_t allocated(int fd)
 {
-    int fd = make_memory(size);
     struct stat st;
-    void *base;
 
-    assert_int_equal(map(fd, 0, size, true, &base), 0);
     assert_int_equal(fstat(fd, &st), 0);
-    vop__unmap(base, length);
-    close(fd);
     return (size_t)st.st_blocks * 512;
 }
 
-/* What is usual is there at once; of a large memory no page, since its owner may take each away again meanwhile. */
+/* Bytes of a sparse memory that mapping and populating it bring into being. */
+static size_t populated(int (*map)(int, off_t, size_t, bool, void **), size_t size, size_t length, bool writable)
+{
+    int fd = make_memory(size);
+    size_t bytes;
+    void *base;
+
+    assert_int_equal(map(fd, 0, size, writable, &base), 0);
+    assert_int_equal(allocated(fd), 0);
+    vop__map_populate(base, size, writable);
+    bytes = allocated(fd);
+    vop__unmap(base, length);
+    close(fd);
+    return bytes;
+}
+
+/* Mapping touches no page. Of a large memory none is populated, since its owner may take each away again meanwhile. */
 static void test_populated(void **state)
 {
     const size_t usual = (size_t)1 << 20, large = (size_t)32 << 20;
 
     (void)state;
-    assert_int_equal(populated_by(vop__map, usual, usual), usual);
-    assert_int_equal(populated_by(vop__map_mirrored, usual, 2 * usual), usual);
-    assert_int_equal(populated_by(vop__map, large, large), 0);
-    assert_int_equal(populated_by(vop__map_mirrored, large, 2 * large), 0);
+    for (unsigned writable = 0; writable < 2; writable++) {
+        assert_int_equal(populated(vop__map, usual, usual, writable), usual);
+        assert_int_equal(populated(vop__map_mirrored, usual, 2 * usual, writable), usual);
+        assert_int_equal(populated(vop__map, large, large, writable), 0);
+        assert_int_equal(populated(vop__map_mirrored, large, 2 * large, writable), 0);
+    }
 }
 
 int main(void)
