@@ -11,8 +11,10 @@
 
 #include <string.h>
 
-#define DEFAULT_QUEUE_SIZE 256
-#define DEFAULT_SLOT_SIZE 2048
+/* Together more than a processor's own cache has, and no message whose length is a power of two ends where the next one
+ * begins (docs/PERFORMANCE.md, Where the slots lie). */
+#define DEFAULT_QUEUE_SIZE 512
+#define DEFAULT_SLOT_SIZE 2304
 #define DEFAULT_SPIN_US 50
 #define DEFAULT_SOCKET_MODE 0600
 #define DEFAULT_HANDSHAKE_MS 5000

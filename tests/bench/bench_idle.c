@@ -126,7 +126,7 @@ static struct result measure(const char *uri, const struct vop_options *options,
 
 int main(int argc, char **argv)
 {
-    unsigned long clients = 100, queue_size = 256, slot_size = 2048;
+    unsigned long clients = 100, queue_size, slot_size;
     const char *json_path = NULL;
     const struct bench_option bench_options[] = {
         {"clients", "N", "idle clients", option_number, &clients, 1, 10000},
@@ -138,6 +138,9 @@ int main(int argc, char **argv)
     struct vop_options options;
     struct result r;
 
+    vop_options_init(&options, sizeof(options));
+    queue_size = options.queue_size;
+    slot_size = options.slot_size;
     options_parse("Measures what an idle client costs a server, and how soon its death is heard.\n", bench_options,
                   sizeof(bench_options) / sizeof(bench_options[0]), argc, argv);
     if (json_path)
@@ -146,7 +149,6 @@ int main(int argc, char **argv)
     if (!mkdtemp(directory))
         die(-errno, "cannot make %s", directory);
     (void)snprintf(uri, sizeof(uri), "shm:%s/s", directory);
-    vop_options_init(&options, sizeof(options));
     options.queue_size = (uint32_t)queue_size;
     options.slot_size = (uint32_t)slot_size;
     r = measure(uri, &options, clients);
