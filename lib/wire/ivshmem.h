@@ -18,8 +18,9 @@ struct vop__ivshmem_ops {
     /** Does a process of this system have the other side open? */
     bool (*sees_peer)(void *context);
 
-    /** Maps a stretch of a half twice, back to back; undone with vop__unmap() of twice `size`. NULL if it cannot. */
-    void *(*mirror)(void *context, unsigned half, bool writable, size_t offset, size_t size);
+    /** Maps a stretch of a half (the remote one, or this side's) twice, back to back; undone with vop__unmap() of twice
+     * `size`. NULL if it cannot. */
+    void *(*mirror)(void *context, unsigned half, bool remote, size_t offset, size_t size);
 
     /** Rings the doorbell that the peer announced as `address`. All earlier stores arrive before it. */
     void (*kick)(void *context, uint32_t address);

@@ -44,14 +44,14 @@ static bool file_sees_peer(void *context)
     return fcntl(f->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
-static void *file_mirror(void *context, unsigned half, bool writable, size_t offset, size_t size)
+static void *file_mirror(void *context, unsigned half, bool remote, size_t offset, size_t size)
 {
     const struct file *f = context;
     void *base;
 
-    if (vop__map_mirrored(f->fd, (off_t)(half * f->half_size + offset), size, writable, &base) < 0)
+    if (vop__map_mirrored(f->fd, (off_t)(half * f->half_size + offset), size, true, &base) < 0)
         return NULL;
-    vop__map_populate(base, size, writable);
+    vop__map_populate(base, size, remote);
     return base;
 }
 
@@ -156,7 +156,7 @@ static int map_file(struct file *f, const char *path)
         return vop__error(ENOSPC, "%.150s: no room for its %zu bytes; free some memory, or use a smaller file", path,
                           f->half_size * 2);
     for (unsigned h = 0; h < 2; h++) {
-        int ret = vop__map(f->fd, (off_t)(h * f->half_size), f->half_size, h != f->side, &f->half[h]);
+        int ret = vop__map(f->fd, (off_t)(h * f->half_size), f->half_size, true, &f->half[h]);
 
         if (ret < 0)
             return vop__error(-ret, "%.150s: cannot map %zu bytes: %s", path, f->half_size, strerror(-ret));

@@ -35,7 +35,7 @@ static void *shm_mirror(struct vop__wire *wire, bool remote, size_t offset, size
     int fd = w->half_fd[half];
     void *base;
 
-    if (!vop__mirrors_have_room(&w->mirrors) || vop__map_mirrored(fd, (off_t)offset, size, remote, &base) < 0)
+    if (!vop__mirrors_have_room(&w->mirrors) || vop__map_mirrored(fd, (off_t)offset, size, true, &base) < 0)
         return NULL;
     if (half == 1) /* of half 0 the connector is about to free the slots; of the second copy little is ever used */
         vop__map_populate(base, size, remote);
@@ -300,7 +300,7 @@ int vop__shm_wire_map(struct vop__shm_wire *w, size_t half_size, size_t need)
     for (unsigned remote = 0; remote < 2; remote++) {
         unsigned half = remote ? 1 - w->base.wire.side : w->base.wire.side;
         void *base;
-        int ret = vop__map(w->half_fd[half], 0, size, remote, &base);
+        int ret = vop__map(w->half_fd[half], 0, size, true, &base);
 
         if (ret == -EAGAIN) /* this process locks all its memory (mlockall(2)) */
             return vop__error(ENOMEM, "cannot map %zu bytes of shared memory: more than may be locked (ulimit -l)",
