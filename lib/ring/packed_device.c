@@ -284,3 +284,65 @@ const struct vop__vq_ops vop__packed_device_ops = {
     .arm = arm,
     .disarm = disarm,
 };
+
+/* ---- A device whose caller hears what it stores ---- */
+
+static void tell_event(const struct vop_virtqueue *vq, const struct packed_device *p)
+{
+    vop__vq_stored(vq, p->device_event, sizeof(*p->device_event));
+}
+
+static void start_logged(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place)
+{
+    start(vq, place);
+    tell_event(vq, of(vq));
+}
+
+/* Tells of the `count` descriptors that lead to the present position: more than were stored where a list or a batch had
+ * several, which does no harm. */
+static void tell_used(const struct vop_virtqueue *vq, const struct packed_device *p, uint32_t count)
+{
+    struct vop__position from = p->used;
+    uint32_t first;
+
+    if (count == 0)
+        return;
+    vop__position_retreat(&from, vq->size, count);
+    first = count < vq->size - from.index ? count : vq->size - from.index;
+    vop__vq_stored(vq, &p->ring[from.index], first * sizeof(p->ring[0]));
+    if (count > first)
+        vop__vq_stored(vq, p->ring, (count - first) * sizeof(p->ring[0]));
+}
+
+static bool publish_logged(struct vop_virtqueue *vq)
+{
+    uint32_t before = of(vq)->in_ring;
+    bool wanted = publish(vq);
+
+    tell_used(vq, of(vq), before - of(vq)->in_ring);
+    return wanted;
+}
+
+static void arm_logged(struct vop_virtqueue *vq, bool delay)
+{
+    arm(vq, delay);
+    tell_event(vq, of(vq));
+}
+
+static void disarm_logged(struct vop_virtqueue *vq)
+{
+    disarm(vq);
+    tell_event(vq, of(vq));
+}
+
+const struct vop__vq_ops vop__packed_logged_ops = {
+    .state_size = sizeof(struct packed_device),
+    .start = start_logged,
+    .take = take,
+    .untake = untake,
+    .complete = complete,
+    .publish = publish_logged,
+    .pending = pending,
+    .arm = arm_logged,
+    .disarm = disarm_logged,
+};

@@ -40,11 +40,37 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static int compare_here(const void *a, const void *b)
+{
+    uintptr_t x = (uintptr_t)((const struct vop__region_here *)a)->region->base;
+    uintptr_t y = (uintptr_t)((const struct vop__region_here *)b)->region->base;
+
+    return (x > y) - (x < y);
+}
+
+/* Makes the second order of the table, by places in this process. */
+static void sort_here(struct vop__regions *regions)
+{
+    uintptr_t last = 0;
+
+    for (size_t i = 0; i < regions->count; i++)
+        regions->here[i].region = &regions->entry[i];
+    qsort(regions->here, regions->count, sizeof(regions->here[0]), compare_here);
+    for (size_t i = 0; i < regions->count; i++) {
+        const struct vop_region *r = regions->here[i].region;
+        uintptr_t end = (uintptr_t)r->base + (uintptr_t)(r->size - 1);
+
+        last = end > last ? end : last;
+        regions->here[i].last = last;
+    }
+}
+
 /* Without regions, addresses are pointers. */
 static const struct vop_region everything = {.size = UINT64_MAX};
 
 int vop__regions_init(struct vop__regions *regions, const struct vop_region *entry, size_t count)
 {
+    struct vop__region_here *here;
     struct vop_region *copy;
 
     *regions = (struct vop__regions){0};
@@ -62,8 +88,12 @@ int vop__regions_init(struct vop__regions *regions, const struct vop_region *ent
             return ret;
     }
     copy = calloc(count, sizeof(*copy));
-    if (!copy)
+    here = calloc(count, sizeof(*here));
+    if (!copy || !here) {
+        free(copy);
+        free(here);
         return vop__error_static(ENOMEM, "no memory for a table of regions");
+    }
     for (size_t i = 0; i < count; i++)
         copy[i] = resolve(entry[i]);
     qsort(copy, count, sizeof(*copy), compare);
@@ -73,16 +103,19 @@ int vop__regions_init(struct vop__regions *regions, const struct vop_region *ent
                                  (unsigned long long)copy[i].address);
 
             free(copy);
+            free(here);
             return ret;
         }
     }
-    *regions = (struct vop__regions){.entry = copy, .count = count, .last = copy};
+    *regions = (struct vop__regions){.entry = copy, .here = here, .count = count, .last = copy};
+    sort_here(regions);
     return 0;
 }
 
 void vop__regions_free(struct vop__regions *regions)
 {
     free(regions->entry);
+    free(regions->here);
     *regions = (struct vop__regions){0};
 }
 
@@ -106,8 +139,19 @@ const struct vop_region *vop__regions_find(struct vop__regions *regions, uint64_
 
 const struct vop_region *vop__regions_search(struct vop__regions *regions, const struct iovec *segment, bool write)
 {
-    for (size_t i = 0; i < regions->count; i++) {
-        const struct vop_region *r = &regions->entry[i];
+    size_t low = 0, high = regions->count;
+
+    while (low < high) { /* the first region behind the segment */
+        size_t middle = low + (high - low) / 2;
+
+        if ((uintptr_t)regions->here[middle].region->base > (uintptr_t)segment->iov_base)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    /* The one before it, unless regions overlap here or are in one place. */
+    for (; low > 0 && regions->here[low - 1].last >= (uintptr_t)segment->iov_base; low--) {
+        const struct vop_region *r = regions->here[low - 1].region;
 
         if (vop__region_holds(r, segment) && vop__region_allows(r, write))
             return regions->last = r;

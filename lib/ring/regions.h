@@ -9,8 +9,15 @@
 
 #include <vopipc/virtqueue.h>
 
+/** A region by where it is in this process. Several may be in one place. */
+struct vop__region_here {
+    const struct vop_region *region;
+    uintptr_t last; /* the last byte of all regions up to here: no earlier one reaches farther */
+};
+
 struct vop__regions {
-    struct vop_region *entry; /* sorted by address, disjoint; at least one */
+    struct vop_region *entry;      /* sorted by address, disjoint; at least one */
+    struct vop__region_here *here; /* sorted by base */
     size_t count;
     const struct vop_region *last; /* the one found last: most likely the next one too */
 };

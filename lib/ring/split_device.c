@@ -275,3 +275,70 @@ const struct vop__vq_ops vop__split_device_ops = {
     .arm = arm,
     .disarm = disarm,
 };
+
+/* ---- A device whose caller hears what it stores ---- */
+
+static void start_logged(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place)
+{
+    const struct vop__split *r = &of(vq)->ring;
+
+    start(vq, place);
+    vop__vq_stored(vq, r->used_flags, (size_t)((uint8_t *)r->used_ring - (uint8_t *)r->used_flags));
+    if (r->avail_event)
+        vop__vq_stored(vq, r->avail_event, sizeof(*r->avail_event));
+}
+
+/* Tells of the used elements from index `from` on. A batch stores one for several
+ * buffers: then this is more than was stored, which does no harm. */
+static void tell_used(const struct vop_virtqueue *vq, const struct vop__split *r, uint16_t from)
+{
+    uint32_t count = (uint16_t)(vq->used_position - from), at = from & r->mask;
+    uint32_t first = count < vq->size - at ? count : vq->size - at;
+
+    if (count == 0)
+        return;
+    vop__vq_stored(vq, &r->used_ring[at], first * sizeof(r->used_ring[0]));
+    if (count > first)
+        vop__vq_stored(vq, r->used_ring, (count - first) * sizeof(r->used_ring[0]));
+    vop__vq_stored(vq, r->used_idx, sizeof(*r->used_idx));
+}
+
+static bool publish_logged(struct vop_virtqueue *vq)
+{
+    uint16_t from = vq->used_position;
+    bool wanted = publish(vq);
+
+    tell_used(vq, &of(vq)->ring, from);
+    return wanted;
+}
+
+static void tell_event(const struct vop_virtqueue *vq, const struct vop__split *r)
+{
+    const vop_le16 *word = vq->event_idx ? r->avail_event : r->used_flags;
+
+    vop__vq_stored(vq, word, sizeof(*word));
+}
+
+static void arm_logged(struct vop_virtqueue *vq, bool delay)
+{
+    arm(vq, delay);
+    tell_event(vq, &of(vq)->ring);
+}
+
+static void disarm_logged(struct vop_virtqueue *vq)
+{
+    disarm(vq);
+    tell_event(vq, &of(vq)->ring);
+}
+
+const struct vop__vq_ops vop__split_logged_ops = {
+    .state_size = sizeof(struct split_device),
+    .start = start_logged,
+    .take = take,
+    .untake = untake,
+    .complete = complete,
+    .publish = publish_logged,
+    .pending = pending,
+    .arm = arm_logged,
+    .disarm = disarm_logged,
+};

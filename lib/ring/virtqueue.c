@@ -12,13 +12,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct vop__vq_ops *const operations[][2] = {
-    /* layout             driver                   device */
-    [VOP_RING_SPLIT] = {&vop__split_driver_ops, &vop__split_device_ops},
-    [VOP_RING_PACKED] = {&vop__packed_driver_ops, &vop__packed_device_ops},
-    [VOP_RING_LEGACY] = {&vop__split_driver_ops, &vop__split_device_ops},
-    [VOP_RING_2009] = {&vop__split_driver_ops, &vop__split_device_ops},
+static const struct vop__vq_ops *const operations[][3] = {
+    /* layout             driver                   device                   device that is logged */
+    [VOP_RING_SPLIT] = {&vop__split_driver_ops, &vop__split_device_ops, &vop__split_logged_ops},
+    [VOP_RING_PACKED] = {&vop__packed_driver_ops, &vop__packed_device_ops, &vop__packed_logged_ops},
+    [VOP_RING_LEGACY] = {&vop__split_driver_ops, &vop__split_device_ops, &vop__split_logged_ops},
+    [VOP_RING_2009] = {&vop__split_driver_ops, &vop__split_device_ops, &vop__split_logged_ops},
 };
+
+static const struct vop__vq_ops *operations_of(const struct vop_virtqueue_options *o)
+{
+    if (o->role == VOP_VIRTQUEUE_DRIVER)
+        return operations[o->layout][0];
+    return operations[o->layout][o->events && o->events->stored ? 2 : 1];
+}
 
 /* ---- Making and freeing ---- */
 
@@ -102,13 +109,13 @@ int vop_virtqueue_new(const struct vop_virtqueue_options *options, vop_virtqueue
     records = calloc(o.place.size, sizeof(*records));
     if (!records)
         goto err_records;
-    vq = calloc(1, operations[o.layout][o.role - 1]->state_size);
+    vq = calloc(1, operations_of(&o)->state_size);
     if (!vq)
         goto err_vq;
     ret = vop__regions_init(&vq->regions, o.regions, o.region_count);
     if (ret < 0)
         goto err_regions;
-    vq->ops = operations[o.layout][o.role - 1];
+    vq->ops = operations_of(&o);
     vq->options = o;
     vq->options.regions = NULL; /* the caller's pointer; the queue has a copy */
     start(vq, &o.place, records);
@@ -173,6 +180,21 @@ int vop_virtqueue_reset(vop_virtqueue *vq, const struct vop_virtqueue_place *pla
         return vop__error_static(ENOMEM, "no memory for the state of a queue");
     free(vq->records);
     start(vq, &p, records);
+    return 0;
+}
+
+int vop_virtqueue_set_regions(vop_virtqueue *vq, const struct vop_region *regions, size_t count)
+{
+    struct vop__regions table;
+    int ret;
+
+    if (vq->options.role == VOP_VIRTQUEUE_DEVICE && count == 0)
+        return vop__error_static(EINVAL, "a device needs regions, or it would touch any address that the driver names");
+    ret = vop__regions_init(&table, regions, count);
+    if (ret < 0)
+        return ret;
+    vop__regions_free(&vq->regions);
+    vq->regions = table;
     return 0;
 }
 

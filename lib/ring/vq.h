@@ -85,6 +85,8 @@ extern const struct vop__vq_ops vop__split_driver_ops;
 extern const struct vop__vq_ops vop__split_device_ops;
 extern const struct vop__vq_ops vop__packed_driver_ops;
 extern const struct vop__vq_ops vop__packed_device_ops;
+extern const struct vop__vq_ops vop__split_logged_ops; /* devices whose caller hears what they store */
+extern const struct vop__vq_ops vop__packed_logged_ops;
 
 /** The part of a queue that is the same in all layouts and roles. Each engine's state begins with it. */
 struct vop_virtqueue {
@@ -103,6 +105,7 @@ struct vop_virtqueue {
     bool armed;   /* this side wants notifications */
     bool stopped; /* shut down */
     bool broken;
+    bool is_logged;         /* somebody wants to hear what is stored */
     uint16_t position;      /* next to make available or to take, as in struct vop_virtqueue_place */
     uint16_t used_position; /* next to get back or to return */
 
@@ -144,6 +147,12 @@ int vop__vq_publish(struct vop_virtqueue *vq);
 
 /** A buffer of `descs` descriptors did not fit: kicks and returns -ENOSPC; -EINVAL if it never will. */
 int vop__vq_full(struct vop_virtqueue *vq, uint32_t descs) __attribute__((cold));
+
+/** Says that a device has stored these bytes of its areas. */
+static inline void vop__vq_stored(const struct vop_virtqueue *vq, const void *base, size_t size)
+{
+    vq->options.events->stored(vq->options.context, base, size);
+}
 
 static inline bool vop__vq_feature(const struct vop_virtqueue_options *options, unsigned bit)
 {

@@ -159,7 +159,7 @@ enum vop_virtqueue_role {
 };
 
 /** Callbacks of a queue. Constant, shared by any number of queues; an entry may be NULL. No callback may free or reset
- * its queue; `notify` may make no call on it at all, and `broken` only vop_virtqueue_get_info() and
+ * its queue; `notify` and `stored` may make no call on it at all, and `broken` only vop_virtqueue_get_info() and
  * vop_virtqueue_error(). */
 struct vop_virtqueue_events {
     /**
@@ -181,6 +181,12 @@ struct vop_virtqueue_events {
      * vop_error_text() says what was found.
      */
     void (*broken)(void *context, vop_virtqueue *vq);
+    /**
+     * Device: these bytes of its areas have just been stored. For a log of the pages that change while a machine
+     * migrates (vhost-user's dirty log); what is written into buffers, the caller knows by itself. Called before the
+     * driver is notified of them. Must not block.
+     */
+    void (*stored)(void *context, const void *base, size_t size);
 };
 
 /** How to make a queue. Fill it with vop_virtqueue_options_init() first. Zero means the default. */
@@ -257,6 +263,18 @@ int vop_virtqueue_detach_buf(vop_virtqueue *vq, void **ret_token);
  * -EINVAL, -ENOMEM  as vop_virtqueue_new(); the queue is still shut down
  */
 int vop_virtqueue_reset(vop_virtqueue *vq, const struct vop_virtqueue_place *place);
+
+/**
+ * Replaces the table of regions of a queue, which goes on running: memory came, or goes. `regions` is copied. The areas
+ * of the queue do not move; if their memory goes, reset the queue, or resume another in its place. Segments of buffers
+ * that are in flight stay where they are: before their memory goes, a driver gets them back, and a device completes
+ * them or puts them back.
+ *
+ * -EINVAL  a region is empty, passes an end, has unknown flags or overlaps another, or a device would have none; the
+ *          text says which. The queue has its old table
+ * -ENOMEM  likewise
+ */
+int vop_virtqueue_set_regions(vop_virtqueue *vq, const struct vop_region *regions, size_t count);
 
 /* ---- Driver role ---- */
 
