@@ -48,6 +48,8 @@ int forward_open(struct forward *forward, const struct forward_setup *setup, str
     forward->reserve = choose_reserve(forward);
     /* Waiting for a quarter of the ring makes one wake-up serve many frames. */
     forward->resume = port->message_max / 4 > forward->reserve ? port->message_max / 4 : forward->reserve;
+    if (port->wait_max && forward->resume > port->wait_max)
+        forward->resume = port->wait_max;
     forward->is_direct = is_direct_possible(forward);
     if (!forward->is_direct) {
         forward->bounce = malloc(FRAME_MAX + 1);

@@ -71,6 +71,10 @@ static void take_channel(struct link *link, vop_channel *channel)
 
 void link_drop(struct link *link, int why)
 {
+    if (link->is_vhost) {
+        link_vhost_drop(&link->vhost, why);
+        return;
+    }
     log_down(link, why);
     close_channel(link);
     link->waiting_since = uv_now(link->loop);
@@ -257,6 +261,12 @@ int link_open(struct link *link, uv_loop_t *loop, const struct link_setup *setup
     int ret;
 
     memset(link, 0, sizeof(*link));
+    link->is_vhost = link_vhost_path(setup->uri) != NULL;
+    if (link->is_vhost) {
+        ret = link_vhost_open(&link->vhost, loop, setup, up, context);
+        link->loop = ret ? NULL : loop;
+        return ret;
+    }
     link->loop = loop;
     link->setup = *setup;
     link->up = up;
@@ -275,10 +285,14 @@ void link_close(struct link *link)
 {
     if (!link->loop)
         return;
+    link->loop = NULL;
+    if (link->is_vhost) {
+        link_vhost_close(&link->vhost);
+        return;
+    }
     if (link->channel)
         close_channel(link);
     if (link->listener)
         close_listener(link);
     uv_close((uv_handle_t *)&link->retry, NULL);
-    link->loop = NULL;
 }

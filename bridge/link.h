@@ -12,12 +12,16 @@
  * In WAITING and in UP a listener whose socket loses its name is closed, and the timer opens another one. That takes
  * nothing from a channel that is up.
  *
+ * A link to a virtual machine (vhost-user:) goes its own way: link_vhost.h.
+ *
  * WAITING -> UP by itself; UP -> WAITING by link_drop(); all -> CLOSED by link_close(). Coming up and going down are
  * logged.
  */
 #ifndef VOP_BRIDGE_LINK_H
 #define VOP_BRIDGE_LINK_H
 
+#include "link_setup.h"
+#include "link_vhost.h"
 #include "port_channel.h"
 #include "socket_watch.h"
 
@@ -26,26 +30,11 @@
 #include <uv.h>
 #include <vopipc/channel.h>
 
-/** Ports of a link: one for each queue pair. */
-#define LINK_PORTS 1
-
-/**
- * A peer is there. The LINK_PORTS ports are used until link_drop() or link_close(), and whoever uses them watches their
- * descriptors. Returns 0, or a negative errno to refuse the peer; then the reason was logged.
- */
-typedef int link_up(void *context, struct port *const *ports);
-
-/** What is fixed for the life of a link. */
-struct link_setup {
-    const char *uri;
-    bool is_listening;
-    uint32_t mtu; /* of the interface. A channel that cannot carry it is refused */
-    struct vop_options options;
-};
-
 /** Private to link.c. */
 struct link {
     uv_loop_t *loop; /* NULL: CLOSED */
+    bool is_vhost;   /* then the rest is not used */
+    struct link_vhost vhost;
     struct link_setup setup;
     link_up *up;
     void *context;

@@ -18,7 +18,7 @@
 struct port;
 
 /** The most segments of one message. */
-#define PORT_SEGMENT_MAX 2
+#define PORT_SEGMENT_MAX 64
 
 /** Where a message lies, or room for one. The peer can read and change it at any time. */
 struct port_buffer {
@@ -81,6 +81,7 @@ struct port {
     uint64_t features;  /* virtio-net features of the peer: what it can receive, normalized */
     size_t message_max; /* bytes of the longest message, and of all messages that are on their way at once */
     bool is_direct;     /* the kernel may copy into reserved room */
+    size_t wait_max;    /* bytes of room to ask for at most, to hear whether there is some again; 0: as many as pay */
 };
 
 /** Copies the first `length` bytes of a message, which is not shorter. */

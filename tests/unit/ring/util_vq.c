@@ -91,8 +91,8 @@ static void broken(void *context, vop_virtqueue *vq)
 }
 
 static const struct vop_virtqueue_events events[3] = {
-    [DRIVER] = {notify_driver_end, callback, broken},
-    [DEVICE] = {notify_device_end, callback, broken},
+    [DRIVER] = {.notify = notify_driver_end, .callback = callback, .broken = broken},
+    [DEVICE] = {.notify = notify_device_end, .callback = callback, .broken = broken},
 };
 
 struct vop_virtqueue_options vq_options(struct vq *q, enum ends end)

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * link_vhost.c - a link whose peer is the network card of a virtual machine: vhost-user:PATH.
+ *
+ * Room: bridge.
+ */
+#include "link_vhost.h"
+
+#include "log.h"
+#include "port_vhost.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <vopipc/error.h>
+#include <vopipc/net.h>
+
+#define SCHEME "vhost-user:"
+#define REOPEN_MS 250 /* after the socket has lost its name */
+
+const char *link_vhost_path(const char *uri)
+{
+    return strncmp(uri, SCHEME, strlen(SCHEME)) == 0 ? uri + strlen(SCHEME) : NULL;
+}
+
+/* ---- A front end that cuts its memory short ---- */
+
+static vop_vhost_user *surviving; /* whose memory may fail; used by a signal handler of the same thread */
+
+static void on_sigbus(int number, siginfo_t *info, void *context)
+{
+    (void)context;
+    if (!surviving || !vop_vhost_user_survive(surviving, info->si_addr))
+        signal(number, SIG_DFL); /* the access is tried again, and ends the program */
+}
+
+static void survive(vop_vhost_user *device)
+{
+    struct sigaction action = {.sa_flags = SA_SIGINFO, .sa_sigaction = on_sigbus};
+
+    surviving = device;
+    if (device)
+        sigaction(SIGBUS, &action, NULL);
+    else
+        signal(SIGBUS, SIG_DFL);
+}
+
+/* ---- Polls ---- */
+
+static void free_poll(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static void close_poll(uv_poll_t **poll)
+{
+    if (*poll)
+        uv_close((uv_handle_t *)*poll, free_poll);
+    *poll = NULL;
+}
+
+static int open_poll(struct link_vhost *link, uv_poll_t **ret_poll, int fd, uv_poll_cb on_ready)
+{
+    uv_poll_t *poll = malloc(sizeof(*poll));
+    int ret = poll ? uv_poll_init(link->loop, poll, fd) : -ENOMEM;
+
+    if (ret) {
+        free(poll);
+        log_line("%s: watching it: %s", link->setup.uri, strerror(-ret));
+        return ret;
+    }
+    poll->data = link;
+    uv_poll_start(poll, UV_READABLE, on_ready);
+    *ret_poll = poll;
+    return 0;
+}
+
+/* ---- CONNECTED ---- */
+
+static void on_front_end(uv_poll_t *poll, int status, int events);
+
+static void listen_again(struct link_vhost *link)
+{
+    if (link->listener >= 0 && !link->listener_poll)
+        (void)open_poll(link, &link->listener_poll, link->listener, on_front_end);
+}
+
+static void close_device(struct link_vhost *link)
+{
+    close_poll(&link->device_poll);
+    survive(NULL);
+    vop_vhost_user_close(link->port.device);
+    link->port.device = NULL;
+}
+
+static void log_end(const struct link_vhost *link, const char *what, int why)
+{
+    if (why == -EPIPE || why == -ECONNRESET)
+        log_line("%s: %s: the front end has %s", what, link->setup.uri, why == -EPIPE ? "closed" : "died");
+    else
+        log_line("%s: %s: %s", what, link->setup.uri, vop_error_text());
+}
+
+static void begin_if_ready(struct link_vhost *link)
+{
+    struct port *const ports[LINK_PORTS] = {&link->port.port};
+
+    if (!port_vhost_is_ready(&link->port))
+        return;
+    close_poll(&link->device_poll); /* the worker watches it now */
+    if (link->up(link->context, ports) < 0) {
+        close_device(link);
+        listen_again(link);
+        return;
+    }
+    log_line("link up: %s", link->setup.uri);
+}
+
+static void on_device_ready(uv_poll_t *poll, int status, int events)
+{
+    struct link_vhost *link = poll->data;
+    int ret = vop_vhost_user_process(link->port.device);
+
+    (void)status;
+    (void)events;
+    if (ret < 0) {
+        log_end(link, "no link", ret);
+        close_device(link);
+        listen_again(link);
+        return;
+    }
+    begin_if_ready(link);
+}
+
+static void on_start(void *context, unsigned index, vop_virtqueue *vq)
+{
+    port_vhost_start(context, index, vq);
+}
+
+static void on_stop(void *context, unsigned index, vop_virtqueue *vq)
+{
+    (void)vq;
+    port_vhost_stop(context, index);
+}
+
+static int open_device(struct link_vhost *link, int socket)
+{
+    static const struct vop_vhost_user_events events = {.start = on_start, .stop = on_stop};
+    const struct vop_options *offer = &link->setup.options;
+    struct vop_vhost_user_options options;
+    int ret;
+
+    vop_vhost_user_options_init(&options, sizeof(options));
+    options.features = port_vhost_offer((uint64_t)offer->features[1] << 32 | offer->features[0]);
+    options.queues = PORT_VHOST_QUEUES;
+    options.events = &events;
+    options.context = &link->port;
+    port_vhost_init(&link->port);
+    ret = vop_vhost_user_open(socket, &options, &link->port.device);
+    if (ret) {
+        log_line("%s: %s", link->setup.uri, vop_error_text());
+        close(socket);
+        return ret;
+    }
+    survive(link->port.device);
+    ret = open_poll(link, &link->device_poll, vop_vhost_user_fd(link->port.device), on_device_ready);
+    if (ret)
+        close_device(link);
+    return ret;
+}
+
+/* ---- LISTENING ---- */
+
+static bool is_welcome(const struct link_vhost *link, int socket)
+{
+    struct ucred peer = {.uid = (uid_t)-1};
+    socklen_t size = sizeof(peer);
+
+    if (!link->setup.options.check_peer_uid)
+        return true;
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == link->setup.options.peer_uid)
+        return true;
+    log_line("%s: a process of user %ld is refused: --peer-uid says %lu", link->setup.uri, (long)(int)peer.uid,
+             (unsigned long)link->setup.options.peer_uid);
+    return false;
+}
+
+static void on_front_end(uv_poll_t *poll, int status, int events)
+{
+    struct link_vhost *link = poll->data;
+    int socket = accept4(link->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    (void)status;
+    (void)events;
+    if (socket < 0) {
+        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+            log_line("%s: %s", link->setup.uri, strerror(errno));
+        return;
+    }
+    if (!is_welcome(link, socket)) {
+        close(socket);
+        return;
+    }
+    if (open_device(link, socket) == 0)
+        close_poll(&link->listener_poll);
+}
+
+static void close_listener(struct link_vhost *link)
+{
+    if (link->listener < 0)
+        return;
+    close_poll(&link->listener_poll);
+    socket_watch_close(&link->socket_watch);
+    close(link->listener);
+    link->listener = -1;
+}
+
+static void on_reopen(uv_timer_t *timer);
+
+/* Front ends that came by the old name stay; others come by the new one. */
+static void on_socket_lost(void *context)
+{
+    struct link_vhost *link = context;
+
+    log_line("%s: its socket was removed, or something else is there now; listening anew", link->setup.uri);
+    close_listener(link);
+    uv_timer_start(&link->reopen, on_reopen, REOPEN_MS, 0);
+}
+
+static int open_listener(struct link_vhost *link)
+{
+    int ret = vop_vhost_user_listen(link->path, link->setup.options.socket_mode, &link->listener);
+
+    if (ret) {
+        link->listener = -1;
+        log_line("%s", vop_error_text());
+        return ret;
+    }
+    ret = link->port.device ? 0 : open_poll(link, &link->listener_poll, link->listener, on_front_end);
+    if (ret) {
+        close_listener(link);
+        return ret;
+    }
+    if (socket_watch_open(&link->socket_watch, link->loop, link->path, on_socket_lost, link) < 0)
+        log_verbose("%s: its socket is not watched; if it is removed, nobody can connect any more", link->setup.uri);
+    return 0;
+}
+
+static void on_reopen(uv_timer_t *timer)
+{
+    struct link_vhost *link = timer->data;
+
+    if (open_listener(link) < 0)
+        uv_timer_start(&link->reopen, on_reopen, REOPEN_MS * 40, 0);
+}
+
+/* ---- All ---- */
+
+int link_vhost_open(struct link_vhost *link, uv_loop_t *loop, const struct link_setup *setup, link_up *up,
+                    void *context)
+{
+    int ret;
+
+    memset(link, 0, sizeof(*link));
+    link->loop = loop;
+    link->setup = *setup;
+    link->path = link_vhost_path(setup->uri);
+    link->up = up;
+    link->context = context;
+    link->listener = -1;
+    uv_timer_init(loop, &link->reopen);
+    link->reopen.data = link;
+    ret = open_listener(link);
+    if (ret)
+        link_vhost_close(link);
+    return ret;
+}
+
+/* The worker has let go of the port. */
+void link_vhost_drop(struct link_vhost *link, int why)
+{
+    int ended = link->port.ended;
+
+    if (why == -EPIPE && !ended) {
+        log_line("link down: %s: the machine's driver has stopped", link->setup.uri);
+        if (open_poll(link, &link->device_poll, vop_vhost_user_fd(link->port.device), on_device_ready) == 0)
+            return;
+    } else {
+        log_end(link, "link down", ended ? ended : why);
+    }
+    close_device(link);
+    listen_again(link);
+}
+
+void link_vhost_close(struct link_vhost *link)
+{
+    if (link->listener >= 0)
+        unlink(link->path);
+    close_listener(link);
+    if (link->port.device)
+        close_device(link);
+    uv_close((uv_handle_t *)&link->reopen, NULL);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * link_vhost.h - a link whose peer is the network card of a virtual machine: vhost-user:PATH.
+ *
+ * Room: bridge. On a libuv loop. It listens on the socket for the program that runs the machine, its front end.
+ *
+ *   LISTENING   no front end
+ *   CONNECTED   a front end, whose driver does not use the card: the machine boots, or its interface is down
+ *   UP          the driver has both queues running: a session
+ *
+ * LISTENING -> CONNECTED -> UP and CONNECTED -> LISTENING by themselves; UP -> CONNECTED or LISTENING by
+ * link_vhost_drop(). While a front end is there, others wait in the socket's backlog.
+ */
+#ifndef VOP_BRIDGE_LINK_VHOST_H
+#define VOP_BRIDGE_LINK_VHOST_H
+
+#include "link_setup.h"
+#include "port_vhost.h"
+#include "socket_watch.h"
+
+#include <uv.h>
+
+/** Private to link_vhost.c. */
+struct link_vhost {
+    uv_loop_t *loop;
+    struct link_setup setup;
+    const char *path;
+    link_up *up;
+    void *context;
+
+    int listener;
+    uv_poll_t *listener_poll; /* frees itself when closed, as does the other */
+    struct socket_watch socket_watch;
+    uv_timer_t reopen;
+
+    struct port_vhost port; /* its device: NULL while LISTENING */
+    uv_poll_t *device_poll; /* while CONNECTED */
+};
+
+/** The path in a name of this kind, a part of `uri`; NULL if it is of another. */
+const char *link_vhost_path(const char *uri);
+
+/** As link_open(). */
+int link_vhost_open(struct link_vhost *link, uv_loop_t *loop, const struct link_setup *setup, link_up *up,
+                    void *context);
+
+/** As link_drop(). */
+void link_vhost_drop(struct link_vhost *link, int why);
+
+/** As link_close(), for a link that is open. */
+void link_vhost_close(struct link_vhost *link);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * socket.c - messages of vhost-user, with the descriptors beside them, one at a time and however they are cut.
+ *
+ * Room: vhost. Never reads beyond a message, so descriptors belong to the message that they came with.
+ */
+#include "vhost/socket.h"
+
+#include "core/error.h"
+#include "sys/closer.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+static int ended(int err)
+{
+    switch (err) {
+    case EAGAIN:
+    case EINTR:
+        return -EAGAIN;
+    case EPIPE:
+        return vop__error_static(EPIPE, "the front end has closed the connection");
+    default:
+        return vop__error(ECONNRESET, "the connection to the front end is lost: %s", strerror(err));
+    }
+}
+
+/* Takes the descriptors of a read: 0, or -EPROTO if there are too many for any message. */
+static int take_fds(struct vop__vhost_message *m, struct msghdr *msg)
+{
+    int ret = msg->msg_flags & MSG_CTRUNC ? -EPROTO : 0;
+
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+        int fd[VOP__VHOST_FDS_MAX];
+        unsigned count;
+
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        count = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(fd[0]));
+        memcpy(fd, CMSG_DATA(c), count * sizeof(fd[0])); /* the control buffer holds no more than `fd` */
+        for (unsigned i = 0; i < count; i++) {
+            if (m->fd_count < VOP__VHOST_FDS_MAX) {
+                m->fd[m->fd_count++] = fd[i];
+                continue;
+            }
+            vop__closer_take(&fd[i], 1);
+            ret = -EPROTO;
+        }
+    }
+    return ret < 0 ? vop__error(EPROTO, "more than %u descriptors beside a message", VOP__VHOST_FDS_MAX) : 0;
+}
+
+static int receive_part(struct vop__vhost_socket *s, void *at, size_t size)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int) * VOP__VHOST_FDS_MAX)];
+    } control;
+    struct iovec iov = {.iov_base = at, .iov_len = size};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+    ssize_t count = recvmsg(s->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+    if (count < 0)
+        return ended(errno);
+    if (count == 0)
+        return ended(EPIPE);
+    s->received += (size_t)count;
+    return take_fds(&s->message, &msg);
+}
+
+static int check_header(const struct vop__vhost_header *h)
+{
+    if ((h->flags & VOP__VHOST_VERSION_MASK) != VOP__VHOST_VERSION || h->flags & VOP__VHOST_REPLY)
+        return vop__error(EPROTO, "a message with flags %#x: that is no request of version 1", h->flags);
+    if (h->size > sizeof(union vop__vhost_payload))
+        return vop__error(EPROTO, "request %u has %u bytes", h->request, h->size);
+    return 0;
+}
+
+int vop__vhost_receive(struct vop__vhost_socket *s)
+{
+    struct vop__vhost_message *m = &s->message;
+
+    for (;;) {
+        size_t header = sizeof(m->header);
+        int ret;
+
+        if (s->received < header) {
+            ret = receive_part(s, (uint8_t *)&m->header + s->received, header - s->received);
+            if (ret == 0 && s->received == header)
+                ret = check_header(&m->header);
+        } else if (s->received < header + m->header.size) {
+            size_t at = s->received - header;
+
+            ret = receive_part(s, (uint8_t *)&m->payload + at, m->header.size - at);
+        } else {
+            return 1;
+        }
+        if (ret < 0)
+            return ret;
+    }
+}
+
+void vop__vhost_message_end(struct vop__vhost_socket *s)
+{
+    if (s->message.fd_count > 0)
+        vop__closer_take(s->message.fd, s->message.fd_count);
+    s->message.fd_count = 0;
+    s->received = 0;
+    memset(&s->message.payload, 0, sizeof(s->message.payload));
+}
+
+int vop__vhost_reply(struct vop__vhost_socket *s, const void *payload, size_t size)
+{
+    struct vop__vhost_header header = {
+        .request = s->message.header.request,
+        .flags = VOP__VHOST_VERSION | VOP__VHOST_REPLY,
+        .size = (uint32_t)size,
+    };
+    struct iovec iov[2] = {{.iov_base = &header, .iov_len = sizeof(header)},
+                           {.iov_base = (void *)(uintptr_t)payload, .iov_len = size}};
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+    ssize_t count = sendmsg(s->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+    if (count == (ssize_t)(sizeof(header) + size))
+        return 0;
+    if (count < 0 && errno != EAGAIN && errno != EINTR)
+        return ended(errno);
+    return vop__error_static(EPROTO, "the front end does not read the answers to its requests");
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * socket.h - messages of vhost-user, with the descriptors beside them, one at a time and however they are cut.
+ *
+ * Room: vhost.
+ */
+#ifndef VOP_VHOST_SOCKET_H
+#define VOP_VHOST_SOCKET_H
+
+#include "vhost/protocol.h"
+
+#define VOP__VHOST_FDS_MAX 8u /* beside one message */
+
+struct vop__vhost_message {
+    struct vop__vhost_header header;
+    union vop__vhost_payload payload;
+    int fd[VOP__VHOST_FDS_MAX]; /* who keeps one puts -1 in its place */
+    unsigned fd_count;
+};
+
+struct vop__vhost_socket {
+    int fd;
+    size_t received; /* bytes of the message that is coming */
+    struct vop__vhost_message message;
+};
+
+/**
+ * Receives what is there: 1 once a message is whole; its descriptors are the caller's until vop__vhost_message_end().
+ * -EAGAIN: not yet. -EPIPE, -ECONNRESET: the front end is gone. -EPROTO: that is no message.
+ */
+int vop__vhost_receive(struct vop__vhost_socket *s);
+
+/** Closes the descriptors that nobody has kept, and goes on to the next message. */
+void vop__vhost_message_end(struct vop__vhost_socket *s);
+
+/** Answers the present message: 0, -EPIPE, or -EPROTO if the front end does not read what it asks for. */
+int vop__vhost_reply(struct vop__vhost_socket *s, const void *payload, size_t size);
+
+#endif
