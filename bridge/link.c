@@ -261,7 +261,7 @@ int link_open(struct link *link, uv_loop_t *loop, const struct link_setup *setup
     int ret;
 
     memset(link, 0, sizeof(*link));
-    link->is_vhost = link_vhost_path(setup->uri) != NULL;
+    link->is_vhost = link_is_vhost(setup->uri);
     if (link->is_vhost) {
         ret = link_vhost_open(&link->vhost, loop, setup, up, context);
         link->loop = ret ? NULL : loop;

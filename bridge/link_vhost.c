@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * link_vhost.c - a link whose peer is the network card of a virtual machine: vhost-user:PATH.
+ * link_vhost.c - a link whose peer is the network card of a virtual machine: vhost-user:PATH, or PATH?packed.
  *
  * Room: bridge.
  */
@@ -21,9 +21,27 @@
 #define SCHEME "vhost-user:"
 #define REOPEN_MS 250 /* after the socket has lost its name */
 
-const char *link_vhost_path(const char *uri)
+bool link_is_vhost(const char *uri)
 {
-    return strncmp(uri, SCHEME, strlen(SCHEME)) == 0 ? uri + strlen(SCHEME) : NULL;
+    return strncmp(uri, SCHEME, strlen(SCHEME)) == 0;
+}
+
+static int read_name(struct link_vhost *link)
+{
+    const char *path = link->setup.uri + strlen(SCHEME), *option = strchr(path, '?');
+    size_t length = option ? (size_t)(option - path) : strlen(path);
+
+    if (option && strcmp(option, "?packed") != 0) {
+        log_line("%s: there is no option '%s', only ?packed", link->setup.uri, option);
+        return -EINVAL;
+    }
+    if (length >= sizeof(link->path)) {
+        log_line("%s: too long for the name of a socket", link->setup.uri);
+        return -EINVAL;
+    }
+    memcpy(link->path, path, length); /* behind it all is 0 */
+    link->is_packed = option != NULL;
+    return 0;
 }
 
 /* ---- A front end that cuts its memory short ---- */
@@ -155,6 +173,7 @@ static int open_device(struct link_vhost *link, int socket)
 
     vop_vhost_user_options_init(&options, sizeof(options));
     options.features = port_vhost_offer((uint64_t)offer->features[1] << 32 | offer->features[0]);
+    options.without = link->is_packed ? 0 : VOP_NET_FEATURE(VOP_F_RING_PACKED);
     options.queues = PORT_VHOST_QUEUES;
     options.events = &events;
     options.context = &link->port;
@@ -267,13 +286,14 @@ int link_vhost_open(struct link_vhost *link, uv_loop_t *loop, const struct link_
     memset(link, 0, sizeof(*link));
     link->loop = loop;
     link->setup = *setup;
-    link->path = link_vhost_path(setup->uri);
     link->up = up;
     link->context = context;
     link->listener = -1;
     uv_timer_init(loop, &link->reopen);
     link->reopen.data = link;
-    ret = open_listener(link);
+    ret = read_name(link);
+    if (!ret)
+        ret = open_listener(link);
     if (ret)
         link_vhost_close(link);
     return ret;

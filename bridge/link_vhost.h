@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * link_vhost.h - a link whose peer is the network card of a virtual machine: vhost-user:PATH.
+ * link_vhost.h - a link whose peer is the network card of a virtual machine: vhost-user:PATH, or PATH?packed.
  *
  * Room: bridge. On a libuv loop. It listens on the socket for the program that runs the machine, its front end.
  *
@@ -18,13 +18,15 @@
 #include "port_vhost.h"
 #include "socket_watch.h"
 
+#include <limits.h>
 #include <uv.h>
 
 /** Private to link_vhost.c. */
 struct link_vhost {
     uv_loop_t *loop;
     struct link_setup setup;
-    const char *path;
+    char path[PATH_MAX];
+    bool is_packed; /* packed rings are offered as well */
     link_up *up;
     void *context;
 
@@ -37,10 +39,10 @@ struct link_vhost {
     uv_poll_t *device_poll; /* while CONNECTED */
 };
 
-/** The path in a name of this kind, a part of `uri`; NULL if it is of another. */
-const char *link_vhost_path(const char *uri);
+/** Is this the name of such a link? */
+bool link_is_vhost(const char *uri);
 
-/** As link_open(). */
+/** As link_open(). -EINVAL: the name is wrong. */
 int link_vhost_open(struct link_vhost *link, uv_loop_t *loop, const struct link_setup *setup, link_up *up,
                     void *context);
 

@@ -33,6 +33,7 @@ struct vop_vhost_user {
     uint64_t offered;
     uint64_t protocol_offered;
     uint64_t protocol; /* accepted */
+    int requests;      /* descriptor for requests of the back end; -1: none */
     unsigned queue_count;
     struct vop__vhost_queue queue[];
 };
@@ -346,6 +347,19 @@ static int set_vring_enable(struct vop_vhost_user *v, struct vop__vhost_message 
     return vop__vhost_queue_start(q, &v->shared);
 }
 
+/* The way for requests of ours. There are none; but Linux's virtio_uml has no interrupts without it, and hears its end.
+ */
+static int set_backend_req_fd(struct vop_vhost_user *v, struct vop__vhost_message *m)
+{
+    if (m->fd_count != 1)
+        return vop__error(EPROTO, "%u descriptors for the back end's own requests", m->fd_count);
+    if (v->requests >= 0)
+        vop__closer_take(&v->requests, 1);
+    v->requests = m->fd[0];
+    m->fd[0] = -1; /* kept */
+    return 0;
+}
+
 static int get_config(struct vop_vhost_user *v, struct vop__vhost_message *m)
 {
     struct vop__vhost_config *c = &m->payload.config;
@@ -389,6 +403,7 @@ static const struct request requests[VOP__VHOST_REQUESTS] = {
     [VOP__VHOST_SET_PROTOCOL_FEATURES] = {"SET_PROTOCOL_FEATURES", set_protocol_features, 8, false},
     [VOP__VHOST_GET_QUEUE_NUM] = {"GET_QUEUE_NUM", get_queue_num, 0, false},
     [VOP__VHOST_SET_VRING_ENABLE] = {"SET_VRING_ENABLE", set_vring_enable, sizeof(struct vop__vhost_state), false},
+    [VOP__VHOST_SET_BACKEND_REQ_FD] = {"SET_BACKEND_REQ_FD", set_backend_req_fd, 0, true},
     [VOP__VHOST_GET_CONFIG] = {"GET_CONFIG", get_config, offsetof(struct vop__vhost_config, bytes), false},
     [VOP__VHOST_RESET_DEVICE] = {"RESET_DEVICE", reset_device, 0, false},
     [VOP__VHOST_GET_MAX_MEM_SLOTS] = {"GET_MAX_MEM_SLOTS", get_max_mem_slots, 0, false},
@@ -413,8 +428,9 @@ static int handle(struct vop_vhost_user *v, struct vop__vhost_message *m)
 static int handle_message(struct vop_vhost_user *v)
 {
     struct vop__vhost_message *m = &v->socket.message;
-    bool wants_answer = m->header.flags & VOP__VHOST_NEED_REPLY && v->protocol & BIT(VOP__VHOST_PROTOCOL_F_REPLY_ACK);
     int ret = handle(v, m);
+    /* Asked afterwards: user-mode-linux wants an answer to the very request that accepts REPLY_ACK. */
+    bool wants_answer = m->header.flags & VOP__VHOST_NEED_REPLY && v->protocol & BIT(VOP__VHOST_PROTOCOL_F_REPLY_ACK);
 
     if (wants_answer && (ret == 0 || ret == -EPROTO || ret == -ENOMEM))
         ret = answer_u64(v, ret < 0);
@@ -474,12 +490,14 @@ int vop_vhost_user_open(int socket, const struct vop_vhost_user_options *options
     if (!v)
         return vop__error_static(ENOMEM, "no memory for a device");
     v->socket.fd = socket;
+    v->requests = -1;
     v->options = o;
     v->shared.events = o.events;
     v->shared.context = o.context;
     v->offered = o.features | (rings & ~o.without) | BIT(VOP__VHOST_F_LOG_ALL) | BIT(VOP__VHOST_F_PROTOCOL_FEATURES);
     v->protocol_offered = BIT(VOP__VHOST_PROTOCOL_F_LOG_SHMFD) | BIT(VOP__VHOST_PROTOCOL_F_REPLY_ACK) |
-                          BIT(VOP__VHOST_PROTOCOL_F_RESET_DEVICE) | BIT(VOP__VHOST_PROTOCOL_F_CONFIGURE_MEM_SLOTS) |
+                          BIT(VOP__VHOST_PROTOCOL_F_BACKEND_REQ) | BIT(VOP__VHOST_PROTOCOL_F_RESET_DEVICE) |
+                          BIT(VOP__VHOST_PROTOCOL_F_CONFIGURE_MEM_SLOTS) |
                           (o.queue_num ? BIT(VOP__VHOST_PROTOCOL_F_MQ) : 0) |
                           (o.config ? BIT(VOP__VHOST_PROTOCOL_F_CONFIG) : 0);
     if (o.config)
@@ -504,6 +522,7 @@ void vop_vhost_user_close(vop_vhost_user *v)
         return;
     reset_all(v);
     vop__vhost_message_end(&v->socket);
+    vop__closer_take(&v->requests, 1);
     vop__vhost_memory_clear(&v->shared.memory);
     vop__vhost_dirty_clear(&v->shared.dirty);
     close(v->shared.epoll);

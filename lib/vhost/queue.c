@@ -10,13 +10,12 @@
 #include "sys/closer.h"
 
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
-#include <time.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define SEGMENTS_MAX 1024u /* of one buffer; Linux writes no more in one call */
@@ -38,11 +37,12 @@ static bool is_eventfd(int fd)
     return readlink(path, target, sizeof(target)) == sizeof(name) - 1 && memcmp(target, name, sizeof(name) - 1) == 0;
 }
 
-static bool is_pipe(int fd)
+static bool is_unix_socket(int fd)
 {
-    struct stat st;
+    int domain;
+    socklen_t size = sizeof(domain);
 
-    return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
 }
 
 static void replace(int *at, int fd)
@@ -68,12 +68,12 @@ int vop__vhost_queue_set_kick(struct vop__vhost_queue *q, struct vop__vhost_shar
 
 int vop__vhost_queue_set_call(struct vop__vhost_queue *q, int fd)
 {
-    bool pipe = fd >= 0 && is_pipe(fd); /* user-mode-linux has one */
+    bool socket = fd >= 0 && is_unix_socket(fd); /* user-mode-linux has one */
 
-    if (fd >= 0 && ((!pipe && !is_eventfd(fd)) || fcntl(fd, F_SETFL, O_NONBLOCK) < 0))
-        return vop__error(EPROTO, "queue %u: notifications to the driver go by an eventfd or a pipe", q->index);
+    if (fd >= 0 && !socket && (!is_eventfd(fd) || fcntl(fd, F_SETFL, O_NONBLOCK) < 0))
+        return vop__error(EPROTO, "queue %u: notifications to the driver go by an eventfd or a Unix socket", q->index);
     replace(&q->call, fd);
-    q->call_is_pipe = pipe;
+    q->call_is_socket = socket;
     return 0;
 }
 
@@ -82,8 +82,9 @@ void vop__vhost_queue_take_kick(const struct vop__vhost_queue *q)
     uint64_t count;
     struct iovec iov = {.iov_base = &count, .iov_len = sizeof(count)};
 
-    /* The front end may have undone O_NONBLOCK. Before Linux 5.8 an eventfd cannot be asked so. */
-    if (q->kick >= 0 && preadv2(q->kick, &iov, 1, -1, RWF_NOWAIT) < 0 && errno == EOPNOTSUPP)
+    /* preadv2(2), which not every libc has, from no position: the front end may have undone O_NONBLOCK. Before Linux
+     * 5.8 an eventfd cannot be asked so. */
+    if (q->kick >= 0 && syscall(SYS_preadv2, q->kick, &iov, 1, -1L, -1L, RWF_NOWAIT) < 0 && errno == EOPNOTSUPP)
         (void)!read(q->kick, &count, sizeof(count));
 }
 
@@ -91,29 +92,14 @@ void vop__vhost_queue_take_kick(const struct vop__vhost_queue *q)
 
 static const uint64_t one = 1;
 
-/* A pipe whose reader is gone must not end the program. */
-static void write_quietly(int fd)
-{
-    const struct timespec now = {0};
-    sigset_t pipe, pending, before;
-
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
-    (void)pthread_sigmask(SIG_BLOCK, &pipe, &before);
-    (void)sigpending(&pending);
-    if (write(fd, &one, sizeof(one)) < 0 && errno == EPIPE && !sigismember(&pending, SIGPIPE))
-        (void)sigtimedwait(&pipe, NULL, &now);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
 /* What is full holds a notification already. */
 static int notify(void *context, uint32_t value)
 {
     const struct vop__vhost_queue *q = ((const struct vop__vhost_running *)context)->queue;
 
     (void)value;
-    if (q->call >= 0 && q->call_is_pipe)
-        write_quietly(q->call);
+    if (q->call >= 0 && q->call_is_socket)
+        (void)!send(q->call, &one, sizeof(one), MSG_DONTWAIT | MSG_NOSIGNAL);
     else if (q->call >= 0)
         (void)!write(q->call, &one, sizeof(one));
     return 0;

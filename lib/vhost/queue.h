@@ -31,7 +31,7 @@ struct vop__vhost_queue {
     bool is_enabled;
     uint16_t position; /* where it goes on, next to return: what was taken and not returned is taken again */
     int kick, call;    /* -1: none */
-    bool call_is_pipe;
+    bool call_is_socket;
     vop_virtqueue *vq; /* while it runs */
     struct vop__vhost_running running;
 };

@@ -29,18 +29,19 @@ DEVICES = {
 }
 
 
-def start_bridge(place, namespace):
-    return Bridge("--link", f"vhost-user:{place}/card", "--tap", "vop0", "--address", f"{HOST}/24",
-                  namespace=namespace, log=place / "bridge.log")
+def start_bridge(place, namespace, kind):
+    name = f"vhost-user:{place}/card" + ("?packed" if kind == "packed" else "")
+    return Bridge("--link", name, "--tap", "vop0", "--address", f"{HOST}/24", namespace=namespace,
+                  log=place / "bridge.log")
 
 
 class World:
     """A machine, the namespace of its host's end, and the bridge there."""
 
     def __init__(self, boot, namespace, place, kind):
-        self.place, self.namespace = place, namespace
+        self.place, self.namespace, self.kind = place, namespace, kind
         self.device = None  # as the driver's directory names it
-        self.bridge = start_bridge(place, namespace)
+        self.bridge = start_bridge(place, namespace, kind)
         eventually((place / "card").exists, "the bridge listens", 10)
         self.machine = boot("net", devices=[DEVICES[kind]], memory=MEMORY, words=[
             "-object", f"memory-backend-memfd,id=ram,size={MEMORY}M,share=on", "-machine", "memory-backend=ram",
@@ -69,7 +70,7 @@ class World:
 
     def kill_bridge(self):
         self.bridge.kill()
-        self.bridge = start_bridge(self.place, self.namespace)
+        self.bridge = start_bridge(self.place, self.namespace, self.kind)
 
     def end(self):
         self.machine.kill()

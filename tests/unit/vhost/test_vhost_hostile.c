@@ -56,6 +56,8 @@ static const struct {
     {"enabled by 2", SET_ENABLE, 0, 8, {0, 2}, 0, "enabled by 2"},
     {"no descriptor where one is promised", SET_KICK, 0, 8, {0}, 0, "0 descriptors"},
     {"one where none is promised", SET_CALL, 0, 8, {0x100}, 1, "1 descriptors"},
+    {"no way for requests", 21, 0, 0, {0}, 0, "0 descriptors"},
+    {"two ways for requests", 21, 0, 8, {0}, 2, "2 descriptors"},
     {"two", SET_ERR, 0, 8, {0}, 2, "2 descriptors"},
     {"configuration beyond its end", GET_CONFIG, 0, 12, {250, 7}, 0, "7 bytes of configuration from 250"},
     {"configuration that wraps", GET_CONFIG, 0, 12, {0xffffffff, 2}, 0, "configuration"},

@@ -231,12 +231,17 @@ static void test_facts(void **state)
 
     (void)state;
     front_open(&f, kinds[0].features);
-    front_negotiate(&f, P_MQ | P_CONFIG | P_ACK);
+    front_negotiate(&f, P_MQ | P_CONFIG);
     assert_int_equal(front_get_u64(&f, GET_QUEUE_NUM), 1);
     assert_int_equal(front_ask(&f, GET_CONFIG, &config, 16, NULL, 0), 0);
     assert_int_equal(front_answer(&f, GET_CONFIG, &config, sizeof(config)), 16);
     assert_memory_equal(config.bytes, ((const uint8_t[]){7, 8, 0, 0}), 4);
     /* Who wants an answer gets one: the right one, or that it was refused. */
+    value = P_MQ | P_CONFIG | P_ACK; /* also to the request that makes it so */
+    front_send(&f, SET_PROTOCOL, NEED_REPLY, &value, 8, NULL, 0);
+    assert_int_equal(vop_vhost_user_process(f.device), 0);
+    assert_int_equal(front_answer(&f, SET_PROTOCOL, &value, 8), 8);
+    assert_int_equal(value, 0);
     value = F_PROTOCOL;
     front_send(&f, SET_FEATURES, NEED_REPLY, &value, 8, NULL, 0);
     assert_int_equal(vop_vhost_user_process(f.device), 0);
@@ -279,8 +284,8 @@ static void test_pieces(void **state)
     front_close(&f);
 }
 
-/* user-mode-linux is called by a pipe. One whose reader is gone ends nothing. */
-static void test_pipe(void **state)
+/* user-mode-linux is called by a socket. One whose other end is gone, or full, ends nothing and holds up nobody. */
+static void test_call_socket(void **state)
 {
     const uint64_t number = 1;
     int ends[2];
@@ -291,12 +296,17 @@ static void test_pipe(void **state)
     front_open(&f, kinds[2].features);
     front_negotiate(&f, 0);
     front_start(&f, 1, 0);
-    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     assert_int_equal(front_ask(&f, SET_CALL, &number, 8, &ends[1], 1), 0);
     close(ends[1]);
     front_add(&f, 1, 0);
     front_serve(&f, 1, 1);
     assert_true(test_readable(ends[0]));
+    for (unsigned i = 0; i < 20000; i++) { /* nobody reads */
+        front_check(&f, 1, 0, 1);
+        front_add(&f, 1, 0);
+        front_serve(&f, 1, 1);
+    }
     close(ends[0]);
     front_add(&f, 1, 1);
     front_serve(&f, 1, 1);
@@ -369,7 +379,7 @@ int main(void)
         cmocka_unit_test_setup(test_queues, test_guard), cmocka_unit_test_setup(test_taken_again, test_guard),
         cmocka_unit_test_setup(test_enable, test_guard), cmocka_unit_test_setup(test_memory, test_guard),
         cmocka_unit_test_setup(test_log, test_guard),    cmocka_unit_test_setup(test_facts, test_guard),
-        cmocka_unit_test_setup(test_pieces, test_guard), cmocka_unit_test_setup(test_pipe, test_guard),
+        cmocka_unit_test_setup(test_pieces, test_guard), cmocka_unit_test_setup(test_call_socket, test_guard),
         cmocka_unit_test_setup(test_listen, test_guard), cmocka_unit_test_setup(test_options, test_guard),
     };
 
