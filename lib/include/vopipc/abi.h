@@ -101,8 +101,8 @@ VOP_STATIC_ASSERT(sizeof(struct vop_event) == 4, "PROTOCOL.md, Notification");
 
 /* ---- Feature bits (virtio 1.2, section 6) that the native link fixes ---- */
 
-#define VOP_F_SOCKET_BELL 25     /* shm: the socket is a doorbell; a bit of this link's own, on if both sides offer it */
-#define VOP_F_FUTEX 26           /* shm: a side may sleep on an index; a bit of this link's own, on if both sides offer it */
+#define VOP_F_SOCKET_BELL 25     /* shm: the socket is a doorbell; a bit of this link's own, as the next and LAST_LEN */
+#define VOP_F_FUTEX 26           /* shm: threads may sleep on an index; on if both sides offer it */
 #define VOP_F_EVENT_IDX 29       /* event indexes suppress notifications; always on */
 #define VOP_F_LAST_LEN 31        /* a length beside used.idx; a bit of this link's own, on if both sides offer it */
 #define VOP_F_VERSION_1 32       /* virtio 1.x layout and byte order; always on */

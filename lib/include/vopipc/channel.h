@@ -22,8 +22,9 @@
  *                        unless ?side=0 is at the end of the name.
  *
  * On shm a channel takes one file descriptor at each end, and one more once vop_channel_fd() was called. (Three, where
- * either end asks for a second doorbell or has a library that is older than this, and one more for each that asks.)
- * Until its handshake is over it takes up to 6 more. A listener takes 4, a connector 2. With `futex` the process takes 2.
+ * either end asks for a second doorbell or has an older library, and one more for each that asks.)
+ * Until its handshake is over it takes up to 6 more. A listener takes 4, a connector 2. With `futex` the process
+ * takes 2.
  *
  * On ivshmem only the library tells the peer that this program lives, and it has no thread for that. So be inside the
  * library at least twice a second: in a call that waits, in calls that send or receive, or in an event loop, where it
