@@ -119,4 +119,20 @@ static inline void vop__mpc8349_store_be(const struct vop__mpc8349_io *io, uint3
     io->store32(io->context, offset, __builtin_bswap32(value));
 }
 
+/** An outbound window by what its registers say. */
+struct vop__mpc8349_window {
+    uint32_t bus;  /* where on the bus it begins */
+    uint64_t size; /* bytes; 0: it is closed, or not for memory */
+};
+
+static inline struct vop__mpc8349_window vop__mpc8349_window(uint32_t pocmr, uint32_t potar)
+{
+    uint32_t compared = pocmr & MPC8349_POCMR_CM;
+    struct vop__mpc8349_window w = {.bus = (potar & compared) << MPC8349_PAGE_SHIFT};
+
+    if ((pocmr & MPC8349_POCMR_EN) && !(pocmr & MPC8349_POCMR_IO))
+        w.size = ((uint64_t)(~compared & MPC8349_POCMR_CM) + 1) << MPC8349_PAGE_SHIFT;
+    return w;
+}
+
 #endif

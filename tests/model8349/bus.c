@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-#define ADDRESS_BYTES 4u /* an access of the bus begins with its address */
-
 /* ---- Where an address leads ---- */
 
 /* Into an outbound window? Its bus address. */
@@ -106,7 +104,7 @@ static void post(struct m8349 *m, struct m8349_queue *q, const struct m8349_post
     q->at[(q->first + q->count) % M8349_QUEUE] = *p;
     q->at[(q->first + q->count) % M8349_QUEUE].due = m->now + m->options.posted;
     q->count++;
-    m->counts.bus_bytes += ADDRESS_BYTES + p->size;
+    m->counts.bus_bytes += p->size;
     deliver_due(m, q);
 }
 
@@ -125,7 +123,7 @@ static void push_for_read(struct m8349 *m, struct m8349_queue *requests, unsigne
 {
     push(m, requests);
     push(m, requests == &m->to_board ? &m->to_host : &m->to_board);
-    m->counts.bus_bytes += ADDRESS_BYTES + size;
+    m->counts.bus_bytes += size;
 }
 
 static uint32_t number(const uint8_t *bytes, unsigned size)

@@ -46,7 +46,7 @@ struct m8349_options {
     uint32_t dma_bytes; /* moved in a step by each channel. 0: all of it, but never inside a store to a register */
 
     /* Faults. 0: none */
-    unsigned lose;     /* one of so many stores that ring a doorbell is lost */
+    unsigned lose;     /* by chance one of so many stores that ring a doorbell is lost */
     unsigned late;     /* a doorbell is so many steps late; those that come meanwhile are merged with it */
     unsigned fail_dma; /* one of so many transfers ends in an error */
     bool is_locked;    /* after a reset the configuration is locked until the core unlocks it */
@@ -57,7 +57,7 @@ struct m8349_counts {
     uint64_t host_loads, host_stores;         /* of the host, across the bus: BAR 0 and 1 */
     uint64_t core_loads, core_stores;         /* of the core, across the bus: outbound windows */
     uint64_t register_loads, register_stores; /* of those of the host, BAR 0 */
-    uint64_t bus_bytes;                       /* of all of them and of DMA, 4 for the address of each included */
+    uint64_t bus_bytes;                       /* data of all of them and of DMA; addresses are not counted */
     uint64_t dma_bytes;
     uint64_t aborts; /* master aborts: loads of all ones, and stores that went nowhere */
     uint64_t rung;   /* stores that rang a doorbell, those lost included */

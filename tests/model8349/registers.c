@@ -62,7 +62,7 @@ bool m8349_core_irq(const struct m8349 *m)
 static bool rings(struct m8349 *m)
 {
     m->counts.rung++;
-    if (m->options.lose == 0 || m->counts.rung % m->options.lose)
+    if (m->options.lose == 0 || m8349_random(m) % m->options.lose)
         return true;
     m->counts.lost++;
     return false;

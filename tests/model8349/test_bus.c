@@ -24,7 +24,7 @@ static void test_windows(void **state)
     assert_int_equal(m.counts.host_stores, 1);
     assert_int_equal(m.counts.core_loads, 1);
     assert_int_equal(m.counts.core_stores, 1);
-    assert_int_equal(m.counts.bus_bytes, 8 + 6 + 8 + 5);
+    assert_int_equal(m.counts.bus_bytes, 4 + 2 + 4 + 1);
     assert_int_equal(m.counts.aborts, 0);
 }
 
