@@ -84,11 +84,19 @@ static int take_side(const struct approach *a, struct vop__side **ret_side)
         file *= 2;
     if (vop__geometry_pool_size(&geometry.send) > vop__geometry_pool_size(largest))
         largest = &geometry.send;
-    if (needed > side->remote.size) {
+    if (needed > side->remote.size && side->ops->meet)
+        ret =
+            vop__error(EINVAL,
+                       "%.120s: there are %zu KiB for each half, and a queue of %u slots of %u bytes needs %llu; make "
+                       "BAR 1 and the pool of vop_pci_uio (pool_size) larger, or the queue smaller",
+                       side->name, side->remote.size / 1024, largest->queue_size, largest->slot_size,
+                       (unsigned long long)(needed + 1023) / 1024);
+    else if (needed > side->remote.size)
         ret = vop__error(EINVAL,
                          "%.120s: half of it is too small for a queue of %u slots of %u bytes; make it %llu KiB, or "
                          "the queue smaller",
                          side->name, largest->queue_size, largest->slot_size, (unsigned long long)file / 1024);
+    if (ret < 0) {
         side->ops->close(side);
         return ret;
     }

@@ -279,12 +279,16 @@ static void test_small_halves(void **state)
 static void test_too_small(void **state)
 {
     struct vop_options options = link_options(16, 256, VOP_SPIN_NEVER), mine = link_options(64, 512, VOP_SPIN_NEVER);
+    struct vop_options large = link_options(256, 256, VOP_SPIN_NEVER);
     struct vop__attempt *host, *board;
     vop_channel *c;
     int ret = -EAGAIN;
 
     (void)state;
     ends = ends_open(&(struct m8349_options){0}, 65536);
+    check(vop__options_resolve(&large, &large) == 0);
+    assert_int_equal(vop__approach_begin(open_host, "", &large, &host), -EINVAL);
+    assert_non_null(strstr(vop_error_text(), "64 KiB for each half, and a queue of 256 slots of 256 bytes needs"));
     host = begin_connect(HOST, &options);
     mine.handshake_ms = 0;
     board = begin_connect(BOARD, &mine);
