@@ -20,6 +20,10 @@
  * channel at a time. Both must see the same size. Whoever waits there follows the name to a file that is made anew.
  *   ivshmem:0000:00:04.0 the same memory, inside the virtual machine: the PCI address of the device. A guest is side 1
  *                        unless ?side=0 is at the end of the name.
+ *   mpc8349:0000:02:00.0 a host and an MPC8349 board across PCI: on the host the PCI address of the board (side 0),
+ *   mpc8349:board        and on the board this (side 1), or mpc8349:board?uio=uio1. As on ivshmem there is one channel
+ *                        at a time, whoever listens or connects; what is said of ivshmem below holds here, too,
+ *                        but for files.
  *
  * On shm a channel takes one file descriptor at each end, and one more once vop_channel_fd() was called. (Three, where
  * either end asks for a second doorbell or has an older library, and one more for each that asks.)
