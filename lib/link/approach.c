@@ -71,23 +71,26 @@ static bool is_same(const struct vop__claim *a, const struct vop__claim *b)
 /* A side into whose halves the queues of this program fit. */
 static int take_side(const struct approach *a, struct vop__side **ret_side)
 {
-    struct vop__geometry geometry = vop__options_geometry(&a->options);
-    uint64_t needed = vop__geometry_offer_size(&geometry), file = 2;
+    struct vop__geometry geometry;
     const struct vop__slots *largest = &geometry.receive;
+    uint64_t needed, file = 2;
     struct vop__side *side;
     int ret = a->open_side(a->rest, &side);
 
     if (ret < 0)
         return ret;
+    geometry = vop__options_geometry(&a->options, side->queue_pairs);
+    needed = vop__geometry_offer_size(&geometry);
     while (file < 2 * needed)
         file *= 2;
     if (vop__geometry_pool_size(&geometry.send) > vop__geometry_pool_size(largest))
         largest = &geometry.send;
     if (needed > side->remote.size) {
         ret = vop__error(EINVAL,
-                         "%.120s: half of it is too small for a queue of %u slots of %u bytes; make it %llu KiB, or "
+                         "%.120s: half of it is too small for %u queue%s of %u slots of %u bytes; make it %llu KiB, or "
                          "the queue smaller",
-                         side->name, largest->queue_size, largest->slot_size, (unsigned long long)file / 1024);
+                         side->name, geometry.queue_pairs, geometry.queue_pairs == 1 ? "" : "s", largest->queue_size,
+                         largest->slot_size, (unsigned long long)file / 1024);
         side->ops->close(side);
         return ret;
     }

@@ -280,20 +280,20 @@ static bool has_doorbell(struct vop__doorbells *d, unsigned queue, unsigned bell
     return d->bell[queue][bell].wait != d->socket && (bell == 0 || d->bell[queue][1].wait != d->bell[queue][0].wait);
 }
 
-int vop__doorbells_watch(struct vop__doorbells *d, int epoll_fd)
+int vop__doorbells_watch(struct vop__doorbells *d, unsigned queue, int epoll_fd)
 {
     struct epoll_event event = {.events = EPOLLRDHUP, .data.u32 = SOCKET_EVENT};
 
-    if (vop__doorbells_is_socket(d, 0))
+    if (vop__doorbells_is_socket(d, queue))
         event.events |= EPOLLIN;
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, d->socket, &event) < 0)
         return -errno;
-    for (unsigned i = 0; i < d->queue_pairs * VOP__BELLS; i++) {
-        if (!has_doorbell(d, i / VOP__BELLS, i % VOP__BELLS))
+    for (unsigned bell = 0; bell < VOP__BELLS; bell++) {
+        if (!has_doorbell(d, queue, bell))
             continue;
         event.events = EPOLLIN | EPOLLRDHUP;
-        event.data.u32 = i;
-        if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, d->bell[i / VOP__BELLS][i % VOP__BELLS].wait, &event) < 0)
+        event.data.u32 = queue * VOP__BELLS + bell;
+        if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, d->bell[queue][bell].wait, &event) < 0)
             return -errno;
     }
     return 0;
@@ -312,17 +312,16 @@ static int process_event(struct vop__doorbells *d, const struct epoll_event *eve
     return drain(b->wait, &b->slow_takes);
 }
 
-int vop__doorbells_process(struct vop__doorbells *d, int epoll_fd)
+int vop__doorbells_process(struct vop__doorbells *d, unsigned queue, int epoll_fd)
 {
-    struct epoll_event events[8];
+    struct epoll_event events[VOP__BELLS + 1];
     int ret = 0, n;
 
-    if (d->queue_pairs == 1 && vop__doorbells_is_socket(d, 0)) { /* nothing else can be ready */
+    if (vop__doorbells_is_socket(d, queue)) { /* nothing else can be ready */
         ret = take_message_timed(d, &d->bell[0][0].slow_takes);
         return ret < 0 ? ret : 0;
     }
     n = epoll_wait(epoll_fd, events, sizeof(events) / sizeof(events[0]), 0);
-    /* If there are more doorbells than fit, the descriptor stays readable and the rest is for the next call. */
     for (int i = 0; i < n && ret != -EPROTO; i++) {
         int end = process_event(d, &events[i]);
 
