@@ -5,6 +5,7 @@
  * Room: channel, private to it. The files of this room stand in four steps, and each knows only those below it:
  *
  *   4   send.c  recv.c  life.c  info.c     what an application calls, and a channel from its wire to its end
+ *       config.c                           what both sides say of their devices
  *   3   wait.c  event.c  pairs.c           how a thread waits for a channel, how an event loop does, all of a link
  *   2   tx.c    rx.c                       one attempt to send, one to receive
  *   1   fate.c  pulse.c  link.c            is the link good, is the peer alive, what do all queue pairs share

@@ -251,7 +251,7 @@ void peer_announce(struct peer *p, uint32_t state)
     peer_put16(p, FIELD(version), 1);
     peer_put16(p, FIELD(size), 256);
     peer_put64(p, FIELD(echo), 0);
-    peer_put32(p, FIELD(features), 1u << 29 | (uint32_t)p->last_len << 31);
+    peer_put32(p, FIELD(features), 1u << 29 | 1u << 30 | (uint32_t)p->last_len << 31);
     peer_put32(p, FIELD(features) + 4, 1u << 0 | 1u << 1 | 1u << 3); /* bits 32, 33, 35 */
     peer_put32(p, FIELD(device_id), p->device_id);
     peer_put16(p, FIELD(queue_pairs), (uint16_t)p->pairs);

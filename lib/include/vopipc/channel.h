@@ -120,7 +120,8 @@ struct vop_options {
                               sides must say the same */
     uint32_t features[4]; /* device feature bits offered to the peer, bit 0 first. The library adds those of the ring */
     uint32_t config_size; /* bytes of `config` in use, 0 to 64 */
-    uint8_t config[VOP_DEVICE_CONFIG_MAX]; /* device configuration announced to the peer */
+    uint8_t config[VOP_DEVICE_CONFIG_MAX]; /* device configuration announced to the peer; vop_channel_set_config() can
+                                              change it later */
     uint32_t message_min; /* bytes that a message to the peer must be able to have: a peer whose geometry does not allow
                              it is refused, with a text that names both sides' figures. Default 1 */
     uint32_t contiguous;  /* not 0: a peer with which a message could have two segments is refused likewise. For
@@ -527,9 +528,9 @@ struct vop_channel_info {
     uint32_t side;       /* 0 or 1 */
     uint32_t queue_size; /* geometry in force, of the receive queue */
     uint32_t slot_size;
-    uint32_t peer_features[4]; /* feature bits the peer offered */
-    uint32_t peer_config_size; /* bytes of peer_config that are valid */
-    uint8_t peer_config[VOP_DEVICE_CONFIG_MAX];
+    uint32_t peer_features[4];                  /* feature bits the peer offered */
+    uint32_t peer_config_size;                  /* bytes of peer_config that are valid */
+    uint8_t peer_config[VOP_DEVICE_CONFIG_MAX]; /* when the link came up; since then: vop_channel_peer_config() */
     pid_t peer_pid; /* shm: process, user and group of the peer at connect time (SO_PEERCRED), where the process is 0 if
                        this PID namespace does not show it; else -1 */
     uid_t peer_uid;
@@ -545,6 +546,38 @@ struct vop_channel_info {
 
 /** Fills `ret_info` up to its struct_size. -EINVAL if struct_size is smaller than the first version of the struct. */
 int vop_channel_get_info(const vop_channel *channel, struct vop_channel_info *ret_info);
+
+/**
+ * Changes the device configuration that this side announces (`config` in the options), and wakes whoever waits for
+ * messages on the peer's pair 0: its vop_channel_fd() polls readable. Later values may replace earlier ones before the
+ * peer has looked, as with an interface whose carrier comes and goes.
+ *
+ * channel   of any pair. One thread at a time for all of a link; it may be another one than those that send and receive
+ * config    all of it
+ * size      bytes of it: as many as config_size in the options
+ *
+ * -EINVAL      another size
+ * -EOPNOTSUPP  the peer's library knows no changes. It keeps what it was told at first
+ * -EPIPE, -ECONNRESET, -EPROTO   the link is over
+ */
+int vop_channel_set_config(vop_channel *channel, const void *config, size_t size);
+
+/**
+ * Tells whether the peer's device configuration has changed, and what it is now. Call it after vop_channel_process() of
+ * pair 0, or now and then; when nothing has changed it costs a fence and a load. Any thread.
+ *
+ * channel      of any pair
+ * generation   in: what the last call left here, at first 0, which stands for peer_config of vop_channel_get_info().
+ *              Out, if the result is 1: another number
+ * ret_config   VOP_DEVICE_CONFIG_MAX bytes, of which peer_config_size of the info say something. The peer may have
+ *              written anything
+ *
+ * Returns 1 with a configuration that is not the one of `generation`, 0 if there is none, or
+ *
+ * -EAGAIN      the peer is just changing it: call again when the descriptor polls readable
+ * -EINVAL      the channel is that of another process
+ */
+int vop_channel_peer_config(const vop_channel *channel, uint32_t *generation, void *ret_config);
 
 /** Counters of a channel since it came up. On a machine of 32 bits they start over after 2^32 - 1. */
 struct vop_channel_stats {
