@@ -68,7 +68,7 @@ static bool is_same(const struct vop__claim *a, const struct vop__claim *b)
     return a->incarnation == b->incarnation && a->state == b->state && a->heartbeat == b->heartbeat;
 }
 
-/* A side into whose halves the queues of this program fit. */
+/* A side into whose halves the queues of this program fit: as many as it wants, or as there is room for. */
 static int take_side(const struct approach *a, struct vop__side **ret_side)
 {
     struct vop__geometry geometry;
@@ -80,20 +80,21 @@ static int take_side(const struct approach *a, struct vop__side **ret_side)
     if (ret < 0)
         return ret;
     geometry = vop__options_geometry(&a->options, side->queue_pairs);
-    needed = vop__geometry_offer_size(&geometry);
+    while (needed = vop__geometry_offer_size(&geometry), needed > side->remote.size && geometry.queue_pairs > 1)
+        geometry.queue_pairs--;
     while (file < 2 * needed)
         file *= 2;
     if (vop__geometry_pool_size(&geometry.send) > vop__geometry_pool_size(largest))
         largest = &geometry.send;
     if (needed > side->remote.size) {
         ret = vop__error(EINVAL,
-                         "%.120s: half of it is too small for %u queue%s of %u slots of %u bytes; make it %llu KiB, or "
+                         "%.120s: half of it is too small for a queue of %u slots of %u bytes; make it %llu KiB, or "
                          "the queue smaller",
-                         side->name, geometry.queue_pairs, geometry.queue_pairs == 1 ? "" : "s", largest->queue_size,
-                         largest->slot_size, (unsigned long long)file / 1024);
+                         side->name, largest->queue_size, largest->slot_size, (unsigned long long)file / 1024);
         side->ops->close(side);
         return ret;
     }
+    side->queue_pairs = geometry.queue_pairs;
     *ret_side = side;
     return 0;
 }

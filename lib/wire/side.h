@@ -36,7 +36,7 @@ struct vop__side {
     const struct vop__side_ops *ops;
     struct vop__window remote; /* the half that this side writes */
     unsigned number;           /* 0 or 1 */
-    unsigned queue_pairs;      /* that this side can be rung for: any number where nobody rings */
+    unsigned queue_pairs;      /* that its wires have: how many it can be rung for, or fewer, set before the first */
     uint16_t system;           /* names the lock that keeps other processes out of this side; 0: there is none */
     int busy;                  /* atomic: there is a wire */
     char *name;                /* what the URI says, for texts */

@@ -476,6 +476,21 @@ static void test_ivshmem(void **state)
     }
 }
 
+/* As many as the memory holds. */
+static void test_ivshmem_room(void **state)
+{
+    struct vop_options o = options_of(5);
+    struct link l;
+
+    (void)state;
+    o.queue_size = 64;
+    o.slot_size = 2048; /* a pool is a quarter of a half, and the areas take a part of another */
+    region_open(&l, &o);
+    assert_int_equal(info_of(l.side[0]).queue_pairs, 3);
+    check_traffic(&l, 3);
+    link_close(&l);
+}
+
 /* ---- Nothing is left behind ---- */
 
 #define CONNECTS 1000u
@@ -517,6 +532,7 @@ int main(void)
         cmocka_unit_test_setup(test_close, test_guard),
         cmocka_unit_test_setup(test_fork, test_guard),
         cmocka_unit_test_setup_teardown(test_ivshmem, region_setup, region_teardown),
+        cmocka_unit_test_setup_teardown(test_ivshmem_room, region_setup, region_teardown),
         cmocka_unit_test_setup(test_level, test_guard),
     };
 
