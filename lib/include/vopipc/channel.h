@@ -168,8 +168,8 @@ struct vop_options {
                        threads of this process have slept so. Event loops are not concerned. Not with two doorbells.
                        Default 0 */
 
-    uint32_t queue_pairs; /* that the link shall have, 1 to 64. In force is the smaller number of both sides, and no more
-                             than the wire can ring for or its memory holds: on ivshmem 1 where this side has a
+    uint32_t queue_pairs; /* that the link shall have, 1 to 64. In force is the smaller number of both sides, and no
+                             more than the wire can ring for or its memory holds: on ivshmem 1 where this side has a
                              doorbell, else as many as fit. Each takes the slots of both directions once more; 2 GiB
                              each way is the most. Default 1 */
 };
