@@ -190,7 +190,8 @@ static void test_what_is_in_force(void **state)
             assert_int_equal(vop__session_has(&f.side[i], VOP_F_LAST_LEN), older == 0);
             assert_true(vop__session_has(&f.side[i], VOP_F_EVENT_IDX));
             assert_true(vop__session_has(&f.side[i], VOP_F_IN_ORDER));
-            assert_false(vop__session_has(&f.side[i], 30));
+            assert_int_equal(vop__session_has(&f.side[i], VOP_F_LIVE_CONFIG), older == 0);
+            assert_false(vop__session_has(&f.side[i], 27));
             assert_false(vop__session_has(&f.side[i], 63));
         }
     }
