@@ -22,9 +22,9 @@
  *                        unless ?side=0 is at the end of the name.
  *
  * On shm a link takes one file descriptor at each end, 2 more for each queue pair but the first, and one more for each
- * channel whose vop_channel_fd() was called. (Two more where either end asks for a second doorbell or has a library that
- * is older than this, and one more for each queue pair of the end that asks.) Until its handshake is over it takes up to
- * 4 more, and 2 for each pair. A listener takes 4, a connector 2. With `futex` the process takes 2.
+ * channel whose vop_channel_fd() was called. (Two more where either end asks for a second doorbell or has a library
+ * that is older than this, and one more for each queue pair of the end that asks.) Until its handshake is over it
+ * takes up to 4 more, and 2 for each pair. A listener takes 4, a connector 2. With `futex` the process takes 2.
  *
  * Queue pairs. A link has one or more (`queue_pairs`), each with slots of its own in both directions, and a channel for
  * each: vop_channel_pair() gives them out. Channels of one link are used as though they were of several: each has its

@@ -265,16 +265,19 @@ static int serve(vop_channel *c, void *context)
 static void test_threads(void **state)
 {
     struct vop_options o = options_of(PAIRS);
-    struct worker workers[2][2 * PAIRS];
-    struct link l;
 
     (void)state;
-    link_open_shm(&l, &o);
-    for (unsigned side = 0; side < 2; side++)
-        start_all(workers[side], l.side[side], PAIRS);
-    for (unsigned side = 0; side < 2; side++)
-        join_all(workers[side], PAIRS);
-    link_close(&l);
+    for (o.futex = 0; o.futex < 2; o.futex++) {
+        struct worker workers[2][2 * PAIRS];
+        struct link l;
+
+        link_open_shm(&l, &o);
+        for (unsigned side = 0; side < 2; side++)
+            start_all(workers[side], l.side[side], PAIRS);
+        for (unsigned side = 0; side < 2; side++)
+            join_all(workers[side], PAIRS);
+        link_close(&l);
+    }
 }
 
 static void test_two_processes(void **state)
@@ -293,7 +296,15 @@ static void test_two_processes(void **state)
 
 /* ---- The end is common ---- */
 
-/* Waits in each call until it ends, and says how. */
+/* The ways to wait: in a call, in an event loop, and in a call that sleeps on the index itself. */
+enum way {
+    CALL,
+    LOOP,
+    FUTEX,
+    WAYS
+};
+
+/* Waits until it ends, and says how. */
 struct waiter {
     vop_channel *channel;
     bool polls;
@@ -352,12 +363,14 @@ static void test_kill(void **state)
     struct vop_options o = options_of(PAIRS);
 
     (void)state;
-    for (unsigned polls = 0; polls < 2; polls++) {
+    for (enum way way = CALL; way < WAYS; way++) {
         struct waiter waiters[PAIRS];
         vop_channel *c;
-        pid_t child = link_fork(&o, &o, die, NULL, &c);
+        pid_t child;
 
-        start_waiters(waiters, c, polls);
+        o.futex = way == FUTEX;
+        child = link_fork(&o, &o, die, NULL, &c);
+        start_waiters(waiters, c, way == LOOP);
         join_waiters(waiters, -ECONNRESET);
         assert_int_equal(link_join(child), -SIGKILL);
         vop_channel_close(c);
@@ -369,12 +382,13 @@ static void test_interrupt(void **state)
     struct vop_options o = options_of(PAIRS);
 
     (void)state;
-    for (unsigned polls = 0; polls < 2; polls++) {
+    for (enum way way = CALL; way < WAYS; way++) {
         struct waiter waiters[PAIRS];
         struct link l;
 
+        o.futex = way == FUTEX;
         link_open_shm(&l, &o);
-        start_waiters(waiters, l.side[0], polls);
+        start_waiters(waiters, l.side[0], way == LOOP);
         vop_channel_interrupt(pair_of(l.side[0], 1));
         join_waiters(waiters, -ECANCELED);
         link_close(&l);

@@ -181,7 +181,7 @@ static void test_what_is_in_force(void **state)
         for (unsigned i = 0; i < 2; i++) {
             if (!(older >> i & 1))
                 continue;
-            f.side[i].mine.features[0] &= ~(1u << 31);
+            f.side[i].mine.features[0] &= ~(1u << 31 | 1u << 30);
             block(1 - i)->features[0].le = 1u << 29;
         }
         assert_int_equal(vop__session_step(&f.side[0]), VOP__SESSION_READY);
