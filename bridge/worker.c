@@ -284,10 +284,19 @@ int worker_begin(struct worker *worker, struct port *port)
     return 0;
 }
 
+/* Before the frames stop: a peer that lives may send on, so this has an end, too. */
+static void receive_the_rest(struct worker *worker)
+{
+    for (unsigned i = 0; i < REST_TURNS && forward_to_tap(&worker->forward, TURN_BUDGET) == FORWARD_MORE; i++)
+        continue;
+}
+
 void worker_hold(struct worker *worker, bool is_held)
 {
     if (!worker->port || worker->is_over || worker->is_held == is_held)
         return;
+    if (is_held) /* or they would come when they are old */
+        receive_the_rest(worker);
     worker->is_held = is_held;
     if (is_held) {
         worker->is_asleep = false;
@@ -300,18 +309,11 @@ void worker_hold(struct worker *worker, bool is_held)
     }
 }
 
-/* Another worker may have found the end first. A peer that lives may send on, so this has an end, too. */
-static void receive_the_rest(struct worker *worker)
-{
-    for (unsigned i = 0; i < REST_TURNS && forward_to_tap(&worker->forward, TURN_BUDGET) == FORWARD_MORE; i++)
-        continue;
-}
-
 void worker_end(struct worker *worker)
 {
     if (!worker->port)
         return;
-    receive_the_rest(worker);
+    receive_the_rest(worker); /* another worker may have found the end first */
     worker->port = NULL;
     worker->is_over = false;
     forward_close(&worker->forward);

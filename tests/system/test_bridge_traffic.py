@@ -75,6 +75,7 @@ def test_interface_down_is_no_failure(pair):
             eventually(pair.is_up, "carrier on")
     finally:
         flood.close()
+    eventually(lambda: ping(pair.namespace["a"], "10.99.0.2", count=1) == 0, "answers once the flood is over", 5.0)
     assert ping(pair.namespace["a"], "10.99.0.2") == 0
     assert a.process.poll() is None and b.process.poll() is None
 
