@@ -27,7 +27,7 @@ enum vop__bell {
 
 /**
  * Operations of a wire, a const table for each kind of wire. Calls for different queues or bells may run in different
- * threads at once; mirror and close only while nothing else runs.
+ * threads at once, and kicks for the same one; mirror and close only while nothing else runs.
  */
 struct vop__wire_ops {
     const char *name;

@@ -187,6 +187,8 @@ static void test_whole(void **state)
             seen++;
         }
         check(vop_channel_process(l.side[0]) == 0);
+        check(vop_channel_send(l.side[1], "x", 1, 0) == 0); /* by another thread than the one that changes it */
+        check(vop_channel_recv(l.side[0], &(uint8_t){0}, 1, 0) == 1);
     }
     check(pthread_join(thread, NULL) == 0);
     assert_true(seen >= 1);
