@@ -36,6 +36,8 @@ enum key {
     KEY_SLOTS,
     KEY_SLOT_SIZE,
     KEY_SPIN_US,
+    KEY_QUEUES,
+    KEY_AFFINITY,
     KEY_VERBOSE = 'v',
 };
 
@@ -62,6 +64,11 @@ static const struct argp_option option_table[] = {
      "Offloads of the interface, used and offered: all (the default), none, or some of "
      "csum,tso4,tso6,ecn,uso4,uso6",
      0},
+    {"queues", KEY_QUEUES, "N", 0,
+     "Queues of the interface, and queue pairs of the link, each with a thread: 1 to 16 (as many as there are "
+     "processors)",
+     0},
+    {"affinity", KEY_AFFINITY, "CPULIST", 0, "Processors of these threads, one each, as in 0,2-4 (any)", 0},
     {"spin-us", KEY_SPIN_US, "N", 0, "Longest spinning before it sleeps, in microseconds; 0: never spin (50)", 0},
     {"verbose", KEY_VERBOSE, NULL, 0, "Say what is done", 0},
     {NULL, 0, NULL, 0, NULL, 0},
@@ -137,9 +144,28 @@ static error_t read_peer_uid(const char *value, struct options *options)
     return 0;
 }
 
+static error_t read_affinity(const char *value, struct options *options)
+{
+    const char *why;
+
+    if (parse_cpulist(value, &options->affinity, &why) < 0)
+        return refuse("affinity", value, why);
+    options->has_affinity = true;
+    return 0;
+}
+
 static error_t check_slots(const char *option, char *value, bool is_right, const char *why)
 {
     return is_right ? 0 : refuse(option, value, why);
+}
+
+/* As many as this process may run on. */
+static uint32_t count_processors(void)
+{
+    cpu_set_t processors;
+    int count = sched_getaffinity(0, sizeof(processors), &processors) == 0 ? CPU_COUNT(&processors) : 1;
+
+    return count < OPTIONS_QUEUES_MAX ? (uint32_t)count : OPTIONS_QUEUES_MAX;
 }
 
 /* Reads the options of the link and of the work on it. */
@@ -170,6 +196,11 @@ static error_t read_link_option(int key, char *value, struct options *options)
                                  "not a multiple of 64; take 2048, 4096, ...");
     case KEY_OFFLOAD:
         return read_offload(value, options);
+    case KEY_QUEUES:
+        options->queues_are_named = true;
+        return read_number("queues", value, 10, 1, OPTIONS_QUEUES_MAX, &options->queues);
+    case KEY_AFFINITY:
+        return read_affinity(value, options);
     case KEY_SPIN_US:
         return read_number("spin-us", value, 10, 0, OPTIONS_SPIN_US_MAX, &options->spin_us);
     case KEY_VERBOSE:
@@ -240,6 +271,9 @@ static error_t check_options(const struct options *options)
                  options->mtu, find_address_kept_out(options)->text, IPV6_MTU_LEAST);
     else if ((uint64_t)options->slots * options->slot_size > UINT64_C(1) << 30)
         log_line("--slots %u --slot-size %u: more than 1 GiB; take less of one", options->slots, options->slot_size);
+    else if ((uint64_t)options->queues * options->slots * (options->slot_size + UINT64_C(32)) >= UINT64_C(2) << 30)
+        log_line("--queues %u --slots %u --slot-size %u: more than 2 GiB; take less of one", options->queues,
+                 options->slots, options->slot_size);
     else
         return 0;
     return EINVAL;
@@ -278,6 +312,7 @@ int options_parse(int argc, char **argv, struct options *ret_options)
         .offload = OFFLOAD_ALL,
         .slots = OPTIONS_SLOTS_DEFAULT,
         .slot_size = OPTIONS_SLOT_SIZE_DEFAULT,
+        .queues = count_processors(),
         .spin_us = OPTIONS_SPIN_US_DEFAULT,
     };
     error_t ret;

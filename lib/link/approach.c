@@ -69,17 +69,20 @@ static bool is_same(const struct vop__claim *a, const struct vop__claim *b)
     return a->incarnation == b->incarnation && a->state == b->state && a->heartbeat == b->heartbeat;
 }
 
-/* A side into whose halves the queues of this program fit. */
+/* A side into whose halves the queues of this program fit: as many as it wants, or as there is room for. */
 static int take_side(const struct approach *a, struct vop__side **ret_side)
 {
-    struct vop__geometry geometry = vop__options_geometry(&a->options);
-    uint64_t needed = vop__geometry_offer_size(&geometry), file = 2;
+    struct vop__geometry geometry;
     const struct vop__slots *largest = &geometry.receive;
+    uint64_t needed, file = 2;
     struct vop__side *side;
     int ret = a->open_side(a->rest, &side);
 
     if (ret < 0)
         return ret;
+    geometry = vop__options_geometry(&a->options, side->queue_pairs);
+    while (needed = vop__geometry_offer_size(&geometry), needed > side->remote.size && geometry.queue_pairs > 1)
+        geometry.queue_pairs--;
     while (file < 2 * needed)
         file *= 2;
     if (vop__geometry_pool_size(&geometry.send) > vop__geometry_pool_size(largest))
@@ -100,6 +103,7 @@ static int take_side(const struct approach *a, struct vop__side **ret_side)
         side->ops->close(side);
         return ret;
     }
+    side->queue_pairs = geometry.queue_pairs;
     *ret_side = side;
     return 0;
 }

@@ -63,10 +63,9 @@ static int ivshmem_kick(struct vop__wire *wire, unsigned queue, enum vop__bell b
 {
     const struct vop__ivshmem_memory *m = &wire_of(wire)->owner->memory;
 
-    (void)queue;
     (void)bell;
     if (m->ops->kick && wire->peer_doorbell != 0)
-        m->ops->kick(m->context, wire->peer_doorbell);
+        m->ops->kick(m->context, wire->peer_doorbell, queue);
     return 0;
 }
 
@@ -119,22 +118,24 @@ static void ivshmem_interrupt(struct vop__wire *wire)
         vop__relay_put(&s->relay, bell);
 }
 
-static int ivshmem_watch(struct vop__wire *wire, int epoll_fd)
+static int ivshmem_watch(struct vop__wire *wire, unsigned queue, int epoll_fd)
 {
     struct epoll_event event = {.events = EPOLLIN};
 
+    (void)queue;
     event.data.fd = wire_of(wire)->owner->memory.doorbell_fd;
     if (!wire->polled && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, event.data.fd, &event) < 0)
         return -errno;
     return 0;
 }
 
-static int ivshmem_process(struct vop__wire *wire, int epoll_fd)
+static int ivshmem_process(struct vop__wire *wire, unsigned queue, int epoll_fd)
 {
     struct ivshmem_side *s = wire_of(wire)->owner;
 
     int taken = wire->polled ? 0 : s->memory.ops->take(s->memory.context);
 
+    (void)queue;
     (void)epoll_fd;
     return taken < 0 || ivshmem_alive(wire) < 0 ? -ECONNRESET : taken;
 }
@@ -235,7 +236,7 @@ static struct vop__wire *ivshmem_open_wire(struct vop__side *side)
         .local = {.base = m->half[side->number], .size = m->half_size, .flags = m->local_flags},
         .remote = side->remote,
         .side = side->number,
-        .queue_pairs = 1,
+        .queue_pairs = side->queue_pairs,
         .watched = true,
         .polled = m->doorbell_fd < 0,
         .system = side->system,
@@ -282,6 +283,7 @@ int vop__ivshmem_adopt(const struct vop__ivshmem_memory *memory, unsigned side, 
         .side = {.ops = &side_ops,
                  .remote = {.base = memory->half[1 - side], .size = memory->half_size, .flags = memory->remote_flags},
                  .number = side,
+                 .queue_pairs = memory->doorbell_fd < 0 ? VOP_QUEUE_PAIRS_MAX : 1,
                  .system = memory->is_exclusive ? name_lock(name) : 0,
                  .name = strdup(name)},
         .users = 1,

@@ -116,22 +116,24 @@ static void mpc8349_interrupt(struct vop__wire *wire)
         vop__relay_put(&owner_of(wire)->relay, bell);
 }
 
-static int mpc8349_watch(struct vop__wire *wire, int epoll_fd)
+static int mpc8349_watch(struct vop__wire *wire, unsigned queue, int epoll_fd)
 {
     struct epoll_event event = {.events = EPOLLIN};
 
+    (void)queue;
     event.data.fd = owner_of(wire)->start.end.irq_fd;
     if (!wire->polled && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, event.data.fd, &event) < 0)
         return -errno;
     return 0;
 }
 
-static int mpc8349_process(struct vop__wire *wire, int epoll_fd)
+static int mpc8349_process(struct vop__wire *wire, unsigned queue, int epoll_fd)
 {
     struct mpc8349_side *s = owner_of(wire);
     int64_t bits = 0;
     int taken = wire->polled ? 0 : take_interrupt(s, &bits);
 
+    (void)queue;
     (void)epoll_fd;
     return taken < 0 || (bits & VOP__MPC8349_RESET) || end_check(s) < 0 ? -ECONNRESET : taken;
 }
@@ -219,7 +221,7 @@ static struct vop__wire *mpc8349_open_wire(struct vop__side *side)
         .local = {.base = e->local.base, .size = s->start.half_size, .flags = e->local.flags},
         .remote = side->remote,
         .side = side->number,
-        .queue_pairs = 1,
+        .queue_pairs = side->queue_pairs,
         .watched = true,
         .polled = e->irq_fd < 0,
         .system = side->system,
@@ -281,6 +283,7 @@ int vop__mpc8349_adopt(const struct vop__mpc8349_end *end, unsigned side, const 
         .side = {.ops = &side_ops,
                  .remote = end->remote,
                  .number = side,
+                 .queue_pairs = 1, /* one interrupt at each end stands for all bells */
                  .system = vop__side_lock_name(name),
                  .name = strdup(name)},
         .users = 1,

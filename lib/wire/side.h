@@ -44,6 +44,7 @@ struct vop__side {
     const struct vop__side_ops *ops;
     struct vop__window remote; /* the half that this side writes; before meet() its size is the most it can have */
     unsigned number;           /* 0 or 1 */
+    unsigned queue_pairs;      /* that its wires have: how many it can be rung for, or fewer, set before the first */
     uint16_t system;           /* names the lock that keeps other processes out of this side; 0: there is none */
     int busy;                  /* atomic: there is a wire */
     char *name;                /* what the URI says, for texts */
