@@ -167,7 +167,7 @@ static int refuse(struct approach *a, uint64_t incarnation, int err)
 /* Is the memory of the other side there? 1, 0 not yet or not any more, or an error: -EPROTO it is not for us. */
 static int meet(struct approach *a)
 {
-    struct vop__geometry geometry = vop__options_geometry(&a->options);
+    struct vop__geometry geometry = vop__options_geometry(&a->options, a->side->queue_pairs);
     uint64_t needed = vop__geometry_offer_size(&geometry);
     int ret = a->side->ops->meet ? a->side->ops->meet(a->side) : 1;
 
