@@ -15,6 +15,8 @@
 
 #include <errno.h>
 
+#define VOP__LINE 64 /* bytes of a cache line, or fewer */
+
 /* ---- Both roles ---- */
 
 /** The 16-bit index in the high half of a ring's first word. */
@@ -269,11 +271,21 @@ static inline bool vop__slot_driver_should_publish(const struct vop__slot_driver
     return (uint16_t)(d->released - d->published) * 4u > d->mask;
 }
 
-/** For spinning: has used.idx moved since it was last loaded? One load; it decides nothing, for peeking loads it anew.
+/**
+ * For spinning: has used.idx moved since it was last loaded? One load; it decides nothing, for peeking loads it anew.
+ *
+ * A peer that publishes takes the lines of payload and index from this processor. Asked for in turn they come one after
+ * the other. So the look at the index asks for the payload as well: while nothing happens both are still here, and that
+ * costs nothing. But only where the last message is known to be one line: a longer one may still be written when its
+ * first line is taken.
  */
 static inline bool vop__slot_driver_has_news(const struct vop__slot_driver *d)
 {
-    return vop__idx_of(vop__load_acquire_le32(&d->used->flags_idx, 'A')) != d->used_seen;
+    uint32_t word = vop__load_acquire_le32(&d->used->flags_idx, 'A');
+
+    if (d->last_len - 1u < VOP__LINE)
+        __builtin_prefetch(d->pool + (size_t)(d->next & d->mask) * d->slot_size);
+    return vop__idx_of(word) != d->used_seen;
 }
 
 #endif
