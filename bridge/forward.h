@@ -64,7 +64,8 @@ struct forward {
     size_t held_bytes;
     struct forward_piece piece;
     struct vop_net_segmenter segmenter;
-    uint8_t *bounce; /* the private buffer, FRAME_MAX + 1 bytes. NULL if is_direct */
+    struct iovec iov[1 + PORT_SEGMENT_MAX]; /* for a system call: a header, and the frame. Of no use after it */
+    uint8_t *bounce;                        /* the private buffer, FRAME_MAX + 1 bytes. NULL if is_direct */
 };
 
 /**

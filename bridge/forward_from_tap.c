@@ -111,15 +111,17 @@ static int send_direct(struct forward *forward)
     struct port *port = forward->port;
     struct port_buffer buffer;
     struct vop_net_hdr hdr;
-    struct iovec iov[1 + PORT_SEGMENT_MAX] = {{.iov_base = &hdr, .iov_len = sizeof(hdr)}};
     ssize_t count;
+    int tail;
     int ret = port->ops->reserve(port, forward->reserve, &buffer);
 
     if (ret == -ENOMEM)
         return drop_unread(forward);
     if (ret < 0)
         return ret == -EAGAIN ? FORWARD_FULL : ret;
-    count = readv(forward->setup.tap_fd, iov, 1 + port_buffer_tail(&buffer, sizeof(hdr), iov + 1));
+    forward->iov[0] = (struct iovec){&hdr, sizeof(hdr)};
+    tail = port_buffer_tail(&buffer, sizeof(hdr), forward->iov + 1);
+    count = readv(forward->setup.tap_fd, forward->iov, 1 + tail);
     ret = judge_read(forward, count, forward->reserve);
     if (ret != FORWARD_MORE) {
         port->ops->cancel(port);

@@ -11,13 +11,14 @@
 #include <errno.h>
 
 /* Returns 0 for a frame given to the kernel or dropped. */
-static int write_frame(struct forward *forward, const struct vop_net_hdr *hdr, const struct port_buffer *buffer)
+static int write_frame(struct forward *forward, struct vop_net_hdr *hdr, const struct port_buffer *buffer)
 {
     struct counters *counters = forward->setup.counters;
-    struct iovec iov[1 + PORT_SEGMENT_MAX] = {{.iov_base = (void *)(uintptr_t)hdr, .iov_len = sizeof(*hdr)}};
-    int tail = port_buffer_tail(buffer, sizeof(*hdr), iov + 1);
-    ssize_t count = writev(forward->setup.tap_fd, iov, 1 + tail);
+    int tail = port_buffer_tail(buffer, sizeof(*hdr), forward->iov + 1);
+    ssize_t count;
 
+    forward->iov[0] = (struct iovec){hdr, sizeof(*hdr)};
+    count = writev(forward->setup.tap_fd, forward->iov, 1 + tail);
     if (count >= 0) {
         counters->rx_frames++;
         counters->rx_bytes += buffer->length - sizeof(*hdr);

@@ -13,14 +13,21 @@
 #include <stdint.h>
 #include <vopipc/channel.h>
 
-/** Ports of a link: one for each queue pair. */
-#define LINK_PORTS 1
+/** The most ports of a link: one for each queue pair. */
+#define LINK_PORTS_MAX 16
+
+/** What the peer says of its interface. */
+struct link_peer {
+    bool is_up;   /* it is up there, or the peer does not say */
+    uint32_t mtu; /* 0: it does not say */
+};
 
 /**
- * A peer is there. The LINK_PORTS ports are used until link_drop() or link_close(), and whoever uses them watches their
- * descriptors. Returns 0, or a negative errno to refuse the peer; then the reason was logged.
+ * A peer is there. The `count` ports, 1 to LINK_PORTS_MAX, are used until link_drop() or link_close(), each by one
+ * thread; whoever uses them watches their descriptors. Returns 0, or a negative errno to refuse the peer; then the
+ * reason was logged.
  */
-typedef int link_up(void *context, struct port *const *ports);
+typedef int link_up(void *context, struct port *const *ports, unsigned count, const struct link_peer *peer);
 
 /** What is fixed for the life of a link. */
 struct link_setup {

@@ -46,7 +46,9 @@ static int read_name(struct link_vhost *link)
 
 /* ---- A front end that cuts its memory short ---- */
 
-static vop_vhost_user *surviving; /* whose memory may fail; used by a signal handler of the same thread */
+/* Whose memory may fail. The kernel runs the handler in the thread whose access has failed, which is the one that uses
+ * the device; it changes here while no other thread does. */
+static vop_vhost_user *surviving;
 
 static void on_sigbus(int number, siginfo_t *info, void *context)
 {
@@ -114,22 +116,23 @@ static void close_device(struct link_vhost *link)
     link->port.device = NULL;
 }
 
-static void log_end(const struct link_vhost *link, const char *what, int why)
+static void log_end(const struct link_vhost *link, const char *what, int why, const char *text)
 {
     if (why == -EPIPE || why == -ECONNRESET)
         log_line("%s: %s: the front end has %s", what, link->setup.uri, why == -EPIPE ? "closed" : "died");
     else
-        log_line("%s: %s: %s", what, link->setup.uri, vop_error_text());
+        log_line("%s: %s: %s", what, link->setup.uri, text);
 }
 
 static void begin_if_ready(struct link_vhost *link)
 {
-    struct port *const ports[LINK_PORTS] = {&link->port.port};
+    struct port *const ports[] = {&link->port.port};
+    const struct link_peer peer = {.is_up = true};
 
     if (!port_vhost_is_ready(&link->port))
         return;
     close_poll(&link->device_poll); /* the worker watches it now */
-    if (link->up(link->context, ports) < 0) {
+    if (link->up(link->context, ports, 1, &peer) < 0) {
         close_device(link);
         listen_again(link);
         return;
@@ -145,7 +148,7 @@ static void on_device_ready(uv_poll_t *poll, int status, int events)
     (void)status;
     (void)events;
     if (ret < 0) {
-        log_end(link, "no link", ret);
+        log_end(link, "no link", ret, vop_error_text());
         close_device(link);
         listen_again(link);
         return;
@@ -300,7 +303,7 @@ int link_vhost_open(struct link_vhost *link, uv_loop_t *loop, const struct link_
 }
 
 /* The worker has let go of the port. */
-void link_vhost_drop(struct link_vhost *link, int why)
+void link_vhost_drop(struct link_vhost *link, int why, const char *text)
 {
     int ended = link->port.ended;
 
@@ -309,7 +312,7 @@ void link_vhost_drop(struct link_vhost *link, int why)
         if (open_poll(link, &link->device_poll, vop_vhost_user_fd(link->port.device), on_device_ready) == 0)
             return;
     } else {
-        log_end(link, "link down", ended ? ended : why);
+        log_end(link, "link down", ended ? ended : why, text);
     }
     close_device(link);
     listen_again(link);

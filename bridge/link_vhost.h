@@ -10,6 +10,9 @@
  *
  * LISTENING -> CONNECTED -> UP and CONNECTED -> LISTENING by themselves; UP -> CONNECTED or LISTENING by
  * link_vhost_drop(). While a front end is there, others wait in the socket's backlog.
+ *
+ * The device is used by the control loop while CONNECTED, and while UP by the thread that has the port. There is one
+ * port: a machine's card has one queue pair.
  */
 #ifndef VOP_BRIDGE_LINK_VHOST_H
 #define VOP_BRIDGE_LINK_VHOST_H
@@ -47,7 +50,7 @@ int link_vhost_open(struct link_vhost *link, uv_loop_t *loop, const struct link_
                     void *context);
 
 /** As link_drop(). */
-void link_vhost_drop(struct link_vhost *link, int why);
+void link_vhost_drop(struct link_vhost *link, int why, const char *text);
 
 /** As link_close(), for a link that is open. */
 void link_vhost_close(struct link_vhost *link);

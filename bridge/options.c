@@ -6,6 +6,7 @@
  */
 #include "options.h"
 
+#include "link_vhost.h"
 #include "log.h"
 #include "offload.h"
 
@@ -36,6 +37,8 @@ enum key {
     KEY_SLOTS,
     KEY_SLOT_SIZE,
     KEY_SPIN_US,
+    KEY_QUEUES,
+    KEY_AFFINITY,
     KEY_VERBOSE = 'v',
 };
 
@@ -62,6 +65,11 @@ static const struct argp_option option_table[] = {
      "Offloads of the interface, used and offered: all (the default), none, or some of "
      "csum,tso4,tso6,ecn,uso4,uso6",
      0},
+    {"queues", KEY_QUEUES, "N", 0,
+     "Queues of the interface, and queue pairs of the link, each with a thread: 1 to 16 (as many as there are "
+     "processors)",
+     0},
+    {"affinity", KEY_AFFINITY, "CPULIST", 0, "Processors of these threads, one each, as in 0,2-4 (any)", 0},
     {"spin-us", KEY_SPIN_US, "N", 0, "Longest spinning before it sleeps, in microseconds; 0: never spin (50)", 0},
     {"verbose", KEY_VERBOSE, NULL, 0, "Say what is done", 0},
     {NULL, 0, NULL, 0, NULL, 0},
@@ -137,9 +145,28 @@ static error_t read_peer_uid(const char *value, struct options *options)
     return 0;
 }
 
+static error_t read_affinity(const char *value, struct options *options)
+{
+    const char *why;
+
+    if (parse_cpulist(value, &options->affinity, &why) < 0)
+        return refuse("affinity", value, why);
+    options->has_affinity = true;
+    return 0;
+}
+
 static error_t check_slots(const char *option, char *value, bool is_right, const char *why)
 {
     return is_right ? 0 : refuse(option, value, why);
+}
+
+/* As many as this process may run on. */
+static uint32_t count_processors(void)
+{
+    cpu_set_t processors;
+    int count = sched_getaffinity(0, sizeof(processors), &processors) == 0 ? CPU_COUNT(&processors) : 1;
+
+    return count < OPTIONS_QUEUES_MAX ? (uint32_t)count : OPTIONS_QUEUES_MAX;
 }
 
 /* Reads the options of the link and of the work on it. */
@@ -170,6 +197,11 @@ static error_t read_link_option(int key, char *value, struct options *options)
                                  "not a multiple of 64; take 2048, 4096, ...");
     case KEY_OFFLOAD:
         return read_offload(value, options);
+    case KEY_QUEUES:
+        options->queues_are_named = true;
+        return read_number("queues", value, 10, 1, OPTIONS_QUEUES_MAX, &options->queues);
+    case KEY_AFFINITY:
+        return read_affinity(value, options);
     case KEY_SPIN_US:
         return read_number("spin-us", value, 10, 0, OPTIONS_SPIN_US_MAX, &options->spin_us);
     case KEY_VERBOSE:
@@ -224,6 +256,16 @@ static const struct address *find_address_kept_out(const struct options *options
     return NULL;
 }
 
+/* A machine's card has one queue pair: more queues of the interface would have nothing to do. And its link listens. */
+static void imply_options(struct options *options)
+{
+    if (!options->link || !link_is_vhost(options->link))
+        return;
+    options->listen = true;
+    if (!options->queues_are_named)
+        options->queues = 1;
+}
+
 /* Checks what can be judged only when all options are read. */
 static error_t check_options(const struct options *options)
 {
@@ -235,11 +277,16 @@ static error_t check_options(const struct options *options)
         log_line("--socket-mode: only the side that listens makes a socket; give it there, with --listen");
     else if (options->keep_lost_netns && !options->netns)
         log_line("--on-netns-loss keep: no namespace is named; say which with --netns, or leave this out");
+    else if (options->link && link_is_vhost(options->link) && options->queues > 1)
+        log_line("--queues %u: a link to a virtual machine (vhost-user:) has one; leave this out", options->queues);
     else if (find_address_kept_out(options))
         log_line("--mtu %u --address %s: IPv6 needs an MTU of %u at least; raise it or leave the address out",
                  options->mtu, find_address_kept_out(options)->text, IPV6_MTU_LEAST);
     else if ((uint64_t)options->slots * options->slot_size > UINT64_C(1) << 30)
         log_line("--slots %u --slot-size %u: more than 1 GiB; take less of one", options->slots, options->slot_size);
+    else if ((uint64_t)options->queues * options->slots * (options->slot_size + UINT64_C(32)) >= UINT64_C(2) << 30)
+        log_line("--queues %u --slots %u --slot-size %u: more than 2 GiB; take less of one", options->queues,
+                 options->slots, options->slot_size);
     else
         return 0;
     return EINVAL;
@@ -247,14 +294,17 @@ static error_t check_options(const struct options *options)
 
 static error_t read_argument(int key, char *value, struct argp_state *state)
 {
+    struct options *options = state->input;
+
     switch (key) {
     case ARGP_KEY_ARG:
         log_line("%s: only options are known here; see vop-bridge --help", value);
         return EINVAL;
     case ARGP_KEY_END:
-        return check_options(state->input);
+        imply_options(options);
+        return check_options(options);
     default:
-        return read_interface_option(key, value, state->input);
+        return read_interface_option(key, value, options);
     }
 }
 
@@ -278,6 +328,7 @@ int options_parse(int argc, char **argv, struct options *ret_options)
         .offload = OFFLOAD_ALL,
         .slots = OPTIONS_SLOTS_DEFAULT,
         .slot_size = OPTIONS_SLOT_SIZE_DEFAULT,
+        .queues = count_processors(),
         .spin_us = OPTIONS_SPIN_US_DEFAULT,
     };
     error_t ret;

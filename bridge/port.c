@@ -43,14 +43,19 @@ int port_buffer_tail(const struct port_buffer *buffer, size_t offset, struct iov
 
 void port_buffer_write(const struct port_buffer *buffer, size_t offset, const void *data, size_t length)
 {
-    struct iovec iov[PORT_SEGMENT_MAX];
-    int count = port_buffer_tail(buffer, offset, iov);
     const uint8_t *from = data;
 
-    for (int i = 0; i < count && length; i++) {
-        size_t part = iov[i].iov_len < length ? iov[i].iov_len : length;
+    for (unsigned i = 0; i < buffer->count && length; i++) {
+        const struct iovec *segment = &buffer->segment[i];
+        size_t part;
 
-        memcpy(iov[i].iov_base, from, part);
+        if (offset >= segment->iov_len) {
+            offset -= segment->iov_len;
+            continue;
+        }
+        part = segment->iov_len - offset < length ? segment->iov_len - offset : length;
+        memcpy((uint8_t *)segment->iov_base + offset, from, part);
+        offset = 0;
         from += part;
         length -= part;
     }

@@ -72,10 +72,12 @@ static void *vopipc_open(const struct ipc_terms *terms, int side)
     return open_end(terms, side, false);
 }
 
+#ifdef VOPIPC_WITH_FUTEX
 static void *futex_open(const struct ipc_terms *terms, int side)
 {
     return open_end(terms, side, true);
 }
+#endif
 
 static void vopipc_close(void *end)
 {
@@ -174,6 +176,7 @@ static const struct ipc_carrier vopipc = {
     .close = vopipc_close,
 };
 
+#ifdef VOPIPC_WITH_FUTEX
 /* Sleepers sleep on the index. Awake it is the same. */
 static const struct ipc_carrier vopipc_futex = {
     .name = VOPIPC_NAME " futex",
@@ -192,3 +195,6 @@ static const struct ipc_carrier vopipc_futex = {
 };
 
 const struct ipc_carrier *const ipc_carriers[] = {&vopipc, &vopipc_futex, NULL};
+#else
+const struct ipc_carrier *const ipc_carriers[] = {&vopipc, NULL};
+#endif

@@ -114,6 +114,10 @@ def further(figures, result):
                 for place in figures.places if figures.median(OURS, "rtt64", ADAPTIVE, place)]
     if adaptive:
         paragraphs.append(f"With adaptive waiting, the default, the round trip of 64 bytes took {joined(adaptive)}.")
+    if result["rtt64_sleep_futex_ratio"]:
+        paragraphs.append("A round trip of 64 bytes between sleepers takes "
+                          f"{result['rtt64_sleep_ratio']:.2f} times as long as with eventfd, and "
+                          f"{result['rtt64_sleep_futex_ratio']:.2f} times with option `futex`.")
     if result["instructions"]["send_recv_64"]:
         paragraphs.append(f"A message of 64 bytes takes {result['instructions']['send_recv_64']:.0f} instructions "
                           "altogether, sent and received, counted with callgrind.")

@@ -2,7 +2,7 @@
 """From slices to figures: medians, ratios of neighbours, percentiles; what the JSON consists of."""
 import statistics
 
-from compare.programs import OURS, OURS_LTO, OWN
+from compare.programs import OURS, OURS_FUTEX, OURS_LTO, OWN
 from compare.rounds import bucket_ns
 from compare.works import ADAPTIVE, SLEEP, SPIN, WORKS
 
@@ -206,6 +206,7 @@ def result_json(figures, rounds, machine, left_out, extras):
         "near": class_json(figures, "near"),
         "far": class_json(figures, "far"),
         "rtt64_sleep_ratio": rounded(figures.ratio(OURS, FLOOR_OF_SLEEPERS, "rtt64", SLEEP)),
+        "rtt64_sleep_futex_ratio": rounded(figures.ratio(OURS_FUTEX, FLOOR_OF_SLEEPERS, "rtt64", SLEEP)),
         "rtt64_sleep_best_peer": best_sleeper,
         "rtt64_sleep_best_peer_ratio": rounded(figures.ratio(OURS, best_sleeper, "rtt64", SLEEP)),
         "awake": figures.awake,

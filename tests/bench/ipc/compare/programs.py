@@ -25,7 +25,8 @@ PROGRAMS = {
     "libfabric": ("libfabric", "libfabric-dev"),
 }
 OURS, OURS_STATIC, OURS_LTO = "vopipc", "vopipc static", "vopipc LTO"
-OWN = (OURS, OURS_STATIC, OURS_LTO)
+OURS_FUTEX = "vopipc futex"  # sleepers whose peer is trusted
+OWN = (OURS, OURS_STATIC, OURS_LTO, OURS_FUTEX)
 
 START_S = 60
 ANSWER_S = 60

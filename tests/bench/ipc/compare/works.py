@@ -2,7 +2,7 @@
 """The table of works: what every carrier is asked to do, if it can."""
 import dataclasses
 
-from compare.programs import OURS, OWN
+from compare.programs import OURS_LTO, OURS_STATIC
 
 SPIN, ADAPTIVE, SLEEP = "spin", "adaptive", "sleep"
 SMALL_PROGRAM = 65536  # --size-max of the programs for all but the largest messages: what fits their defaults
@@ -50,7 +50,7 @@ def can(carrier, waiting, work):
     """Whether this carrier, described as in --list, can do this work, and whether it is asked to."""
     if waiting not in work.waitings or waiting not in carrier["waitings"] or work.size > carrier["size_max"]:
         return False
-    if carrier["name"] in OWN and carrier["name"] != OURS and not (work.for_variants and waiting == SPIN):
+    if carrier["name"] in (OURS_STATIC, OURS_LTO) and not (work.for_variants and waiting == SPIN):
         return False
     if work.is_rate and not carrier["one_way"]:
         return False
