@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A machine of QEMU whose network card is vop-bridge, over vhost-user: traffic, and ends that come and go on either
-side. With VOP_LONG in the environment that is tried with packed rings and with a plain driver, too,
-and more of each."""
+side. With VOP_LONG in the environment packed rings and a plain driver are tried, too, and more of each."""
 import hashlib
 import os
 import threading
