@@ -25,19 +25,22 @@ void vop__fate_oust(struct vop__link *l)
     record(l, VOP__FATE_OUSTED | VOP__FATE_DIED);
 }
 
-bool vop__fate_restarted(struct vop__link *l)
-{
-    if (!vop__session_peer_restarted(&l->session))
-        return false;
-    vop__fate_die(l);
-    return true;
-}
-
 /* Whoever sleeps in the other direction or on another pair, and whoever watches a descriptor. */
 static void wake_all(struct vop__link *l)
 {
     if (l->wire->ops->interrupt)
         l->wire->ops->interrupt(l->wire);
+}
+
+bool vop__fate_restarted(struct vop__link *l)
+{
+    if (!vop__session_peer_restarted(&l->session))
+        return false;
+    if (!(vop__fate_flags(l) & VOP__FATE_DIED)) {
+        vop__fate_die(l);
+        wake_all(l);
+    }
+    return true;
 }
 
 static void break_link(struct vop__link *l)

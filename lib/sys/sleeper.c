@@ -12,6 +12,7 @@
 #include "sys/futex.h"
 #include "sys/thread.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -32,8 +33,13 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* ---- The thread ---- */
 
+/* By now another socket may have that number. */
 static void hang_up(int socket)
 {
+    struct pollfd fd = {.fd = socket, .events = POLLRDHUP};
+
+    if (poll(&fd, 1, 0) <= 0)
+        return;
     for (struct vop__sleeper *s = watcher.first; s; s = s->next) {
         if (s->socket == socket)
             __atomic_store_n(&s->is_over, 1, __ATOMIC_SEQ_CST);

@@ -18,7 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define FOREVER_S (1 << 24) /* more than half a year */
+#define FOREVER_S (1 << 20) /* twelve days; many more are none at all on a machine of 32 bits */
 
 static void close_fd(int *fd)
 {

@@ -282,9 +282,9 @@ int vop__doorbells_alive(struct vop__doorbells *d)
 {
     struct pollfd fd = {.fd = d->socket, .events = POLLRDHUP};
 
-    if (__atomic_load_n(&d->is_deaf, __ATOMIC_SEQ_CST))
-        fd.events = 0;
-    return poll(&fd, 1, 0) > 0 && fd.revents ? -ECONNRESET : 0;
+    if (poll(&fd, 1, 0) <= 0 || __atomic_load_n(&d->is_deaf, __ATOMIC_SEQ_CST)) /* in this order */
+        return 0;
+    return -ECONNRESET;
 }
 
 #define SOCKET_EVENT UINT32_MAX /* the others are numbers of doorbells, in wire order */

@@ -48,7 +48,7 @@
  * what was wrong, where, and what to do. These errors mean the same in every call on a channel:
  *
  *   -EAGAIN      nothing to read, or no room to send, within the timeout. Try later.
- *   -EINTR       a signal handler ran while the call slept. Call again.
+ *   -EINTR       a signal handler ran while the call slept, or the process was stopped and continued. Call again.
  *   -ECANCELED   the call would have had to wait, and vop_channel_interrupt() has ended that.
  *   -ECONNRESET  the peer is gone without closing; on ivshmem also if it closed and began anew before this side looked.
  *                A receiving call returns this when all that the peer had sent has been read.
