@@ -12,6 +12,8 @@
  */
 #include "bridge.h"
 
+#include "control.h"
+#include "control_methods.h"
 #include "counters.h"
 #include "link.h"
 #include "log.h"
@@ -44,6 +46,10 @@ struct bridge {
     struct netns_watch netns_watch;
     struct link link;
     struct worker workers[LINK_PORTS]; /* one for each port of the link; all on `loop` */
+    struct control control;
+    struct control_subject subject; /* of the control socket */
+    uint64_t sessions;              /* so many have begun */
+    uint64_t started_at;            /* by uv_hrtime() */
     bool is_stopping;
     int ret; /* of bridge_run() */
 };
@@ -71,6 +77,7 @@ static int begin_session(void *context, struct port *const *ports)
         end_session(bridge);
         return ret;
     }
+    bridge->sessions++;
     netlink_wait_running(bridge->netlink);
     netlink_neighbours_retry(bridge->netlink);
     return 0;
@@ -89,6 +96,7 @@ static void stop_bridge(struct bridge *bridge, int ret)
     if (!ret)
         tap_carrier_set(&bridge->tap, false);
     link_close(&bridge->link);
+    control_close(&bridge->control);
     netns_watch_close(&bridge->netns_watch);
     for (unsigned i = 0; i < LINK_PORTS; i++)
         worker_close(&bridge->workers[i]);
@@ -127,6 +135,46 @@ static void on_signal(uv_signal_t *handle, int number)
     for (unsigned i = 0; i < LINK_PORTS; i++)
         counters_add(&sum, &bridge->workers[i].counters);
     counters_log(&sum);
+}
+
+/* ---- The control socket ---- */
+
+static void look(void *context, struct control_facts *ret_facts)
+{
+    struct bridge *bridge = context;
+
+    ret_facts->options = bridge->options;
+    ret_facts->tap = &bridge->tap;
+    ret_facts->interface = &bridge->interface;
+    ret_facts->channel = bridge->link.channel;
+    ret_facts->sessions = bridge->sessions;
+    ret_facts->uptime_ms = (uv_hrtime() - bridge->started_at) / 1000000;
+    ret_facts->worker_count = LINK_PORTS;
+    for (unsigned i = 0; i < LINK_PORTS; i++)
+        ret_facts->counters[i] = &bridge->workers[i].counters;
+}
+
+/* Who has not asked for one can do without. */
+static int open_control(struct bridge *bridge)
+{
+    const struct options *options = bridge->options;
+    const struct control_setup setup = {
+        .directory = options->control,
+        .name = options->tap,
+        .mode = options->control_mode,
+        .has_uid = options->has_control_uid,
+        .uid = options->control_uid,
+        .methods = control_methods,
+        .context = &bridge->subject,
+    };
+    int ret;
+
+    bridge->subject = (struct control_subject){.look = look, .context = bridge};
+    bridge->started_at = uv_hrtime();
+    if (options->no_control)
+        return 0;
+    ret = control_open(&bridge->control, &bridge->loop, &setup);
+    return options->control ? ret : 0;
 }
 
 /* ---- The beginning ---- */
@@ -186,6 +234,8 @@ static int open_all(struct bridge *bridge)
     struct link_setup setup;
     int ret = watch_signals(bridge);
 
+    if (!ret)
+        ret = open_control(bridge);
     if (!ret)
         ret = open_workers(bridge);
     if (!ret && bridge->options->netns && !bridge->options->keep_lost_netns)

@@ -36,6 +36,9 @@ enum key {
     KEY_SLOTS,
     KEY_SLOT_SIZE,
     KEY_SPIN_US,
+    KEY_CONTROL,
+    KEY_CONTROL_MODE,
+    KEY_CONTROL_UID,
     KEY_VERBOSE = 'v',
 };
 
@@ -64,6 +67,10 @@ static const struct argp_option option_table[] = {
      0},
     {"spin-us", KEY_SPIN_US, "N", 0, "Longest spinning before it sleeps, in microseconds; 0: never spin (50)", 0},
     {"verbose", KEY_VERBOSE, NULL, 0, "Say what is done", 0},
+    {NULL, 0, NULL, 0, "Control, by vop bridge:", 4},
+    {"control", KEY_CONTROL, "DIRECTORY|none", 0, "Where the control socket is made (/run/vop-bridge)", 0},
+    {"control-mode", KEY_CONTROL_MODE, "OCTAL", 0, "File mode of the control socket (0600)", 0},
+    {"control-uid", KEY_CONTROL_UID, "UID|NAME", 0, "Answer this user, root and the user of the bridge only", 0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
@@ -137,12 +144,47 @@ static error_t read_peer_uid(const char *value, struct options *options)
     return 0;
 }
 
+/* A relative one would be looked for elsewhere by whoever is somewhere else. */
+static error_t read_control(const char *value, struct options *options)
+{
+    options->no_control = strcmp(value, "none") == 0;
+    options->control = options->no_control ? NULL : value;
+    if (options->no_control || value[0] == '/')
+        return 0;
+    return refuse("control", value, "neither an absolute path nor none; write it as in /run/vop-bridge");
+}
+
+static error_t read_control_uid(const char *value, struct options *options)
+{
+    const char *why;
+
+    if (parse_user(value, &options->control_uid, &why) < 0)
+        return refuse("control-uid", value, why);
+    options->has_control_uid = true;
+    return 0;
+}
+
 static error_t check_slots(const char *option, char *value, bool is_right, const char *why)
 {
     return is_right ? 0 : refuse(option, value, why);
 }
 
-/* Reads the options of the link and of the work on it. */
+/* Reads the options of the control socket. */
+static error_t read_control_option(int key, char *value, struct options *options)
+{
+    switch (key) {
+    case KEY_CONTROL:
+        return read_control(value, options);
+    case KEY_CONTROL_MODE:
+        return read_number("control-mode", value, 8, 1, 0777, &options->control_mode);
+    case KEY_CONTROL_UID:
+        return read_control_uid(value, options);
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* Reads the options of the link and of the work on it, and leaves the others to the above. */
 static error_t read_link_option(int key, char *value, struct options *options)
 {
     error_t ret;
@@ -176,7 +218,7 @@ static error_t read_link_option(int key, char *value, struct options *options)
         options->verbose = true;
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return read_control_option(key, value, options);
     }
 }
 
@@ -238,6 +280,8 @@ static error_t check_options(const struct options *options)
     else if (find_address_kept_out(options))
         log_line("--mtu %u --address %s: IPv6 needs an MTU of %u at least; raise it or leave the address out",
                  options->mtu, find_address_kept_out(options)->text, IPV6_MTU_LEAST);
+    else if (options->no_control && (options->control_mode || options->has_control_uid))
+        log_line("--control none: then there is no socket for --control-mode or --control-uid; leave them out");
     else if ((uint64_t)options->slots * options->slot_size > UINT64_C(1) << 30)
         log_line("--slots %u --slot-size %u: more than 1 GiB; take less of one", options->slots, options->slot_size);
     else
@@ -287,6 +331,8 @@ int options_parse(int argc, char **argv, struct options *ret_options)
     ret = argp_parse(&argp, argc, argv, 0, NULL, &options);
     if (ret)
         return -ret;
+    if (!options.control_mode) /* where the user decides, the file need not */
+        options.control_mode = options.has_control_uid ? 0666 : 0600;
     *ret_options = options;
     return 0;
 }

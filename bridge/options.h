@@ -45,6 +45,12 @@ struct options {
     uint32_t slots;
     uint32_t slot_size;
     uint32_t spin_us;
+
+    bool no_control;
+    const char *control;   /* directory of the control socket; NULL: the usual one */
+    uint32_t control_mode; /* of the socket */
+    bool has_control_uid;  /* only this user is answered, besides root and our own */
+    uint32_t control_uid;
     bool verbose;
 };
 
