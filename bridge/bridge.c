@@ -21,6 +21,7 @@
 #include "netns.h"
 #include "netns_watch.h"
 #include "setup.h"
+#include "steer.h"
 #include "tap.h"
 #include "worker.h"
 
@@ -46,6 +47,7 @@ struct bridge {
     struct netns_watch netns_watch;
     struct link link;
     struct worker workers[LINK_PORTS]; /* one for each port of the link; all on `loop` */
+    struct steer steer;
     struct control control;
     struct control_subject subject; /* of the control socket */
     uint64_t sessions;              /* so many have begun */
@@ -97,6 +99,7 @@ static void stop_bridge(struct bridge *bridge, int ret)
         tap_carrier_set(&bridge->tap, false);
     link_close(&bridge->link);
     control_close(&bridge->control);
+    steer_close(&bridge->steer);
     netns_watch_close(&bridge->netns_watch);
     for (unsigned i = 0; i < LINK_PORTS; i++)
         worker_close(&bridge->workers[i]);
@@ -169,7 +172,7 @@ static int open_control(struct bridge *bridge)
     };
     int ret;
 
-    bridge->subject = (struct control_subject){.look = look, .context = bridge};
+    bridge->subject = (struct control_subject){.look = look, .context = bridge, .steer = &bridge->steer};
     bridge->started_at = uv_hrtime();
     if (options->no_control)
         return 0;
@@ -234,8 +237,10 @@ static int open_all(struct bridge *bridge)
     struct link_setup setup;
     int ret = watch_signals(bridge);
 
-    if (!ret)
+    if (!ret) {
+        steer_open(&bridge->steer, bridge->tap.fd, LINK_PORTS, &bridge->options->steer);
         ret = open_control(bridge);
+    }
     if (!ret)
         ret = open_workers(bridge);
     if (!ret && bridge->options->netns && !bridge->options->keep_lost_netns)
@@ -275,7 +280,7 @@ static void log_library_line(void *context, enum vop_log_level level, const char
 
 int bridge_run(const struct options *options)
 {
-    struct bridge bridge = {.options = options, .netns.fd = -1, .tap.fd = -1};
+    struct bridge bridge = {.options = options, .netns.fd = -1, .tap.fd = -1, .steer.tap_fd = -1};
     int ret;
 
     if (options->verbose)

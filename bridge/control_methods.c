@@ -7,6 +7,7 @@
 #include "control_methods.h"
 
 #include "offload.h"
+#include "steer_methods.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -74,6 +75,7 @@ static json_t *describe_mac(const uint8_t mac[6])
 
 static json_t *run_status(void *context, json_t *params, struct control_failure *failure)
 {
+    const struct control_subject *subject = context;
     struct control_facts facts;
     const struct options *options;
 
@@ -81,15 +83,16 @@ static json_t *run_status(void *context, json_t *params, struct control_failure 
         return NULL;
     look(context, &facts);
     options = facts.options;
-    return json_pack("{s:s, s:I, s:I, s:{s:s, s:s?, s:i, s:o, s:o, s:b}, s:{s:s, s:s, s:s, s:o, s:I}, s:i}", "version",
-                     vop_version(), "pid", (json_int_t)getpid(), "uptime_ms", (json_int_t)facts.uptime_ms, /* */
+    return json_pack("{s:s, s:I, s:I, s:{s:s, s:s?, s:i, s:o, s:o, s:b}, s:{s:s, s:s, s:s, s:o, s:I}, s:i, s:o}",
+                     "version", vop_version(), "pid", (json_int_t)getpid(), "uptime_ms",
+                     (json_int_t)facts.uptime_ms, /* */
                      "interface", "name", facts.tap->name, "netns", options->netns, "mtu", (int)facts.interface->mtu,
                      "mac", describe_mac(facts.interface->mac), "offload", describe_offload(facts.tap->offload),
                      "persist", options->persist || facts.tap->was_there, /* */
                      "link", "uri", options->link, "role", options->listen ? "listen" : "connect", "state",
                      facts.channel ? "up" : "down", "peer_pid", describe_peer(facts.channel), "sessions",
                      (json_int_t)facts.sessions, /* */
-                     "queues", (int)facts.worker_count);
+                     "queues", (int)facts.worker_count, "steering", steer_describe_mode(subject->steer));
 }
 
 static json_t *run_stats(void *context, json_t *params, struct control_failure *failure)
@@ -119,9 +122,30 @@ static json_t *run_stop(void *context, json_t *params, struct control_failure *f
     return json_object();
 }
 
+/* ---- Methods of steering ---- */
+
+#define STEER_METHOD(name)                                                                          \
+    static json_t *run_steer_##name(void *context, json_t *params, struct control_failure *failure) \
+    {                                                                                               \
+        const struct control_subject *subject = context;                                            \
+                                                                                                    \
+        return steer_run_##name(subject->steer, params, failure);                                   \
+    }
+
+STEER_METHOD(show)
+STEER_METHOD(rss)
+STEER_METHOD(pin)
+STEER_METHOD(class)
+STEER_METHOD(reset)
+
 const struct control_method control_methods[] = {
     {"status", run_status},
     {"stats", run_stats},
     {"stop", run_stop},
+    {"steer.show", run_steer_show},
+    {"steer.rss", run_steer_rss},
+    {"steer.pin", run_steer_pin},
+    {"steer.class", run_steer_class},
+    {"steer.reset", run_steer_reset},
     {NULL, NULL},
 };

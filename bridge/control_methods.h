@@ -11,6 +11,7 @@
 #include "counters.h"
 #include "netlink.h"
 #include "options.h"
+#include "steer.h"
 #include "tap.h"
 
 #include <stdint.h>
@@ -36,6 +37,7 @@ struct control_subject {
     /** Fills all of the facts. */
     void (*look)(void *context, struct control_facts *ret_facts);
     void *context;
+    struct steer *steer;
 };
 
 /** For struct control_setup; its context is a struct control_subject. */

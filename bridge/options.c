@@ -36,6 +36,7 @@ enum key {
     KEY_SLOTS,
     KEY_SLOT_SIZE,
     KEY_SPIN_US,
+    KEY_STEER,
     KEY_CONTROL,
     KEY_CONTROL_MODE,
     KEY_CONTROL_UID,
@@ -66,6 +67,10 @@ static const struct argp_option option_table[] = {
      "csum,tso4,tso6,ecn,uso4,uso6",
      0},
     {"spin-us", KEY_SPIN_US, "N", 0, "Longest spinning before it sleeps, in microseconds; 0: never spin (50)", 0},
+    {"steer", KEY_STEER, "kernel|rss|obj=FILE,prog=NAME", 0,
+     "How frames are spread over the queues of the TAP: by the kernel (the default), by a program of vop-bridge, or by "
+     "one of yours",
+     0},
     {"verbose", KEY_VERBOSE, NULL, 0, "Say what is done", 0},
     {NULL, 0, NULL, 0, "Control, by vop bridge:", 4},
     {"control", KEY_CONTROL, "DIRECTORY|none", 0, "Where the control socket is made (/run/vop-bridge)", 0},
@@ -144,6 +149,31 @@ static error_t read_peer_uid(const char *value, struct options *options)
     return 0;
 }
 
+/* "obj=FILE,prog=NAME". A path may have commas in it. */
+static bool cut_object(char *value, struct steer_wish *ret_wish)
+{
+    char *program = NULL;
+
+    for (char *next = strstr(value, ",prog="); next; next = strstr(next + 1, ",prog="))
+        program = next;
+    if (strncmp(value, "obj=", 4) != 0 || !program || program == value + 4 || !program[6])
+        return false;
+    *program = '\0';
+    *ret_wish = (struct steer_wish){.mode = STEER_MODE_USER, .object = value + 4, .program = program + 6};
+    return true;
+}
+
+static error_t read_steer(char *value, struct options *options)
+{
+    if (strcmp(value, "kernel") == 0)
+        options->steer = (struct steer_wish){.mode = STEER_MODE_KERNEL};
+    else if (strcmp(value, "rss") == 0)
+        options->steer = (struct steer_wish){.mode = STEER_MODE_PROGRAM};
+    else if (!cut_object(value, &options->steer))
+        return refuse("steer", value, "neither kernel, rss nor a program; write that as in obj=/x/y.o,prog=name");
+    return 0;
+}
+
 /* A relative one would be looked for elsewhere by whoever is somewhere else. */
 static error_t read_control(const char *value, struct options *options)
 {
@@ -169,10 +199,12 @@ static error_t check_slots(const char *option, char *value, bool is_right, const
     return is_right ? 0 : refuse(option, value, why);
 }
 
-/* Reads the options of the control socket. */
+/* Reads the options of steering and of the control socket. */
 static error_t read_control_option(int key, char *value, struct options *options)
 {
     switch (key) {
+    case KEY_STEER:
+        return read_steer(value, options);
     case KEY_CONTROL:
         return read_control(value, options);
     case KEY_CONTROL_MODE:

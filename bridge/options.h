@@ -8,6 +8,7 @@
 #define VOP_BRIDGE_OPTIONS_H
 
 #include "parse.h"
+#include "steer.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,6 +47,7 @@ struct options {
     uint32_t slot_size;
     uint32_t spin_us;
 
+    struct steer_wish steer;
     bool no_control;
     const char *control;   /* directory of the control socket; NULL: the usual one */
     uint32_t control_mode; /* of the socket */

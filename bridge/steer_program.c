@@ -16,7 +16,8 @@
 #include <unistd.h>
 
 /* What libbpf has to say is of use to who asks for details; with the verifier's words it is long. */
-static int log_libbpf(enum libbpf_print_level level, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static int log_libbpf(enum libbpf_print_level level, const char *format,
+                                                            va_list arguments)
 {
     char text[400];
     char *rest = text;

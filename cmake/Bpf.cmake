@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Programs for the kernel (eBPF), embedded in ours: clang compiles them, bpftool makes a header of the object, and libbpf
-# loads what is in the header. Neither needs a description of the kernel's own types.
+# Programs for the kernel (eBPF), embedded in ours: clang compiles them, bpftool makes a header of the object, and
+# libbpf loads what is in the header. Neither needs a description of the kernel's own types.
 
 # vop_find_bpf(ret_lacks): finds all three. Sets the list of Debian packages that are missing.
 function(vop_find_bpf ret_lacks)
@@ -37,6 +37,7 @@ function(vop_bpf_program target name source)
         DEPENDS ${source} DEPFILE "${object}.d" COMMENT "Compiling ${source} for the kernel" VERBATIM)
     add_custom_command(OUTPUT "${skeleton}"
         COMMAND "${VOP_BPFTOOL}" gen skeleton "${object}" name ${name} > "${skeleton}"
+        COMMAND sed -i -e "1i /* NOLINTBEGIN: not ours */" -e "\$a /* NOLINTEND */" "${skeleton}"
         DEPENDS "${object}" COMMENT "Embedding ${source}" VERBATIM)
     target_sources(${target} PRIVATE "${skeleton}")
     target_include_directories(${target} SYSTEM PRIVATE "${directory}")

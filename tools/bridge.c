@@ -6,6 +6,7 @@
  */
 #include "bridge_client.h"
 #include "bridge_print.h"
+#include "bridge_steer.h"
 #include "commands.h"
 
 #include <argp.h>
@@ -16,9 +17,13 @@
 #define NAMES_MAX 64
 
 struct arguments {
+    bool is_steer; /* the first word was steer, the second says what of it */
     const struct action *action;
+    const char *words[STEER_WORDS_MAX];
+    unsigned word_count;
     const char *names[NAMES_MAX];
     int count;
+    json_t *params;
     const char *control; /* directory, or NULL */
     bool json;
 };
@@ -29,21 +34,30 @@ struct action {
     const char *method;
     void (*print)(const char *name, const json_t *result, FILE *out); /* NULL: nothing */
     bool ends;                                                        /* wait until the bridge has gone */
+    unsigned words;                                                   /* that it takes before the names of bridges */
+    json_t *(*read)(const char *const *words, const char **ret_why);  /* them; NULL: there are none */
 };
 
 static const struct action actions[] = {
-    {"list", "status", bridge_print_list, false},
-    {"status", "status", bridge_print_status, false},
-    {"stats", "stats", bridge_print_stats, false},
-    {"stop", "stop", NULL, true},
+    {"list", "status", bridge_print_list, false, 0, NULL},
+    {"status", "status", bridge_print_status, false, 0, NULL},
+    {"stats", "stats", bridge_print_stats, false, 0, NULL},
+    {"stop", "stop", NULL, true, 0, NULL},
+    {NULL, NULL, NULL, false, 0, NULL},
+};
+
+static const struct action steer_actions[] = {
+    {"show", "steer.show", steer_print, false, 0, NULL},  {"rss", "steer.rss", NULL, false, 0, NULL},
+    {"pin", "steer.pin", NULL, false, 4, steer_read_pin}, {"class", "steer.class", NULL, false, 3, steer_read_class},
+    {"reset", "steer.reset", NULL, false, 0, NULL},       {NULL, NULL, NULL, false, 0, NULL},
 };
 
 /* ---- One bridge ---- */
 
 /* Returns the result, or NULL and why not. */
-static json_t *ask(const struct action *action, const struct bridge_socket *socket, char why[256])
+static json_t *ask(const struct arguments *a, const struct bridge_socket *socket, char why[256])
 {
-    struct bridge_client client;
+    struct bridge_client client = {.fd = -1};
     int ret = bridge_connect(socket, &client);
     json_t *result;
 
@@ -52,8 +66,8 @@ static json_t *ask(const struct action *action, const struct bridge_socket *sock
                  ret == -EACCES ? "; be root, or the user who started it" : "");
         return NULL;
     }
-    result = bridge_call(&client, action->method, NULL, why);
-    if (result && action->ends && !bridge_wait_end(&client)) {
+    result = bridge_call(&client, a->action->method, json_incref(a->params), why);
+    if (result && a->action->ends && !bridge_wait_end(&client)) {
         snprintf(why, 256, "it was asked to stop, and still runs after ten seconds");
         json_decref(result);
         result = NULL;
@@ -75,7 +89,7 @@ static void append(json_t *list, const char *name, json_t *result, const char *w
 static bool act(const struct arguments *a, const struct bridge_socket *socket, json_t *list)
 {
     char why[256] = "";
-    json_t *result = ask(a->action, socket, why);
+    json_t *result = ask(a, socket, why);
     bool ok = result != NULL;
 
     if (!result)
@@ -152,21 +166,86 @@ static bool run(const struct arguments *a)
 
 enum key {
     KEY_JSON = 256,
-    KEY_CONTROL
+    KEY_CONTROL,
+    KEY_STEER, /* and those that follow: options of steer rss */
+    KEY_STEER_END = KEY_STEER + 16
 };
 
-static const struct action *find_action(const char *name)
+static const struct argp_option options[] = {
+    {"json", KEY_JSON, NULL, 0, "For programs", 0},
+    {"control", KEY_CONTROL, "DIRECTORY", 0, "Where the bridges have their control sockets", 0},
+    {NULL, 0, NULL, 0, "For steer rss, as ethtool has them:", 1},
+    {"equal", KEY_STEER, "N", 0, "Spread flows evenly over the first N queues; 0: over all", 0},
+    {"weight", KEY_STEER + 1, "N,N,...", 0, "Spread flows in these proportions", 0},
+    {"table", KEY_STEER + 2, "N,N,...", 0, "The whole indirection table, 128 queues", 0},
+    {"hfunc", KEY_STEER + 3, "NAME", 0, "toeplitz, symmetric or none", 0},
+    {"hkey", KEY_STEER + 4, "HEX", 0, "Key of toeplitz: 40 bytes with colons between them", 0},
+    {"types", KEY_STEER + 5, "LIST", 0, "What is hashed: some of ipv4,tcp4,udp4,ipv6,tcp6,udp6", 0},
+    {"inner", KEY_STEER + 6, "LIST", 0, "Tunnels inside of which it is hashed: vxlan,geneve,gre or none", 0},
+    {"default", KEY_STEER + 7, "N", 0, "Queue of what is not hashed", 0},
+    {0},
+};
+
+static const char *get_option_name(int key)
 {
-    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
-        if (strcmp(name, actions[i].name) == 0)
-            return &actions[i];
+    const struct argp_option *option = options;
+
+    while (option->key != key)
+        option++;
+    return option->name;
+}
+
+static const struct action *find_action(const struct action *table, const char *name)
+{
+    for (; table->name; table++) {
+        if (strcmp(name, table->name) == 0)
+            return table;
     }
     return NULL;
+}
+
+static void read_word(struct arguments *a, const char *value, const struct argp_state *state)
+{
+    if (!a->action && !a->is_steer && strcmp(value, "steer") == 0) {
+        a->is_steer = true;
+    } else if (!a->action) {
+        a->action = find_action(a->is_steer ? steer_actions : actions, value);
+        if (!a->action)
+            argp_error(state, "%s: nothing that can be done; it is %s", value,
+                       a->is_steer ? "show, rss, pin, class or reset" : "list, status, stats, steer or stop");
+    } else if (a->word_count < a->action->words) {
+        a->words[a->word_count++] = value;
+    } else if (a->count == NAMES_MAX) {
+        argp_error(state, "%s: more than %d names", value, NAMES_MAX);
+    } else {
+        a->names[a->count++] = value;
+    }
+}
+
+/* Checks what can be judged only when all is read. */
+static void check_words(struct arguments *a, const struct argp_state *state)
+{
+    const char *why = NULL;
+
+    if (!a->action)
+        argp_error(state, a->is_steer ? "say what to do: steer show, rss, pin, class or reset"
+                                      : "say what to do: list, status, stats, steer or stop");
+    else if (a->word_count < a->action->words)
+        argp_error(state, "steer %s: words are missing; vop bridge --help has all of them", a->action->name);
+    else if (json_object_size(a->params) && strcmp(a->action->method, "steer.rss") != 0)
+        argp_error(state, "--%s is for steer rss only", json_object_iter_key(json_object_iter(a->params)));
+    else if (a->action->read) {
+        json_decref(a->params);
+        a->params = a->action->read(a->words, &why);
+        if (!a->params)
+            argp_error(state, "steer %s: %s", a->action->name, why ? why : "not text in UTF-8");
+    }
 }
 
 static error_t read_argument(int key, char *value, struct argp_state *state)
 {
     struct arguments *a = state->input;
+    const char *why;
 
     switch (key) {
     case KEY_JSON:
@@ -176,43 +255,42 @@ static error_t read_argument(int key, char *value, struct argp_state *state)
         a->control = value;
         return 0;
     case ARGP_KEY_ARG:
-        if (!a->action) {
-            a->action = find_action(value);
-            if (!a->action)
-                argp_error(state, "%s: nothing that can be done with a bridge; it is list, status, stats or stop",
-                           value);
-        } else if (a->count == NAMES_MAX) {
-            argp_error(state, "%s: more than %d names", value, NAMES_MAX);
-        } else {
-            a->names[a->count++] = value;
-        }
+        read_word(a, value, state);
         return 0;
-    case ARGP_KEY_NO_ARGS:
-        argp_error(state, "say what to do: list, status, stats or stop");
+    case ARGP_KEY_END:
+        check_words(a, state);
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        if (key < KEY_STEER || key >= KEY_STEER_END)
+            return ARGP_ERR_UNKNOWN;
+        why = steer_set_option(a->params, get_option_name(key), value);
+        if (why)
+            argp_error(state, "--%s %s: %s", get_option_name(key), value, why);
+        return 0;
     }
 }
 
 int command_bridge(int argc, char **argv)
 {
-    static const struct argp_option options[] = {
-        {"json", KEY_JSON, NULL, 0, "For programs", 0},
-        {"control", KEY_CONTROL, "DIRECTORY", 0, "Where the bridges have their control sockets", 0},
-        {0},
-    };
     static const struct argp argp = {
         .options = options,
         .parser = read_argument,
-        .args_doc = "list|status|stats|stop [NAME...]",
-        .doc = "Asks the bridges that run here, or ends them. A name is that of an interface, or a process number, or "
-               "both "
-               "as in vop0.1234; without a name all of them are meant.",
+        .args_doc = "list|status|stats|stop [NAME...]\nsteer show|rss|reset [NAME...]\n"
+                    "steer pin PROTOCOL SOURCE DESTINATION QUEUE|none [NAME...]\n"
+                    "steer class KIND VALUE QUEUE|none [NAME...]",
+        .doc =
+            "Asks the bridges that run here, steers their frames, or ends them. A name is that of an interface, or a "
+            "process number, or both as in vop0.1234; without a name all of them are meant.\vSteering: a flow that is "
+            "pinned goes to its queue, as in: steer pin udp 10.0.0.1:1000 10.0.0.2:53 3. A class does (KIND: mark, "
+            "user, "
+            "priority, pcp, dscp, cpu), as in: steer class dscp 46 0. All else is hashed.",
     };
-    struct arguments a = {0};
+    struct arguments a = {.params = json_object()};
+    bool ok;
 
-    if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0)
+    if (!a.params || argp_parse(&argp, argc, argv, 0, NULL, &a) != 0)
         return 2;
-    return run(&a) ? 0 : 1;
+    ok = run(&a);
+    json_decref(a.params);
+    return ok ? 0 : 1;
 }

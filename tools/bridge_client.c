@@ -52,7 +52,7 @@ static bool read_name(const char *directory, const char *file, struct bridge_soc
 
 static bool is_dead(const struct bridge_socket *socket)
 {
-    struct bridge_client client;
+    struct bridge_client client = {.fd = -1};
     int ret = bridge_connect(socket, &client);
 
     if (!ret)

@@ -54,6 +54,7 @@ void bridge_print_status(const char *name, const json_t *status, FILE *out)
     const json_t *interface = json_object_get(status, "interface");
     const json_t *link = json_object_get(status, "link");
     const json_t *peer = json_object_get(link, "peer_pid");
+    const json_t *steering = json_object_get(status, "steering");
 
     fprintf(out, "%s: vop-bridge %s, process %" JSON_INTEGER_FORMAT ", for %" JSON_INTEGER_FORMAT " s\n", name,
             get_text(status, "version"), get_number(status, "pid"), get_number(status, "uptime_ms") / 1000);
@@ -67,6 +68,9 @@ void bridge_print_status(const char *name, const json_t *status, FILE *out)
     if (json_is_integer(peer))
         fprintf(out, ", peer is process %" JSON_INTEGER_FORMAT, json_integer_value(peer));
     fprintf(out, ", sessions %" JSON_INTEGER_FORMAT "\n", get_number(link, "sessions"));
+    fprintf(out, "  steering   %s\n", get_text(steering, "mode"));
+    if (json_is_string(json_object_get(steering, "fallback")))
+        fprintf(out, "  FALLBACK   %s\n", get_text(steering, "fallback"));
 }
 
 void bridge_print_stats(const char *name, const json_t *stats, FILE *out)

@@ -19,7 +19,7 @@
     COMMAND(pci, "list PCI devices, who has them, and what to do")                        \
     COMMAND(bind, "give PCI devices to a driver through which programs reach them")       \
     COMMAND(unbind, "take PCI devices back, and give them to the driver they had before") \
-    COMMAND(bridge, "see how the bridges that run here are doing, and end them")
+    COMMAND(bridge, "see how the bridges that run here are doing, steer their frames, and end them")
 
 #define DECLARE_COMMAND(name, summary) int command_##name(int argc, char **argv);
 COMMANDS(DECLARE_COMMAND)

@@ -277,7 +277,7 @@ def test_a_directory_that_does_not_do(namespaces, tmp_path):
 
 
 @pytest.mark.parametrize("words, said", [
-    ("bridge", "say what to do: list"), ("bridge fly", "fly: nothing that can be done with a bridge"),
+    ("bridge", "say what to do: list"), ("bridge fly", "fly: nothing that can be done; it is list"),
     ("bridge list --what", "unrecognized option")])
 def test_wrong_usage(words, said):
     done = subprocess.run([VOP, *words.split()], text=True, capture_output=True, timeout=60)

@@ -109,6 +109,21 @@ static void test_control(void **state)
     assert_true(options.no_control);
 }
 
+static void test_steer(void **state)
+{
+    struct options options;
+
+    (void)state;
+    assert_int_equal(parse("--link shm:/a --tap vop0", &options), 0);
+    assert_int_equal(options.steer.mode, STEER_MODE_KERNEL);
+    assert_int_equal(parse("--link shm:/a --tap vop0 --steer rss", &options), 0);
+    assert_int_equal(options.steer.mode, STEER_MODE_PROGRAM);
+    assert_int_equal(parse("--link shm:/a --tap vop0 --steer obj=/a,prog=b,prog=c", &options), 0);
+    assert_int_equal(options.steer.mode, STEER_MODE_USER);
+    assert_string_equal(options.steer.object, "/a,prog=b");
+    assert_string_equal(options.steer.program, "c");
+}
+
 static void test_wrong(void **state)
 {
     static const char *const wrong[] = {
@@ -180,8 +195,8 @@ static void test_too_many_addresses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults), cmocka_unit_test(test_everything),         cmocka_unit_test(test_control),
-        cmocka_unit_test(test_wrong),    cmocka_unit_test(test_too_many_addresses),
+        cmocka_unit_test(test_defaults), cmocka_unit_test(test_everything), cmocka_unit_test(test_control),
+        cmocka_unit_test(test_steer),    cmocka_unit_test(test_wrong),      cmocka_unit_test(test_too_many_addresses),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -200,7 +200,7 @@ static void test_reference(void **state)
     (void)state;
     for (unsigned i = 0; i < 200; i++) {
         make_random_policy(&seed, key);
-        for (unsigned j = 0; j < 500; j++) {
+        for (unsigned j = 0; j < 250; j++) {
             struct frame_facts facts = {.mark = (uint32_t)(test_random(&seed) % 4),
                                         .priority = (uint32_t)(test_random(&seed) % 20),
                                         .user = 0}; /* of the kernel's socket */
@@ -332,7 +332,7 @@ static void test_nothing_is_left(void **state)
     steer_why why;
 
     (void)state;
-    for (unsigned i = 0; i < 20; i++) {
+    for (unsigned i = 0; i < 5; i++) {
         struct steer_program other;
 
         assert_int_equal(steer_program_load(&other, why), 0);
