@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Running vop-bridge: alone, or two of them around a link."""
+import contextlib
 import os
 import pathlib
 import re
@@ -109,8 +110,13 @@ class Bridge:
         self.process.send_signal(number)
 
     def kill(self):
+        """Ends it without its clean-up, and removes what nobody but the next bridge would."""
         self.process.kill()
         self.process.wait()
+        for left in pathlib.Path("/run/vop-bridge").glob(f"*.{self.pid}.sock"):
+            left.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # there are others, or it was not made
+            os.rmdir("/run/vop-bridge")
 
     def stop(self, seconds=5):
         """Ends it gracefully; returns the exit status."""
