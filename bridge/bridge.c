@@ -4,26 +4,30 @@
  *
  * Room: bridge.
  *
- * A bridge owns the interface, the link, and a worker for each queue pair of the link. Here is what concerns all of
- * them: the beginning and the end of sessions, and signals. The carrier follows the peer:
+ * A bridge owns the interface, the link, and a crew of workers: one for each queue of the interface, and so one for
+ * each queue pair of the link. All that is here runs on the control loop: the beginning and the end of sessions,
+ * signals, and what both sides say of their interfaces. The carrier follows the peer's interface, as though a cable
+ * joined the two:
  *
  * - DOWN: no peer. Carrier off, no worker has a port
- * - UP: carrier on, each worker has a port and carries frames
+ * - UP: each worker that has a pair has a port. Carrier on, and frames carried, while the peer's interface is up
  */
 #include "bridge.h"
 
 #include "control.h"
 #include "control_methods.h"
 #include "counters.h"
+#include "crew.h"
+#include "frame.h"
 #include "link.h"
 #include "log.h"
 #include "netlink.h"
+#include "netlink_watch.h"
 #include "netns.h"
 #include "netns_watch.h"
 #include "setup.h"
 #include "steer.h"
 #include "tap.h"
-#include "worker.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -45,43 +49,134 @@ struct bridge {
     uv_loop_t loop;
     uv_signal_t signals[SIGNAL_COUNT];
     struct netns_watch netns_watch;
+    struct netlink_watch netlink_watch;
     struct link link;
-    struct worker workers[LINK_PORTS]; /* one for each port of the link; all on `loop` */
+    struct crew crew;
+    unsigned queues_wanted; /* to be in use, as far as the peer has as many pairs */
+    unsigned pairs;         /* of the session; 0: there is none */
+    size_t message_max;     /* of the session, bytes */
+    uint64_t sessions;      /* so many have begun */
+    bool has_carrier;
     struct steer steer;
     struct control control;
     struct control_subject subject; /* of the control socket */
-    uint64_t sessions;              /* so many have begun */
     uint64_t started_at;            /* by uv_hrtime() */
     bool is_stopping;
     int ret; /* of bridge_run() */
 };
 
+/* ---- Queues ---- */
+
+/* How many can be in use: those open, or those agreed with the peer. */
+static unsigned get_queues_max(const struct bridge *bridge)
+{
+    return bridge->pairs && bridge->pairs < bridge->tap.queues ? bridge->pairs : bridge->tap.queues;
+}
+
+/* Steering hears of what is in use, also after half of a change: the kernel takes what it says modulo that number. */
+static int use_queues(struct bridge *bridge)
+{
+    unsigned most = get_queues_max(bridge);
+    int ret = tap_set_queues(&bridge->tap, bridge->queues_wanted < most ? bridge->queues_wanted : most);
+
+    steer_set_queues(&bridge->steer, bridge->tap.queues_in_use);
+    return ret;
+}
+
+/* ---- What both sides say of their interfaces ---- */
+
+static int set_carrier(struct bridge *bridge, bool is_on)
+{
+    int ret;
+
+    if (bridge->has_carrier == is_on)
+        return 0;
+    if (is_on)
+        netlink_neighbours_note(bridge->netlink);
+    else
+        crew_hold(&bridge->crew, true);
+    ret = tap_carrier_set(&bridge->tap, is_on);
+    if (ret)
+        return ret;
+    bridge->has_carrier = is_on;
+    if (is_on) {
+        netlink_wait_running(bridge->netlink);
+        netlink_neighbours_retry(bridge->netlink);
+        crew_hold(&bridge->crew, false);
+    }
+    return 0;
+}
+
+/*
+ * The side that connects takes over the other's MTU, unless its own was named: one of them only, or two that change it
+ * at the same moment would go on to exchange theirs.
+ */
+static void meet_mtu(struct bridge *bridge, uint32_t mtu)
+{
+    uint32_t own = bridge->interface.mtu;
+
+    if (!mtu || mtu == own)
+        return;
+    if (!bridge->options->listen && !bridge->options->mtu && frame_message_least(mtu) <= bridge->message_max &&
+        netlink_set_mtu(bridge->netlink, mtu) == 0) {
+        log_line("the MTU is %u now, as at the peer", mtu);
+        return;
+    }
+    log_line("the MTU is %u here and %u at the peer: long frames will be lost; give both the same --mtu", own, mtu);
+}
+
+static void on_peer_news(void *context)
+{
+    struct bridge *bridge = context;
+    struct link_peer peer;
+
+    if (!bridge->pairs || !link_look(&bridge->link, &peer))
+        return;
+    if (set_carrier(bridge, peer.is_up) == 0 && peer.is_up)
+        meet_mtu(bridge, peer.mtu);
+}
+
+static void on_interface_changed(void *context)
+{
+    struct bridge *bridge = context;
+    uint32_t mtu;
+    bool is_up;
+
+    if (netlink_get_state(bridge->netlink, &is_up, &mtu) < 0)
+        return;
+    if (mtu != bridge->interface.mtu) {
+        bridge->interface.mtu = mtu;
+        crew_set_mtu(&bridge->crew, mtu);
+    }
+    link_announce(&bridge->link, is_up, mtu);
+}
+
 /* ---- Sessions ---- */
 
 static void end_session(struct bridge *bridge)
 {
-    for (unsigned i = 0; i < LINK_PORTS; i++)
-        worker_end(&bridge->workers[i]);
+    crew_end(&bridge->crew);
+    bridge->pairs = 0;
 }
 
-static int begin_session(void *context, struct port *const *ports)
+static int begin_session(void *context, struct port *const *ports, unsigned count, const struct link_peer *peer)
 {
     struct bridge *bridge = context;
-    int ret = 0;
+    int ret;
 
-    for (unsigned i = 0; !ret && i < LINK_PORTS; i++)
-        ret = worker_begin(&bridge->workers[i], ports[i]);
-    if (!ret) {
-        netlink_neighbours_note(bridge->netlink);
-        ret = tap_carrier_set(&bridge->tap, true);
-    }
+    bridge->pairs = count;
+    bridge->message_max = ports[0]->message_max;
+    ret = use_queues(bridge);
+    if (!ret)
+        ret = crew_begin(&bridge->crew, ports, count);
+    if (!ret)
+        ret = set_carrier(bridge, peer->is_up);
     if (ret) {
         end_session(bridge);
         return ret;
     }
     bridge->sessions++;
-    netlink_wait_running(bridge->netlink);
-    netlink_neighbours_retry(bridge->netlink);
+    meet_mtu(bridge, peer->mtu);
     return 0;
 }
 
@@ -96,29 +191,33 @@ static void stop_bridge(struct bridge *bridge, int ret)
     bridge->ret = ret;
     end_session(bridge);
     if (!ret)
-        tap_carrier_set(&bridge->tap, false);
+        set_carrier(bridge, false);
     link_close(&bridge->link);
     control_close(&bridge->control);
     steer_close(&bridge->steer);
     netns_watch_close(&bridge->netns_watch);
-    for (unsigned i = 0; i < LINK_PORTS; i++)
-        worker_close(&bridge->workers[i]);
+    netlink_watch_close(&bridge->netlink_watch);
+    crew_close(&bridge->crew);
     for (unsigned i = 0; i < SIGNAL_COUNT; i++)
         uv_close((uv_handle_t *)&bridge->signals[i], NULL);
 }
 
-static void on_worker_lost(void *context, int why)
+static void on_crew_lost(void *context, int why, const char *text)
 {
     struct bridge *bridge = context;
 
+    if (bridge->is_stopping)
+        return;
     if (why == -EBADFD) {
         log_line("TAP %s: it was deleted; start the bridge again to make a new one", bridge->tap.name);
         stop_bridge(bridge, -ENODEV);
         return;
     }
+    if (!bridge->pairs)
+        return;
     end_session(bridge);
-    tap_carrier_set(&bridge->tap, false);
-    link_drop(&bridge->link, why);
+    set_carrier(bridge, false);
+    link_drop(&bridge->link, why, text);
 }
 
 static void on_netns_lost(void *context)
@@ -129,14 +228,15 @@ static void on_netns_lost(void *context)
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct bridge *bridge = handle->data;
-    struct counters sum = {.tx_frames = 0};
+    struct counters counters[CREW_MAX], sum = {.tx_frames = 0};
 
     if (number != SIGUSR1) {
         stop_bridge(bridge, 0);
         return;
     }
-    for (unsigned i = 0; i < LINK_PORTS; i++)
-        counters_add(&sum, &bridge->workers[i].counters);
+    crew_count(&bridge->crew, counters);
+    for (unsigned i = 0; i < bridge->crew.count; i++)
+        counters_add(&sum, &counters[i]);
     counters_log(&sum);
 }
 
@@ -144,7 +244,7 @@ static void on_signal(uv_signal_t *handle, int number)
 
 static void look(void *context, struct control_facts *ret_facts)
 {
-    struct bridge *bridge = context;
+    const struct bridge *bridge = context;
 
     ret_facts->options = bridge->options;
     ret_facts->tap = &bridge->tap;
@@ -152,9 +252,23 @@ static void look(void *context, struct control_facts *ret_facts)
     ret_facts->channel = bridge->link.channel;
     ret_facts->sessions = bridge->sessions;
     ret_facts->uptime_ms = (uv_hrtime() - bridge->started_at) / 1000000;
-    ret_facts->worker_count = LINK_PORTS;
-    for (unsigned i = 0; i < LINK_PORTS; i++)
-        ret_facts->counters[i] = &bridge->workers[i].counters;
+    ret_facts->queues_max = get_queues_max(bridge);
+}
+
+static unsigned count(void *context, struct counters ret_counters[CREW_MAX])
+{
+    struct bridge *bridge = context;
+
+    crew_count(&bridge->crew, ret_counters);
+    return bridge->crew.count;
+}
+
+static int set_queues(void *context, unsigned queues)
+{
+    struct bridge *bridge = context;
+
+    bridge->queues_wanted = queues;
+    return use_queues(bridge);
 }
 
 /* Who has not asked for one can do without. */
@@ -172,7 +286,8 @@ static int open_control(struct bridge *bridge)
     };
     int ret;
 
-    bridge->subject = (struct control_subject){.look = look, .context = bridge, .steer = &bridge->steer};
+    bridge->subject = (struct control_subject){
+        .look = look, .count = count, .set_queues = set_queues, .context = bridge, .steer = &bridge->steer};
     bridge->started_at = uv_hrtime();
     if (options->no_control)
         return 0;
@@ -216,19 +331,20 @@ static int watch_signals(struct bridge *bridge)
     return ret;
 }
 
-static int open_workers(struct bridge *bridge)
+static int open_crew(struct bridge *bridge)
 {
-    struct forward_setup setup = {
-        .tap_fd = bridge->tap.fd,
-        .offload = bridge->tap.offload,
-        .features = bridge->features,
-        .mtu = bridge->interface.mtu,
+    const struct crew_setup setup = {
+        .tap = &bridge->tap,
+        .forward = {.offload = bridge->tap.offload, .features = bridge->features, .mtu = bridge->interface.mtu},
+        .spin_us = bridge->options->spin_us,
+        .affinity = bridge->options->has_affinity ? &bridge->options->affinity : NULL,
+        .lost = on_crew_lost,
+        .news = on_peer_news,
+        .context = bridge,
     };
-    int ret = 0;
 
-    for (unsigned i = 0; !ret && i < LINK_PORTS; i++)
-        ret = worker_open(&bridge->workers[i], &bridge->loop, &setup, bridge->options->spin_us, on_worker_lost, bridge);
-    return ret;
+    bridge->queues_wanted = bridge->tap.queues;
+    return crew_open(&bridge->crew, &bridge->loop, &setup);
 }
 
 /* The link comes last, for it may begin a session at once. The interface persists only if all else has worked. */
@@ -238,16 +354,19 @@ static int open_all(struct bridge *bridge)
     int ret = watch_signals(bridge);
 
     if (!ret) {
-        steer_open(&bridge->steer, bridge->tap.fd, LINK_PORTS, &bridge->options->steer);
-        ret = open_control(bridge);
+        steer_open(&bridge->steer, bridge->tap.queue_fd[0], bridge->tap.queues_in_use, &bridge->options->steer);
+        ret = open_crew(bridge);
     }
     if (!ret)
-        ret = open_workers(bridge);
+        ret = open_control(bridge);
     if (!ret && bridge->options->netns && !bridge->options->keep_lost_netns)
         ret = netns_watch_open(&bridge->netns_watch, &bridge->loop, &bridge->netns, on_netns_lost, bridge);
+    if (!ret)
+        ret = netlink_watch_open(&bridge->netlink_watch, &bridge->loop, bridge->netns.fd,
+                                 netlink_index(bridge->netlink), on_interface_changed, bridge);
     if (ret)
         return ret;
-    setup_link(bridge->options, &bridge->interface, bridge->features, &setup);
+    setup_link(bridge->options, &bridge->interface, bridge->features, bridge->tap.queues, &setup);
     ret = link_open(&bridge->link, &bridge->loop, &setup, begin_session, bridge);
     if (!ret && bridge->options->persist)
         ret = tap_persist(&bridge->tap);
@@ -280,7 +399,7 @@ static void log_library_line(void *context, enum vop_log_level level, const char
 
 int bridge_run(const struct options *options)
 {
-    struct bridge bridge = {.options = options, .netns.fd = -1, .tap.fd = -1, .steer.tap_fd = -1};
+    struct bridge bridge = {.options = options, .netns.fd = -1, .steer.tap_fd = -1};
     int ret;
 
     if (options->verbose)

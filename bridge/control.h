@@ -2,7 +2,7 @@
 /*
  * control.h - answers clients at the control socket, without ever keeping the frames waiting for one of them.
  *
- * Room: bridge. On a libuv loop, which may be that of a worker. What is asked and answered is in control_rpc.h.
+ * Room: bridge. On the control loop, beside the workers' threads. What is asked and answered is in control_rpc.h.
  *
  * Theory of operation. A client is
  *

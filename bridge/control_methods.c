@@ -83,7 +83,7 @@ static json_t *run_status(void *context, json_t *params, struct control_failure 
         return NULL;
     look(context, &facts);
     options = facts.options;
-    return json_pack("{s:s, s:I, s:I, s:{s:s, s:s?, s:i, s:o, s:o, s:b}, s:{s:s, s:s, s:s, s:o, s:I}, s:i, s:o}",
+    return json_pack("{s:s, s:I, s:I, s:{s:s, s:s?, s:i, s:o, s:o, s:b}, s:{s:s, s:s, s:s, s:o, s:I}, s:i, s:i, s:o}",
                      "version", vop_version(), "pid", (json_int_t)getpid(), "uptime_ms",
                      (json_int_t)facts.uptime_ms, /* */
                      "interface", "name", facts.tap->name, "netns", options->netns, "mtu", (int)facts.interface->mtu,
@@ -92,24 +92,52 @@ static json_t *run_status(void *context, json_t *params, struct control_failure 
                      "link", "uri", options->link, "role", options->listen ? "listen" : "connect", "state",
                      facts.channel ? "up" : "down", "peer_pid", describe_peer(facts.channel), "sessions",
                      (json_int_t)facts.sessions, /* */
-                     "queues", (int)facts.worker_count, "steering", steer_describe_mode(subject->steer));
+                     "queues", (int)facts.tap->queues_in_use, "queues_max", (int)facts.queues_max, "steering",
+                     steer_describe_mode(subject->steer));
 }
 
 static json_t *run_stats(void *context, json_t *params, struct control_failure *failure)
 {
-    struct counters sum = {.tx_frames = 0};
-    struct control_facts facts;
+    const struct control_subject *subject = context;
+    struct counters counters[CREW_MAX], sum = {.tx_frames = 0};
+    unsigned count;
     json_t *queues;
 
     if (!take_none(params, failure))
         return NULL;
-    look(context, &facts);
+    count = subject->count(subject->context, counters);
     queues = json_array();
-    for (unsigned i = 0; i < facts.worker_count; i++) {
-        counters_add(&sum, facts.counters[i]);
-        json_array_append_new(queues, describe_counters(facts.counters[i]));
+    for (unsigned i = 0; i < count; i++) {
+        counters_add(&sum, &counters[i]);
+        json_array_append_new(queues, describe_counters(&counters[i]));
     }
     return json_pack("{s:o, s:o}", "total", describe_counters(&sum), "queues", queues);
+}
+
+/* Without a parameter it changes nothing. */
+static json_t *run_queues(void *context, json_t *params, struct control_failure *failure)
+{
+    const struct control_subject *subject = context;
+    const json_t *count = json_object_get(params, "count");
+    json_int_t number = json_integer_value(count); /* 0: it is none */
+    bool has_count = count != NULL;
+    struct control_facts facts;
+    int ret = 0;
+
+    json_object_del(params, "count");
+    if (!take_none(params, failure))
+        return NULL;
+    look(context, &facts);
+    if (has_count && (number < 1 || number > (json_int_t)facts.queues_max))
+        return control_fail(
+            failure, CONTROL_BAD_PARAMS, "count: not a whole number from 1 to %u, the most queues %s", facts.queues_max,
+            facts.queues_max < facts.tap->queues ? "that the peer has too" : "that --queues has opened");
+    if (has_count)
+        ret = subject->set_queues(subject->context, (unsigned)number);
+    if (ret)
+        return control_fail(failure, CONTROL_FAILED, "the kernel refuses to change the queues in use: %s; %u are now",
+                            strerror(-ret), facts.tap->queues_in_use);
+    return json_pack("{s:i, s:i}", "queues", (int)facts.tap->queues_in_use, "queues_max", (int)facts.queues_max);
 }
 
 /* The loop hears the signal when this answer is on its way, and ends as it always does. */
@@ -139,13 +167,9 @@ STEER_METHOD(class)
 STEER_METHOD(reset)
 
 const struct control_method control_methods[] = {
-    {"status", run_status},
-    {"stats", run_stats},
-    {"stop", run_stop},
-    {"steer.show", run_steer_show},
-    {"steer.rss", run_steer_rss},
-    {"steer.pin", run_steer_pin},
-    {"steer.class", run_steer_class},
-    {"steer.reset", run_steer_reset},
-    {NULL, NULL},
+    {"status", run_status},           {"stats", run_stats},
+    {"queues", run_queues},           {"stop", run_stop},
+    {"steer.show", run_steer_show},   {"steer.rss", run_steer_rss},
+    {"steer.pin", run_steer_pin},     {"steer.class", run_steer_class},
+    {"steer.reset", run_steer_reset}, {NULL, NULL},
 };

@@ -8,7 +8,7 @@
 #define VOP_BRIDGE_CONTROL_METHODS_H
 
 #include "control_rpc.h"
-#include "counters.h"
+#include "crew.h"
 #include "netlink.h"
 #include "options.h"
 #include "steer.h"
@@ -16,9 +16,6 @@
 
 #include <stdint.h>
 #include <vopipc/channel.h>
-
-/** More workers than any bridge has. */
-#define CONTROL_WORKERS_MAX 16
 
 /** How things stand. All pointers are those of the bridge, and used at once. */
 struct control_facts {
@@ -28,14 +25,28 @@ struct control_facts {
     vop_channel *channel; /* NULL: the link is down */
     uint64_t sessions;    /* that have begun since the start */
     uint64_t uptime_ms;   /* since the start */
-    unsigned worker_count;
-    const struct counters *counters[CONTROL_WORKERS_MAX]; /* of each worker */
+    unsigned queues_max;  /* so many can be in use: those open, or those agreed with the peer */
 };
 
 /** The context of the methods. */
 struct control_subject {
     /** Fills all of the facts. */
     void (*look)(void *context, struct control_facts *ret_facts);
+
+    /** What each worker has counted. Returns how many there are. */
+    unsigned (*count)(void *context, struct counters ret_counters[CREW_MAX]);
+
+    /**
+     * Uses so many queues of the interface from now on, as far as the peer has as many queue pairs: in this session
+     * and in those that follow. Frames that the kernel had queued at one that goes out of use are dropped; what the
+     * peer sends by its pair still arrives.
+     *
+     * queues   1 to queues_max
+     *
+     * -errno   some may have been changed; the reason was logged
+     */
+    int (*set_queues)(void *context, unsigned queues);
+
     void *context;
     struct steer *steer;
 };

@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <vopipc/le.h>
+#include <vopipc/net.h>
 
 #define RETRY_FIRST_MS 20
 #define RETRY_LAST_MS 250
@@ -36,32 +38,117 @@ static void log_up(const struct link *link)
         log_line("link up: %s: peer is process %ld", link->setup.uri, (long)info.peer_pid);
     else
         log_line("link up: %s", link->setup.uri);
+    if (link->port_count > 1 || link->setup.options.queue_pairs > 1)
+        log_verbose("queue pairs: %u, of %u wanted", link->port_count, link->setup.options.queue_pairs);
 }
 
-static void log_down(const struct link *link, int why)
+static uint64_t count_in_doubt(const struct link *link)
+{
+    uint64_t count = 0;
+
+    for (unsigned i = 0; i < link->port_count; i++)
+        count += vop_channel_in_doubt(link->ports[i].channel);
+    return count;
+}
+
+static void log_down(const struct link *link, int why, const char *text)
 {
     if (why == -ECONNRESET)
         log_line("link down: %s: the peer died, %" PRIu64 " frames are in doubt", link->setup.uri,
-                 vop_channel_in_doubt(link->channel));
+                 count_in_doubt(link));
     else if (why == -EPIPE)
         log_line("link down: %s: the peer has closed", link->setup.uri);
     else
-        log_line("link down: %s: %s", link->setup.uri, vop_error_text());
+        log_line("link down: %s: %s", link->setup.uri, text);
+}
+
+/* What a configuration says, as far as the peer offers the bits for it. */
+static void read_peer(const struct vop_channel_info *info, const uint8_t *bytes, struct link_peer *ret_peer)
+{
+    struct vop_net_config config;
+    bool is_whole = info->peer_config_size >= sizeof(config);
+
+    memcpy(&config, bytes, sizeof(config));
+    *ret_peer = (struct link_peer){.is_up = true};
+    if (is_whole && (info->peer_features[0] & UINT32_C(1) << VOP_NET_F_STATUS))
+        ret_peer->is_up = vop_from_le16(config.status) & VOP_NET_S_LINK_UP;
+    if (is_whole && (info->peer_features[0] & UINT32_C(1) << VOP_NET_F_MTU))
+        ret_peer->mtu = vop_from_le16(config.mtu);
+}
+
+bool link_look(struct link *link, struct link_peer *ret_peer)
+{
+    struct vop_channel_info info = {.struct_size = sizeof(info)};
+    uint8_t config[VOP_DEVICE_CONFIG_MAX];
+
+    if (!link->channel || vop_channel_get_info(link->channel, &info) < 0 ||
+        vop_channel_peer_config(link->channel, &link->generation, config) <= 0)
+        return false;
+    read_peer(&info, config, &link->peer);
+    *ret_peer = link->peer;
+    return true;
+}
+
+static void tell_peer(struct link *link)
+{
+    if (vop_channel_set_config(link->channel, link->setup.options.config, link->setup.options.config_size) < 0)
+        log_verbose("telling the peer of the interface: %s", vop_error_text());
+}
+
+void link_announce(struct link *link, bool is_up, uint32_t mtu)
+{
+    struct vop_net_config config;
+
+    memcpy(&config, link->setup.options.config, sizeof(config));
+    config.status = vop_to_le16(is_up ? VOP_NET_S_LINK_UP : 0);
+    config.mtu = vop_to_le16((uint16_t)mtu);
+    if (memcmp(&config, link->setup.options.config, sizeof(config)) == 0)
+        return;
+    memcpy(link->setup.options.config, &config, sizeof(config));
+    link->is_changed = true; /* the listener has what was said when it was opened */
+    link->setup.mtu = mtu;
+    if (link->channel)
+        tell_peer(link);
+}
+
+/* A port for each queue pair, up to as many as were offered. */
+static int open_ports(struct link *link, struct port *ret_ports[LINK_PORTS_MAX])
+{
+    struct vop_channel_info info = {.struct_size = sizeof(info)};
+    int ret = vop_channel_get_info(link->channel, &info);
+
+    link->port_count = 0;
+    link->generation = 0;
+    while (!ret && link->port_count < info.queue_pairs && link->port_count < LINK_PORTS_MAX) {
+        struct port_channel *port = &link->ports[link->port_count];
+        vop_channel *channel;
+
+        ret = vop_channel_pair(link->channel, link->port_count, &channel);
+        if (!ret)
+            ret = port_channel_open(port, channel, link->setup.mtu);
+        if (!ret)
+            ret_ports[link->port_count++] = &port->port;
+    }
+    if (!ret)
+        read_peer(&info, info.peer_config, &link->peer);
+    return ret;
 }
 
 /* Takes over the channel, and begins a session if nobody objects. */
 static void take_channel(struct link *link, vop_channel *channel)
 {
-    struct port *const ports[LINK_PORTS] = {&link->port.port};
+    struct port *ports[LINK_PORTS_MAX];
 
     link->channel = channel;
-    if (port_channel_open(&link->port, channel, link->setup.mtu) < 0 || link->up(link->context, ports) < 0) {
+    if (open_ports(link, ports) < 0 || link->up(link->context, ports, link->port_count, &link->peer) < 0) {
         close_channel(link);
         link->retry_ms = RETRY_LAST_MS;
         begin_wait(link);
         return;
     }
     log_up(link);
+    if (link->is_changed)
+        tell_peer(link);
     link->was_up = true;
     link->has_complained = false;
     link->retry_ms = RETRY_FIRST_MS;
@@ -69,9 +156,9 @@ static void take_channel(struct link *link, vop_channel *channel)
         uv_poll_stop(&link->listener_poll);
 }
 
-void link_drop(struct link *link, int why)
+void link_drop(struct link *link, int why, const char *text)
 {
-    log_down(link, why);
+    log_down(link, why, text);
     close_channel(link);
     link->waiting_since = uv_now(link->loop);
     begin_wait(link);

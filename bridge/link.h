@@ -26,14 +26,21 @@
 #include <uv.h>
 #include <vopipc/channel.h>
 
-/** Ports of a link: one for each queue pair. */
-#define LINK_PORTS 1
+/** The most ports of a link: one for each queue pair. */
+#define LINK_PORTS_MAX 16
+
+/** What the peer says of its interface. */
+struct link_peer {
+    bool is_up;   /* it is up there, or the peer does not say */
+    uint32_t mtu; /* 0: it does not say */
+};
 
 /**
- * A peer is there. The LINK_PORTS ports are used until link_drop() or link_close(), and whoever uses them watches their
- * descriptors. Returns 0, or a negative errno to refuse the peer; then the reason was logged.
+ * A peer is there. The `count` ports, 1 to LINK_PORTS_MAX, are used until link_drop() or link_close(), each by one
+ * thread; whoever uses them watches their descriptors. Returns 0, or a negative errno to refuse the peer; then the
+ * reason was logged.
  */
-typedef int link_up(void *context, struct port *const *ports);
+typedef int link_up(void *context, struct port *const *ports, unsigned count, const struct link_peer *peer);
 
 /** What is fixed for the life of a link. */
 struct link_setup {
@@ -58,9 +65,13 @@ struct link {
     uint64_t waiting_since; /* loop time */
     bool has_complained;    /* about this wait */
     bool was_up;
+    bool is_changed; /* what is announced is not any more what it was at first */
 
     vop_channel *channel; /* NULL unless UP */
-    struct port_channel port;
+    struct port_channel ports[LINK_PORTS_MAX];
+    unsigned port_count;
+    uint32_t generation; /* of what the peer says of its interface */
+    struct link_peer peer;
 };
 
 /**
@@ -70,8 +81,22 @@ struct link {
  */
 int link_open(struct link *link, uv_loop_t *loop, const struct link_setup *setup, link_up *up, void *context);
 
-/** Logs why the session has ended, as a port told, closes the channel, and waits for the next peer. */
-void link_drop(struct link *link, int why);
+/**
+ * Logs why the session has ended, as a port told, closes the channel, and waits for the next peer. Nobody uses a port
+ * any more.
+ *
+ * text   vop_error_text() of the thread that was told
+ */
+void link_drop(struct link *link, int why, const char *text);
+
+/**
+ * Announces the state of the interface to the peer, now and to those who come: is it up, and its MTU. A peer whose
+ * library is too old keeps what it was told first.
+ */
+void link_announce(struct link *link, bool is_up, uint32_t mtu);
+
+/** After a port's process() returned 1. Returns whether something is new, and fills in all of it. */
+bool link_look(struct link *link, struct link_peer *ret_peer);
 
 /** Closes everything; does nothing if the link is not open. The loop must run once more before it is closed. */
 void link_close(struct link *link);

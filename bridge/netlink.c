@@ -83,6 +83,7 @@ struct probe {
     bool is_tun;
     bool is_tap;
     bool is_multi_queue;
+    unsigned open_queues; /* of one that is_multi_queue: of another program, in use or not */
     bool was_seen;
 };
 
@@ -94,6 +95,10 @@ static void read_tun(struct nlattr *data, struct probe *probe)
         return;
     probe->is_tap = table[IFLA_TUN_TYPE] && nla_get_u8(table[IFLA_TUN_TYPE]) == IFF_TAP;
     probe->is_multi_queue = table[IFLA_TUN_MULTI_QUEUE] && nla_get_u8(table[IFLA_TUN_MULTI_QUEUE]);
+    if (table[IFLA_TUN_NUM_QUEUES])
+        probe->open_queues += nla_get_u32(table[IFLA_TUN_NUM_QUEUES]);
+    if (table[IFLA_TUN_NUM_DISABLED_QUEUES])
+        probe->open_queues += nla_get_u32(table[IFLA_TUN_NUM_DISABLED_QUEUES]);
 }
 
 static int read_probe(struct nl_msg *message, void *argument)
@@ -133,11 +138,13 @@ static int run_probe(struct netlink *netlink, const char *name, struct probe *pr
     return ret;
 }
 
-int netlink_tap_check(struct netlink *netlink, const char *name)
+int netlink_tap_check(struct netlink *netlink, const char *name, bool must_have_queues, unsigned *queues,
+                      bool *ret_is_multi_queue)
 {
     struct probe probe = {.was_seen = false};
     int ret = run_probe(netlink, name, &probe);
 
+    *ret_is_multi_queue = *queues > 1;
     if (ret < 0 || !probe.was_seen)
         return 0; /* there is none; or the kernel does not answer, and then opening the TAP will tell */
     if (!probe.is_tun) {
@@ -150,12 +157,20 @@ int netlink_tap_check(struct netlink *netlink, const char *name)
                  name, name, name);
         return -EINVAL;
     }
-    if (probe.is_multi_queue) {
-        log_line("--tap %s: it was made with MULTI_QUEUE and one queue is used here; repair: "
-                 "ip tuntap del dev %s mode tap multi_queue && ip tuntap add dev %s mode tap vnet_hdr",
-                 name, name, name);
+    if (!probe.is_multi_queue && *queues > 1 && must_have_queues) {
+        log_line("--tap %s: it was made for one queue and --queues says %u; repair: ip tuntap del dev %s mode tap && "
+                 "ip tuntap add dev %s mode tap vnet_hdr multi_queue",
+                 name, *queues, name, name);
         return -EINVAL;
     }
+    /* The kernel would let both have queues of it, and each would get a part of the frames. */
+    if (probe.open_queues > 0) {
+        log_line("TAP %s: another program holds it open; end that one or choose another name", name);
+        return -EBUSY;
+    }
+    if (!probe.is_multi_queue)
+        *queues = 1;
+    *ret_is_multi_queue = probe.is_multi_queue;
     return 0;
 }
 
@@ -356,6 +371,35 @@ int netlink_configure(struct netlink *netlink, const struct options *options, st
         memset(ret_interface->mac, 0, sizeof(ret_interface->mac));
     rtnl_link_put(interface);
     return 0;
+}
+
+int netlink_index(const struct netlink *netlink)
+{
+    return netlink->index;
+}
+
+int netlink_get_state(struct netlink *netlink, bool *ret_is_up, uint32_t *ret_mtu)
+{
+    struct rtnl_link *interface;
+
+    if (get_interface(netlink, netlink->index, NULL, &interface))
+        return -EIO;
+    *ret_is_up = rtnl_link_get_flags(interface) & IFF_UP;
+    *ret_mtu = rtnl_link_get_mtu(interface);
+    rtnl_link_put(interface);
+    return 0;
+}
+
+int netlink_set_mtu(struct netlink *netlink, uint32_t mtu)
+{
+    struct rtnl_link *interface;
+    int ret = get_interface(netlink, netlink->index, NULL, &interface);
+
+    if (ret)
+        return refuse("the MTU", "of the peer", ret);
+    ret = set_number(netlink, interface, "the peer's MTU", mtu, rtnl_link_set_mtu);
+    rtnl_link_put(interface);
+    return ret;
 }
 
 void netlink_wait_running(struct netlink *netlink)

@@ -27,11 +27,17 @@ void netlink_close(struct netlink *netlink);
 
 /**
  * Before the TAP is opened: checks that no interface of this name is in the way, one that cannot be opened as a TAP
- * with one queue. The kernel would only say EINVAL.
+ * with so many queues. The kernel would only say EINVAL.
  *
- * -EINVAL   one is; the line that was logged says how it was made and how to repair that
+ * queues               in: wanted. Out: 1, if it was made for one queue
+ * must_have_queues     fail then
+ * ret_is_multi_queue   was it made for several queues, or, if there is none, is it to be?
+ *
+ * -EINVAL   one is in the way; the line that was logged says how it was made and how to repair that
+ * -EBUSY    another program has it open; that was logged
  */
-int netlink_tap_check(struct netlink *netlink, const char *name);
+int netlink_tap_check(struct netlink *netlink, const char *name, bool must_have_queues, unsigned *queues,
+                      bool *ret_is_multi_queue);
 
 /**
  * Gives the TAP the properties that the options ask for, and brings it up. What is already as it should be is not
@@ -40,6 +46,15 @@ int netlink_tap_check(struct netlink *netlink, const char *name);
  * ret_interface   what the interface has afterwards
  */
 int netlink_configure(struct netlink *netlink, const struct options *options, struct netlink_interface *ret_interface);
+
+/** The index of the interface, once it is configured. */
+int netlink_index(const struct netlink *netlink);
+
+/** Is the interface up (as `ip link set up` makes it), and what is its MTU? A negative errno: it does not tell. */
+int netlink_get_state(struct netlink *netlink, bool *ret_is_up, uint32_t *ret_mtu);
+
+/** Gives the interface another MTU. A failure was logged. */
+int netlink_set_mtu(struct netlink *netlink, uint32_t mtu);
 
 /**
  * After the carrier was switched on: waits until the kernel has noticed. Until then it throws away what it should send,

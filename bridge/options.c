@@ -36,6 +36,8 @@ enum key {
     KEY_SLOTS,
     KEY_SLOT_SIZE,
     KEY_SPIN_US,
+    KEY_QUEUES,
+    KEY_AFFINITY,
     KEY_STEER,
     KEY_CONTROL,
     KEY_CONTROL_MODE,
@@ -66,6 +68,11 @@ static const struct argp_option option_table[] = {
      "Offloads of the interface, used and offered: all (the default), none, or some of "
      "csum,tso4,tso6,ecn,uso4,uso6",
      0},
+    {"queues", KEY_QUEUES, "N", 0,
+     "Queues of the interface, and queue pairs of the link, each with a thread: 1 to 16 (as many as there are "
+     "processors)",
+     0},
+    {"affinity", KEY_AFFINITY, "CPULIST", 0, "Processors of these threads, one each, as in 0,2-4 (any)", 0},
     {"spin-us", KEY_SPIN_US, "N", 0, "Longest spinning before it sleeps, in microseconds; 0: never spin (50)", 0},
     {"steer", KEY_STEER, "kernel|rss|obj=FILE,prog=NAME", 0,
      "How frames are spread over the queues of the TAP: by the kernel (the default), by a program of vop-bridge, or by "
@@ -149,6 +156,16 @@ static error_t read_peer_uid(const char *value, struct options *options)
     return 0;
 }
 
+static error_t read_affinity(const char *value, struct options *options)
+{
+    const char *why;
+
+    if (parse_cpulist(value, &options->affinity, &why) < 0)
+        return refuse("affinity", value, why);
+    options->has_affinity = true;
+    return 0;
+}
+
 /* "obj=FILE,prog=NAME". A path may have commas in it. */
 static bool cut_object(char *value, struct steer_wish *ret_wish)
 {
@@ -199,6 +216,15 @@ static error_t check_slots(const char *option, char *value, bool is_right, const
     return is_right ? 0 : refuse(option, value, why);
 }
 
+/* As many as this process may run on. */
+static uint32_t count_processors(void)
+{
+    cpu_set_t processors;
+    int count = sched_getaffinity(0, sizeof(processors), &processors) == 0 ? CPU_COUNT(&processors) : 1;
+
+    return count < OPTIONS_QUEUES_MAX ? (uint32_t)count : OPTIONS_QUEUES_MAX;
+}
+
 /* Reads the options of steering and of the control socket. */
 static error_t read_control_option(int key, char *value, struct options *options)
 {
@@ -244,6 +270,11 @@ static error_t read_link_option(int key, char *value, struct options *options)
                                  "not a multiple of 64; take 2048, 4096, ...");
     case KEY_OFFLOAD:
         return read_offload(value, options);
+    case KEY_QUEUES:
+        options->queues_are_named = true;
+        return read_number("queues", value, 10, 1, OPTIONS_QUEUES_MAX, &options->queues);
+    case KEY_AFFINITY:
+        return read_affinity(value, options);
     case KEY_SPIN_US:
         return read_number("spin-us", value, 10, 0, OPTIONS_SPIN_US_MAX, &options->spin_us);
     case KEY_VERBOSE:
@@ -316,6 +347,9 @@ static error_t check_options(const struct options *options)
         log_line("--control none: then there is no socket for --control-mode or --control-uid; leave them out");
     else if ((uint64_t)options->slots * options->slot_size > UINT64_C(1) << 30)
         log_line("--slots %u --slot-size %u: more than 1 GiB; take less of one", options->slots, options->slot_size);
+    else if ((uint64_t)options->queues * options->slots * (options->slot_size + UINT64_C(32)) >= UINT64_C(2) << 30)
+        log_line("--queues %u --slots %u --slot-size %u: more than 2 GiB; take less of one", options->queues,
+                 options->slots, options->slot_size);
     else
         return 0;
     return EINVAL;
@@ -354,6 +388,7 @@ int options_parse(int argc, char **argv, struct options *ret_options)
         .offload = OFFLOAD_ALL,
         .slots = OPTIONS_SLOTS_DEFAULT,
         .slot_size = OPTIONS_SLOT_SIZE_DEFAULT,
+        .queues = count_processors(),
         .spin_us = OPTIONS_SPIN_US_DEFAULT,
     };
     error_t ret;

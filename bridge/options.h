@@ -10,6 +10,7 @@
 #include "parse.h"
 #include "steer.h"
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +22,7 @@
 #define OPTIONS_SLOT_SIZE_DEFAULT 2048
 #define OPTIONS_SPIN_US_DEFAULT 50
 #define OPTIONS_SPIN_US_MAX 1000000
+#define OPTIONS_QUEUES_MAX 16
 
 struct options {
     const char *link;
@@ -45,6 +47,10 @@ struct options {
     bool offload_is_named; /* a list was given: each of them or fail; else the best that the kernel has */
     uint32_t slots;
     uint32_t slot_size;
+    uint32_t queues;       /* of the interface, and pairs of the link */
+    bool queues_are_named; /* so many or fail, where the interface is there; else as many as it has */
+    bool has_affinity;
+    cpu_set_t affinity; /* processors of the queues' threads, one after another */
     uint32_t spin_us;
 
     struct steer_wish steer;

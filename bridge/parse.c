@@ -38,6 +38,40 @@ int parse_number(const char *text, int base, uint32_t low, uint32_t high, uint32
     return 0;
 }
 
+/* One number or range, up to a comma or the end. NULL: it is neither. */
+static const char *parse_range(const char *text, cpu_set_t *set)
+{
+    unsigned long first, last;
+    char *end;
+
+    if (!isdigit((unsigned char)text[0]))
+        return NULL;
+    first = last = strtoul(text, &end, 10);
+    if (end[0] == '-' && isdigit((unsigned char)end[1]))
+        last = strtoul(end + 1, &end, 10);
+    if ((end[0] != '\0' && end[0] != ',') || first > last || last >= CPU_SETSIZE)
+        return NULL;
+    for (unsigned long cpu = first; cpu <= last; cpu++)
+        CPU_SET(cpu, set);
+    return end;
+}
+
+int parse_cpulist(const char *text, cpu_set_t *ret_set, const char **ret_why)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    text = parse_range(text, &set);
+    while (text && text[0] == ',')
+        text = parse_range(text + 1, &set);
+    if (!text) {
+        *ret_why = "not a list of processors below 1024; write it as in 0,2-4";
+        return -EINVAL;
+    }
+    *ret_set = set;
+    return 0;
+}
+
 int parse_user(const char *text, uint32_t *ret_uid, const char **ret_why)
 {
     const struct passwd *user;

@@ -8,6 +8,7 @@
 #ifndef VOP_BRIDGE_PARSE_H
 #define VOP_BRIDGE_PARSE_H
 
+#include <sched.h>
 #include <stdint.h>
 
 /** An IPv4 or IPv6 address with its prefix length. */
@@ -20,6 +21,9 @@ struct address {
 
 /** A whole number from `low` to `high`, decimal or, for base 8, octal. */
 int parse_number(const char *text, int base, uint32_t low, uint32_t high, uint32_t *ret_value, const char **ret_why);
+
+/** Processors as taskset(1) has them: numbers and ranges, as in 0,2-4. They need not be there. */
+int parse_cpulist(const char *text, cpu_set_t *ret_set, const char **ret_why);
 
 /** A user by number or by name, which is looked up in the system. */
 int parse_user(const char *text, uint32_t *ret_uid, const char **ret_why);

@@ -68,8 +68,9 @@ struct port_ops {
     int (*arm)(struct port *port, bool for_room);
 
     /**
-     * Takes what `fd` has announced. Returns 0. After -ECONNRESET there may still be messages to receive; after any
-     * other error the session is over.
+     * Takes what `fd` has announced. Returns 0; or 1: what the peer says of its interface has changed since the last
+     * time, which one port of a session tells for all of them. After -ECONNRESET there may still be messages to
+     * receive; after any other error the session is over.
      */
     int (*process)(struct port *port);
 };

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <vopipc/le.h>
 #include <vopipc/net.h>
 
 static struct port_channel *get_self(struct port *port)
@@ -75,21 +74,13 @@ static int arm(struct port *port, bool for_room)
 
 static int process(struct port *port)
 {
-    return vop_channel_process(get_self(port)->channel);
-}
+    struct port_channel *self = get_self(port);
+    uint8_t config[VOP_DEVICE_CONFIG_MAX];
+    int ret = vop_channel_process(self->channel);
 
-static void compare_mtu(const struct vop_channel_info *info, uint32_t mtu)
-{
-    struct vop_net_config config;
-    uint32_t peer_mtu;
-
-    if (!(info->peer_features[0] & UINT32_C(1) << VOP_NET_F_MTU) || info->peer_config_size < sizeof(config))
-        return;
-    memcpy(&config, info->peer_config, sizeof(config));
-    peer_mtu = vop_from_le16(config.mtu);
-    if (peer_mtu != mtu)
-        log_line("the MTU is %u here and %u at the peer: long frames will be lost; give both the same --mtu", mtu,
-                 peer_mtu);
+    if (ret < 0)
+        return ret;
+    return vop_channel_peer_config(self->channel, &self->generation, config) > 0;
 }
 
 int port_channel_open(struct port_channel *port, vop_channel *channel, uint32_t mtu)
@@ -115,7 +106,6 @@ int port_channel_open(struct port_channel *port, vop_channel *channel, uint32_t 
                  info.queue_size, info.slot_size, mtu);
         return -EMSGSIZE;
     }
-    compare_mtu(&info, mtu);
     memset(port, 0, sizeof(*port));
     port->channel = channel;
     port->port.ops = &ops;

@@ -16,11 +16,11 @@ struct port_channel {
     vop_channel *channel;
     struct vop_buffer peeked;
     struct vop_buffer reserved;
+    uint32_t generation; /* of the peer's configuration, as told */
 };
 
 /**
- * Makes a port of a channel, which must outlive it, for an interface of this MTU. There is nothing to close. Warns if
- * the peer's interface has another MTU: that works until a frame is too long for the other network.
+ * Makes a port of a channel, which must outlive it, for an interface of this MTU. There is nothing to close.
  *
  * -EMSGSIZE   the channel cannot carry a frame of this MTU; the reason was logged
  * other       as for vop_channel_get_info()

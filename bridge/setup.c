@@ -97,13 +97,21 @@ static void announce_when_up(const char *name, int netns_fd)
 int setup_interface(const struct options *options, int netns_fd, struct tap *ret_tap, struct netlink **ret_netlink,
                     struct netlink_interface *ret_interface)
 {
+    struct tap_setup tap = {
+        .name = options->tap,
+        .netns_fd = netns_fd,
+        .queues = options->queues,
+        .offload = options->offload,
+        .must_have_all = options->offload_is_named,
+    };
     struct options wanted = *options;
     int ret = netlink_open(netns_fd, ret_netlink);
 
     if (!ret)
-        ret = netlink_tap_check(*ret_netlink, options->tap);
+        ret =
+            netlink_tap_check(*ret_netlink, options->tap, options->queues_are_named, &tap.queues, &tap.is_multi_queue);
     if (!ret)
-        ret = tap_open(options->tap, netns_fd, options->offload, options->offload_is_named, ret_tap);
+        ret = tap_open(&tap, ret_tap);
     if (!ret && !wanted.has_mac && !ret_tap->was_there) {
         make_mac(options, netns_fd, wanted.mac);
         wanted.has_mac = true;
@@ -140,7 +148,7 @@ int setup_offer(const struct options *options, const struct tap *tap, uint32_t m
 }
 
 void setup_link(const struct options *options, const struct netlink_interface *interface, uint64_t features,
-                struct link_setup *ret_setup)
+                unsigned queues, struct link_setup *ret_setup)
 {
     uint64_t all =
         features | VOP_NET_FEATURE(VOP_NET_F_MTU) | VOP_NET_FEATURE(VOP_NET_F_MAC) | VOP_NET_FEATURE(VOP_NET_F_STATUS);
@@ -157,6 +165,7 @@ void setup_link(const struct options *options, const struct netlink_interface *i
     vop_options_init(link, sizeof(*link));
     link->queue_size = options->slots;
     link->slot_size = options->slot_size;
+    link->queue_pairs = queues;
     link->spin_us = VOP_SPIN_NEVER; /* the workers spin, on both sources */
     link->socket_mode = options->socket_mode;
     link->check_peer_uid = options->has_peer_uid;

@@ -36,6 +36,6 @@ int setup_offer(const struct options *options, const struct tap *tap, uint32_t m
 
 /** Fills what link_open() wants to know: what the options say, and what the peer is told of the interface. */
 void setup_link(const struct options *options, const struct netlink_interface *interface, uint64_t features,
-                struct link_setup *ret_setup);
+                unsigned queues, struct link_setup *ret_setup);
 
 #endif

@@ -123,6 +123,8 @@ void steer_set_queues(struct steer *steer, unsigned queues)
 {
     struct steer_policy *policy;
 
+    if (steer->queues == queues)
+        return;
     steer->queues = queues;
     if (steer->mode != STEER_MODE_PROGRAM)
         return;

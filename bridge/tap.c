@@ -40,31 +40,37 @@ static int open_device(void)
     return ret;
 }
 
+static void log_attach_failure(const char *name, int ret)
+{
+    if (ret == -EPERM)
+        log_line("TAP %s: %s; run with CAP_NET_ADMIN, or let root make it for you: ip tuntap add dev %s mode tap "
+                 "user $USER",
+                 name, strerror(-ret), name);
+    else if (ret == -EBUSY)
+        log_line("TAP %s: another program holds it open; end that one or choose another name", name);
+    else
+        log_line("TAP %s: %s; is there another interface of this name?", name, strerror(-ret));
+}
+
 /* Attaches to the interface. netlink_tap_check() has found what the kernel would only call EINVAL. */
-static int attach_interface(int fd, const char *name, bool *ret_was_there)
+static int attach_interface(int fd, const struct tap_setup *setup, bool *ret_was_there)
 {
     struct ifreq request;
     unsigned known = 0;
-    int ret;
 
     memset(&request, 0, sizeof(request));
-    memcpy(request.ifr_name, name, strlen(name)); /* checked by parse_interface() */
+    memcpy(request.ifr_name, setup->name, strlen(setup->name)); /* checked by parse_interface() */
     if (ioctl(fd, TUNGETFEATURES, &known) < 0 || !(known & IFF_VNET_HDR)) {
         log_line(TAP_DEVICE ": this kernel's TAP has no virtio header; Linux 2.6.32 or later is needed");
         return -EOPNOTSUPP;
     }
     /* The kernel ignores flags that it does not know, so only those that it knows are asked for. */
-    request.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (int)(known & IFF_NO_CARRIER));
+    request.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (int)(known & IFF_NO_CARRIER) |
+                                (setup->is_multi_queue ? IFF_MULTI_QUEUE : 0));
     if (ioctl(fd, TUNSETIFF, &request) < 0) {
-        ret = -errno;
-        if (ret == -EPERM)
-            log_line("TAP %s: %s; run with CAP_NET_ADMIN, or let root make it for you: ip tuntap add dev %s mode tap "
-                     "user $USER",
-                     name, strerror(-ret), name);
-        else if (ret == -EBUSY)
-            log_line("TAP %s: another program holds it open; end that one or choose another name", name);
-        else
-            log_line("TAP %s: %s; is there another interface of this name?", name, strerror(-ret));
+        int ret = -errno;
+
+        log_attach_failure(setup->name, ret);
         return ret;
     }
     if (ioctl(fd, TUNGETIFF, &request) < 0)
@@ -138,44 +144,99 @@ static int probe_offload(int fd, unsigned wanted, bool must_have_all, unsigned *
 
 static int set_up_tap(struct tap *tap, unsigned offload, bool must_have_all)
 {
-    int ret = set_properties(tap->fd, tap->name);
+    int ret = set_properties(tap->queue_fd[0], tap->name);
 
     if (!ret)
-        ret = probe_offload(tap->fd, offload, must_have_all, &tap->offload);
+        ret = probe_offload(tap->queue_fd[0], offload, must_have_all, &tap->offload);
     if (!ret)
         ret = tap_carrier_set(tap, false);
     return ret;
 }
 
-int tap_open(const char *name, int netns_fd, unsigned offload, bool must_have_all, struct tap *ret_tap)
+/* The interface belongs to the namespace in which the device was opened. */
+static int open_queues(const struct tap_setup *setup, struct tap *tap)
 {
-    struct tap tap = {.fd = -1};
     int previous;
-    int ret;
+    int ret = netns_enter(setup->netns_fd, &previous);
 
-    snprintf(tap.name, sizeof(tap.name), "%s", name);
-    /* The interface belongs to the namespace in which the device was opened. */
-    ret = netns_enter(netns_fd, &previous);
     if (ret)
         return ret;
-    tap.fd = open_device();
+    while (!ret && tap->queues < setup->queues) {
+        int fd = open_device();
+
+        if (fd < 0)
+            ret = fd;
+        else
+            tap->queue_fd[tap->queues++] = fd;
+    }
     netns_leave(previous);
-    if (tap.fd < 0)
-        return tap.fd;
-    ret = attach_interface(tap.fd, name, &tap.was_there);
+    return ret;
+}
+
+static int attach_queues(const struct tap_setup *setup, struct tap *tap)
+{
+    bool is_there;
+    int ret = attach_interface(tap->queue_fd[0], setup, &tap->was_there);
+
     if (!ret)
-        ret = set_up_tap(&tap, offload, must_have_all);
+        tap->queues_in_use = 1;
+    /* What is set for the interface holds for queues that come later. */
+    if (!ret)
+        ret = set_up_tap(tap, setup->offload, setup->must_have_all);
+    while (!ret && tap->queues_in_use < tap->queues) {
+        ret = attach_interface(tap->queue_fd[tap->queues_in_use], setup, &is_there);
+        if (!ret)
+            tap->queues_in_use++;
+    }
+    return ret;
+}
+
+int tap_open(const struct tap_setup *setup, struct tap *ret_tap)
+{
+    struct tap tap = {.queues = 0};
+    int ret;
+
+    snprintf(tap.name, sizeof(tap.name), "%s", setup->name);
+    ret = open_queues(setup, &tap);
+    if (!ret)
+        ret = attach_queues(setup, &tap);
     if (ret) {
-        close(tap.fd);
+        tap_close(&tap);
         return ret;
     }
     *ret_tap = tap;
     return 0;
 }
 
+static int switch_queue(const struct tap *tap, unsigned queue, bool is_on)
+{
+    struct ifreq request;
+
+    memset(&request, 0, sizeof(request));
+    request.ifr_flags = is_on ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE;
+    return set_property(tap->queue_fd[queue], tap->name, "the queues in use", TUNSETQUEUE, &request);
+}
+
+int tap_set_queues(struct tap *tap, unsigned queues)
+{
+    int ret = 0;
+
+    while (!ret && tap->queues_in_use > queues) {
+        ret = switch_queue(tap, tap->queues_in_use - 1, false);
+        if (!ret)
+            tap->queues_in_use--;
+    }
+    while (!ret && tap->queues_in_use < queues) {
+        ret = switch_queue(tap, tap->queues_in_use, true);
+        if (!ret)
+            tap->queues_in_use++;
+    }
+    return ret;
+}
+
 int tap_persist(const struct tap *tap)
 {
-    if (ioctl(tap->fd, TUNSETPERSIST, 1UL) < 0) {
+    if (ioctl(tap->queue_fd[0], TUNSETPERSIST, 1UL) < 0) {
         int ret = -errno;
 
         log_line("TAP %s: --persist: %s", tap->name, strerror(-ret));
@@ -188,7 +249,7 @@ int tap_carrier_set(const struct tap *tap, bool is_on)
 {
     int value = is_on;
 
-    return set_property(tap->fd, tap->name, "the carrier", TUNSETCARRIER, &value);
+    return set_property(tap->queue_fd[0], tap->name, "the carrier", TUNSETCARRIER, &value);
 }
 
 unsigned tap_drain(int fd)
@@ -210,7 +271,7 @@ bool tap_is_there(int fd)
 
 void tap_close(struct tap *tap)
 {
-    if (tap->fd >= 0)
-        close(tap->fd);
-    tap->fd = -1;
+    while (tap->queues > 0)
+        close(tap->queue_fd[--tap->queues]);
+    tap->queues_in_use = 0;
 }

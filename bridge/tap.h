@@ -11,25 +11,48 @@
 
 #define TAP_NAME_SIZE 16 /* IFNAMSIZ. Its header, <net/if.h>, does not compile beside <linux/if.h> */
 
+#define TAP_QUEUES_MAX 16 /* that a bridge uses; the kernel would give 256 */
+
+/**
+ * An open TAP. Only the last queue in use is taken out of use, and only the one behind it is put back: so the kernel,
+ * which moves its last queue into a gap, never moves one, and queue_fd[i] is the kernel's queue i as long as it is
+ * used.
+ */
 struct tap {
-    int fd;
+    int queue_fd[TAP_QUEUES_MAX]; /* for what is about the whole interface, queue_fd[0] */
+    unsigned queues;              /* open */
+    unsigned queues_in_use;       /* the first of them: the kernel hands out frames by these, and takes some from all */
     char name[TAP_NAME_SIZE];
     unsigned offload; /* set of enum offload: what the kernel may hand to us */
     bool was_there;   /* persistent before we opened it: it stays when we close it */
 };
 
+/** How a TAP is to be opened. */
+struct tap_setup {
+    const char *name;
+    int netns_fd;        /* namespace of the interface, or -1 for the present one */
+    bool is_multi_queue; /* made with MULTI_QUEUE, or to be so: what is there must be opened as it was made */
+    unsigned queues;     /* 1 unless is_multi_queue */
+    unsigned offload;    /* set of enum offload to switch on */
+    bool must_have_all;  /* fail if the kernel lacks one of them; else take the richest set that it has */
+};
+
 /**
- * Opens the TAP `name`, or creates it, with the carrier off and a 12-byte little-endian virtio header before each
+ * Opens the TAP, or creates it, with the carrier off and a 12-byte little-endian virtio header before each
  * frame. Sets everything that a persistent TAP keeps from its last user: header size, byte order, offloads, filters and
- * steering.
- *
- * netns_fd          namespace of the interface, or -1 for the present one
- * offload           set of enum offload to switch on
- * must_have_all     fail if the kernel lacks one of them; else take the richest set that it has
+ * steering. All queues are in use.
  *
  * -errno   the TAP is closed again; the reason was logged
  */
-int tap_open(const char *name, int netns_fd, unsigned offload, bool must_have_all, struct tap *ret_tap);
+int tap_open(const struct tap_setup *setup, struct tap *ret_tap);
+
+/**
+ * Uses the first `queues` of the open queues, 1 or more. What the kernel had queued at one that is taken out of use is
+ * dropped; frames can still be written to it. Needs no privilege.
+ *
+ * -errno   some may have been changed: see queues_in_use. The reason was logged
+ */
+int tap_set_queues(struct tap *tap, unsigned queues);
 
 /** Makes the interface stay when it is closed. A failure was logged. */
 int tap_persist(const struct tap *tap);
@@ -46,7 +69,7 @@ unsigned tap_drain(int fd);
 /** Is the interface of this descriptor still there, or was it deleted? */
 bool tap_is_there(int fd);
 
-/** Closes the descriptor. Unless it is persistent, the interface goes with it. */
+/** Closes the descriptors. Unless it is persistent, the interface goes with it. */
 void tap_close(struct tap *tap);
 
 #endif

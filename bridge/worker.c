@@ -23,6 +23,7 @@
 #include <string.h>
 
 #define TURN_BUDGET 64
+#define REST_TURNS (32768 / TURN_BUDGET) /* as many messages as a ring holds */
 
 /*
  * What the TAP is watched for. Its deletion is reported with any mask, but wakes us only where the mask has a bit that
@@ -35,15 +36,7 @@
 
 /* ---- Watching ---- */
 
-static void on_tap_ready(uv_poll_t *poll, int status, int events)
-{
-    struct worker *worker = poll->data;
-
-    if (status < 0 || ((events & UV_PRIORITIZED) && !tap_is_there(worker->setup.tap_fd)))
-        worker->lost(worker->context, -EBADFD);
-    else if (events & UV_READABLE)
-        worker->tap_is_readable = true;
-}
+static void on_tap_ready(uv_poll_t *poll, int status, int events);
 
 /* A change costs two system calls: for a change of state, not for each frame. */
 static void watch_tap(struct worker *worker, int events)
@@ -54,6 +47,30 @@ static void watch_tap(struct worker *worker, int events)
     uv_poll_start(&worker->tap_poll, events, on_tap_ready);
 }
 
+/* Whoever uses the ports decides what follows; until then this loop sleeps. */
+static void give_up(struct worker *worker, int why)
+{
+    if (worker->is_over && why != -EBADFD)
+        return;
+    worker->is_over = true;
+    if (worker->port_poll)
+        uv_poll_stop(worker->port_poll);
+    uv_idle_stop(&worker->idle);
+    if (why != -EBADFD)
+        watch_tap(worker, TAP_WATCH_DELETION);
+    worker->lost(worker->context, why);
+}
+
+static void on_tap_ready(uv_poll_t *poll, int status, int events)
+{
+    struct worker *worker = poll->data;
+
+    if (status < 0 || ((events & UV_PRIORITIZED) && !tap_is_there(worker->setup.tap_fd)))
+        give_up(worker, -EBADFD);
+    else if (events & UV_READABLE)
+        worker->tap_is_readable = true;
+}
+
 static void on_port_ready(uv_poll_t *poll, int status, int events)
 {
     struct worker *worker = poll->data;
@@ -61,9 +78,13 @@ static void on_port_ready(uv_poll_t *poll, int status, int events)
 
     (void)status; /* an error on the descriptor shows in process(), too */
     (void)events;
+    if (ret > 0)
+        worker->news(worker->context);
+    if (ret == 0 && worker->is_held)
+        ret = worker->port->ops->flush(worker->port); /* nothing is, but it says if this is the end */
     /* After a death there may be frames to receive: the next turn finds them, and then the error. */
-    if (ret < 0 && ret != -ECONNRESET)
-        worker->lost(worker->context, ret);
+    if (ret < 0 && (ret != -ECONNRESET || worker->is_held))
+        give_up(worker, ret);
 }
 
 static void free_poll(uv_handle_t *handle)
@@ -137,7 +158,7 @@ static int spin(struct worker *worker)
 
     worker->idle_since = uv_hrtime();
     until = worker->idle_since + (uint64_t)worker->spin.window_ns;
-    while (uv_hrtime() < until) {
+    while (uv_hrtime() < until && !__atomic_load_n(&worker->is_called, __ATOMIC_RELAXED)) {
         int ret;
 
         worker->tap_is_readable = true;
@@ -192,14 +213,14 @@ static void on_prepare(uv_prepare_t *prepare)
     struct worker *worker = prepare->data;
     int ret;
 
-    if (!worker->port)
+    if (!worker->port || worker->is_over || worker->is_held)
         return;
     if (worker->is_asleep)
         vop_spin_learn(&worker->spin, (int64_t)(uv_hrtime() - worker->idle_since), true);
     worker->is_asleep = false;
     ret = work_until_idle(worker);
     if (ret < 0)
-        worker->lost(worker->context, ret);
+        give_up(worker, ret);
     else if (ret == FORWARD_MORE)
         forbid_sleep(worker);
     else
@@ -219,7 +240,7 @@ static void init_spin(struct vop_spin *spin, uint32_t max_us)
 }
 
 int worker_open(struct worker *worker, uv_loop_t *loop, const struct forward_setup *setup, uint32_t spin_us,
-                worker_lost *lost, void *context)
+                worker_lost *lost, worker_news *news, void *context)
 {
     int ret;
 
@@ -231,6 +252,7 @@ int worker_open(struct worker *worker, uv_loop_t *loop, const struct forward_set
     }
     worker->loop = loop;
     worker->lost = lost;
+    worker->news = news;
     worker->context = context;
     worker->setup = *setup;
     worker->setup.counters = &worker->counters;
@@ -257,20 +279,46 @@ int worker_begin(struct worker *worker, struct port *port)
     }
     worker->port = port;
     worker->counters.tx_stale += tap_drain(worker->setup.tap_fd);
-    worker->is_asleep = false;
-    worker->tap_is_readable = true;
-    watch_tap(worker, TAP_WATCH_FRAMES);
-    forbid_sleep(worker);
+    worker->is_over = worker->is_asleep = false;
+    worker->is_held = true;
     return 0;
+}
+
+/* Before the frames stop: a peer that lives may send on, so this has an end, too. */
+static void receive_the_rest(struct worker *worker)
+{
+    for (unsigned i = 0; i < REST_TURNS && forward_to_tap(&worker->forward, TURN_BUDGET) == FORWARD_MORE; i++)
+        continue;
+}
+
+void worker_hold(struct worker *worker, bool is_held)
+{
+    if (!worker->port || worker->is_over || worker->is_held == is_held)
+        return;
+    if (is_held) /* or they would come when they are old */
+        receive_the_rest(worker);
+    worker->is_held = is_held;
+    if (is_held) {
+        worker->is_asleep = false;
+        uv_idle_stop(&worker->idle);
+        watch_tap(worker, TAP_WATCH_DELETION);
+    } else {
+        worker->tap_is_readable = true;
+        watch_tap(worker, TAP_WATCH_FRAMES);
+        forbid_sleep(worker);
+    }
 }
 
 void worker_end(struct worker *worker)
 {
     if (!worker->port)
         return;
+    receive_the_rest(worker); /* another worker may have found the end first */
     worker->port = NULL;
+    worker->is_over = false;
     forward_close(&worker->forward);
     uv_close((uv_handle_t *)worker->port_poll, free_poll);
+    worker->port_poll = NULL;
     uv_idle_stop(&worker->idle);
     watch_tap(worker, TAP_WATCH_DELETION);
 }

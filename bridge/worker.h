@@ -7,11 +7,12 @@
  * locks. It is used by the thread that runs its loop only.
  *
  *   IDLE      no port. The TAP is watched for its deletion only
- *   CARRYING  frames flow. While the link is full, the TAP is not read: then the kernel drops, and counts
- *   CLOSED    nothing is open
+ *   HELD      a port, and no frames: the carrier is off, or has not been on for long enough. A frame that came now
+ * would have its answer thrown away by the kernel; it waits in the link. The end of the link is heard CARRYING  frames
+ * flow. While the link is full, the TAP is not read: then the kernel drops, and counts CLOSED    nothing is open
  *
- * IDLE -> CARRYING by worker_begin(), which throws away what the TAP had queued for the last peer; CARRYING -> IDLE by
- * worker_end(); all -> CLOSED by worker_close().
+ * IDLE -> HELD by worker_begin(), which throws away what the TAP had queued for the last peer; HELD <-> CARRYING by
+ * worker_hold(); both -> IDLE by worker_end(); all -> CLOSED by worker_close().
  */
 #ifndef VOP_BRIDGE_WORKER_H
 #define VOP_BRIDGE_WORKER_H
@@ -26,16 +27,21 @@
 #include <vopipc/spin.h>
 
 /**
- * Called when a worker cannot go on. -EBADFD: the interface was deleted. Anything else: the session is over, as port.h
- * says, and worker_end() must follow. Either may be done in the call.
+ * Called when a worker cannot go on. -EBADFD: the interface was deleted. Anything else: the
+ * session is over, as port.h says, and worker_end() must follow, at any time.
  */
 typedef void worker_lost(void *context, int why);
+
+/** Called when a port has told that what the peer says of its interface has changed. */
+typedef void worker_news(void *context);
 
 /** Private to worker.c, but for `counters`. */
 struct worker {
     uv_loop_t *loop; /* NULL: CLOSED */
     worker_lost *lost;
+    worker_news *news;
     void *context;
+    int is_called; /* atomic: another thread waits for this loop, so do not spin */
 
     struct forward_setup setup;
     struct forward forward;
@@ -46,9 +52,11 @@ struct worker {
     uv_poll_t tap_poll;
     int tap_events; /* TAP_WATCH_ */
     bool tap_is_readable;
-    struct port *port;    /* NULL unless CARRYING */
+    struct port *port;    /* NULL unless HELD or CARRYING */
     uv_poll_t *port_poll; /* frees itself when closed */
 
+    bool is_held;   /* HELD */
+    bool is_over;   /* the session ended, and `lost` was told */
     bool is_asleep; /* the last turn ended in an arm */
     struct vop_spin spin;
     uint64_t idle_since; /* when the work had run out, by uv_hrtime() */
@@ -63,16 +71,21 @@ struct worker {
  * -errno    the worker is not open
  */
 int worker_open(struct worker *worker, uv_loop_t *loop, const struct forward_setup *setup, uint32_t spin_us,
-                worker_lost *lost, void *context);
+                worker_lost *lost, worker_news *news, void *context);
 
 /**
- * Begins to carry frames, while the carrier is off. The port must stay until worker_end().
+ * Gives it a port, while the carrier is off: it is HELD. The port must stay until worker_end().
  *
  * -errno    the worker stays IDLE; the reason was logged
  */
 int worker_begin(struct worker *worker, struct port *port);
 
-/** Stops to carry frames. Does nothing without a port. */
+/** Holds the frames of both directions, or carries them. Does nothing without a port. */
+void worker_hold(struct worker *worker, bool is_held);
+
+/**
+ * Takes the port back, after it has received what the peer had sent before the end. Does nothing without a port.
+ */
 void worker_end(struct worker *worker);
 
 /** Closes the worker; does nothing if it is not open. The loop must run once more before it is closed. */

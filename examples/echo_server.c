@@ -45,6 +45,7 @@ int main(int argc, char **argv)
         return is_help ? 0 : 2;
     }
     vop_options_init(&options, sizeof(options));
+    options.slot_size = 2048;
     options.queue_size = MESSAGE_MAX / options.slot_size; /* no message is longer than MESSAGE_MAX */
     options.links_max = CLIENTS_MAX;                      /* one more is refused, and told why */
     if (vop_listener_open(argv[1], &options, &listener) < 0)

@@ -216,6 +216,7 @@ int main(int argc, char **argv)
     server.name = argv[0];
     server.last = &server.ready;
     vop_options_init(&options, sizeof(options));
+    options.slot_size = 2048;
     options.queue_size = MESSAGE_MAX / options.slot_size; /* no message is longer than MESSAGE_MAX */
     if (vop_listener_open(argv[1], &options, &server.listener) < 0)
         return fprintf(stderr, "%s: %s\n", argv[0], vop_error_text()), 1;

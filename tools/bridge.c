@@ -36,20 +36,25 @@ struct action {
     bool ends;                                                        /* wait until the bridge has gone */
     unsigned words;                                                   /* that it takes before the names of bridges */
     json_t *(*read)(const char *const *words, const char **ret_why);  /* them; NULL: there are none */
+    bool takes_count;                                                 /* a number behind the names, if there is one */
 };
 
 static const struct action actions[] = {
-    {"list", "status", bridge_print_list, false, 0, NULL},
-    {"status", "status", bridge_print_status, false, 0, NULL},
-    {"stats", "stats", bridge_print_stats, false, 0, NULL},
-    {"stop", "stop", NULL, true, 0, NULL},
-    {NULL, NULL, NULL, false, 0, NULL},
+    {.name = "list", .method = "status", .print = bridge_print_list},
+    {.name = "status", .method = "status", .print = bridge_print_status},
+    {.name = "stats", .method = "stats", .print = bridge_print_stats},
+    {.name = "queues", .method = "queues", .print = bridge_print_queues, .takes_count = true},
+    {.name = "stop", .method = "stop", .ends = true},
+    {.name = NULL},
 };
 
 static const struct action steer_actions[] = {
-    {"show", "steer.show", steer_print, false, 0, NULL},  {"rss", "steer.rss", NULL, false, 0, NULL},
-    {"pin", "steer.pin", NULL, false, 4, steer_read_pin}, {"class", "steer.class", NULL, false, 3, steer_read_class},
-    {"reset", "steer.reset", NULL, false, 0, NULL},       {NULL, NULL, NULL, false, 0, NULL},
+    {.name = "show", .method = "steer.show", .print = steer_print},
+    {.name = "rss", .method = "steer.rss"},
+    {.name = "pin", .method = "steer.pin", .words = 4, .read = steer_read_pin},
+    {.name = "class", .method = "steer.class", .words = 3, .read = steer_read_class},
+    {.name = "reset", .method = "steer.reset"},
+    {.name = NULL},
 };
 
 /* ---- One bridge ---- */
@@ -212,7 +217,7 @@ static void read_word(struct arguments *a, const char *value, const struct argp_
         a->action = find_action(a->is_steer ? steer_actions : actions, value);
         if (!a->action)
             argp_error(state, "%s: nothing that can be done; it is %s", value,
-                       a->is_steer ? "show, rss, pin, class or reset" : "list, status, stats, steer or stop");
+                       a->is_steer ? "show, rss, pin, class or reset" : "list, status, stats, queues, steer or stop");
     } else if (a->word_count < a->action->words) {
         a->words[a->word_count++] = value;
     } else if (a->count == NAMES_MAX) {
@@ -222,6 +227,19 @@ static void read_word(struct arguments *a, const char *value, const struct argp_
     }
 }
 
+/* The last word, if it is a number: a process that is meant by its number alone comes before one. */
+static void take_count(struct arguments *a, const struct argp_state *state)
+{
+    const char *word = a->count > 0 ? a->names[a->count - 1] : "";
+
+    if (!*word || word[strspn(word, "0123456789")])
+        return;
+    if (strlen(word) > 9)
+        argp_error(state, "queues: %s is too large; the bridge says how many it has: vop bridge queues", word);
+    json_object_set_new(a->params, "count", json_integer(strtol(word, NULL, 10)));
+    a->count--;
+}
+
 /* Checks what can be judged only when all is read. */
 static void check_words(struct arguments *a, const struct argp_state *state)
 {
@@ -229,11 +247,13 @@ static void check_words(struct arguments *a, const struct argp_state *state)
 
     if (!a->action)
         argp_error(state, a->is_steer ? "say what to do: steer show, rss, pin, class or reset"
-                                      : "say what to do: list, status, stats, steer or stop");
+                                      : "say what to do: list, status, stats, queues, steer or stop");
     else if (a->word_count < a->action->words)
         argp_error(state, "steer %s: words are missing; vop bridge --help has all of them", a->action->name);
     else if (json_object_size(a->params) && strcmp(a->action->method, "steer.rss") != 0)
         argp_error(state, "--%s is for steer rss only", json_object_iter_key(json_object_iter(a->params)));
+    else if (a->action->takes_count)
+        take_count(a, state);
     else if (a->action->read) {
         json_decref(a->params);
         a->params = a->action->read(a->words, &why);
@@ -275,15 +295,16 @@ int command_bridge(int argc, char **argv)
     static const struct argp argp = {
         .options = options,
         .parser = read_argument,
-        .args_doc = "list|status|stats|stop [NAME...]\nsteer show|rss|reset [NAME...]\n"
+        .args_doc = "list|status|stats|stop [NAME...]\nqueues [NAME...] [N]\nsteer show|rss|reset [NAME...]\n"
                     "steer pin PROTOCOL SOURCE DESTINATION QUEUE|none [NAME...]\n"
                     "steer class KIND VALUE QUEUE|none [NAME...]",
         .doc =
             "Asks the bridges that run here, steers their frames, or ends them. A name is that of an interface, or a "
-            "process number, or both as in vop0.1234; without a name all of them are meant.\vSteering: a flow that is "
-            "pinned goes to its queue, as in: steer pin udp 10.0.0.1:1000 10.0.0.2:53 3. A class does (KIND: mark, "
-            "user, "
-            "priority, pcp, dscp, cpu), as in: steer class dscp 46 0. All else is hashed.",
+            "process number, or both as in vop0.1234; without a name all of them are meant.\v"
+            "queues says how many queues are in use, and with a number changes that.\n\n"
+            "Steering: a flow that is pinned goes to its queue, as in: steer pin udp 10.0.0.1:1000 10.0.0.2:53 3. A "
+            "class does (KIND: mark, user, priority, pcp, dscp, cpu), as in: steer class dscp 46 0. All else is "
+            "hashed.",
     };
     struct arguments a = {.params = json_object()};
     bool ok;

@@ -61,8 +61,9 @@ void bridge_print_status(const char *name, const json_t *status, FILE *out)
     fprintf(out, "  interface  %s", get_text(interface, "name"));
     if (json_is_string(json_object_get(interface, "netns")))
         fprintf(out, " in %s", get_text(interface, "netns"));
-    fprintf(out, ", MTU %" JSON_INTEGER_FORMAT ", %s, queues %" JSON_INTEGER_FORMAT ", offloads",
-            get_number(interface, "mtu"), get_text(interface, "mac"), get_number(status, "queues"));
+    fprintf(out, ", MTU %" JSON_INTEGER_FORMAT ", %s", get_number(interface, "mtu"), get_text(interface, "mac"));
+    fprintf(out, ", queues %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT ", offloads",
+            get_number(status, "queues"), get_number(status, "queues_max"));
     print_list_of_words(json_object_get(interface, "offload"), out);
     fprintf(out, "\n  link       %s, %s, %s", get_text(link, "uri"), get_text(link, "role"), get_text(link, "state"));
     if (json_is_integer(peer))
@@ -71,6 +72,12 @@ void bridge_print_status(const char *name, const json_t *status, FILE *out)
     fprintf(out, "  steering   %s\n", get_text(steering, "mode"));
     if (json_is_string(json_object_get(steering, "fallback")))
         fprintf(out, "  FALLBACK   %s\n", get_text(steering, "fallback"));
+}
+
+void bridge_print_queues(const char *name, const json_t *queues, FILE *out)
+{
+    fprintf(out, "%s: queues %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT "\n", name,
+            get_number(queues, "queues"), get_number(queues, "queues_max"));
 }
 
 void bridge_print_stats(const char *name, const json_t *stats, FILE *out)

@@ -19,6 +19,9 @@ void bridge_print_list(const char *name, const json_t *status, FILE *out);
 /** The answer to `status`. */
 void bridge_print_status(const char *name, const json_t *status, FILE *out);
 
+/** The answer to `queues`. */
+void bridge_print_queues(const char *name, const json_t *queues, FILE *out);
+
 /** The answer to `stats`: a column for each queue, if there are several. */
 void bridge_print_stats(const char *name, const json_t *stats, FILE *out);
 

@@ -11,14 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* MPC8349 and relatives, as in drivers/pci-uio/main.c. */
-static bool is_mpc8349(const struct vop__pci_info *pci)
-{
-    return pci->vendor == 0x1957 &&
-           ((pci->device >= 0x0080 && pci->device <= 0x0087) || pci->device == 0x00b4 || pci->device == 0x00b6 ||
-            (pci->device >= 0x00c2 && pci->device <= 0x00c7) || pci->device == 0xc006);
-}
-
 static void describe(struct device *d)
 {
     const struct vop__pci_info *pci = &d->pci;
@@ -31,7 +23,7 @@ static void describe(struct device *d)
         (void)snprintf(d->what, sizeof(d->what), "ivshmem, %llu %s, %s",
                        (unsigned long long)(pci->bar[2].size >> (is_small ? 10 : 20)), is_small ? "KiB" : "MiB",
                        pci->bar[1].size ? "doorbell" : "no doorbell");
-    } else if (is_mpc8349(pci)) {
+    } else if (vop__pci_is_mpc8349(pci)) {
         (void)snprintf(d->what, sizeof(d->what), "MPC8349 or relative");
     } else {
         d->is_known = false;

@@ -5,7 +5,8 @@
  * Room: channel, private to it. The files of this room stand in four steps, and each knows only those below it:
  *
  *   4   send.c  recv.c  life.c  info.c     what an application calls, and a channel from its wire to its end
- *   3   wait.c  event.c                    how a thread waits for a channel, and how an event loop does
+ *       config.c                           what both sides say of their devices
+ *   3   wait.c  event.c  pairs.c           how a thread waits for a channel, how an event loop does, all of a link
  *   2   tx.c    rx.c                       one attempt to send, one to receive
  *   1   fate.c  pulse.c  link.c            is the link good, is the peer alive, what do all queue pairs share
  *
@@ -31,14 +32,23 @@ struct vop__alarm {
 
 struct vop_channel {
     struct vop__link *link;
-    struct vop__wire *wire;   /* the link's, also where that is not to be used any more */
-    struct vop__share *share; /* held until it is closed; NULL: nobody counts */
-    int epoll_fd;
-    struct vop__alarm alarm;
-    uint32_t message_min; /* what the options demand of the geometry in force */
+    struct vop__wire *wire;     /* the link's, also where that is not to be used any more */
+    struct vop_channel *first;  /* of pair 0, which holds what follows: pairs.h */
+    struct vop_channel *others; /* of pairs 1 and up, one after another */
+    unsigned pairs;             /* how many channels there are in all */
+    struct vop__share *share;   /* held until they are closed; NULL: nobody counts */
+    uint32_t message_min;       /* what the options demand of the geometry in force */
     bool contiguous;
+    int epoll_fd; /* this and the rest each channel has for itself */
+    struct vop__alarm alarm;
     struct vop__tx tx;
     struct vop__rx rx;
 };
+
+/** The channel of queue pair `pair` of the same link, below c->first->pairs. */
+static inline struct vop_channel *vop__channel_at(const struct vop_channel *c, unsigned pair)
+{
+    return pair == 0 ? c->first : &c->first->others[pair - 1];
+}
 
 #endif

@@ -111,7 +111,7 @@ static int make_descriptor(struct vop_channel *c)
     if (c->epoll_fd < 0)
         return vop__error(errno, "cannot make an epoll instance: %s; raise the limit of open files (ulimit -n)",
                           strerror(errno));
-    ret = wire->ops->watch(wire, c->epoll_fd);
+    ret = wire->ops->watch(wire, c->rx.index, c->epoll_fd);
     if (ret == 0 && wire->watched)
         ret = add_alarm(c);
     if (ret < 0) {
@@ -144,7 +144,7 @@ int vop_channel_process(vop_channel *c)
         return vop__fate(l);
     if (fd < 0)
         return fd;
-    ret = l->wire->ops->process(l->wire, fd);
+    ret = l->wire->ops->process(l->wire, c->rx.index, fd);
     if (ret < 0)
         vop__fate_hear_end(l, ret);
     if (l->wire->watched)

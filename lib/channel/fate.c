@@ -33,12 +33,17 @@ bool vop__fate_restarted(struct vop__link *l)
     return true;
 }
 
-/* Wakes whoever sleeps in the other direction, and whoever watches the descriptor. */
+/* Whoever sleeps in the other direction or on another pair, and whoever watches a descriptor. */
+static void wake_all(struct vop__link *l)
+{
+    if (l->wire->ops->interrupt)
+        l->wire->ops->interrupt(l->wire);
+}
+
 static void break_link(struct vop__link *l)
 {
     record(l, VOP__FATE_BROKE);
-    if (l->wire->ops->interrupt)
-        l->wire->ops->interrupt(l->wire);
+    wake_all(l);
 }
 
 static int say_died(void)
@@ -61,8 +66,9 @@ void vop__fate_hear_end(struct vop__link *l, int err)
     if (err == -EPROTO) {
         vop__log(VOP_LOG_ERROR, "%s", vop_error_text()); /* the call that found it may return something else */
         break_link(l);
-    } else if (!vop__link_is_interrupted(l)) {
+    } else if (!vop__link_is_interrupted(l) && !(vop__fate_flags(l) & VOP__FATE_DIED)) {
         vop__fate_die(l);
+        wake_all(l); /* it may have been the doorbell of one pair that told */
     }
 }
 

@@ -49,6 +49,8 @@ int vop_channel_get_info(const vop_channel *c, struct vop_channel_info *ret_info
         .contiguous = c->tx.place.mirrored && c->rx.place.mirrored,
         .direct_io_local = wire->local.flags & VOP__WINDOW_DIRECT_IO,
         .direct_io_remote = wire->remote.flags & VOP__WINDOW_DIRECT_IO,
+        .queue_pairs = s->geometry.queue_pairs,
+        .queue_pair = c->rx.index,
     };
 
     if (!vop__fate_is_here(c->link))

@@ -6,13 +6,11 @@
  */
 #include "channel/life.h"
 
-#include "channel/event.h"
 #include "channel/options.h"
-#include "channel/wait.h"
+#include "channel/pairs.h"
 #include "core/error.h"
 #include "core/log.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- Making ---- */
@@ -21,7 +19,7 @@ static int announce(struct vop__link *l, const struct vop_options *options)
 {
     struct vop__hello mine = {
         .device_id = options->device_id,
-        .geometry = vop__options_geometry(options),
+        .geometry = vop__options_geometry(options, l->wire->queue_pairs),
         .config_size = options->config_size,
         .incarnation = (uint64_t)l->wire->system << VOP__INCARNATION_SYSTEM,
         .doorbell = l->wire->doorbell,
@@ -34,44 +32,16 @@ static int announce(struct vop__link *l, const struct vop_options *options)
     return vop__session_open(&l->session, &l->wire->local, &l->wire->remote, &mine);
 }
 
-static void free_channel(struct vop_channel *c)
-{
-    vop__tx_free(&c->tx);
-    vop__link_free(c->link);
-    free(c);
-}
-
-static struct vop_channel *make_channel(struct vop__wire *wire, const struct vop_options *options)
-{
-    struct vop_channel *c = aligned_alloc(_Alignof(struct vop_channel), sizeof(*c));
-    struct vop__link *l = vop__link_new(wire);
-
-    if (!c || !l) {
-        free(c);
-        vop__link_free(l);
-        return NULL;
-    }
-    memset(c, 0, sizeof(*c));
-    c->wire = wire;
-    c->link = c->tx.link = c->rx.link = l;
-    c->message_min = options->message_min;
-    c->contiguous = options->contiguous;
-    vop__spin_start(&c->tx.spin, options->spin_us);
-    c->rx.spin = c->tx.spin;
-    return c;
-}
-
 int vop__channel_new(struct vop__wire *wire, const struct vop_options *options, struct vop_channel **ret_channel)
 {
-    struct vop_channel *c = make_channel(wire, options);
+    struct vop_channel *c = vop__pairs_new(wire, options);
     int ret;
 
     if (!c)
         return vop__error(ENOMEM, "no memory for a channel");
-    vop__event_init(c);
     ret = announce(c->link, options);
     if (ret < 0) {
-        free_channel(c);
+        vop__pairs_free(c);
         return ret;
     }
     *ret_channel = c;
@@ -94,16 +64,17 @@ static int check_demands(const struct vop_channel *c)
 {
     const struct vop__session *s = &c->link->session;
     const struct vop__slots *mine = vop__session_sends(s), *its = &s->peer.geometry.receive;
+    bool sends_whole = vop__pairs_are_mirrored(c, true), receives_whole = vop__pairs_are_mirrored(c, false);
 
     if (c->tx.message_max < c->message_min)
         return vop__error(
             EMSGSIZE, "needs messages of %u bytes, not %zu: it offers %u slots of %u, the other side %u of %u",
             c->message_min, c->tx.message_max, mine->queue_size, mine->slot_size, its->queue_size, its->slot_size);
-    if (c->tx.place.mirrored) {
+    if (sends_whole) {
         mine = &s->mine.geometry.receive;
         its = vop__session_peer_sends(s);
     }
-    if (c->contiguous && !(c->tx.place.mirrored && c->rx.place.mirrored))
+    if (c->contiguous && !(sends_whole && receives_whole))
         return vop__error(EMSGSIZE, "needs messages in one segment: it offers %u slots of %u, the other side %u of %u",
                           mine->queue_size, mine->slot_size, its->queue_size, its->slot_size);
     return 0;
@@ -116,28 +87,24 @@ static int reset_queues(struct vop_channel *c)
 
     if (c->wire->ops->unmirror)
         c->wire->ops->unmirror(c->wire);
-    ret = vop__tx_reset(&c->tx);
-    if (ret < 0)
-        return ret;
-    vop__rx_reset(&c->rx);
-    return check_demands(c);
+    ret = vop__pairs_reset(c);
+    return ret < 0 ? ret : check_demands(c);
 }
 
 static int start(struct vop_channel *c)
 {
     struct vop__link *l = c->link;
     const struct vop__geometry *g = &l->session.geometry;
-    int ret = vop__tx_start(&c->tx);
+    int ret = vop__pairs_start(c);
 
     if (ret < 0)
         return ret;
-    vop__rx_start(&c->rx);
     l->wire->peer_doorbell = l->session.peer.doorbell;
     l->futex = vop__session_has(&l->session, VOP_F_FUTEX) && vop__session_has(&l->session, VOP_F_SOCKET_BELL);
     l->up = true;
-    vop__log(VOP_LOG_INFO, "link up: %s, side %u, pid %d, %u slots of %u bytes, to send %u of %u", l->wire->ops->name,
-             l->wire->side, (int)l->wire->peer_pid, g->receive.queue_size, g->receive.slot_size, g->send.queue_size,
-             g->send.slot_size);
+    vop__log(VOP_LOG_INFO, "link up: %s, side %u, pid %d, %u slots of %u bytes, to send %u of %u, queue pairs: %u",
+             l->wire->ops->name, l->wire->side, (int)l->wire->peer_pid, g->receive.queue_size, g->receive.slot_size,
+             g->send.queue_size, g->send.slot_size, g->queue_pairs);
     return 1;
 }
 
@@ -192,7 +159,7 @@ size_t vop__channel_first_slot(const struct vop_channel *c)
 
 void vop__channel_lost_slots(struct vop_channel *c)
 {
-    vop__slot_device_set_ready(&c->tx.queue, 0);
+    vop__pairs_lose_slots(c);
 }
 
 bool vop__channel_has(const struct vop_channel *c, unsigned feature)
@@ -202,7 +169,7 @@ bool vop__channel_has(const struct vop_channel *c, unsigned feature)
 
 bool vop__channel_was_known(const struct vop_channel *c)
 {
-    return c->tx.queue.broken; /* checked only once the peer was READY for this side */
+    return vop__pairs_are_broken(c); /* checked only once the peer was READY for this side */
 }
 
 bool vop__channel_keeps_side(struct vop_channel *c)
@@ -220,10 +187,9 @@ static void say_goodbye(struct vop_channel *c)
     struct vop__link *l = c->link;
 
     if (l->up && !(vop__fate_flags(l) & VOP__FATE_DIED)) {
-        vop__tx_publish(&c->tx);
+        vop__pairs_publish(c);
         vop__session_close(&l->session);
-        vop__fate_wake(l, c->tx.index, VOP__BELL_MESSAGES, VOP__KICK_BOTH, &c->tx.queue.used->flags_idx);
-        vop__fate_wake(l, c->rx.index, VOP__BELL_SLOTS, VOP__KICK_BOTH, &c->rx.queue.avail->flags_idx);
+        vop__pairs_kick(c);
     } else if (l->wire->watched && vop__fate_may_write(l)) {
         vop__session_leave(&l->session); /* the memory stays, and a peer that is only late will look at it */
     }
@@ -241,13 +207,13 @@ void vop_channel_close(vop_channel *c)
 
     if (!c)
         return;
+    c = c->first;
     l = c->link;
     if (vop__fate_is_here(l)) {
-        vop__sleeper_end(&c->tx.sleeper);
-        vop__sleeper_end(&c->rx.sleeper);
+        vop__pairs_end_sleep(c);
         say_goodbye(c);
         if (c->wire->ops->keep && reads_on(l))
-            vop__tx_keep(&c->tx);
+            vop__pairs_keep(c);
         if (l->up)
             vop__log(VOP_LOG_INFO, "link closed: %s, side %u, pid %d", l->wire->ops->name, l->wire->side,
                      (int)l->wire->peer_pid);
@@ -255,8 +221,7 @@ void vop_channel_close(vop_channel *c)
         c->wire->ops->forget(c->wire);
     }
     c->wire->ops->close(c->wire);
-    vop__event_close(c);
     if (c->share)
         vop__share_drop(c->share);
-    free_channel(c);
+    vop__pairs_free(c);
 }

@@ -20,6 +20,8 @@
 #define DEFAULT_HANDSHAKE_MS 5000
 #define DEFAULT_PENDING_MAX 64
 #define DEFAULT_DOORBELLS 1
+#define DEFAULT_QUEUE_PAIRS 1
+#define HALF_MAX (UINT64_C(1) << 31) /* on any wire that which shm has */
 #define DEFAULT_BACKOFF_MIN_MS 10
 #define DEFAULT_BACKOFF_MAX_MS 1000
 
@@ -39,6 +41,7 @@ static void fill_defaults(struct vop_options *o)
     fill(&o->pending_max, DEFAULT_PENDING_MAX);
     fill(&o->message_min, 1);
     fill(&o->doorbells, DEFAULT_DOORBELLS);
+    fill(&o->queue_pairs, DEFAULT_QUEUE_PAIRS);
     fill(&o->backoff_min_ms, DEFAULT_BACKOFF_MIN_MS);
     fill(&o->backoff_max_ms, DEFAULT_BACKOFF_MAX_MS);
 }
@@ -66,10 +69,13 @@ int vop__options_resolve(const struct vop_options *options, struct vop_options *
     fill_defaults(&o);
     fill(&o.send_queue_size, o.queue_size); /* not a default of vop_options_init(): the program sets the others later */
     fill(&o.send_slot_size, o.slot_size);
-    geometry = vop__options_geometry(&o);
+    geometry = vop__options_geometry(&o, UINT32_MAX);
     ret = vop__geometry_check(&geometry);
     if (ret < 0)
         return ret;
+    if (vop__geometry_offer_size(&geometry) > HALF_MAX)
+        return vop__error(EINVAL, "%u queue pairs of %u slots of %u bytes: more than 2 GiB each way; take less of one",
+                          o.queue_pairs, o.queue_size, o.slot_size);
     if (o.config_size > VOP_CONFIG_MAX)
         return vop__error(EINVAL, "config_size %u: at most %u", o.config_size, VOP_CONFIG_MAX);
     if (o.message_min > vop__geometry_pool_size(&geometry.send))
@@ -96,10 +102,10 @@ int vop__options_resolve(const struct vop_options *options, struct vop_options *
     return 0;
 }
 
-struct vop__geometry vop__options_geometry(const struct vop_options *options)
+struct vop__geometry vop__options_geometry(const struct vop_options *options, unsigned pairs_max)
 {
     return (struct vop__geometry){
-        .queue_pairs = 1,
+        .queue_pairs = options->queue_pairs < pairs_max ? options->queue_pairs : pairs_max,
         .receive = {options->queue_size, options->slot_size},
         .send = {options->send_queue_size, options->send_slot_size},
     };

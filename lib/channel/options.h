@@ -14,7 +14,7 @@
 /** Options with every default filled in, checked. -EINVAL with a text. `options` may be NULL. */
 int vop__options_resolve(const struct vop_options *options, struct vop_options *ret_options);
 
-/** The geometry to offer. */
-struct vop__geometry vop__options_geometry(const struct vop_options *options);
+/** The geometry to offer on a wire that can ring for so many queue pairs. */
+struct vop__geometry vop__options_geometry(const struct vop_options *options, unsigned pairs_max);
 
 #endif

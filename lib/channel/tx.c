@@ -51,7 +51,6 @@ void vop__tx_keep(const struct vop__tx *tx)
     uint32_t first, count = vop__slot_device_unreturned(&tx->queue, &first);
     uint32_t straight = count < slots->queue_size - first ? count : slots->queue_size - first;
 
-    wire->ops->keep(wire, 0, pool);
     wire->ops->keep(wire, pool, (size_t)(count - straight) * slots->slot_size);
     wire->ops->keep(wire, pool + (size_t)first * slots->slot_size, (size_t)straight * slots->slot_size);
 }

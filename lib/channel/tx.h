@@ -57,7 +57,7 @@ static inline void vop__tx_publish(struct vop__tx *tx)
         __atomic_store_n(&tx->holder, NULL, __ATOMIC_RELEASE);
 }
 
-/** An orderly end: has the wire keep what the peer may still read, its queues and the messages it has not returned. */
+/** An orderly end: has the wire keep what the peer may still read, the messages that it has not returned. */
 void vop__tx_keep(const struct vop__tx *tx);
 
 /** Turns the open reservation into a message of `length` bytes, publishes it, and kicks as above. An ousted side stores

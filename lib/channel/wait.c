@@ -211,9 +211,11 @@ void vop_channel_interrupt(vop_channel *c)
     if (vop__fate_is_here(c->link)) {
         if (wire->ops->interrupt)
             wire->ops->interrupt(wire);
-        timer = __atomic_load_n(&c->alarm.timer, __ATOMIC_SEQ_CST);
-        if (timer >= 0)
-            (void)timerfd_settime(timer, 0, &(struct itimerspec){.it_value = {.tv_nsec = 1}}, NULL);
+        for (unsigned pair = 0; pair < c->first->pairs; pair++) {
+            timer = __atomic_load_n(&vop__channel_at(c, pair)->alarm.timer, __ATOMIC_SEQ_CST);
+            if (timer >= 0)
+                (void)timerfd_settime(timer, 0, &(struct itimerspec){.it_value = {.tv_nsec = 1}}, NULL);
+        }
     }
     errno = saved;
 }

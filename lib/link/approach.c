@@ -31,6 +31,7 @@
 #define TICK_NS (20 * VOP__NS_PER_MS)       /* between two looks at the peer's block */
 #define BUSY_TICK_NS (100 * VOP__NS_PER_MS) /* while there is a channel */
 #define CLAIM_NS (1000 * VOP__NS_PER_MS)    /* whoever has a side beats within that time, or loses it */
+#define NO_INCARNATION 1                    /* stands for a peer that has not come so far */
 #define LOOK_NS (200 * VOP__NS_PER_MS)      /* between two looks at what else may be wrong: see look_around() */
 
 struct approach {
@@ -68,29 +69,41 @@ static bool is_same(const struct vop__claim *a, const struct vop__claim *b)
     return a->incarnation == b->incarnation && a->state == b->state && a->heartbeat == b->heartbeat;
 }
 
-/* A side into whose halves the queues of this program fit. */
+/* A side into whose halves the queues of this program fit: as many as it wants, or as there is room for. */
 static int take_side(const struct approach *a, struct vop__side **ret_side)
 {
-    struct vop__geometry geometry = vop__options_geometry(&a->options);
-    uint64_t needed = vop__geometry_offer_size(&geometry), file = 2;
+    struct vop__geometry geometry;
     const struct vop__slots *largest = &geometry.receive;
+    uint64_t needed, file = 2;
     struct vop__side *side;
     int ret = a->open_side(a->rest, &side);
 
     if (ret < 0)
         return ret;
+    geometry = vop__options_geometry(&a->options, side->queue_pairs);
+    while (needed = vop__geometry_offer_size(&geometry), needed > side->remote.size && geometry.queue_pairs > 1)
+        geometry.queue_pairs--;
     while (file < 2 * needed)
         file *= 2;
     if (vop__geometry_pool_size(&geometry.send) > vop__geometry_pool_size(largest))
         largest = &geometry.send;
-    if (needed > side->remote.size) {
+    if (needed > side->remote.size && side->ops->meet)
+        ret =
+            vop__error(EINVAL,
+                       "%.120s: there are %zu KiB for each half, and a queue of %u slots of %u bytes needs %llu; make "
+                       "BAR 1 and the pool of vop_pci_uio (pool_size) larger, or the queue smaller",
+                       side->name, side->remote.size / 1024, largest->queue_size, largest->slot_size,
+                       (unsigned long long)(needed + 1023) / 1024);
+    else if (needed > side->remote.size)
         ret = vop__error(EINVAL,
                          "%.120s: half of it is too small for a queue of %u slots of %u bytes; make it %llu KiB, or "
                          "the queue smaller",
                          side->name, largest->queue_size, largest->slot_size, (unsigned long long)file / 1024);
+    if (ret < 0) {
         side->ops->close(side);
         return ret;
     }
+    side->queue_pairs = geometry.queue_pairs;
     *ret_side = side;
     return 0;
 }
@@ -142,6 +155,29 @@ static int claim(struct approach *a)
     return vop__clock_ns() - a->since >= CLAIM_NS;
 }
 
+/* Says why (the error text) once for each incarnation of a peer. */
+static int refuse(struct approach *a, uint64_t incarnation, int err)
+{
+    if (incarnation != a->refused)
+        vop__log(VOP_LOG_ERROR, "refused a peer: %s", vop_error_text());
+    a->refused = incarnation;
+    return err;
+}
+
+/* Is the memory of the other side there? 1, 0 not yet or not any more, or an error: -EPROTO it is not for us. */
+static int meet(struct approach *a)
+{
+    struct vop__geometry geometry = vop__options_geometry(&a->options, a->side->queue_pairs);
+    uint64_t needed = vop__geometry_offer_size(&geometry);
+    int ret = a->side->ops->meet ? a->side->ops->meet(a->side) : 1;
+
+    if (ret == 1 && needed > a->side->remote.size)
+        ret = vop__error(EPROTO,
+                         "%.120s: the other side has %zu bytes for each half, and the queues of this side need %llu",
+                         a->side->name, a->side->remote.size, (unsigned long long)needed);
+    return ret == -EPROTO ? refuse(a, NO_INCARNATION, ret) : ret;
+}
+
 /* 0: there is a channel, which says HELLO, or there is none yet. */
 static int begin_channel(struct approach *a)
 {
@@ -150,6 +186,9 @@ static int begin_channel(struct approach *a)
 
     if (vop__side_is_busy(a->side))
         return 0;
+    ret = meet(a);
+    if (ret <= 0)
+        return ret;
     ret = claim(a);
     if (ret <= 0)
         return ret;
@@ -171,15 +210,6 @@ static void drop_channel(struct approach *a)
 {
     vop_channel_close(a->channel);
     a->channel = NULL;
-}
-
-/* Says why (the error text) once for each incarnation of a peer. */
-static int refuse(struct approach *a, uint64_t incarnation, int err)
-{
-    if (incarnation != a->refused)
-        vop__log(VOP_LOG_ERROR, "refused a peer: %s", vop_error_text());
-    a->refused = incarnation;
-    return err;
 }
 
 /* The peer's block cannot be used. What a dead peer left behind is of no interest; a live one must be told. */
@@ -226,7 +256,8 @@ static int look_around(struct approach *a)
         return 0;
     a->looked = now;
     follow_name(a);
-    if (a->side->number == 0 || !vop__elsewhere_find(&a->elsewhere, &a->side->remote, &half_size, &incarnation))
+    if (a->side->number == 0 || a->side->ops->meet ||
+        !vop__elsewhere_find(&a->elsewhere, &a->side->remote, &half_size, &incarnation))
         return 0;
     vop__error(EPROTO, "%.120s: the program of side 0 sees %llu KiB of memory, this side %zu KiB: give both one size",
                a->side->name, (unsigned long long)half_size / 512, a->side->remote.size / 512);
@@ -242,6 +273,9 @@ static int step(struct approach *a)
         ret = begin_channel(a);
         if (!a->channel)
             return ret;
+    } else if (ret = meet(a), ret != 1) {
+        drop_channel(a);
+        return ret;
     }
     /* Whoever claimed the side at the same moment has written the same block; the last writer has the side. */
     if (!vop__channel_keeps_side(a->channel)) {
@@ -397,6 +431,9 @@ int vop__approach_step(struct vop__attempt *attempt, struct vop_channel **ret_ch
 
     if (ret != 0)
         return ret < 0 ? ret : 0;
+    if (!a->channel && a->side->ops->meet && vop__time_left(t->deadline) == 0)
+        return vop__error(ETIMEDOUT, "%.120s: nobody answers across the bus; start the program of side %u",
+                          a->side->name, 1 - a->side->number);
     if (a->channel && vop__time_left(t->deadline) == 0)
         return vop__error(ETIMEDOUT,
                           "%.120s: nobody answers on side %u; start the program of that side, where the memory has the "

@@ -16,6 +16,7 @@
 static const struct vop__scheme *const schemes[] = {
     &vop__shm_scheme,
     &vop__ivshmem_scheme,
+    &vop__mpc8349_scheme,
 };
 
 static int find_scheme(const char *uri, const struct vop__scheme **ret_scheme, const char **ret_rest)
@@ -35,7 +36,7 @@ static int find_scheme(const char *uri, const struct vop__scheme **ret_scheme, c
             return 0;
         }
     }
-    return vop__error(EPROTONOSUPPORT, "'%.80s': unknown kind of link '%.*s'; known: shm, ivshmem", uri,
+    return vop__error(EPROTONOSUPPORT, "'%.80s': unknown kind of link '%.*s'; known: shm, ivshmem, mpc8349", uri,
                       colon - uri > 20 ? 20 : (int)(colon - uri), uri);
 }
 

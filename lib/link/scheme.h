@@ -70,6 +70,7 @@ struct vop__scheme {
 
 extern const struct vop__scheme vop__shm_scheme;
 extern const struct vop__scheme vop__ivshmem_scheme;
+extern const struct vop__scheme vop__mpc8349_scheme;
 
 /** Where a URI leads, and the options as they apply. `*ret_rest` points into `uri`. 0 or -errno with a text. */
 int vop__scheme_resolve(const char *uri, const struct vop_options *options, const struct vop__scheme **ret_scheme,

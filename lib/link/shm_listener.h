@@ -15,7 +15,7 @@
 /** What options come to on this wire: the same for either side. */
 static inline struct vop__shm_want vop__shm_want_of(const struct vop_options *options)
 {
-    struct vop__geometry geometry = vop__options_geometry(options);
+    struct vop__geometry geometry = vop__options_geometry(options, VOP_QUEUE_PAIRS_MAX);
 
     return (struct vop__shm_want){
         .half_size = (size_t)vop__geometry_offer_size(&geometry),

@@ -15,7 +15,7 @@
 #define RING_FEATURES_LOW (1u << VOP_F_EVENT_IDX)
 #define RING_FEATURES_HIGH \
     (1u << (VOP_F_VERSION_1 - 32) | 1u << (VOP_F_ACCESS_PLATFORM - 32) | 1u << (VOP_F_IN_ORDER - 32))
-#define RING_OFFERS_LOW (1u << VOP_F_LAST_LEN)
+#define RING_OFFERS_LOW (1u << VOP_F_LAST_LEN | 1u << VOP_F_LIVE_CONFIG)
 
 static struct vop_announce *own_block(const struct vop__session *s)
 {
@@ -91,6 +91,7 @@ static void write_block(const struct vop__session *s)
     vop__store_le32(&a->doorbell, h->doorbell);
     store_pair(&a->send_queue_size, h->geometry.send.queue_size, 0);
     vop__store_le32(&a->send_slot_size, h->geometry.send.slot_size);
+    vop__store_le32(&a->config_generation, 0);
     store_bytes((uint8_t *)a->reserved1, zero, sizeof(a->reserved1));
     store_bytes(a->config, h->config, sizeof(a->config));
     store_bytes((uint8_t *)a->reserved2, zero, sizeof(a->reserved2));
@@ -148,6 +149,19 @@ void vop__session_leave(struct vop__session *s)
 {
     s->mine.state = VOP_STATE_ABSENT;
     withdraw(s);
+}
+
+void vop__session_set_config(struct vop__session *s, const uint8_t *config, size_t size)
+{
+    struct vop_announce *a = own_block(s);
+
+    memcpy(s->mine.config, config, size);
+    vop__store_le32(&a->config_generation, s->config_generation + 1);
+    vop__window_fence(&s->remote, 'F');
+    store_bytes(a->config, s->mine.config, sizeof(a->config));
+    s->config_generation += 2;
+    vop__window_publish32(&s->remote, &a->config_generation, s->config_generation, 'E');
+    vop__window_fence(&s->remote, 'E'); /* before it is asked whether a token lies in the doorbell */
 }
 
 void vop__session_beat(const struct vop__session *s, uint32_t heartbeat)
@@ -312,6 +326,27 @@ const struct vop__slots *vop__session_sends(const struct vop__session *s)
 const struct vop__slots *vop__session_peer_sends(const struct vop__session *s)
 {
     return sends(&s->peer, &s->mine);
+}
+
+int vop__session_peer_config(const struct vop__session *s, uint32_t *generation, uint8_t ret_config[VOP_CONFIG_MAX])
+{
+    const struct vop_announce *a = peer_block(s);
+    uint8_t config[VOP_CONFIG_MAX];
+    uint32_t now;
+
+    vop__window_fence(&s->local, 'E'); /* behind the taking of a token */
+    now = vop__window_observe32(&s->local, &a->config_generation, 'E');
+    if (now == *generation)
+        return 0;
+    if (now % 2)
+        return -EAGAIN;
+    load_bytes(config, a->config, sizeof(config));
+    vop__window_fence(&s->local, 'F');
+    if (vop__load_le32(&a->config_generation) != now)
+        return -EAGAIN;
+    memcpy(ret_config, config, sizeof(config));
+    *generation = now;
+    return 1;
 }
 
 bool vop__session_peer_restarted(const struct vop__session *s)

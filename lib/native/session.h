@@ -43,6 +43,7 @@ struct vop__session {
     struct vop__hello mine;        /* as announced; mine.echo and mine.state are the private truth */
     struct vop__hello peer;        /* as last accepted */
     struct vop__geometry geometry; /* in force once READY */
+    uint32_t config_generation;    /* of this side's configuration */
 };
 
 /** What a step of the handshake led to. */
@@ -89,6 +90,18 @@ static inline uint32_t vop__session_peer_state(const struct vop__session *s)
 
     return vop__window_observe32(&s->local, &a->state, 'E');
 }
+
+/**
+ * Changes this side's configuration: all `size` bytes, at most those announced. LIVE_CONFIG must be in force, and the
+ * peer is to be kicked then.
+ */
+void vop__session_set_config(struct vop__session *s, const uint8_t *config, size_t size);
+
+/**
+ * Has the peer's configuration changed since *generation (0: since the handshake)? 1 with all of it, and its
+ * generation; 0 no; -EAGAIN it is being changed. If nothing changed it costs a fence and a load.
+ */
+int vop__session_peer_config(const struct vop__session *s, uint32_t *generation, uint8_t ret_config[VOP_CONFIG_MAX]);
 
 /** True if the peer's block no longer carries the incarnation this session is with: it restarted. */
 bool vop__session_peer_restarted(const struct vop__session *s);

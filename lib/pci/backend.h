@@ -17,6 +17,9 @@ struct vop__pci_ops {
      */
     int (*map)(struct vop__pci *p, unsigned bar, void **ret_base, size_t *ret_size, size_t *ret_offset);
 
+    /** Maps the pool in the same way. NULL: this driver has none. 0 or -errno (-ENXIO: there is none). */
+    int (*map_pool)(struct vop__pci *p, void **ret_base, size_t *ret_size, uint64_t *ret_bus_address);
+
     /** Takes what irq_fd announces. Never blocks. 1 there was an interrupt, 0 none, -ENODEV the device is gone. */
     int (*irq_take)(struct vop__pci *p);
 

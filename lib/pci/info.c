@@ -77,6 +77,13 @@ bool vop__pci_is_ivshmem(const struct vop__pci_info *info)
     return info->vendor == 0x1af4 && info->device == 0x1110;
 }
 
+bool vop__pci_is_mpc8349(const struct vop__pci_info *info)
+{
+    return info->vendor == 0x1957 &&
+           ((info->device >= 0x0080 && info->device <= 0x0087) || info->device == 0x00b4 || info->device == 0x00b6 ||
+            (info->device >= 0x00c2 && info->device <= 0x00c7) || info->device == 0xc006);
+}
+
 bool vop__pci_is_usable(const char *driver)
 {
     return strcmp(driver, VOP__PCI_OURS) == 0 || strcmp(driver, VOP__PCI_GENERIC) == 0 ||

@@ -42,6 +42,9 @@ int vop__pci_read_info(const char *root, const char *address, struct vop__pci_in
 /** Is it QEMU's ivshmem, whose BAR2 is memory of the host? */
 bool vop__pci_is_ivshmem(const struct vop__pci_info *info);
 
+/** Is it an MPC8349 or a relative as an agent, as in drivers/pci-uio/main.c? */
+bool vop__pci_is_mpc8349(const struct vop__pci_info *info);
+
 /** Is it one of the three kernel drivers above? */
 bool vop__pci_is_usable(const char *driver);
 

@@ -16,6 +16,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#define POOL VOP__PCI_BARS /* its place among the mappings */
+#define MAPPINGS (VOP__PCI_BARS + 1)
+
 /* ---- Opening and closing ---- */
 
 static const char *find_load_command(const char *root)
@@ -35,15 +38,17 @@ static const char *find_load_command(const char *root)
 static int refuse_device(const char *root, const struct vop__pci_info *info)
 {
     const char *address = info->address, *load = find_load_command(root);
+    const char *what = vop__pci_is_ivshmem(info) ? "ivshmem" : "MPC8349";
     int err = info->driver[0] ? EBUSY : ENODEV;
 
-    if (!vop__pci_is_ivshmem(info))
-        return vop__error(err, "%s: %s%s has it, and it is not an ivshmem device (%04x:%04x); vop pci lists those",
+    if (!vop__pci_is_ivshmem(info) && !vop__pci_is_mpc8349(info))
+        return vop__error(err,
+                          "%s: %s%s has it, and it is neither ivshmem nor MPC8349 (%04x:%04x); vop pci lists those",
                           address, info->driver[0] ? "driver " : "no driver", info->driver, info->vendor, info->device);
     if (info->driver[0])
-        return vop__error(err, "%s: driver %s has it (ivshmem, %04x:%04x); run: %svop bind --force %s", address,
-                          info->driver, info->vendor, info->device, load, address);
-    return vop__error(err, "%s: no driver has it (ivshmem, %04x:%04x); run: %svop bind %s", address, info->vendor,
+        return vop__error(err, "%s: driver %s has it (%s, %04x:%04x); run: %svop bind --force %s", address,
+                          info->driver, what, info->vendor, info->device, load, address);
+    return vop__error(err, "%s: no driver has it (%s, %04x:%04x); run: %svop bind %s", address, what, info->vendor,
                       info->device, load, address);
 }
 
@@ -66,16 +71,16 @@ int vop__pci_check(const struct vop__pci *p)
 
 void vop__pci_forget(struct vop__pci *p)
 {
-    for (unsigned bar = 0; bar < VOP__PCI_BARS; bar++)
-        p->mapping[bar].base = NULL;
+    for (unsigned i = 0; i < MAPPINGS; i++)
+        p->mapping[i].base = NULL;
 }
 
 void vop__pci_close(struct vop__pci *p)
 {
     if (!p)
         return;
-    for (unsigned bar = 0; bar < VOP__PCI_BARS; bar++)
-        vop__unmap(p->mapping[bar].base, p->mapping[bar].size);
+    for (unsigned i = 0; i < MAPPINGS; i++)
+        vop__unmap(p->mapping[i].base, p->mapping[i].size);
     p->ops->close(p);
 }
 
@@ -112,6 +117,27 @@ int vop__pci_map(struct vop__pci *p, unsigned bar, struct vop__window *ret_windo
     return 0;
 }
 
+int vop__pci_map_pool(struct vop__pci *p, struct vop__window *ret_window, uint64_t *ret_bus_address)
+{
+    size_t size;
+    void *base;
+    int ret;
+
+    if (!p->ops->map_pool)
+        return vop__error(ENXIO, "%s: only driver " VOP__PCI_OURS " has memory for the device; vop bind --force %s",
+                          p->info.address, p->info.address);
+    if (p->mapping[POOL].base)
+        return vop__error(EBUSY, "%s: the pool is mapped already", p->info.address);
+    ret = p->ops->map_pool(p, &base, &size, ret_bus_address);
+    if (ret < 0)
+        return ret;
+    p->mapping[POOL].base = base;
+    p->mapping[POOL].size = size;
+    /* It is memory of this machine, but a device writes it. */
+    *ret_window = (struct vop__window){.base = base, .size = size, .flags = VOP__WINDOW_PLATFORM};
+    return 0;
+}
+
 /* ---- Interrupts ---- */
 
 int vop__pci_irq_take(struct vop__pci *p)
@@ -119,4 +145,9 @@ int vop__pci_irq_take(struct vop__pci *p)
     if (p->irq_fd < 0)
         return vop__error(EOPNOTSUPP, "%s: this device has no interrupt", p->info.address);
     return p->ops->irq_take(p);
+}
+
+int vop__pci_irq_enable(struct vop__pci *p)
+{
+    return p->ops->irq_enable(p);
 }

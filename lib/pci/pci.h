@@ -24,7 +24,7 @@ struct vop__pci {
     struct {
         void *base;
         size_t size;
-    } mapping[VOP__PCI_BARS];
+    } mapping[VOP__PCI_BARS + 1]; /* of the BARs, and of the pool */
 };
 
 /**
@@ -41,10 +41,22 @@ int vop__pci_open(const char *root, const char *address, struct vop__pci **ret_d
 int vop__pci_map(struct vop__pci *p, unsigned bar, struct vop__window *ret_window);
 
 /**
+ * The window of the pool, memory of this machine that the device reaches, and the bus address where it does so. Until
+ * close, once. 0, -ENXIO there is none (the text says how to get one), -EBUSY it is mapped, or -errno.
+ */
+int vop__pci_map_pool(struct vop__pci *p, struct vop__window *ret_window, uint64_t *ret_bus_address);
+
+/**
  * Takes what irq_fd announces. Never blocks. 1 there was an interrupt, 0 none, -ENODEV the device is gone, -EOPNOTSUPP
  * it has no interrupt.
  */
 int vop__pci_irq_take(struct vop__pci *p);
+
+/**
+ * After an interrupt was taken and acknowledged at the device: lets the next one through. A level that is still there
+ * is the next one. Message interrupts need no such thing. 0 or -ENODEV.
+ */
+int vop__pci_irq_enable(struct vop__pci *p);
 
 /** 0, or -ENODEV with a text: the device is gone. For those without an interrupt, which would tell. Any thread. */
 int vop__pci_check(const struct vop__pci *p);

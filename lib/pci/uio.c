@@ -97,6 +97,33 @@ static int ours_map(struct vop__pci *p, unsigned bar, void **ret_base, size_t *r
     return 0;
 }
 
+/* It has the lowest number that is not a BAR. */
+static int ours_map_pool(struct vop__pci *p, void **ret_base, size_t *ret_size, uint64_t *ret_bus_address)
+{
+    const struct uio *u = uio_of(p);
+    char name[16] = "";
+    uint64_t size;
+    int ret;
+
+    for (unsigned map = 0; map < VOP__PCI_BARS; map++) {
+        if (vop__sysfs_line(name, sizeof(name), "%s/uio/%s/maps/map%u/name", u->sysfs, u->name, map) < 0 ||
+            strcmp(name, "pool") != 0)
+            continue;
+        if (vop__sysfs_number(&size, "%s/uio/%s/maps/map%u/size", u->sysfs, u->name, map) < 0 ||
+            vop__sysfs_number(ret_bus_address, "%s/uio/%s/maps/map%u/addr", u->sysfs, u->name, map) < 0)
+            break;
+        ret = vop__map(u->fd, (off_t)map * sysconf(_SC_PAGESIZE), (size_t)size, true, ret_base);
+        if (ret < 0)
+            return vop__error(-ret, "%s: cannot map the pool: %s", p->info.address, strerror(-ret));
+        *ret_size = (size_t)size;
+        return 0;
+    }
+    if (uio_is_gone(p))
+        return vop__pci_gone(p->info.address);
+    return vop__error(ENXIO, "%s: there is no pool; load the driver with one: modprobe vop_pci_uio pool_size=1M",
+                      p->info.address);
+}
+
 static int uio_irq_take(struct vop__pci *p)
 {
     uint32_t count;
@@ -115,6 +142,7 @@ static int ours_irq_enable(struct vop__pci *p)
 
 static const struct vop__pci_ops ours_ops = {
     .map = ours_map,
+    .map_pool = ours_map_pool,
     .irq_take = uio_irq_take,
     .irq_enable = ours_irq_enable,
     .is_gone = uio_is_gone,

@@ -27,7 +27,7 @@ void vop__closer_take(const int *fds, unsigned count);
  */
 void vop__closer_take_socket(int socket);
 
-#define VOP__HOLES_MAX 4u
+#define VOP__HOLES_MAX 130u
 
 /** A mapping of shared memory (vop__map()) that nobody here uses any more. */
 struct vop__mapping {

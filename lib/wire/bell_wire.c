@@ -28,14 +28,14 @@ int vop__bell_wire_alive(struct vop__wire *wire)
     return vop__doorbells_alive(bells_of(wire));
 }
 
-int vop__bell_wire_watch(struct vop__wire *wire, int epoll_fd)
+int vop__bell_wire_watch(struct vop__wire *wire, unsigned queue, int epoll_fd)
 {
-    return vop__doorbells_watch(bells_of(wire), epoll_fd);
+    return vop__doorbells_watch(bells_of(wire), queue, epoll_fd);
 }
 
-int vop__bell_wire_process(struct vop__wire *wire, int epoll_fd)
+int vop__bell_wire_process(struct vop__wire *wire, unsigned queue, int epoll_fd)
 {
-    return vop__doorbells_process(bells_of(wire), epoll_fd);
+    return vop__doorbells_process(bells_of(wire), queue, epoll_fd);
 }
 
 void vop__bell_wire_interrupt(struct vop__wire *wire)

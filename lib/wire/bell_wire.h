@@ -19,8 +19,8 @@ struct vop__bell_wire {
 int vop__bell_wire_kick(struct vop__wire *wire, unsigned queue, enum vop__bell bell);
 int vop__bell_wire_wait(struct vop__wire *wire, unsigned queue, enum vop__bell bell, int64_t timeout_ns);
 int vop__bell_wire_alive(struct vop__wire *wire);
-int vop__bell_wire_watch(struct vop__wire *wire, int epoll_fd);
-int vop__bell_wire_process(struct vop__wire *wire, int epoll_fd);
+int vop__bell_wire_watch(struct vop__wire *wire, unsigned queue, int epoll_fd);
+int vop__bell_wire_process(struct vop__wire *wire, unsigned queue, int epoll_fd);
 void vop__bell_wire_interrupt(struct vop__wire *wire);
 
 #endif

@@ -90,8 +90,8 @@ void vop__doorbells_close(struct vop__doorbells *d);
 int vop__doorbells_kick(struct vop__doorbells *d, unsigned queue, enum vop__bell bell);
 int vop__doorbells_wait(struct vop__doorbells *d, unsigned queue, enum vop__bell bell, int64_t timeout_ns);
 int vop__doorbells_alive(struct vop__doorbells *d);
-int vop__doorbells_watch(struct vop__doorbells *d, int epoll_fd);
-int vop__doorbells_process(struct vop__doorbells *d, int epoll_fd);
+int vop__doorbells_watch(struct vop__doorbells *d, unsigned queue, int epoll_fd);
+int vop__doorbells_process(struct vop__doorbells *d, unsigned queue, int epoll_fd);
 void vop__doorbells_interrupt(struct vop__doorbells *d);
 
 #endif

@@ -20,6 +20,18 @@
 #define SLOW_MAX 8
 #define TIMED_EVERY 64 /* kicks of the socket, or sleeps on it */
 
+/* What counts kicks is atomic: two threads may kick for the same event. A count that is lost does no harm. */
+static unsigned count_of(const unsigned *n)
+{
+    return __atomic_load_n(n, __ATOMIC_RELAXED);
+}
+
+static unsigned set_count(unsigned *n, unsigned count)
+{
+    __atomic_store_n(n, count, __ATOMIC_RELAXED);
+    return count;
+}
+
 /*
  * A send wakes each of those who watch the other end, and so does taking a token: how many there are is the peer's
  * choice, and a quarter of a million cost some 30 ms. So each is timed. Time passes for other reasons, too: once it
@@ -33,8 +45,9 @@ static int64_t read_clock(unsigned slow)
 
 static int judge(unsigned *slow, int64_t start)
 {
-    *slow = read_clock(*slow) - start > SLOW_NS ? *slow + 1 : 0;
-    if (*slow < SLOW_MAX)
+    unsigned before = count_of(slow);
+
+    if (set_count(slow, read_clock(before) - start > SLOW_NS ? before + 1 : 0) < SLOW_MAX)
         return 0;
     return vop__error(EPROTO, "peer broke the protocol: so many watch its doorbell that each kick takes milliseconds");
 }
@@ -49,23 +62,24 @@ static void send_token(int fd)
 /* It may be timed now and then, for nothing is slow yet. `turn` counts such calls. */
 static bool is_timed(unsigned slow, unsigned *turn)
 {
-    return slow > 0 || ++*turn % TIMED_EVERY == 0;
+    return slow > 0 || set_count(turn, count_of(turn) + 1) % TIMED_EVERY == 0;
 }
 
 int vop__doorbells_kick(struct vop__doorbells *d, unsigned queue, enum vop__bell bell)
 {
     struct vop__doorbell *b = &d->bell[queue][bell];
+    unsigned slow = count_of(&b->slow_kicks);
     bool is_socket = b->kick == d->socket;
     int64_t start;
     int untaken = 0;
 
-    if (b->slow_kicks >= SLOW_MAX)
+    if (slow >= SLOW_MAX)
         return 0;
-    if (is_socket && !is_timed(b->slow_kicks, &b->kicks)) {
+    if (is_socket && !is_timed(slow, &b->kicks)) {
         send_token(b->kick);
         return 0;
     }
-    start = read_clock(b->slow_kicks);
+    start = read_clock(slow);
     /*
      * One token is enough; a peer that never takes any could otherwise keep many, charged to this process. The caller's
      * fence behind the index comes before this look, so that a sleeper which takes that token now sees the index. The
@@ -280,20 +294,20 @@ static bool has_doorbell(struct vop__doorbells *d, unsigned queue, unsigned bell
     return d->bell[queue][bell].wait != d->socket && (bell == 0 || d->bell[queue][1].wait != d->bell[queue][0].wait);
 }
 
-int vop__doorbells_watch(struct vop__doorbells *d, int epoll_fd)
+int vop__doorbells_watch(struct vop__doorbells *d, unsigned queue, int epoll_fd)
 {
     struct epoll_event event = {.events = EPOLLRDHUP, .data.u32 = SOCKET_EVENT};
 
-    if (vop__doorbells_is_socket(d, 0))
+    if (vop__doorbells_is_socket(d, queue))
         event.events |= EPOLLIN;
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, d->socket, &event) < 0)
         return -errno;
-    for (unsigned i = 0; i < d->queue_pairs * VOP__BELLS; i++) {
-        if (!has_doorbell(d, i / VOP__BELLS, i % VOP__BELLS))
+    for (unsigned bell = 0; bell < VOP__BELLS; bell++) {
+        if (!has_doorbell(d, queue, bell))
             continue;
         event.events = EPOLLIN | EPOLLRDHUP;
-        event.data.u32 = i;
-        if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, d->bell[i / VOP__BELLS][i % VOP__BELLS].wait, &event) < 0)
+        event.data.u32 = queue * VOP__BELLS + bell;
+        if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, d->bell[queue][bell].wait, &event) < 0)
             return -errno;
     }
     return 0;
@@ -312,17 +326,16 @@ static int process_event(struct vop__doorbells *d, const struct epoll_event *eve
     return drain(b->wait, &b->slow_takes);
 }
 
-int vop__doorbells_process(struct vop__doorbells *d, int epoll_fd)
+int vop__doorbells_process(struct vop__doorbells *d, unsigned queue, int epoll_fd)
 {
-    struct epoll_event events[8];
+    struct epoll_event events[VOP__BELLS + 1];
     int ret = 0, n;
 
-    if (d->queue_pairs == 1 && vop__doorbells_is_socket(d, 0)) { /* nothing else can be ready */
+    if (vop__doorbells_is_socket(d, queue)) { /* nothing else can be ready */
         ret = take_message_timed(d, &d->bell[0][0].slow_takes);
         return ret < 0 ? ret : 0;
     }
     n = epoll_wait(epoll_fd, events, sizeof(events) / sizeof(events[0]), 0);
-    /* If there are more doorbells than fit, the descriptor stays readable and the rest is for the next call. */
     for (int i = 0; i < n && ret != -EPROTO; i++) {
         int end = process_event(d, &events[i]);
 

@@ -3,10 +3,7 @@
  * ivshmem.c - the ivshmem wire: its URIs, its side, and the operations of a wire over memory that stays.
  *
  * Room: wire. Nothing here hears a death for sure, and a kick may be lost: the wire is a watched one (wire.h).
- *
- * There is one doorbell for everything, but a sending and a receiving thread may sleep side by side. So whoever takes
- * an event passes it on: each bell has an eventfd of this process for that ("relay"). Like any kick, it causes a
- * needless wake-up now and then.
+ * There is one doorbell for everything, so whoever takes an event passes it on (relay.h).
  */
 #include "wire/ivshmem.h"
 
@@ -15,20 +12,18 @@
 #include "core/error.h"
 #include "pci/address.h"
 #include "wire/mirrors.h"
+#include "wire/relay.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 struct ivshmem_side {
     struct vop__side side;
     int users; /* atomic: the program that opened it, and its wire */
     struct vop__ivshmem_memory memory;
-    int relay[VOP__BELLS]; /* -1 without a doorbell */
+    struct vop__relay relay;
 };
 
 struct ivshmem_wire {
@@ -68,27 +63,10 @@ static int ivshmem_kick(struct vop__wire *wire, unsigned queue, enum vop__bell b
 {
     const struct vop__ivshmem_memory *m = &wire_of(wire)->owner->memory;
 
-    (void)queue;
     (void)bell;
     if (m->ops->kick && wire->peer_doorbell != 0)
-        m->ops->kick(m->context, wire->peer_doorbell);
+        m->ops->kick(m->context, wire->peer_doorbell, queue);
     return 0;
-}
-
-static void relay_put(int fd)
-{
-    uint64_t one = 1;
-
-    while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
-        continue;
-}
-
-static void relay_take(int fd)
-{
-    uint64_t count;
-
-    while (read(fd, &count, sizeof(count)) < 0 && errno == EINTR)
-        continue;
 }
 
 /*
@@ -114,7 +92,8 @@ static int ivshmem_alive(struct vop__wire *wire)
 static int ivshmem_wait(struct vop__wire *wire, unsigned queue, enum vop__bell bell, int64_t timeout_ns)
 {
     struct ivshmem_side *s = wire_of(wire)->owner;
-    struct pollfd fds[2] = {{.fd = s->memory.doorbell_fd, .events = POLLIN}, {.fd = s->relay[bell], .events = POLLIN}};
+    struct pollfd fds[2] = {{.fd = s->memory.doorbell_fd, .events = POLLIN},
+                            {.fd = s->relay.fd[bell], .events = POLLIN}};
     struct timespec ts = vop__timespec(timeout_ns);
     int taken = 0;
     int ready = ppoll(fds, wire->polled ? 0 : 2, timeout_ns == VOP__NEVER ? NULL : &ts, NULL);
@@ -123,11 +102,11 @@ static int ivshmem_wait(struct vop__wire *wire, unsigned queue, enum vop__bell b
     if (ready < 0)
         return -EINTR;
     if (fds[1].revents)
-        relay_take(s->relay[bell]);
+        vop__relay_take(&s->relay, bell);
     if (fds[0].revents)
         taken = s->memory.ops->take(s->memory.context);
     if (taken > 0)
-        relay_put(s->relay[1 - bell]);
+        vop__relay_put(&s->relay, 1 - bell);
     return taken < 0 || ivshmem_alive(wire) < 0 ? -ECONNRESET : ready > 0;
 }
 
@@ -136,25 +115,27 @@ static void ivshmem_interrupt(struct vop__wire *wire)
     const struct ivshmem_side *s = wire_of(wire)->owner;
 
     for (unsigned bell = 0; bell < VOP__BELLS && !wire->polled; bell++)
-        relay_put(s->relay[bell]);
+        vop__relay_put(&s->relay, bell);
 }
 
-static int ivshmem_watch(struct vop__wire *wire, int epoll_fd)
+static int ivshmem_watch(struct vop__wire *wire, unsigned queue, int epoll_fd)
 {
     struct epoll_event event = {.events = EPOLLIN};
 
+    (void)queue;
     event.data.fd = wire_of(wire)->owner->memory.doorbell_fd;
     if (!wire->polled && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, event.data.fd, &event) < 0)
         return -errno;
     return 0;
 }
 
-static int ivshmem_process(struct vop__wire *wire, int epoll_fd)
+static int ivshmem_process(struct vop__wire *wire, unsigned queue, int epoll_fd)
 {
     struct ivshmem_side *s = wire_of(wire)->owner;
 
     int taken = wire->polled ? 0 : s->memory.ops->take(s->memory.context);
 
+    (void)queue;
     (void)epoll_fd;
     return taken < 0 || ivshmem_alive(wire) < 0 ? -ECONNRESET : taken;
 }
@@ -163,10 +144,7 @@ static int ivshmem_process(struct vop__wire *wire, int epoll_fd)
 
 static void free_side(struct ivshmem_side *s)
 {
-    for (unsigned bell = 0; bell < VOP__BELLS; bell++) {
-        if (s->relay[bell] >= 0)
-            close(s->relay[bell]);
-    }
+    vop__relay_close(&s->relay);
     free(s->side.name);
     free(s);
 }
@@ -258,7 +236,7 @@ static struct vop__wire *ivshmem_open_wire(struct vop__side *side)
         .local = {.base = m->half[side->number], .size = m->half_size, .flags = m->local_flags},
         .remote = side->remote,
         .side = side->number,
-        .queue_pairs = 1,
+        .queue_pairs = side->queue_pairs,
         .watched = true,
         .polled = m->doorbell_fd < 0,
         .system = side->system,
@@ -274,42 +252,10 @@ static struct vop__wire *ivshmem_open_wire(struct vop__side *side)
 
 /* ---- A side ---- */
 
-static uint32_t hash_more(uint32_t hash, const char *text, size_t length)
-{
-    for (size_t i = 0; i < length; i++) /* FNV-1a */
-        hash = (hash ^ (uint8_t)text[i]) * 0x01000193;
-    return hash;
-}
-
-/*
- * A number that is the same for all programs that compete for the same lock, and most likely for no others. A file has
- * one lock whatever its name, but each device has its own, although the memory of two may be the same.
- */
+/* A file has one lock whatever its name, but each device has its own, although the memory of two may be the same. */
 static uint16_t name_lock(const char *name)
 {
-    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    uint32_t hash;
-    char text[64];
-    ssize_t length = fd < 0 ? 0 : read(fd, text, sizeof(text));
-
-    if (fd >= 0)
-        close(fd);
-    if (length <= 0)
-        return 0;
-    hash = hash_more(0x811c9dc5, text, (size_t)length);
-    if (name[0] != '/')
-        hash = hash_more(hash, name, strlen(name));
-    return (uint16_t)(hash ^ hash >> 16);
-}
-
-static int make_relays(struct ivshmem_side *s)
-{
-    for (unsigned bell = 0; bell < VOP__BELLS; bell++) {
-        s->relay[bell] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (s->relay[bell] < 0)
-            return vop__error(errno, "cannot make an eventfd: %s", strerror(errno));
-    }
-    return 0;
+    return vop__side_lock_name(name[0] == '/' ? "" : name);
 }
 
 static void ivshmem_close_side(struct vop__side *side)
@@ -337,16 +283,17 @@ int vop__ivshmem_adopt(const struct vop__ivshmem_memory *memory, unsigned side, 
         .side = {.ops = &side_ops,
                  .remote = {.base = memory->half[1 - side], .size = memory->half_size, .flags = memory->remote_flags},
                  .number = side,
+                 .queue_pairs = memory->doorbell_fd < 0 ? VOP_QUEUE_PAIRS_MAX : 1,
                  .system = memory->is_exclusive ? name_lock(name) : 0,
                  .name = strdup(name)},
         .users = 1,
         .memory = *memory,
-        .relay = {-1, -1},
     };
+    vop__relay_init(&s->relay);
     if (!s->side.name)
         ret = vop__error(ENOMEM, "no memory for a link");
     else if (memory->doorbell_fd >= 0)
-        ret = make_relays(s);
+        ret = vop__relay_open(&s->relay);
     if (ret < 0) {
         free_side(s);
         return ret;

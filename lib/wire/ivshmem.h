@@ -22,8 +22,8 @@ struct vop__ivshmem_ops {
      * `size`. NULL if it cannot. */
     void *(*mirror)(void *context, unsigned half, bool remote, size_t offset, size_t size);
 
-    /** Rings the doorbell that the peer announced as `address`. All earlier stores arrive before it. */
-    void (*kick)(void *context, uint32_t address);
+    /** Rings the doorbell that the peer announced as `address`, for a queue. All earlier stores arrive before it. */
+    void (*kick)(void *context, uint32_t address, unsigned queue);
 
     /**
      * After doorbell_fd polled readable: takes the event and prepares for the next. 1 there was one, 0 another thread

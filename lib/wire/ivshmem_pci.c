@@ -22,12 +22,12 @@ struct device {
     struct vop__window memory;
 };
 
-static void device_kick(void *context, uint32_t address)
+static void device_kick(void *context, uint32_t address, unsigned queue)
 {
     const struct device *d = context;
 
     vop__fence_platform('-');
-    vop__store_le32(vop__window_at(&d->registers, IV_DOORBELL), (address - 1) << 16);
+    vop__store_le32(vop__window_at(&d->registers, IV_DOORBELL), (address - 1) << 16 | queue);
 }
 
 static int device_take(void *context)

@@ -407,16 +407,17 @@ static int check_address_space(size_t size)
 
 int vop__shm_check_room(int socket, const struct vop__shm_want *want)
 {
-    unsigned own = 2 * (want->one_bell ? 1 : VOP__BELLS) * want->queue_pairs; /* both ends of each doorbell */
     unsigned usual = 2 + VOP__BELLS * want->queue_pairs; /* that arrive, if the peer wants no more than this side */
     size_t need = want->half_size;
     struct vop_shm_message m = {0};
-    unsigned fds;
+    unsigned fds, pairs, own;
     int ret;
 
     if (recv(socket, &m, sizeof(m), MSG_PEEK | MSG_DONTWAIT) != sizeof(m) || vop_from_le32(m.magic) != VOP_SHM_MAGIC)
         return 0; /* nothing that will be taken */
     fds = vop_from_le16(m.fds) < HANDSHAKE_FDS_MAX ? vop_from_le16(m.fds) : HANDSHAKE_FDS_MAX;
+    pairs = vop_from_le16(m.queue_pairs) < want->queue_pairs ? vop_from_le16(m.queue_pairs) : want->queue_pairs;
+    own = 2 * (want->one_bell ? 1 : VOP__BELLS) * pairs; /* both ends of each doorbell */
     ret = check_descriptors(socket, own + fds);
     if (is_over(ret)) /* then nobody has to go */
         ret = check_descriptors(socket, own + fds);

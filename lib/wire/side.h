@@ -15,6 +15,14 @@ struct vop__side;
 
 /** Operations of a side, a const table for each kind of memory. None blocks. */
 struct vop__side_ops {
+    /**
+     * Where the memory of the other side becomes known only when it says so: goes on to learn it. 1: `remote` is there,
+     * and a wire that was made since is still good. 0: not yet, or not any more; what the other side must do first, or
+     * has done. -EPROTO with a text: what it says cannot be used. One thread, while no other uses a wire. NULL: the
+     * memory is there as long as the side.
+     */
+    int (*meet)(struct vop__side *s);
+
     /** A wire for a session: NULL if one still exists, or (with a text) if there is no memory. */
     struct vop__wire *(*wire)(struct vop__side *s);
 
@@ -34,12 +42,19 @@ struct vop__side_ops {
 /** The part that all sides share. Constant once the side is open, except where marked. */
 struct vop__side {
     const struct vop__side_ops *ops;
-    struct vop__window remote; /* the half that this side writes */
+    struct vop__window remote; /* the half that this side writes; before meet() its size is the most it can have */
     unsigned number;           /* 0 or 1 */
+    unsigned queue_pairs;      /* that its wires have: how many it can be rung for, or fewer, set before the first */
     uint16_t system;           /* names the lock that keeps other processes out of this side; 0: there is none */
     int busy;                  /* atomic: there is a wire */
     char *name;                /* what the URI says, for texts */
 };
+
+/**
+ * A number for a lock that is the same for all programs of this system that compete for it, and most likely for no
+ * others: `device` says which of the locks that there are. 0: unknown.
+ */
+uint16_t vop__side_lock_name(const char *device);
 
 /** Is there a wire? Any thread. */
 static inline bool vop__side_is_busy(const struct vop__side *s)

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <sys/types.h>
+#include <vopipc/abi.h>
 
 struct vop__wire;
 
@@ -22,11 +23,11 @@ enum vop__bell {
 
 #define VOP__BELLS 2u /* of each queue pair */
 
-#define VOP__KEPT_MAX 3u /* stretches: queues, and two in which there may be messages */
+#define VOP__KEPT_MAX (1u + 2 * VOP_QUEUE_PAIRS_MAX) /* stretches: queues, and two of each pool with messages */
 
 /**
  * Operations of a wire, a const table for each kind of wire. Calls for different queues or bells may run in different
- * threads at once; mirror and close only while nothing else runs.
+ * threads at once, and kicks for the same one; mirror and close only while nothing else runs.
  */
 struct vop__wire_ops {
     const char *name;
@@ -47,17 +48,18 @@ struct vop__wire_ops {
     /** 0, or -ECONNRESET once the peer is dead. Never blocks; costs a system call. */
     int (*alive)(struct vop__wire *wire);
 
-    /** Adds to an epoll instance all that makes wait() return: doorbells of all queues, death. 0 or -errno. */
-    int (*watch)(struct vop__wire *wire, int epoll_fd);
+    /** Adds to an epoll instance all that makes wait() return: doorbells of a queue pair, death. 0 or -errno. */
+    int (*watch)(struct vop__wire *wire, unsigned queue, int epoll_fd);
 
     /**
      * Takes what an epoll instance set up by watch() announces: tokens of doorbells. Never blocks, whatever the peer
      * does to what is shared. 0 or, where the wire is watched, 1 if there were tokens; -ECONNRESET and -EPROTO as in
      * wait().
      */
-    int (*process)(struct vop__wire *wire, int epoll_fd);
+    int (*process)(struct vop__wire *wire, unsigned queue, int epoll_fd);
 
-    /** Ends every wait of this side, now and from now on, as a death would. NULL where a wait is never long. */
+    /** Ends every wait of this side, on all queues, now and from now on, as a death would. NULL where a wait is never
+     * long. */
     void (*interrupt)(struct vop__wire *wire);
 
     /**
@@ -95,7 +97,7 @@ struct vop__wire {
     struct vop__window local;  /* the half this side reads */
     struct vop__window remote; /* the half this side writes */
     unsigned side;             /* 0 or 1 */
-    unsigned queue_pairs;      /* that have doorbells */
+    unsigned queue_pairs;      /* that can be rung for: more are not to be offered */
     uint32_t features;         /* bits 0 to 31 that this wire offers beside those of every link (abi.h) */
     bool watched;              /* hears no death, may lose a kick: the channel keeps a heartbeat and looks unkicked */
     bool polled;               /* watched, and has no doorbell at all: kicks go nowhere */

@@ -272,7 +272,7 @@ static bool build(struct world *w, uint8_t shape)
     o.slot_size = its.send_slot_size = slot_size;
     o.send_queue_size = its.queue_size = shape & 0x80 ? 32 / queue_size : queue_size;
     o.send_slot_size = its.slot_size = shape & 0x80 ? 320 - slot_size : slot_size;
-    g = vop__options_geometry(&o);
+    g = vop__options_geometry(&o, 1);
     w->layout = vop__geometry_areas(&g, false, 0);
     if (vop__loop_pair((size_t)vop__geometry_offer_size(&g), shape & 0x40 ? VOP__WINDOW_POSTED : 0, w->end) < 0)
         return false;

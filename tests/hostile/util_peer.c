@@ -27,7 +27,7 @@ static size_t up_to(size_t value, size_t alignment)
 }
 
 /* Geometry. */
-struct peer_areas peer_areas_of(uint32_t pairs, uint32_t queue_size, uint32_t slot_size)
+struct peer_areas peer_areas_at(uint32_t pairs, uint32_t queue_size, uint32_t slot_size, unsigned pair)
 {
     struct peer_areas a;
     size_t n = queue_size;
@@ -41,7 +41,18 @@ struct peer_areas peer_areas_of(uint32_t pairs, uint32_t queue_size, uint32_t sl
     stride = up_to(a.avail_event + 4, 128) - a.desc;
     a.pool = up_to(0x1000 + pairs * stride, 4096);
     a.end = a.pool + pairs * up_to(n * slot_size, 4096);
+    a.pool += pair * up_to(n * slot_size, 4096);
+    a.desc += pair * stride;
+    a.avail += pair * stride;
+    a.used_event += pair * stride;
+    a.used += pair * stride;
+    a.avail_event += pair * stride;
     return a;
+}
+
+struct peer_areas peer_areas_of(uint32_t pairs, uint32_t queue_size, uint32_t slot_size)
+{
+    return peer_areas_at(pairs, queue_size, slot_size, 0);
 }
 
 void peer_init(struct peer *p, unsigned side, uint32_t queue_size, uint32_t slot_size)
@@ -61,6 +72,23 @@ void peer_init(struct peer *p, unsigned side, uint32_t queue_size, uint32_t slot
     p->half_size = p->areas.end;
     while (p->incarnation == 0)
         (void)!getrandom(&p->incarnation, sizeof(p->incarnation), 0);
+}
+
+void peer_init_pairs(struct peer *p, unsigned side, uint32_t queue_size, uint32_t slot_size, unsigned pairs)
+{
+    peer_init(p, side, queue_size, slot_size);
+    p->pairs = pairs;
+    p->half_size = peer_areas_of(pairs, queue_size, slot_size).end;
+}
+
+void peer_use(struct peer *p, unsigned pair)
+{
+    p->all_sent[p->pair] = p->sent;
+    p->all_taken[p->pair] = p->taken;
+    p->pair = pair;
+    p->sent = p->all_sent[pair];
+    p->taken = p->all_taken[pair];
+    p->areas = peer_areas_at(p->pairs, p->queue_size, p->slot_size, pair);
 }
 
 static void close_fd(int *fd)
@@ -210,7 +238,7 @@ static void given(struct peer *p)
 /* Doorbells: one byte; a failure is for the sleeper to suffer. */
 void peer_kick(const struct peer *p, unsigned bell)
 {
-    (void)!send(p->kick[bell], "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)!send(p->kick[p->pair * PEER_BELLS + bell], "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* Announce block: incarnation and state 0, every other field, incarnation, state. */
@@ -223,7 +251,7 @@ void peer_announce(struct peer *p, uint32_t state)
     peer_put16(p, FIELD(version), 1);
     peer_put16(p, FIELD(size), 256);
     peer_put64(p, FIELD(echo), 0);
-    peer_put32(p, FIELD(features), 1u << 29 | (uint32_t)p->last_len << 31);
+    peer_put32(p, FIELD(features), 1u << 29 | 1u << 30 | (uint32_t)p->last_len << 31);
     peer_put32(p, FIELD(features) + 4, 1u << 0 | 1u << 1 | 1u << 3); /* bits 32, 33, 35 */
     peer_put32(p, FIELD(device_id), p->device_id);
     peer_put16(p, FIELD(queue_pairs), (uint16_t)p->pairs);
@@ -240,18 +268,9 @@ static uint32_t smaller(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-/* Life cycle, READY: geometry in force, reset of every word written here, echo, state. */
-int peer_ready(struct peer *p)
+/* Queues: all that the driver and the device of the pair in use write once for a session. */
+static void reset_pair(const struct peer *p)
 {
-    uint32_t pair_and_size = peer_get32(p, FIELD(queue_pairs));
-
-    if (peer_get32(p, FIELD(state)) == 0 || peer_get64(p, FIELD(incarnation)) == 0)
-        return -1;
-    p->pairs = smaller(p->pairs, pair_and_size & 0xffff);
-    p->queue_size = smaller(p->queue_size, pair_and_size >> 16);
-    p->slot_size = smaller(p->slot_size, peer_get32(p, FIELD(slot_size)));
-    p->last_len &= peer_get32(p, FIELD(features)) >> 31;
-    p->areas = peer_areas_of(p->pairs, p->queue_size, p->slot_size);
     for (uint32_t i = 0; i < p->queue_size; i++) {
         size_t desc = p->areas.desc + 16 * (size_t)i;
 
@@ -265,6 +284,23 @@ int peer_ready(struct peer *p)
     peer_put32(p, p->areas.used_event, 0);
     peer_put_used_idx(p, 0);
     peer_put32(p, p->areas.avail_event, 0);
+}
+
+/* Life cycle, READY: geometry in force, reset of every word written here, echo, state. */
+int peer_ready(struct peer *p)
+{
+    uint32_t pair_and_size = peer_get32(p, FIELD(queue_pairs));
+
+    if (peer_get32(p, FIELD(state)) == 0 || peer_get64(p, FIELD(incarnation)) == 0)
+        return -1;
+    p->pairs = smaller(p->pairs, pair_and_size & 0xffff);
+    p->queue_size = smaller(p->queue_size, pair_and_size >> 16);
+    p->slot_size = smaller(p->slot_size, peer_get32(p, FIELD(slot_size)));
+    p->last_len &= peer_get32(p, FIELD(features)) >> 31;
+    for (unsigned pair = p->pairs; pair-- > 0;) {
+        peer_use(p, pair);
+        reset_pair(p);
+    }
     peer_put64(p, FIELD(echo), peer_get64(p, FIELD(incarnation)));
     peer_put32(p, FIELD(state), VOP_STATE_READY);
     return 0;

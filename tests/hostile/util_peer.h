@@ -27,7 +27,7 @@
 #define PEER_PAIRS_MAX 64
 #define PEER_BELLS 2 /* for each pair: message doorbell, slot doorbell */
 
-/** Offsets in a half (PROTOCOL.md, Geometry) for queue pair 0 of a geometry. */
+/** Offsets in a half (PROTOCOL.md, Geometry) for a queue pair of a geometry; `end` is that of all pairs. */
 struct peer_areas {
     size_t desc, avail, used_event, used, avail_event, pool, end;
 };
@@ -45,8 +45,10 @@ struct peer {
     int wait[PEER_PAIRS_MAX * PEER_BELLS]; /* own sleeping ends */
     int give[PEER_PAIRS_MAX * PEER_BELLS]; /* their kicking ends, until they were sent */
     int kick[PEER_PAIRS_MAX * PEER_BELLS]; /* kicking ends of the other side */
+    unsigned pair;                         /* that the next three are of: peer_use() */
     struct peer_areas areas;               /* of the geometry in force */
     uint16_t sent, taken;                  /* slots filled in the other's queue; slots taken from the own */
+    uint16_t all_sent[PEER_PAIRS_MAX], all_taken[PEER_PAIRS_MAX]; /* of the pairs that are not in use now */
 };
 
 /** A peer that wants N slots of S bytes, with halves of exactly the size needed. */
@@ -55,8 +57,15 @@ void peer_init(struct peer *p, unsigned side, uint32_t queue_size, uint32_t slot
 /** Closes and unmaps all that it has. May be called at any point and twice. */
 void peer_close(struct peer *p);
 
-/** Areas of a geometry. */
+/** Areas of a geometry: of queue pair 0, or of another. */
 struct peer_areas peer_areas_of(uint32_t pairs, uint32_t queue_size, uint32_t slot_size);
+struct peer_areas peer_areas_at(uint32_t pairs, uint32_t queue_size, uint32_t slot_size, unsigned pair);
+
+/** Offers so many queue pairs, with halves for them. */
+void peer_init_pairs(struct peer *p, unsigned side, uint32_t queue_size, uint32_t slot_size, unsigned pairs);
+
+/** Once READY: words and messages are those of this queue pair from now on. At first they are those of pair 0. */
+void peer_use(struct peer *p, unsigned pair);
 
 /* ---- Words ---- */
 
@@ -116,7 +125,7 @@ unsigned peer_offer_fds(const struct peer *p, int *ret_fds);
 /** Sends one message: -1 if there is no room. */
 int peer_push(struct peer *p, const void *bytes, size_t length);
 
-/** Rings doorbell `bell` of the other side. */
+/** Rings doorbell `bell` of the other side, for the pair in use. */
 void peer_kick(const struct peer *p, unsigned bell);
 
 /** Receives one message of up to `size` bytes: its length, 0 if there is none, -1 if the other side broke a rule. */

@@ -78,9 +78,10 @@ static int model_alive(struct vop__wire *wire)
     return 0;
 }
 
-static int model_epoll(struct vop__wire *wire, int epoll_fd)
+static int model_epoll(struct vop__wire *wire, unsigned queue, int epoll_fd)
 {
     (void)wire;
+    (void)queue;
     (void)epoll_fd;
     return 0;
 }

@@ -33,7 +33,7 @@ void link_open_loop(struct link *l, const struct vop_options *options, unsigned 
 
 void link_open_loop_older(struct link *l, const struct vop_options *options, unsigned window_flags, unsigned older)
 {
-    struct vop__geometry g = vop__options_geometry(options);
+    struct vop__geometry g = vop__options_geometry(options, 1);
     struct vop__wire *wire[2];
 
     check(vop__loop_pair((size_t)vop__geometry_offer_size(&g), window_flags, wire) == 0);

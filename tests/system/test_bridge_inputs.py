@@ -194,12 +194,12 @@ def test_master_without_members(fails):
 
 
 def test_multi_queue_mismatch(fails):
-    fails.namespace.ip("tuntap", "add", "dev", "vop0", "mode", "tap", "multi_queue")
-    fails(r"--tap vop0: .*MULTI_QUEUE.*ip tuntap del dev vop0 mode tap multi_queue && ip tuntap add dev vop0 mode tap "
-          r"vnet_hdr", was_there=True)
-    repair = "ip tuntap del dev vop0 mode tap multi_queue && ip tuntap add dev vop0 mode tap vnet_hdr"
+    fails.namespace.ip("tuntap", "add", "dev", "vop0", "mode", "tap")
+    fails(r"--tap vop0: .*one queue and --queues says 2.*ip tuntap del dev vop0 mode tap && ip tuntap add dev vop0 "
+          r"mode tap vnet_hdr multi_queue", "--queues", "2", was_there=True)
+    repair = "ip tuntap del dev vop0 mode tap && ip tuntap add dev vop0 mode tap vnet_hdr multi_queue"
     fails.namespace.run("sh", "-c", repair)
-    fails("no/such", link="shm:/no/such/dir", was_there=True)  # now the interface is not what it fails of
+    fails("no/such", "--queues", "2", link="shm:/no/such/dir", was_there=True)  # now it is not what it fails of
 
 
 def test_tun_instead_of_tap(fails):

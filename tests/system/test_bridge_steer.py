@@ -21,8 +21,9 @@ class Steered:
 
     def __init__(self, namespace, directory, *words, prefix=()):
         self.control = directory / "control"
-        self.bridge = Bridge("--link", f"shm:{directory}/x.sock", "--listen", "--tap", "vop0", "--control",
-                             self.control, *words, namespace=namespace, log=directory / "log", prefix=prefix)
+        self.bridge = Bridge("--link", f"shm:{directory}/x.sock", "--listen", "--tap", "vop0", "--queues", 2,
+                             "--control", self.control, *words, namespace=namespace, log=directory / "log",
+                             prefix=prefix)
         eventually(lambda: list(self.control.glob("vop0.*.sock")), self.bridge.text, 20)
 
     def call(self, *words):
@@ -87,7 +88,7 @@ def test_changes(start):
 
 
 @pytest.mark.parametrize("words, said", [
-    ("rss --equal 2", "there are 1 queues"), ("pin udp 10.0.0.1:1 10.0.0.2:2 1", "there are 1 queues"),
+    ("rss --equal 3", "there are 2 queues"), ("pin udp 10.0.0.1:1 10.0.0.2:2 2", "there are 2 queues"),
     ("pin udp 10.0.0.1:1 10.0.0.2:2 none", "not pinned"), ("pin udp 10.0.0.1 10.0.0.2:2 0", "no port"),
     ("class colour 1 0", "kind: not one of the words"), ("rss --hkey 00", "hkey: not 40 bytes"),
     ("rss", "nothing to change")])
@@ -102,7 +103,7 @@ def test_refusals(start, words, said):
 
 def test_the_kernel_steers_by_default(start):
     steered = start()
-    assert steered.show() == {"bridge": f"vop0.{steered.bridge.pid}", "mode": "kernel", "fallback": None, "queues": 1}
+    assert steered.show() == {"bridge": f"vop0.{steered.bridge.pid}", "mode": "kernel", "fallback": None, "queues": 2}
     status, _, err = steered.call("steer", "rss", "--equal", 1)
     assert status == 1 and "the kernel steers here; start the bridge with --steer rss" in err
 

@@ -84,7 +84,7 @@ static void show_block(const uint8_t *half)
     show(half, 0x10, 8, "echo");
     show(half, 0x18, 4, "state READY");
     show(half, 0x1c, 4, "heartbeat");
-    show(half, 0x20, 16, "features: bits 29, 31, 32, 33, 35");
+    show(half, 0x20, 16, "features: bits 25, 29, 30, 31, 32, 33, 35");
     show(half, 0x30, 4, "device_id");
     show(half, 0x34, 2, "queue_pairs P");
     show(half, 0x36, 2, "queue_size N");

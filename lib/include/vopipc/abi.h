@@ -101,9 +101,10 @@ VOP_STATIC_ASSERT(sizeof(struct vop_event) == 4, "PROTOCOL.md, Notification");
 
 /* ---- Feature bits (virtio 1.2, section 6) that the native link fixes ---- */
 
-#define VOP_F_SOCKET_BELL 25     /* shm: the socket is a doorbell; a bit of this link's own, on if both sides offer it */
-#define VOP_F_FUTEX 26           /* shm: a side may sleep on an index; a bit of this link's own, on if both sides offer it */
+#define VOP_F_SOCKET_BELL 25     /* shm: the socket is a doorbell; a bit of this link's own, as the next and LAST_LEN */
+#define VOP_F_FUTEX 26           /* shm: threads may sleep on an index; on if both sides offer it */
 #define VOP_F_EVENT_IDX 29       /* event indexes suppress notifications; always on */
+#define VOP_F_LIVE_CONFIG 30     /* `config` may change while the link is up; this link's own, on if both offer it */
 #define VOP_F_LAST_LEN 31        /* a length beside used.idx; a bit of this link's own, on if both sides offer it */
 #define VOP_F_VERSION_1 32       /* virtio 1.x layout and byte order; always on */
 #define VOP_F_ACCESS_PLATFORM 33 /* descriptor addresses are offsets into the driver's half; always on */
@@ -147,7 +148,8 @@ struct vop_announce {
     vop_le16 send_queue_size;             /* the same for what it sends: slots of each of the peer's receive queues, */
     vop_le16 reserved0;                   /* (zero) */
     vop_le32 send_slot_size;              /* and bytes of one. Both 0: as above */
-    vop_le32 reserved1[3];                /* zero */
+    vop_le32 config_generation;           /* even, and odd while `config` is changed (VOP_F_LIVE_CONFIG) */
+    vop_le32 reserved1[2];                /* zero */
     uint8_t config[VOP_CONFIG_MAX];       /* device configuration of this side (virtio 1.2, 5.x.4) */
     vop_le32 reserved2[16];               /* zero */
 };
@@ -171,7 +173,7 @@ VOP_STATIC_ASSERT(offsetof(struct vop_announce, resume_token) == 0x58, "PROTOCOL
 VOP_STATIC_ASSERT(offsetof(struct vop_announce, doorbell) == 0x68, "PROTOCOL.md, Announce block");
 VOP_STATIC_ASSERT(offsetof(struct vop_announce, send_queue_size) == 0x6c, "PROTOCOL.md, Announce block");
 VOP_STATIC_ASSERT(offsetof(struct vop_announce, send_slot_size) == 0x70, "PROTOCOL.md, Announce block");
-VOP_STATIC_ASSERT(offsetof(struct vop_announce, reserved1) == 0x74, "PROTOCOL.md, Announce block");
+VOP_STATIC_ASSERT(offsetof(struct vop_announce, config_generation) == 0x74, "PROTOCOL.md, Announce block");
 VOP_STATIC_ASSERT(offsetof(struct vop_announce, config) == 0x80, "PROTOCOL.md, Announce block");
 VOP_STATIC_ASSERT(offsetof(struct vop_announce, reserved2) == 0xc0, "PROTOCOL.md, Announce block");
 

@@ -20,10 +20,21 @@
  * channel at a time. Both must see the same size. Whoever waits there follows the name to a file that is made anew.
  *   ivshmem:0000:00:04.0 the same memory, inside the virtual machine: the PCI address of the device. A guest is side 1
  *                        unless ?side=0 is at the end of the name.
+ *   mpc8349:0000:02:00.0 a host and an MPC8349 board across PCI: on the host the PCI address of the board (side 0),
+ *   mpc8349:board        and on the board this (side 1), or mpc8349:board?uio=uio1. As on ivshmem there is one channel
+ *                        at a time, whoever listens or connects; what is said of ivshmem below holds here, too,
+ *                        but for files.
  *
- * On shm a channel takes one file descriptor at each end, and one more once vop_channel_fd() was called. (Three, where
- * either end asks for a second doorbell or has a library that is older than this, and one more for each that asks.)
- * Until its handshake is over it takes up to 6 more. A listener takes 4, a connector 2. With `futex` the process takes 2.
+ * On shm a link takes one file descriptor at each end, 2 more for each queue pair but the first, and one more for each
+ * channel whose vop_channel_fd() was called. (Two more where either end asks for a second doorbell or has a library
+ * that is older than this, and one more for each queue pair of the end that asks.) Until its handshake is over it
+ * takes up to 4 more, and 2 for each pair. A listener takes 4, a connector 2. With `futex` the process takes 2.
+ *
+ * Queue pairs. A link has one or more (`queue_pairs`), each with slots of its own in both directions, and a channel for
+ * each: vop_channel_pair() gives them out. Channels of one link are used as though they were of several: each has its
+ * threads, its descriptor, its figures and its order of messages, and none waits for another. What ends a link ends all
+ * of them: death, a close, an interrupt, and a peer that breaks the protocol on any one. They are one object in memory:
+ * vop_channel_close() of any of them closes and frees them all.
  *
  * On ivshmem only the library tells the peer that this program lives, and it has no thread for that. So be inside the
  * library at least twice a second: in a call that waits, in calls that send or receive, or in an event loop, where it
@@ -49,7 +60,8 @@
  * Threads. One thread may send (reserve, commit, cancel, flush, send, in_doubt) while another receives (peek, release,
  * recv), without locks. Two threads must not send at once, nor receive at once. Everything else on a channel (process,
  * arm, close) is for a moment when no other thread uses it, but for vop_channel_interrupt(), which is for any moment.
- * Listeners and connectors are for one thread at a time, but for their interrupts. Different channels are independent.
+ * Listeners and connectors are for one thread at a time, but for their interrupts. Different channels are independent,
+ * those of one link too, up to its close.
  * A thread that sleeps in a call is ended by an interrupt, not by pthread_cancel() or a jump out of a signal handler:
  * another thread of that channel could sleep for ever then. The library installs no signal handlers, never prints, and
  * never raises SIGPIPE.
@@ -112,7 +124,8 @@ struct vop_options {
                               sides must say the same */
     uint32_t features[4]; /* device feature bits offered to the peer, bit 0 first. The library adds those of the ring */
     uint32_t config_size; /* bytes of `config` in use, 0 to 64 */
-    uint8_t config[VOP_DEVICE_CONFIG_MAX]; /* device configuration announced to the peer */
+    uint8_t config[VOP_DEVICE_CONFIG_MAX]; /* device configuration announced to the peer; vop_channel_set_config() can
+                                              change it later */
     uint32_t message_min; /* bytes that a message to the peer must be able to have: a peer whose geometry does not allow
                              it is refused, with a text that names both sides' figures. Default 1 */
     uint32_t contiguous;  /* not 0: a peer with which a message could have two segments is refused likewise. For
@@ -158,6 +171,11 @@ struct vop_options {
                        own end, for an hour. A thread of the library's own, which sleeps, listens for that end while
                        threads of this process have slept so. Event loops are not concerned. Not with two doorbells.
                        Default 0 */
+
+    uint32_t queue_pairs; /* that the link shall have, 1 to 64. In force is the smaller number of both sides, and no
+                             more than the wire can ring for or its memory holds: on ivshmem 1 where this side has a
+                             doorbell, else as many as fit. Each takes the slots of both directions once more; 2 GiB
+                             each way is the most. Default 1 */
 };
 
 #define VOP_SPIN_NEVER 0xffffffffu
@@ -306,19 +324,29 @@ void vop_connector_interrupt(vop_connector *connector);
 void vop_connector_close(vop_connector *connector);
 
 /**
- * Ends the wait of every thread that sleeps or spins in a call on this channel, and every later wait: a call that would
- * have to wait returns -ECANCELED. Calls that need no wait go on as before, so what is there can still be received.
- * Nothing tells the peer. The descriptor of vop_channel_fd() polls readable from then on. For any thread, and for a
- * signal handler, as long as the channel is not closed.
+ * The channel of another queue pair of the same link. It is there as long as the link, and nobody has to give it back.
  *
- * To end a thread that serves a channel: interrupt it, join it, close it.
+ * channel   of any pair. Accepting and connecting give that of pair 0
+ * pair      0 to queue_pairs - 1, of vop_channel_get_info(). What is sent by a pair comes by the same one at the peer
+ *
+ * Any thread. -EINVAL: there is no such pair.
+ */
+int vop_channel_pair(vop_channel *channel, unsigned pair, vop_channel **ret_channel);
+
+/**
+ * Ends the wait of every thread that sleeps or spins in a call on this channel, or on another of the same link, and
+ * every later wait: a call that would have to wait returns -ECANCELED. Calls that need no wait go on as before, so what
+ * is there can still be received. Nothing tells the peer. Descriptors of vop_channel_fd() poll readable from then on.
+ * For any thread, and for a signal handler, as long as the link is not closed.
+ *
+ * To end the threads that serve a link: interrupt one of its channels, join them, close.
  */
 void vop_channel_interrupt(vop_channel *channel);
 
 /**
- * Closes a channel and frees it. Messages accepted before stay readable for the peer, which then sees the end of
- * stream. Messages received and not released stay so: to the peer they are in doubt. NULL is allowed. No other thread
- * may be inside a call on it.
+ * Closes the link of a channel, and frees the channels of all its queue pairs. Messages accepted before stay readable
+ * for the peer, which then sees the end of stream. Messages received and not released stay so: to the peer they are in
+ * doubt. NULL is allowed. No other thread may be inside a call on any of these channels, nor use one later.
  */
 void vop_channel_close(vop_channel *channel);
 
@@ -448,9 +476,9 @@ enum vop_arm_flags {
 };
 
 /**
- * File descriptor that polls readable after the peer has kicked, closed or died. There is one for the channel, for both
- * directions and for all that the library has to do now and then: on ivshmem it polls readable several times a second,
- * armed or not. Owned by the channel: poll it or add it to epoll, nothing else.
+ * File descriptor that polls readable after the peer has kicked, closed or died. There is one for each channel, for
+ * both directions and for all that the library has to do now and then: on ivshmem it polls readable several times a
+ * second, armed or not. Owned by the channel: poll it or add it to epoll, nothing else.
  *
  * It is made by the first call (of this, or of vop_channel_process()), so that a channel without an event loop does not
  * take one; on ivshmem there is a second with it. That call can fail, and be tried again; later ones cannot.
@@ -504,9 +532,9 @@ struct vop_channel_info {
     uint32_t side;       /* 0 or 1 */
     uint32_t queue_size; /* geometry in force, of the receive queue */
     uint32_t slot_size;
-    uint32_t peer_features[4]; /* feature bits the peer offered */
-    uint32_t peer_config_size; /* bytes of peer_config that are valid */
-    uint8_t peer_config[VOP_DEVICE_CONFIG_MAX];
+    uint32_t peer_features[4];                  /* feature bits the peer offered */
+    uint32_t peer_config_size;                  /* bytes of peer_config that are valid */
+    uint8_t peer_config[VOP_DEVICE_CONFIG_MAX]; /* when the link came up; since then: vop_channel_peer_config() */
     pid_t peer_pid; /* shm: process, user and group of the peer at connect time (SO_PEERCRED), where the process is 0 if
                        this PID namespace does not show it; else -1 */
     uid_t peer_uid;
@@ -516,10 +544,44 @@ struct vop_channel_info {
     bool direct_io_remote;    /* the kernel may copy into reserved buffers (readv) */
     uint32_t send_queue_size; /* the same of the peer's, to which this side sends */
     uint32_t send_slot_size;
+    uint32_t queue_pairs; /* in force */
+    uint32_t queue_pair;  /* which of them this channel is, 0 to queue_pairs - 1 */
 };
 
 /** Fills `ret_info` up to its struct_size. -EINVAL if struct_size is smaller than the first version of the struct. */
 int vop_channel_get_info(const vop_channel *channel, struct vop_channel_info *ret_info);
+
+/**
+ * Changes the device configuration that this side announces (`config` in the options), and wakes whoever waits for
+ * messages on the peer's pair 0: its vop_channel_fd() polls readable. Later values may replace earlier ones before the
+ * peer has looked, as with an interface whose carrier comes and goes.
+ *
+ * channel   of any pair. One thread at a time for all of a link; it may be another one than those that send and receive
+ * config    all of it
+ * size      bytes of it: as many as config_size in the options
+ *
+ * -EINVAL      another size
+ * -EOPNOTSUPP  the peer's library knows no changes. It keeps what it was told at first
+ * -EPIPE, -ECONNRESET, -EPROTO   the link is over
+ */
+int vop_channel_set_config(vop_channel *channel, const void *config, size_t size);
+
+/**
+ * Tells whether the peer's device configuration has changed, and what it is now. Call it after vop_channel_process() of
+ * pair 0, or now and then; when nothing has changed it costs a fence and a load. Any thread.
+ *
+ * channel      of any pair
+ * generation   in: what the last call left here, at first 0, which stands for peer_config of vop_channel_get_info().
+ *              Out, if the result is 1: another number
+ * ret_config   VOP_DEVICE_CONFIG_MAX bytes, of which peer_config_size of the info say something. The peer may have
+ *              written anything
+ *
+ * Returns 1 with a configuration that is not the one of `generation`, 0 if there is none, or
+ *
+ * -EAGAIN      the peer is just changing it: call again when the descriptor polls readable
+ * -EINVAL      the channel is that of another process
+ */
+int vop_channel_peer_config(const vop_channel *channel, uint32_t *generation, void *ret_config);
 
 /** Counters of a channel since it came up. On a machine of 32 bits they start over after 2^32 - 1. */
 struct vop_channel_stats {

@@ -65,7 +65,7 @@ def test_intx(machine, driver, reload):
 
 def test_what_the_errors_recommend(machine):
     machine.run(f"vop bind --driver=vfio-pci {A}; vop unbind {EDU}")
-    said = "no driver has it, and it is not an ivshmem device (1234:11e8); vop pci lists those"
+    said = "no driver has it, and it is neither ivshmem nor MPC8349 (1234:11e8); vop pci lists those"
     assert attempt(machine, EDU) == [f"open ENODEV: {EDU}: {said}"]
     for driver, node in (("vop_pci_uio", "/dev/uio"), ("vfio-pci", "/dev/vfio/")):
         machine.run(f"vop bind --driver={driver} {EDU}")

@@ -60,6 +60,11 @@ static void test_defaults(void **state)
     assert_int_equal(options.slots, OPTIONS_SLOTS_DEFAULT);
     assert_int_equal(options.slot_size, OPTIONS_SLOT_SIZE_DEFAULT);
     assert_int_equal(options.spin_us, OPTIONS_SPIN_US_DEFAULT);
+    assert_true(options.queues >= 1 && options.queues <= OPTIONS_QUEUES_MAX);
+    assert_false(options.queues_are_named || options.has_affinity);
+    assert_int_equal(parse("--link shm:/run/a --tap vop0 --queues 16 --affinity 1,3", &options), 0);
+    assert_int_equal(options.queues, 16);
+    assert_true(options.queues_are_named && options.has_affinity && CPU_COUNT(&options.affinity) == 2);
 }
 
 static void test_everything(void **state)
@@ -158,6 +163,10 @@ static void test_wrong(void **state)
         "--link shm:/run/a --tap vop0 --netns b --on-netns-loss wait",
         "--link shm:/run/a --tap vop0 --on-netns-loss keep",
         "--link shm:/run/a --tap vop0 --address fd00::1/64 --mtu 1279",
+        "--link shm:/run/a --tap vop0 --queues 0",
+        "--link shm:/run/a --tap vop0 --queues 17",
+        "--link shm:/run/a --tap vop0 --affinity 3-1",
+        "--link shm:/run/a --tap vop0 --queues 16 --slots 32768 --slot-size 4096",
     };
     struct options options = {.mtu = 77};
     int silence = open("/dev/null", O_WRONLY | O_CLOEXEC);

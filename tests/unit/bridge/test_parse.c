@@ -43,6 +43,26 @@ static void test_numbers(void **state)
     assert_int_equal(parse_number("0680", 8, 1, 0777, &value, &why), -EINVAL);
 }
 
+static void test_processors(void **state)
+{
+    static const char *const wrong[] = {"",      ",", "1,", ",1",   "-1",     "3-1", "1-",
+                                        "1-2-3", "x", "1x", "1024", "0-1024", " 1"};
+    const char *why = NULL;
+    cpu_set_t set;
+
+    (void)state;
+    assert_int_equal(parse_cpulist("0,2-4,1023", &set, &why), 0);
+    assert_int_equal(CPU_COUNT(&set), 5);
+    assert_true(CPU_ISSET(0, &set) && CPU_ISSET(2, &set) && CPU_ISSET(3, &set) && CPU_ISSET(4, &set) &&
+                CPU_ISSET(1023, &set));
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        why = NULL;
+        assert_int_equal(parse_cpulist(wrong[i], &set, &why), -EINVAL);
+        assert_non_null(why);
+        assert_int_equal(CPU_COUNT(&set), 5);
+    }
+}
+
 static void test_users(void **state)
 {
     static const char *const wrong[] = {"", "-1", "+1", "1x", "4294967295", "99999999999", "no-such-user", " root"};
@@ -152,8 +172,8 @@ static void test_interfaces(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers), cmocka_unit_test(test_users),      cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_macs),    cmocka_unit_test(test_interfaces),
+        cmocka_unit_test(test_numbers),   cmocka_unit_test(test_processors), cmocka_unit_test(test_users),
+        cmocka_unit_test(test_addresses), cmocka_unit_test(test_macs),       cmocka_unit_test(test_interfaces),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -257,6 +257,7 @@ static void test_queue_count(void **state)
 {
     unsigned count[QUEUES] = {0};
     struct ifreq detach = {.ifr_flags = IFF_DETACH_QUEUE};
+    unsigned changes;
 
     (void)state;
     assert_int_equal(steer_class(&steer, STEER_USER, geteuid(), 3), 0);
@@ -270,6 +271,9 @@ static void test_queue_count(void **state)
     assert_int_equal(ioctl(queues[3], TUNSETQUEUE, &detach), 0);
     steer_set_queues(&steer, 4);
     assert_int_equal(find_queue(1), 3);
+    changes = steer_changes(&steer);
+    steer_set_queues(&steer, 4);
+    assert_int_equal(steer_changes(&steer), changes);
 }
 
 /* ---- Changes under load ---- */

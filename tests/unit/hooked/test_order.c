@@ -869,6 +869,61 @@ static void test_closed_while_it_is_read(void **state)
     hook_close();
 }
 
+/* ---- A configuration that changes ---- */
+
+static void test_config(void **state)
+{
+    uint8_t config[VOP_DEVICE_CONFIG_MAX] = {0};
+    uint32_t generation = 0;
+
+    (void)state;
+    for (unsigned platforms = 0; platforms < PLATFORMS; platforms++) {
+        setup_how(0, platforms, 0);
+        assert_int_equal(vop_channel_set_config(hook_as(0), config, 0), 0);
+        assert_outline("lnaE pE Sn-- FF PF Sn-- PE SnrE FE PE");
+        assert_int_equal(vop_channel_peer_config(hook_as(1), &generation, config), 1);
+        assert_outline("FE pE lnaE pE ln-- FF pF ln--");
+        assert_int_equal(vop_channel_peer_config(hook_as(1), &generation, config), 0);
+        assert_trace("FE pE lnaE pE");
+        hook_close();
+        generation = 0;
+    }
+}
+
+static void change_config(void)
+{
+    check(vop_channel_set_config(hook_as(0), "", 0) == 0);
+}
+
+/* Whenever the peer changes it, what is read is whole: else the call says that a change was under way. */
+static void test_config_under_way(void **state)
+{
+    bool intruded = true;
+
+    (void)state;
+    for (unsigned at = 0; intruded; at++) {
+        uint8_t config[VOP_DEVICE_CONFIG_MAX];
+        uint32_t generation = 0;
+        int ret;
+
+        setup(0);
+        change_config();
+        hook_as(1);
+        hook_intrude(change_config, at);
+        ret = vop_channel_peer_config(hook.link.side[1], &generation, config);
+        intruded = hook.intruded;
+        assert_true(ret == 1 || ret == -EAGAIN);
+        if (ret == 1) {
+            assert_true(generation == 2 || generation == 4);
+        } else {
+            assert_true(intruded && generation == 0);
+            assert_int_equal(vop_channel_peer_config(hook_as(1), &generation, config), 1);
+            assert_int_equal(generation, 4);
+        }
+        hook_close();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -890,6 +945,8 @@ int main(void)
         cmocka_unit_test(test_closed_is_not_taken_for_dead),
         cmocka_unit_test(test_torn_block),
         cmocka_unit_test(test_closed_while_it_is_read),
+        cmocka_unit_test(test_config),
+        cmocka_unit_test(test_config_under_way),
     };
 
     return cmocka_run_group_tests(tests, test_guard, NULL);

@@ -35,12 +35,12 @@ static void ring(const struct bell *b)
     check(write(b->fd, &one, sizeof(one)) == sizeof(one));
 }
 
-static void bell_kick(void *context, uint32_t address)
+static void bell_kick(void *context, uint32_t address, unsigned queue)
 {
     struct bell *its = &bells[(struct bell *)context == &bells[0]];
     unsigned number = __atomic_add_fetch(&its->kicks, 1, __ATOMIC_RELAXED);
 
-    check(address == its->address);
+    check(address == its->address && queue == 0);
     if (its->lose == 0 || number % its->lose)
         ring(its);
 }

@@ -480,7 +480,8 @@ static void test_offers_meet(void **state)
     assert_int_equal(info.slot_size, 192);
     assert_int_equal(vop_channel_message_max(channel), 16 * 192);
     assert_false(info.contiguous); /* 3072 bytes are not a whole page */
-    assert_int_equal(info.peer_features[0], 0x81 | 1u << VOP_F_SOCKET_BELL | 1u << VOP_F_EVENT_IDX | 1u << VOP_F_LAST_LEN);
+    assert_int_equal(info.peer_features[0], 0x81 | 1u << VOP_F_SOCKET_BELL | 1u << VOP_F_EVENT_IDX |
+                                                1u << VOP_F_LIVE_CONFIG | 1u << VOP_F_LAST_LEN);
     assert_int_equal(info.peer_features[3], 0x80000000);
     assert_int_equal(info.peer_config_size, 7);
     assert_memory_equal(info.peer_config, "config!", 7);

@@ -80,7 +80,7 @@ static void test_block_in_memory(void **state)
     assert_true(a->echo.le == 0);
     assert_int_equal(a->state.le, VOP_STATE_HELLO);
     assert_int_equal(a->heartbeat.le, 0);
-    assert_int_equal(a->features[0].le, 1 | 1u << 29 | 1u << 31);
+    assert_int_equal(a->features[0].le, 1 | 1u << 29 | 1u << 30 | 1u << 31);
     assert_int_equal(a->features[1].le, 2 | 1u << 0 | 1u << 1 | 1u << 3);
     assert_int_equal(a->features[2].le, 4);
     assert_int_equal(a->features[3].le, 8);
@@ -93,7 +93,7 @@ static void test_block_in_memory(void **state)
     assert_int_equal(a->send_queue_size.le, 128);
     assert_int_equal(a->send_slot_size.le, 512);
     for (unsigned i = 0x48; i < 0x80; i++) {
-        if (i < 0x6c || (i >= 0x6e && i < 0x70) || i >= 0x74)
+        if (i < 0x6c || (i >= 0x6e && i < 0x70) || i >= 0x78)
             assert_int_equal(f.half[1][i], 0);
     }
     assert_memory_equal(a->config, "hello\0\0\0", 8);
@@ -164,7 +164,7 @@ static void test_what_is_learned(void **state)
         assert_int_equal(f.side[i].geometry.receive.queue_size, 64);
         assert_int_equal(f.side[i].geometry.receive.slot_size, 256);
     }
-    assert_int_equal(f.side[1].peer.features[0], 0x20 | 1u << 29 | 1u << 31);
+    assert_int_equal(f.side[1].peer.features[0], 0x20 | 1u << 29 | 1u << 30 | 1u << 31);
     assert_int_equal(f.side[1].peer.features[2], 1u << 22);
     assert_int_equal(f.side[0].peer.features[3], 0x80000000);
     assert_int_equal(f.side[1].peer.config_size, 3);
@@ -181,7 +181,7 @@ static void test_what_is_in_force(void **state)
         for (unsigned i = 0; i < 2; i++) {
             if (!(older >> i & 1))
                 continue;
-            f.side[i].mine.features[0] &= ~(1u << 31);
+            f.side[i].mine.features[0] &= ~(1u << 31 | 1u << 30);
             block(1 - i)->features[0].le = 1u << 29;
         }
         assert_int_equal(vop__session_step(&f.side[0]), VOP__SESSION_READY);
@@ -190,7 +190,8 @@ static void test_what_is_in_force(void **state)
             assert_int_equal(vop__session_has(&f.side[i], VOP_F_LAST_LEN), older == 0);
             assert_true(vop__session_has(&f.side[i], VOP_F_EVENT_IDX));
             assert_true(vop__session_has(&f.side[i], VOP_F_IN_ORDER));
-            assert_false(vop__session_has(&f.side[i], 30));
+            assert_int_equal(vop__session_has(&f.side[i], VOP_F_LIVE_CONFIG), older == 0);
+            assert_false(vop__session_has(&f.side[i], 27));
             assert_false(vop__session_has(&f.side[i], 63));
         }
     }

@@ -83,7 +83,7 @@ static int open_epoll(struct vop__doorbells *d)
 {
     int fd = epoll_create1(EPOLL_CLOEXEC);
 
-    check(fd >= 0 && vop__doorbells_watch(d, fd) == 0);
+    check(fd >= 0 && vop__doorbells_watch(d, 0, fd) == 0);
     return fd;
 }
 
@@ -145,12 +145,12 @@ static void test_epoll(void **state)
     (void)state;
     open_pair(1, 1);
     fd = open_epoll(&end[1]);
-    assert_int_equal(vop__doorbells_process(&end[1], fd), 0);
+    assert_int_equal(vop__doorbells_process(&end[1], 0, fd), 0);
     for (unsigned bell = 0; bell < 2; bell++) {
         assert_false(test_readable(fd));
         vop__doorbells_kick(&end[0], 0, bell);
         assert_true(test_readable(fd));
-        assert_int_equal(vop__doorbells_process(&end[1], fd), 0);
+        assert_int_equal(vop__doorbells_process(&end[1], 0, fd), 0);
         assert_false(test_readable(fd));
         assert_int_equal(vop__doorbells_wait(&end[1], 0, bell, 0), 0);
     }
@@ -203,7 +203,7 @@ static void test_drain_never_blocks(void **state)
         vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES);
         assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), 1);
         vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES);
-        assert_int_equal(vop__doorbells_process(&end[1], fd), 0);
+        assert_int_equal(vop__doorbells_process(&end[1], 0, fd), 0);
         assert_false(test_readable(fd));
     }
     after_poll = NULL;
@@ -241,10 +241,10 @@ static void test_many_tokens(void **state)
     while (send(end[0].bell[0][0].kick, "", 1, MSG_DONTWAIT) == 1)
         sent++;
     assert_in_range(sent, 1, 64);
-    assert_int_equal(vop__doorbells_process(&end[1], fd), 0);
+    assert_int_equal(vop__doorbells_process(&end[1], 0, fd), 0);
     assert_false(test_readable(fd));
     (void)send(end[0].bell[0][0].kick, "", 1, MSG_OOB | MSG_DONTWAIT); /* not every kernel supports it */
-    assert_int_equal(vop__doorbells_process(&end[1], fd), 0);
+    assert_int_equal(vop__doorbells_process(&end[1], 0, fd), 0);
     assert_false(test_readable(fd));
     vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES); /* and it still rings */
     assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), 1);
@@ -274,7 +274,7 @@ static void test_stuffed(void **state)
         if (i % 2)
             assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), -EPROTO);
         else
-            assert_int_equal(vop__doorbells_process(&end[1], fd), -EPROTO);
+            assert_int_equal(vop__doorbells_process(&end[1], 0, fd), -EPROTO);
         assert_non_null(strstr(vop_error_text(), "it filled a doorbell"));
         close(fd);
         close_pair();
@@ -326,7 +326,7 @@ static void test_descriptors_for_tokens(void **state)
         if (i / kinds == 0)
             assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), -ECONNRESET);
         else
-            assert_int_equal(vop__doorbells_process(&end[1], fd), -ECONNRESET);
+            assert_int_equal(vop__doorbells_process(&end[1], 0, fd), -ECONNRESET);
         assert_int_equal(test_count_fds(), fds - 1);
         close(other); /* nothing to linger for any more */
         close(fd);
@@ -347,7 +347,7 @@ static void test_death(void **state)
         assert_int_equal(vop__doorbells_alive(&end[1]), 0);
         vop__doorbells_close(&end[0]);
         assert_true(test_readable(fd));
-        assert_int_equal(vop__doorbells_process(&end[1], fd), -ECONNRESET);
+        assert_int_equal(vop__doorbells_process(&end[1], 0, fd), -ECONNRESET);
         assert_int_equal(vop__doorbells_alive(&end[1]), -ECONNRESET);
         assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), -ECONNRESET);
         assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_SLOTS, VOP__NEVER), -ECONNRESET);
@@ -369,7 +369,7 @@ static void test_half_dead(void **state)
     fd = open_epoll(&end[1]);
     shutdown(end[0].socket, SHUT_WR);
     assert_true(test_readable(fd));
-    assert_int_equal(vop__doorbells_process(&end[1], fd), -ECONNRESET);
+    assert_int_equal(vop__doorbells_process(&end[1], 0, fd), -ECONNRESET);
     assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), -ECONNRESET);
     assert_int_equal(vop__doorbells_alive(&end[1]), -ECONNRESET);
     close(fd);
@@ -386,7 +386,7 @@ static void test_half_dead(void **state)
             end[0].bell[0][VOP__BELL_SLOTS].kick = -1;
         assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, 0), 0);
         assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_SLOTS, VOP__NEVER), -ECONNRESET);
-        assert_int_equal(vop__doorbells_process(&end[1], fd), -ECONNRESET);
+        assert_int_equal(vop__doorbells_process(&end[1], 0, fd), -ECONNRESET);
         assert_int_equal(vop__doorbells_alive(&end[1]), 0);
         close(fd);
         close_pair();

@@ -143,6 +143,7 @@ static void test_memory(void **state)
         assert_int_equal(w[i]->remote.size, SIZE / 2);
         assert_int_equal(w[i]->remote.flags, VOP__WINDOW_DIRECT_IO);
         assert_true(w[i]->watched && w[i]->polled);
+        assert_int_equal(w[i]->queue_pairs, VOP_QUEUE_PAIRS_MAX); /* nobody rings, so any number will do */
         /* what one writes, the other reads */
         w[i]->remote.base[0] = 11;
         w[i]->remote.base[SIZE / 2 - 1] = (uint8_t)(12 + i);
@@ -220,7 +221,7 @@ static void test_killed_claimant(void **state)
     assert_int_equal(waitpid(child, NULL, 0), child);
     assert_int_equal(w->ops->alive(w), -ECONNRESET);
     assert_int_equal(w->ops->wait(w, 0, VOP__BELL_MESSAGES, VOP__NS_PER_MS), -ECONNRESET);
-    assert_int_equal(w->ops->process(w, -1), -ECONNRESET);
+    assert_int_equal(w->ops->process(w, 0, -1), -ECONNRESET);
     w->ops->close(w);
     /* In the next session a peer that was never seen counts as one that cannot be seen: it is elsewhere. */
     w = s->ops->wire(s);
@@ -249,14 +250,15 @@ static void test_fork(void **state)
 static struct {
     int fd;
     uint32_t address;
-    unsigned kicks;
+    unsigned queue, kicks;
     bool is_gone;
 } bell;
 
-static void bell_kick(void *context, uint32_t address)
+static void bell_kick(void *context, uint32_t address, unsigned queue)
 {
     (void)context;
     bell.address = address;
+    bell.queue = queue;
     bell.kicks++;
 }
 
@@ -320,13 +322,14 @@ static void test_doorbell(void **state)
     assert_int_equal(vop__ivshmem_adopt(&m, 1, "a device", &s), 0);
     w = s->ops->wire(s);
     assert_true(w->watched && !w->polled);
+    assert_int_equal(w->queue_pairs, 1);
     assert_int_equal(w->system, 0); /* it does not claim to be exclusive */
     assert_int_equal(w->doorbell, 3);
     w->ops->kick(w, 0, VOP__BELL_SLOTS);
     assert_int_equal(bell.kicks, 0); /* the peer has none */
     w->peer_doorbell = 9;
-    w->ops->kick(w, 0, VOP__BELL_SLOTS);
-    assert_true(bell.kicks == 1 && bell.address == 9);
+    w->ops->kick(w, 3, VOP__BELL_SLOTS); /* a peer whose device tells more interrupts apart */
+    assert_true(bell.kicks == 1 && bell.address == 9 && bell.queue == 3);
 
     assert_int_equal(w->ops->wait(w, 0, VOP__BELL_MESSAGES, 0), 0);
     assert_true(write(bell.fd, &one, sizeof(one)) > 0);
@@ -334,17 +337,17 @@ static void test_doorbell(void **state)
     assert_int_equal(w->ops->wait(w, 0, VOP__BELL_MESSAGES, 0), 0);
     assert_int_equal(w->ops->wait(w, 0, VOP__BELL_SLOTS, 0), 1); /* the other thread's event, too */
     assert_int_equal(w->ops->wait(w, 0, VOP__BELL_SLOTS, 0), 0);
-    assert_int_equal(w->ops->process(w, -1), 0);
+    assert_int_equal(w->ops->process(w, 0, -1), 0);
     assert_true(write(bell.fd, &one, sizeof(one)) > 0);
-    assert_int_equal(w->ops->process(w, -1), 1);
-    assert_int_equal(w->ops->process(w, -1), 0);
+    assert_int_equal(w->ops->process(w, 0, -1), 1);
+    assert_int_equal(w->ops->process(w, 0, -1), 0);
     assert_null(w->ops->mirror(w, true, 0, 4096));
     assert_int_equal(w->ops->alive(w), 0);
 
     bell.is_gone = true; /* unplugged */
     assert_true(write(bell.fd, &one, sizeof(one)) > 0);
     assert_int_equal(w->ops->wait(w, 0, VOP__BELL_SLOTS, VOP__NEVER), -ECONNRESET);
-    assert_int_equal(w->ops->process(w, -1), -ECONNRESET);
+    assert_int_equal(w->ops->process(w, 0, -1), -ECONNRESET);
     w->ops->close(w);
     s->ops->close(s);
 }

@@ -68,10 +68,10 @@ static void test_doorbell(void **state)
     m = open_memory();
     assert_true(m.doorbell_fd >= 0);
     assert_int_equal(m.doorbell_address, 8);
-    m.ops->kick(m.context, 1);
+    m.ops->kick(m.context, 1, 0);
     assert_int_equal(tree_peek("dev/uio3", DOORBELL), 0); /* peer 0, vector 0 */
-    m.ops->kick(m.context, 4);
-    assert_int_equal(tree_peek("dev/uio3", DOORBELL), 3u << 16);
+    m.ops->kick(m.context, 4, 2);
+    assert_int_equal(tree_peek("dev/uio3", DOORBELL), 3u << 16 | 2);
     assert_int_equal(m.ops->take(m.context), 1); /* an ordinary file always has something to read */
     m.ops->close(m.context);
 
@@ -92,7 +92,7 @@ static void test_without_interrupt(void **state)
     m = open_memory();
     assert_int_equal(m.doorbell_fd, -1);
     assert_int_equal(m.doorbell_address, 0);
-    m.ops->kick(m.context, 4); /* the peer may have one */
+    m.ops->kick(m.context, 4, 0); /* the peer may have one */
     assert_int_equal(tree_peek("dev/uio3", DOORBELL), 3u << 16);
     m.ops->close(m.context);
 }

@@ -251,7 +251,7 @@ static int open_epoll(void)
 {
     int fd = epoll_create1(EPOLL_CLOEXEC);
 
-    check(fd >= 0 && vop__doorbells_watch(&end[1], fd) == 0);
+    check(fd >= 0 && vop__doorbells_watch(&end[1], 0, fd) == 0);
     return fd;
 }
 
@@ -261,16 +261,16 @@ static void test_event_loop(void **state)
 
     (void)state;
     assert_false(test_readable(fd));
-    assert_int_equal(vop__doorbells_process(&end[1], fd), 0); /* for nothing */
+    assert_int_equal(vop__doorbells_process(&end[1], 0, fd), 0); /* for nothing */
     for (unsigned i = 0; i < 200; i++) {
         kick(0, VOP__BELL_MESSAGES);
         assert_true(test_readable(fd));
-        assert_int_equal(vop__doorbells_process(&end[1], fd), 0);
+        assert_int_equal(vop__doorbells_process(&end[1], 0, fd), 0);
         assert_false(test_readable(fd));
     }
     vop__doorbells_hang_up(&end[0]);
     assert_true(test_readable(fd));
-    assert_int_equal(vop__doorbells_process(&end[1], fd), -ECONNRESET);
+    assert_int_equal(vop__doorbells_process(&end[1], 0, fd), -ECONNRESET);
     assert_true(test_readable(fd));
     close(fd);
 }
@@ -283,7 +283,7 @@ static void test_large_message(void **state)
     peer_sends("ab", 2);
     assert_int_equal(wait_for(1, VOP__BELL_MESSAGES, VOP__NEVER), -EPROTO);
     peer_sends("abcdefgh", 8);
-    assert_int_equal(vop__doorbells_process(&end[1], fd), -EPROTO);
+    assert_int_equal(vop__doorbells_process(&end[1], 0, fd), -EPROTO);
     close(fd);
 }
 
@@ -321,8 +321,8 @@ static void test_descriptors(void **state)
             assert_int_equal(wait_for(1, VOP__BELL_MESSAGES, VOP__NEVER), 1);
             assert_int_equal(wait_for(1, VOP__BELL_MESSAGES, VOP__NEVER), -ECONNRESET);
         } else {
-            assert_int_equal(vop__doorbells_process(&end[1], epoll), 0);
-            assert_int_equal(vop__doorbells_process(&end[1], epoll), -ECONNRESET);
+            assert_int_equal(vop__doorbells_process(&end[1], 0, epoll), 0);
+            assert_int_equal(vop__doorbells_process(&end[1], 0, epoll), -ECONNRESET);
         }
         assert_int_equal(write(pair[1], "x", 1), 1); /* the reading end is not closed yet */
         close(pair[1]);

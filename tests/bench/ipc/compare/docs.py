@@ -115,8 +115,9 @@ def further(figures, result):
     if adaptive:
         paragraphs.append(f"With adaptive waiting, the default, the round trip of 64 bytes took {joined(adaptive)}.")
     if result["rtt64_sleep_futex_ratio"]:
-        paragraphs.append(f"A round trip of 64 bytes between sleepers takes {result['rtt64_sleep_ratio']:.2f} times as "
-                          f"long as with eventfd, and {result['rtt64_sleep_futex_ratio']:.2f} times with option `futex`.")
+        paragraphs.append("A round trip of 64 bytes between sleepers takes "
+                          f"{result['rtt64_sleep_ratio']:.2f} times as long as with eventfd, and "
+                          f"{result['rtt64_sleep_futex_ratio']:.2f} times with option `futex`.")
     if result["instructions"]["send_recv_64"]:
         paragraphs.append(f"A message of 64 bytes takes {result['instructions']['send_recv_64']:.0f} instructions "
                           "altogether, sent and received, counted with callgrind.")

@@ -93,8 +93,8 @@ def text(figures, result):
     if figures.awake:
         lines.append(f"told to sleep, but awake, so not compared there: {', '.join(figures.awake)}")
     if result["rtt64_sleep_futex_ratio"]:
-        lines.append(f"with option futex a round trip of sleepers takes {result['rtt64_sleep_futex_ratio']:.2f} times as "
-                     "long as with eventfd")
+        lines.append("with option futex a round trip of sleepers takes "
+                     f"{result['rtt64_sleep_futex_ratio']:.2f} times as long as with eventfd")
     if result["instructions"]["send_recv_64"]:
         lines.append(f"a message of 64 bytes, sent and received: {result['instructions']['send_recv_64']:.0f} "
                      "instructions")

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * crew.h - the workers of a bridge, each on a loop and a thread of its own.
+ *
+ * Room: bridge. The thread that runs the control loop makes all calls here. What it wants of a worker is done on the
+ * worker's own loop, while the caller waits: some microseconds, and as long as a turn of that loop at most. So nothing
+ * of a worker is used by two threads at once, and its frames need no lock. What a worker has to say comes back as a
+ * callback on the control loop.
+ */
+#ifndef VOP_BRIDGE_CREW_H
+#define VOP_BRIDGE_CREW_H
+
+#include "counters.h"
+#include "forward.h"
+#include "tap.h"
+#include "worker.h"
+
+#include <sched.h>
+#include <uv.h>
+
+#define CREW_MAX TAP_QUEUES_MAX
+
+/**
+ * A worker cannot go on: as worker.h says of it. crew_end() must follow before the ports go.
+ *
+ * text   vop_error_text() of its thread
+ */
+typedef void crew_lost(void *context, int why, const char *text);
+
+/** What the peer says of its interface has changed. */
+typedef void crew_news(void *context);
+
+/** What is fixed for the life of a crew. */
+struct crew_setup {
+    const struct tap *tap;        /* a worker for each of its queues */
+    struct forward_setup forward; /* but for its tap_fd and counters */
+    uint32_t spin_us;
+    const cpu_set_t *affinity; /* worker i on the i-th of these processors, and from the first again; NULL: on any */
+    crew_lost *lost;
+    crew_news *news;
+    void *context;
+};
+
+/** Private to crew.c. */
+struct crew_member;
+struct crew {
+    struct crew_member *members[CREW_MAX];
+    unsigned count; /* 0: closed */
+    struct crew_setup setup;
+    uv_async_t heard; /* on the control loop: a worker has something to say */
+    bool is_open;
+};
+
+/**
+ * Starts the workers and their threads.
+ *
+ * -errno   none is left; the reason was logged
+ */
+int crew_open(struct crew *crew, uv_loop_t *control, const struct crew_setup *setup);
+
+/**
+ * Gives the first `count` workers a port each, while the carrier is off: they hold the frames until crew_hold() lets
+ * them go. The ports must stay until crew_end().
+ *
+ * -errno   no worker has a port; the reason was logged
+ */
+int crew_begin(struct crew *crew, struct port *const *ports, unsigned count);
+
+/** Holds the frames of both directions, or carries them; for as long as there is no carrier. */
+void crew_hold(struct crew *crew, bool is_held);
+
+/** The MTU of the interface, for sessions that begin later. */
+void crew_set_mtu(struct crew *crew, uint32_t mtu);
+
+/** Takes the ports back, once all has been received. Does nothing without a session. */
+void crew_end(struct crew *crew);
+
+/** What each of them has counted since the start: `count` elements. */
+void crew_count(struct crew *crew, struct counters ret_counters[CREW_MAX]);
+
+/** Ends the threads; does nothing if it is not open. The control loop must run once more before it is closed. */
+void crew_close(struct crew *crew);
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * netlink_watch.c - notices when somebody changes the interface: sets it up or down, or gives it another MTU.
+ *
+ * Room: bridge. A message is no more than a reason to look: if the kernel had to leave some out, that is one as well.
+ */
+#include "netlink_watch.h"
+
+#include "log.h"
+#include "netns.h"
+
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <netlink/errno.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <string.h>
+
+static int read_message(struct nl_msg *message, void *argument)
+{
+    struct netlink_watch *watch = argument;
+    const struct nlmsghdr *header = nlmsg_hdr(message);
+    const struct ifinfomsg *interface = nlmsg_data(header);
+
+    if (header->nlmsg_type == RTM_NEWLINK && nlmsg_valid_hdr(header, sizeof(*interface)) &&
+        interface->ifi_index == watch->index)
+        watch->has_changed = true;
+    return NL_OK;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct netlink_watch *watch = poll->data;
+    int ret = nl_recvmsgs_default(watch->sock); /* all of one datagram; for the next one it is called again */
+
+    (void)events;
+    if (status < 0 || ret < 0)
+        watch->has_changed = true;
+    if (!watch->has_changed)
+        return;
+    watch->has_changed = false;
+    watch->changed(watch->context);
+}
+
+static int open_socket(struct netlink_watch *watch, int netns_fd)
+{
+    int previous;
+    int ret = netns_enter(netns_fd, &previous);
+
+    if (ret)
+        return ret;
+    nl_socket_disable_seq_check(watch->sock);
+    nl_socket_modify_cb(watch->sock, NL_CB_VALID, NL_CB_CUSTOM, read_message, watch);
+    ret = nl_connect(watch->sock, NETLINK_ROUTE);
+    netns_leave(previous);
+    if (!ret)
+        ret = nl_socket_add_membership(watch->sock, RTNLGRP_LINK);
+    if (!ret)
+        ret = nl_socket_set_nonblocking(watch->sock);
+    if (ret)
+        log_line("netlink: %s", nl_geterror(ret));
+    return ret ? -EIO : 0;
+}
+
+int netlink_watch_open(struct netlink_watch *watch, uv_loop_t *loop, int netns_fd, int index, netlink_changed *changed,
+                       void *context)
+{
+    int ret;
+
+    memset(watch, 0, sizeof(*watch));
+    watch->index = index;
+    watch->changed = changed;
+    watch->context = context;
+    watch->sock = nl_socket_alloc();
+    if (!watch->sock) {
+        log_line("netlink: %s", strerror(ENOMEM));
+        return -ENOMEM;
+    }
+    ret = open_socket(watch, netns_fd);
+    if (!ret) {
+        ret = uv_poll_init(loop, &watch->poll, nl_socket_get_fd(watch->sock));
+        if (ret)
+            log_line("watching the interface: %s", strerror(-ret));
+    }
+    if (ret) {
+        nl_socket_free(watch->sock);
+        watch->sock = NULL;
+        return ret;
+    }
+    watch->poll.data = watch;
+    uv_poll_start(&watch->poll, UV_READABLE, on_readable);
+    return 0;
+}
+
+void netlink_watch_close(struct netlink_watch *watch)
+{
+    if (!watch->sock)
+        return;
+    uv_close((uv_handle_t *)&watch->poll, NULL); /* it does not look at the descriptor any more */
+    nl_socket_free(watch->sock);
+    watch->sock = NULL;
+}
