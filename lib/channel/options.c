@@ -11,10 +11,11 @@
 
 #include <string.h>
 
-/* Together more than a processor's own cache has, and no message whose length is a power of two ends where the next one
- * begins (docs/PERFORMANCE.md, Where the slots lie). */
-#define DEFAULT_QUEUE_SIZE 512
-#define DEFAULT_SLOT_SIZE 2304
+/* Together more than a processor's own cache has; few, and an odd number of cache lines apart, so that small messages
+ * use lines of which the nearest cache has room for all; and no message whose length is a power of two ends where the
+ * next one begins (docs/PERFORMANCE.md, Where the slots lie). */
+#define DEFAULT_QUEUE_SIZE 128
+#define DEFAULT_SLOT_SIZE 9280
 #define DEFAULT_SPIN_US 50
 #define DEFAULT_SOCKET_MODE 0600
 #define DEFAULT_HANDSHAKE_MS 5000

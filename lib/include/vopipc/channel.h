@@ -107,8 +107,8 @@ extern "C" {
  */
 struct vop_options {
     size_t struct_size;    /* bytes of this struct; set by vop_options_init() */
-    uint32_t queue_size;   /* slots of the receive queue, a power of two, 2 to 32768. Default 512 */
-    uint32_t slot_size;    /* bytes of a slot, a multiple of 64, 64 to 1048576. Default 2304. A message occupies whole
+    uint32_t queue_size;   /* slots of the receive queue, a power of two, 2 to 32768. Default 128 */
+    uint32_t slot_size;    /* bytes of a slot, a multiple of 64, 64 to 1048576. Default 9280. A message occupies whole
                               slots; the largest message is queue_size x slot_size, at most 1 GiB. For what is sent see
                               send_queue_size */
     uint32_t spin_us;      /* longest time to spin before a blocking call sleeps, in microseconds. Default 50. The

@@ -15,8 +15,8 @@ static void test_defaults(void **state)
     memset(&o, 0xa5, sizeof(o));
     vop_options_init(&o, sizeof(o));
     assert_int_equal(o.struct_size, sizeof(o));
-    assert_int_equal(o.queue_size, 512);
-    assert_int_equal(o.slot_size, 2304);
+    assert_int_equal(o.queue_size, 128);
+    assert_int_equal(o.slot_size, 9280);
     assert_int_equal(o.spin_us, 50);
     assert_int_equal(o.socket_mode, 0600);
     assert_int_equal(o.handshake_ms, 5000);
@@ -31,8 +31,8 @@ static void test_defaults(void **state)
         assert_int_equal(o.features[i], 0);
     assert_int_equal(o.doorbells, 1);
     assert_int_equal(vop__options_resolve(&o, &resolved), 0);
-    o.send_queue_size = 512; /* as it receives */
-    o.send_slot_size = 2304;
+    o.send_queue_size = 128; /* as it receives */
+    o.send_slot_size = 9280;
     assert_memory_equal(&o, &resolved, sizeof(o));
     assert_int_equal(vop__options_resolve(NULL, &resolved), 0);
     assert_memory_equal(&o, &resolved, sizeof(o));
@@ -55,7 +55,7 @@ static void test_older(void **state)
         assert_int_equal(vop__options_resolve((void *)bytes, &resolved), 0);
         assert_int_equal(resolved.struct_size, sizeof(resolved));
         assert_int_equal(resolved.pending_max, 64);
-        assert_int_equal(resolved.queue_size, 512);
+        assert_int_equal(resolved.queue_size, 128);
         free(bytes);
     }
     o = link_options(16, 128, 7);
