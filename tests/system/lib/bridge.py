@@ -99,7 +99,12 @@ class Bridge:
             return False
 
     def files(self):
-        return sorted(os.readlink(entry) for entry in pathlib.Path(f"/proc/{self.pid}/fd").iterdir())
+        """What is open, but for what is closed meanwhile."""
+        found = []
+        for entry in pathlib.Path(f"/proc/{self.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                found.append(os.readlink(entry))
+        return sorted(found)
 
     def mappings(self):
         """How many there are. Where a sanitizer allocates, only those of files: its own memory grows as it likes."""
