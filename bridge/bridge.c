@@ -249,6 +249,7 @@ static void look(void *context, struct control_facts *ret_facts)
     ret_facts->options = bridge->options;
     ret_facts->tap = &bridge->tap;
     ret_facts->interface = &bridge->interface;
+    ret_facts->is_up = bridge->pairs > 0;
     ret_facts->channel = bridge->link.channel;
     ret_facts->sessions = bridge->sessions;
     ret_facts->uptime_ms = (uv_hrtime() - bridge->started_at) / 1000000;

@@ -90,7 +90,7 @@ static json_t *run_status(void *context, json_t *params, struct control_failure 
                      "mac", describe_mac(facts.interface->mac), "offload", describe_offload(facts.tap->offload),
                      "persist", options->persist || facts.tap->was_there, /* */
                      "link", "uri", options->link, "role", options->listen ? "listen" : "connect", "state",
-                     facts.channel ? "up" : "down", "peer_pid", describe_peer(facts.channel), "sessions",
+                     facts.is_up ? "up" : "down", "peer_pid", describe_peer(facts.channel), "sessions",
                      (json_int_t)facts.sessions, /* */
                      "queues", (int)facts.tap->queues_in_use, "queues_max", (int)facts.queues_max, "steering",
                      steer_describe_mode(subject->steer));

@@ -14,6 +14,7 @@
 #include "steer.h"
 #include "tap.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <vopipc/channel.h>
 
@@ -22,7 +23,8 @@ struct control_facts {
     const struct options *options;
     const struct tap *tap;
     const struct netlink_interface *interface;
-    vop_channel *channel; /* NULL: the link is down */
+    bool is_up;           /* the link is */
+    vop_channel *channel; /* NULL: there is none */
     uint64_t sessions;    /* that have begun since the start */
     uint64_t uptime_ms;   /* since the start */
     unsigned queues_max;  /* so many can be in use: those open, or those agreed with the peer */
