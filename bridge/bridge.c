@@ -14,6 +14,8 @@
  */
 #include "bridge.h"
 
+#include "control.h"
+#include "control_methods.h"
 #include "counters.h"
 #include "crew.h"
 #include "frame.h"
@@ -24,6 +26,7 @@
 #include "netns.h"
 #include "netns_watch.h"
 #include "setup.h"
+#include "steer.h"
 #include "tap.h"
 
 #include <errno.h>
@@ -52,37 +55,32 @@ struct bridge {
     unsigned queues_wanted; /* to be in use, as far as the peer has as many pairs */
     unsigned pairs;         /* of the session; 0: there is none */
     size_t message_max;     /* of the session, bytes */
+    uint64_t sessions;      /* so many have begun */
     bool has_carrier;
+    struct steer steer;
+    struct control control;
+    struct control_subject subject; /* of the control socket */
+    uint64_t started_at;            /* by uv_hrtime() */
     bool is_stopping;
     int ret; /* of bridge_run() */
 };
 
 /* ---- Queues ---- */
 
-unsigned bridge_queues(const struct bridge *bridge)
-{
-    return bridge->tap.queues_in_use;
-}
-
-unsigned bridge_queues_max(const struct bridge *bridge)
+/* How many can be in use: those open, or those agreed with the peer. */
+static unsigned get_queues_max(const struct bridge *bridge)
 {
     return bridge->pairs && bridge->pairs < bridge->tap.queues ? bridge->pairs : bridge->tap.queues;
 }
 
-/* Whoever steers flows must be told after this: the kernel takes what it is told modulo the number in use. */
+/* Steering hears of what is in use, also after half of a change: the kernel takes what it says modulo that number. */
 static int use_queues(struct bridge *bridge)
 {
-    unsigned most = bridge_queues_max(bridge);
+    unsigned most = get_queues_max(bridge);
+    int ret = tap_set_queues(&bridge->tap, bridge->queues_wanted < most ? bridge->queues_wanted : most);
 
-    return tap_set_queues(&bridge->tap, bridge->queues_wanted < most ? bridge->queues_wanted : most);
-}
-
-int bridge_set_queues(struct bridge *bridge, unsigned queues)
-{
-    if (queues < 1 || queues > bridge->tap.queues)
-        return -EINVAL;
-    bridge->queues_wanted = queues;
-    return use_queues(bridge);
+    steer_set_queues(&bridge->steer, bridge->tap.queues_in_use);
+    return ret;
 }
 
 /* ---- What both sides say of their interfaces ---- */
@@ -173,11 +171,13 @@ static int begin_session(void *context, struct port *const *ports, unsigned coun
         ret = crew_begin(&bridge->crew, ports, count);
     if (!ret)
         ret = set_carrier(bridge, peer->is_up);
-    if (ret)
+    if (ret) {
         end_session(bridge);
-    else
-        meet_mtu(bridge, peer->mtu);
-    return ret;
+        return ret;
+    }
+    bridge->sessions++;
+    meet_mtu(bridge, peer->mtu);
+    return 0;
 }
 
 /* ---- The end ---- */
@@ -193,6 +193,8 @@ static void stop_bridge(struct bridge *bridge, int ret)
     if (!ret)
         set_carrier(bridge, false);
     link_close(&bridge->link);
+    control_close(&bridge->control);
+    steer_close(&bridge->steer);
     netns_watch_close(&bridge->netns_watch);
     netlink_watch_close(&bridge->netlink_watch);
     crew_close(&bridge->crew);
@@ -226,14 +228,72 @@ static void on_netns_lost(void *context)
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct bridge *bridge = handle->data;
-    struct counters sum = {.tx_frames = 0};
+    struct counters counters[CREW_MAX], sum = {.tx_frames = 0};
 
     if (number != SIGUSR1) {
         stop_bridge(bridge, 0);
         return;
     }
-    crew_count(&bridge->crew, &sum);
+    crew_count(&bridge->crew, counters);
+    for (unsigned i = 0; i < bridge->crew.count; i++)
+        counters_add(&sum, &counters[i]);
     counters_log(&sum);
+}
+
+/* ---- The control socket ---- */
+
+static void look(void *context, struct control_facts *ret_facts)
+{
+    const struct bridge *bridge = context;
+
+    ret_facts->options = bridge->options;
+    ret_facts->tap = &bridge->tap;
+    ret_facts->interface = &bridge->interface;
+    ret_facts->is_up = bridge->pairs > 0;
+    ret_facts->channel = bridge->link.channel;
+    ret_facts->sessions = bridge->sessions;
+    ret_facts->uptime_ms = (uv_hrtime() - bridge->started_at) / 1000000;
+    ret_facts->queues_max = get_queues_max(bridge);
+}
+
+static unsigned count(void *context, struct counters ret_counters[CREW_MAX])
+{
+    struct bridge *bridge = context;
+
+    crew_count(&bridge->crew, ret_counters);
+    return bridge->crew.count;
+}
+
+static int set_queues(void *context, unsigned queues)
+{
+    struct bridge *bridge = context;
+
+    bridge->queues_wanted = queues;
+    return use_queues(bridge);
+}
+
+/* Who has not asked for one can do without. */
+static int open_control(struct bridge *bridge)
+{
+    const struct options *options = bridge->options;
+    const struct control_setup setup = {
+        .directory = options->control,
+        .name = options->tap,
+        .mode = options->control_mode,
+        .has_uid = options->has_control_uid,
+        .uid = options->control_uid,
+        .methods = control_methods,
+        .context = &bridge->subject,
+    };
+    int ret;
+
+    bridge->subject = (struct control_subject){
+        .look = look, .count = count, .set_queues = set_queues, .context = bridge, .steer = &bridge->steer};
+    bridge->started_at = uv_hrtime();
+    if (options->no_control)
+        return 0;
+    ret = control_open(&bridge->control, &bridge->loop, &setup);
+    return options->control ? ret : 0;
 }
 
 /* ---- The beginning ---- */
@@ -294,8 +354,12 @@ static int open_all(struct bridge *bridge)
     struct link_setup setup;
     int ret = watch_signals(bridge);
 
-    if (!ret)
+    if (!ret) {
+        steer_open(&bridge->steer, bridge->tap.queue_fd[0], bridge->tap.queues_in_use, &bridge->options->steer);
         ret = open_crew(bridge);
+    }
+    if (!ret)
+        ret = open_control(bridge);
     if (!ret && bridge->options->netns && !bridge->options->keep_lost_netns)
         ret = netns_watch_open(&bridge->netns_watch, &bridge->loop, &bridge->netns, on_netns_lost, bridge);
     if (!ret)
@@ -336,7 +400,7 @@ static void log_library_line(void *context, enum vop_log_level level, const char
 
 int bridge_run(const struct options *options)
 {
-    struct bridge bridge = {.options = options, .netns.fd = -1};
+    struct bridge bridge = {.options = options, .netns.fd = -1, .steer.tap_fd = -1};
     int ret;
 
     if (options->verbose)

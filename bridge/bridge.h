@@ -9,29 +9,11 @@
 
 #include "options.h"
 
-struct bridge;
-
 /**
  * Opens the interface and the link, and carries frames until a signal ends it.
  *
  * Returns 0 after SIGTERM, SIGINT or SIGHUP, else -errno; the reason was logged.
  */
 int bridge_run(const struct options *options);
-
-/** How many queues of the interface are in use, and how many can be: those open, or those agreed with the peer. */
-unsigned bridge_queues(const struct bridge *bridge);
-unsigned bridge_queues_max(const struct bridge *bridge);
-
-/**
- * Uses so many queues of the interface from now on, as far as the peer has as many queue pairs: in this session and in
- * those that follow. Frames that the kernel had queued at one that goes out of use are dropped; what the peer sends by
- * its pair still arrives. On the control loop only.
- *
- * queues   1 to as many as are open
- *
- * -EINVAL  it is not that
- * other    some may have been changed: see bridge_queues(). The reason was logged
- */
-int bridge_set_queues(struct bridge *bridge, unsigned queues);
 
 #endif

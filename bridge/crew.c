@@ -109,7 +109,7 @@ static int end_job(struct crew_member *member, void *argument)
 
 static int count_job(struct crew_member *member, void *argument)
 {
-    counters_add(argument, &member->worker.counters);
+    *(struct counters *)argument = member->worker.counters;
     return 0;
 }
 
@@ -333,10 +333,10 @@ void crew_end(struct crew *crew)
         call(crew->members[i], end_job, NULL);
 }
 
-void crew_count(struct crew *crew, struct counters *sum)
+void crew_count(struct crew *crew, struct counters ret_counters[CREW_MAX])
 {
     for (unsigned i = 0; i < crew->count; i++)
-        call(crew->members[i], count_job, sum);
+        call(crew->members[i], count_job, &ret_counters[i]);
 }
 
 void crew_close(struct crew *crew)

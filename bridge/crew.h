@@ -75,8 +75,8 @@ void crew_set_mtu(struct crew *crew, uint32_t mtu);
 /** Takes the ports back, once all has been received. Does nothing without a session. */
 void crew_end(struct crew *crew);
 
-/** Adds what all of them have counted. */
-void crew_count(struct crew *crew, struct counters *sum);
+/** What each of them has counted since the start: `count` elements. */
+void crew_count(struct crew *crew, struct counters ret_counters[CREW_MAX]);
 
 /** Ends the threads; does nothing if it is not open. The control loop must run once more before it is closed. */
 void crew_close(struct crew *crew);

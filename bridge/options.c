@@ -39,6 +39,10 @@ enum key {
     KEY_SPIN_US,
     KEY_QUEUES,
     KEY_AFFINITY,
+    KEY_STEER,
+    KEY_CONTROL,
+    KEY_CONTROL_MODE,
+    KEY_CONTROL_UID,
     KEY_VERBOSE = 'v',
 };
 
@@ -71,7 +75,15 @@ static const struct argp_option option_table[] = {
      0},
     {"affinity", KEY_AFFINITY, "CPULIST", 0, "Processors of these threads, one each, as in 0,2-4 (any)", 0},
     {"spin-us", KEY_SPIN_US, "N", 0, "Longest spinning before it sleeps, in microseconds; 0: never spin (50)", 0},
+    {"steer", KEY_STEER, "kernel|rss|obj=FILE,prog=NAME", 0,
+     "How frames are spread over the queues of the TAP: by the kernel (the default), by a program of vop-bridge, or by "
+     "one of yours",
+     0},
     {"verbose", KEY_VERBOSE, NULL, 0, "Say what is done", 0},
+    {NULL, 0, NULL, 0, "Control, by vop bridge:", 4},
+    {"control", KEY_CONTROL, "DIRECTORY|none", 0, "Where the control socket is made (/run/vop-bridge)", 0},
+    {"control-mode", KEY_CONTROL_MODE, "OCTAL", 0, "File mode of the control socket (0600)", 0},
+    {"control-uid", KEY_CONTROL_UID, "UID|NAME", 0, "Answer this user, root and the user of the bridge only", 0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
@@ -155,6 +167,51 @@ static error_t read_affinity(const char *value, struct options *options)
     return 0;
 }
 
+/* "obj=FILE,prog=NAME". A path may have commas in it. */
+static bool cut_object(char *value, struct steer_wish *ret_wish)
+{
+    char *program = NULL;
+
+    for (char *next = strstr(value, ",prog="); next; next = strstr(next + 1, ",prog="))
+        program = next;
+    if (strncmp(value, "obj=", 4) != 0 || !program || program == value + 4 || !program[6])
+        return false;
+    *program = '\0';
+    *ret_wish = (struct steer_wish){.mode = STEER_MODE_USER, .object = value + 4, .program = program + 6};
+    return true;
+}
+
+static error_t read_steer(char *value, struct options *options)
+{
+    if (strcmp(value, "kernel") == 0)
+        options->steer = (struct steer_wish){.mode = STEER_MODE_KERNEL};
+    else if (strcmp(value, "rss") == 0)
+        options->steer = (struct steer_wish){.mode = STEER_MODE_PROGRAM};
+    else if (!cut_object(value, &options->steer))
+        return refuse("steer", value, "neither kernel, rss nor a program; write that as in obj=/x/y.o,prog=name");
+    return 0;
+}
+
+/* A relative one would be looked for elsewhere by whoever is somewhere else. */
+static error_t read_control(const char *value, struct options *options)
+{
+    options->no_control = strcmp(value, "none") == 0;
+    options->control = options->no_control ? NULL : value;
+    if (options->no_control || value[0] == '/')
+        return 0;
+    return refuse("control", value, "neither an absolute path nor none; write it as in /run/vop-bridge");
+}
+
+static error_t read_control_uid(const char *value, struct options *options)
+{
+    const char *why;
+
+    if (parse_user(value, &options->control_uid, &why) < 0)
+        return refuse("control-uid", value, why);
+    options->has_control_uid = true;
+    return 0;
+}
+
 static error_t check_slots(const char *option, char *value, bool is_right, const char *why)
 {
     return is_right ? 0 : refuse(option, value, why);
@@ -169,7 +226,24 @@ static uint32_t count_processors(void)
     return count < OPTIONS_QUEUES_MAX ? (uint32_t)count : OPTIONS_QUEUES_MAX;
 }
 
-/* Reads the options of the link and of the work on it. */
+/* Reads the options of steering and of the control socket. */
+static error_t read_control_option(int key, char *value, struct options *options)
+{
+    switch (key) {
+    case KEY_STEER:
+        return read_steer(value, options);
+    case KEY_CONTROL:
+        return read_control(value, options);
+    case KEY_CONTROL_MODE:
+        return read_number("control-mode", value, 8, 1, 0777, &options->control_mode);
+    case KEY_CONTROL_UID:
+        return read_control_uid(value, options);
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* Reads the options of the link and of the work on it, and leaves the others to the above. */
 static error_t read_link_option(int key, char *value, struct options *options)
 {
     error_t ret;
@@ -208,7 +282,7 @@ static error_t read_link_option(int key, char *value, struct options *options)
         options->verbose = true;
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return read_control_option(key, value, options);
     }
 }
 
@@ -282,6 +356,8 @@ static error_t check_options(const struct options *options)
     else if (find_address_kept_out(options))
         log_line("--mtu %u --address %s: IPv6 needs an MTU of %u at least; raise it or leave the address out",
                  options->mtu, find_address_kept_out(options)->text, IPV6_MTU_LEAST);
+    else if (options->no_control && (options->control_mode || options->has_control_uid))
+        log_line("--control none: then there is no socket for --control-mode or --control-uid; leave them out");
     else if ((uint64_t)options->slots * options->slot_size > UINT64_C(1) << 30)
         log_line("--slots %u --slot-size %u: more than 1 GiB; take less of one", options->slots, options->slot_size);
     else if ((uint64_t)options->queues * options->slots * (options->slot_size + UINT64_C(32)) >= UINT64_C(2) << 30)
@@ -338,6 +414,8 @@ int options_parse(int argc, char **argv, struct options *ret_options)
     ret = argp_parse(&argp, argc, argv, 0, NULL, &options);
     if (ret)
         return -ret;
+    if (!options.control_mode) /* where the user decides, the file need not */
+        options.control_mode = options.has_control_uid ? 0666 : 0600;
     *ret_options = options;
     return 0;
 }

@@ -8,6 +8,7 @@
 #define VOP_BRIDGE_OPTIONS_H
 
 #include "parse.h"
+#include "steer.h"
 
 #include <sched.h>
 #include <stdbool.h>
@@ -51,6 +52,13 @@ struct options {
     bool has_affinity;
     cpu_set_t affinity; /* processors of the queues' threads, one after another */
     uint32_t spin_us;
+
+    struct steer_wish steer;
+    bool no_control;
+    const char *control;   /* directory of the control socket; NULL: the usual one */
+    uint32_t control_mode; /* of the socket */
+    bool has_control_uid;  /* only this user is answered, besides root and our own */
+    uint32_t control_uid;
     bool verbose;
 };
 

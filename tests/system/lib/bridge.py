@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Running vop-bridge: alone, or two of them around a link."""
+import contextlib
 import os
 import pathlib
 import re
@@ -98,7 +99,12 @@ class Bridge:
             return False
 
     def files(self):
-        return sorted(os.readlink(entry) for entry in pathlib.Path(f"/proc/{self.pid}/fd").iterdir())
+        """What is open, but for what is closed meanwhile."""
+        found = []
+        for entry in pathlib.Path(f"/proc/{self.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                found.append(os.readlink(entry))
+        return sorted(found)
 
     def mappings(self):
         """How many there are. Where a sanitizer allocates, only those of files: its own memory grows as it likes."""
@@ -109,8 +115,13 @@ class Bridge:
         self.process.send_signal(number)
 
     def kill(self):
+        """Ends it without its clean-up, and removes what nobody but the next bridge would."""
         self.process.kill()
         self.process.wait()
+        for left in pathlib.Path("/run/vop-bridge").glob(f"*.{self.pid}.sock"):
+            left.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # there are others, or it was not made
+            os.rmdir("/run/vop-bridge")
 
     def stop(self, seconds=5):
         """Ends it gracefully; returns the exit status."""

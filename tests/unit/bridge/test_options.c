@@ -53,6 +53,9 @@ static void test_defaults(void **state)
     assert_int_equal(options.txqueuelen, 0);
     assert_int_equal(options.socket_mode, 0);
     assert_false(options.has_peer_uid);
+    assert_false(options.no_control || options.has_control_uid);
+    assert_null(options.control);
+    assert_int_equal(options.control_mode, 0600);
     assert_int_equal(options.offload, OFFLOAD_ALL);
     assert_int_equal(options.slots, OPTIONS_SLOTS_DEFAULT);
     assert_int_equal(options.slot_size, OPTIONS_SLOT_SIZE_DEFAULT);
@@ -96,6 +99,38 @@ static void test_everything(void **state)
     assert_int_equal(options.spin_us, 7);
 }
 
+static void test_control(void **state)
+{
+    struct options options;
+
+    (void)state;
+    assert_int_equal(parse("--link shm:/a --tap vop0 --control /run/x --control-mode 0660", &options), 0);
+    assert_string_equal(options.control, "/run/x");
+    assert_int_equal(options.control_mode, 0660);
+    assert_int_equal(parse("--link shm:/a --tap vop0 --control-uid root", &options), 0);
+    assert_true(options.has_control_uid && options.control_uid == 0);
+    assert_int_equal(options.control_mode, 0666);
+    assert_int_equal(parse("--link shm:/a --tap vop0 --control-uid root --control-mode 0600", &options), 0);
+    assert_int_equal(options.control_mode, 0600);
+    assert_int_equal(parse("--link shm:/a --tap vop0 --control none", &options), 0);
+    assert_true(options.no_control);
+}
+
+static void test_steer(void **state)
+{
+    struct options options;
+
+    (void)state;
+    assert_int_equal(parse("--link shm:/a --tap vop0", &options), 0);
+    assert_int_equal(options.steer.mode, STEER_MODE_KERNEL);
+    assert_int_equal(parse("--link shm:/a --tap vop0 --steer rss", &options), 0);
+    assert_int_equal(options.steer.mode, STEER_MODE_PROGRAM);
+    assert_int_equal(parse("--link shm:/a --tap vop0 --steer obj=/a,prog=b,prog=c", &options), 0);
+    assert_int_equal(options.steer.mode, STEER_MODE_USER);
+    assert_string_equal(options.steer.object, "/a,prog=b");
+    assert_string_equal(options.steer.program, "c");
+}
+
 static void test_wrong(void **state)
 {
     static const char *const wrong[] = {
@@ -121,6 +156,10 @@ static void test_wrong(void **state)
         "--link shm:/run/a --tap vop0 --peer-uid no-such-user",
         "--link shm:/run/a --tap vop0 --peer-uid 4294967295",
         "--link shm:/run/a --tap vop0 --peer-uid -1",
+        "--link shm:/run/a --tap vop0 --control here",
+        "--link shm:/run/a --tap vop0 --control-mode 0888",
+        "--link shm:/run/a --tap vop0 --control-uid no-such-user",
+        "--link shm:/run/a --tap vop0 --control none --control-mode 0600",
         "--link shm:/run/a --tap vop0 --master a/b",
         "--link shm:/run/a --tap vop0 --tap all",
         "--link shm:/run/a --tap vop0 --netns b --on-netns-loss wait",
@@ -168,10 +207,8 @@ static void test_too_many_addresses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_everything),
-        cmocka_unit_test(test_wrong),
-        cmocka_unit_test(test_too_many_addresses),
+        cmocka_unit_test(test_defaults), cmocka_unit_test(test_everything), cmocka_unit_test(test_control),
+        cmocka_unit_test(test_steer),    cmocka_unit_test(test_wrong),      cmocka_unit_test(test_too_many_addresses),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * steer.bpf.c - which queue of the TAP takes a frame: pinned flow, class, hash, default; the first that decides.
+ *
+ * Room: bridge. A program for TUNSETSTEERINGEBPF. The kernel runs it for each frame that it sends through the TAP, with
+ * soft interrupts off, if the TAP has more than one queue. It uses the fields of struct __sk_buff and helpers only, so
+ * it needs no description of the kernel's own types.
+ *
+ * Headers are looked for from the Ethernet header on, because what the kernel takes for the network header is wrong
+ * where a tag lies in the frame. What is cut off or makes no sense ends the search: the frame is then steered by what
+ * was found up to there, so that all fragments of a packet, and all frames of a protocol that is not known, take one
+ * way.
+ */
+#include "steer_maps.h"
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#define ETHERTYPE_IPV4 0x0800
+#define ETHERTYPE_IPV6 0x86dd
+#define ETHERTYPE_VLAN 0x8100
+#define ETHERTYPE_QINQ 0x88a8
+#define ETHERTYPE_ETHERNET 0x6558 /* in GRE and Geneve */
+
+#define PORT_VXLAN 4789
+#define PORT_GENEVE 6081
+
+#define EXTENSIONS_MAX 8
+#define TAGS_MAX 2
+
+char program_license[] SEC("license") = "Dual BSD/GPL";
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct steer_control);
+} control SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, STEER_POLICIES);
+    __type(key, __u32);
+    __type(value, struct steer_policy);
+} policies SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1); /* the loader makes it one for each processor */
+    __type(key, __u32);
+    __type(value, struct steer_stats);
+} stats SEC(".maps");
+
+#define INLINE static __attribute__((always_inline))
+
+struct packet {
+    struct steer_flow flow;
+    __u32 at; /* where the header behind those of IP begins, from the Ethernet header on */
+    __u8 dscp;
+    __u8 has_ports; /* of TCP, UDP or SCTP */
+};
+
+/* ---- Bytes of the frame ---- */
+
+/* The first way is the faster one, and reaches what is not in fragments of memory. */
+INLINE int load(struct __sk_buff *skb, __u32 offset, void *to, __u32 size)
+{
+    if (bpf_skb_load_bytes_relative(skb, offset, to, size, BPF_HDR_START_MAC) == 0)
+        return 0;
+    return (int)bpf_skb_load_bytes(skb, offset, to, size);
+}
+
+INLINE __u16 read16(const __u8 *bytes)
+{
+    return (__u16)(bytes[0] << 8 | bytes[1]);
+}
+
+/* ---- Headers ---- */
+
+/* Skips tags. Returns the ethertype, or 0. */
+INLINE __u16 find_network(struct __sk_buff *skb, __u32 ethernet, __u32 *ret_network, __u16 *ret_tag)
+{
+    __u32 at = ethernet + 12;
+    __u8 bytes[4];
+    __u16 type;
+
+    if (load(skb, at, bytes, 2) < 0)
+        return 0;
+    type = read16(bytes);
+    for (int i = 0; i < TAGS_MAX && (type == ETHERTYPE_VLAN || type == ETHERTYPE_QINQ); i++) {
+        if (load(skb, at + 2, bytes, 4) < 0)
+            return 0;
+        if (i == 0)
+            *ret_tag = read16(bytes);
+        type = read16(bytes + 2);
+        at += 4;
+    }
+    *ret_network = at + 2;
+    return type;
+}
+
+INLINE void read_ports(struct __sk_buff *skb, struct packet *packet)
+{
+    __u8 protocol = packet->flow.protocol;
+    __u8 ports[4];
+
+    if ((protocol != 6 && protocol != 17 && protocol != 132) || load(skb, packet->at, ports, 4) < 0)
+        return;
+    __builtin_memcpy(packet->flow.source_port, ports, 4);
+    packet->has_ports = 1;
+}
+
+/* Returns whether more than the IP header can be looked at: else it is a fragment, or cut off. */
+INLINE int read_ipv4(struct __sk_buff *skb, __u32 at, struct packet *packet)
+{
+    __u8 header[20];
+    __u32 length;
+
+    if (load(skb, at, header, sizeof(header)) < 0)
+        return 0;
+    length = (header[0] & 15) * 4u;
+    if (header[0] >> 4 != 4 || length < sizeof(header))
+        return 0;
+    packet->flow.version = 4;
+    packet->flow.protocol = header[9];
+    packet->dscp = header[1] >> 2;
+    __builtin_memcpy(packet->flow.source, header + 12, 4);
+    __builtin_memcpy(packet->flow.destination, header + 16, 4);
+    packet->at = at + length;
+    return (read16(header + 6) & 0x3fff) == 0; /* neither MF nor an offset */
+}
+
+/* A set of 64 bits each for 0 and for 128 on, in place of a branch for each: the kernel's verifier follows all of them.
+ */
+INLINE int is_extension(__u8 next)
+{
+    const __u64 low = 1ull << 0 | 1ull << 43 | 1ull << 44 | 1ull << 51 | 1ull << 60;
+    const __u64 high = 1ull << (135 - 128) | 1ull << (139 - 128) | 1ull << (140 - 128);
+
+    return (next & 64) == 0 && ((next & 128 ? high : low) >> (next & 63) & 1);
+}
+
+/* The same, behind the extension headers. RFC 8200, section 4; RFC 4302, 6275, 7401, 5533. */
+INLINE int read_ipv6(struct __sk_buff *skb, __u32 at, struct packet *packet)
+{
+    __u8 header[8];
+    __u8 next;
+
+    if (load(skb, at, header, sizeof(header)) < 0 || header[0] >> 4 != 6 ||
+        load(skb, at + sizeof(header), packet->flow.source, 32) < 0) /* the destination is behind it, here and there */
+        return 0;
+    next = header[6];
+    packet->flow.version = 6;
+    packet->flow.protocol = next;
+    packet->dscp = (__u8)((header[0] & 15) << 2 | header[1] >> 6);
+    at += 40;
+    for (int i = 0; i < EXTENSIONS_MAX; i++) {
+        __u8 extension[4];
+
+        if (!is_extension(next))
+            break;
+        if (load(skb, at, extension, sizeof(extension)) < 0)
+            return 0;
+        if (next == 44) {
+            at += 8;
+            packet->flow.protocol = extension[0];
+            if (read16(extension + 2) & 0xfff9) /* one that is a whole packet is no fragment: RFC 6946 */
+                return 0;
+        } else {
+            at += next == 51 ? (extension[1] + 2) * 4u : (extension[1] + 1) * 8u;
+        }
+        next = extension[0];
+        packet->flow.protocol = next;
+    }
+    packet->at = at;
+    return 1;
+}
+
+/* Finds the flow. What there is none of stays 0. */
+INLINE int read_network(struct __sk_buff *skb, __u16 type, __u32 at, struct packet *packet)
+{
+    int is_whole = 0;
+
+    if (type == ETHERTYPE_IPV4)
+        is_whole = read_ipv4(skb, at, packet);
+    else if (type == ETHERTYPE_IPV6)
+        is_whole = read_ipv6(skb, at, packet);
+    if (is_whole)
+        read_ports(skb, packet);
+    return is_whole;
+}
+
+/* ---- Tunnels ---- */
+
+INLINE __u16 is_inside(__u16 type)
+{
+    return type == ETHERTYPE_ETHERNET || type == ETHERTYPE_IPV4 || type == ETHERTYPE_IPV6 ? type : 0;
+}
+
+/* RFC 7348 and 8926, behind the header of UDP. */
+INLINE __u16 find_in_udp(struct __sk_buff *skb, __u32 wanted, const struct packet *outer, __u32 *ret_at)
+{
+    __u16 port = read16(outer->flow.destination_port);
+    __u8 header[4];
+
+    if (port == PORT_VXLAN && (wanted & STEER_INNER_VXLAN)) {
+        *ret_at = outer->at + 16;
+        return ETHERTYPE_ETHERNET;
+    }
+    if (port != PORT_GENEVE || !(wanted & STEER_INNER_GENEVE) || load(skb, outer->at + 8, header, 4) < 0 ||
+        header[0] >> 6)
+        return 0;
+    *ret_at = outer->at + 16 + (header[0] & 63) * 4u;
+    return is_inside(read16(header + 2));
+}
+
+/* RFC 2784 and 2890: without the routing of RFC 1701, and no other version. */
+INLINE __u16 find_in_gre(struct __sk_buff *skb, const struct packet *outer, __u32 *ret_at)
+{
+    __u8 header[4];
+
+    if (load(skb, outer->at, header, 4) < 0 || (header[0] & 0x40) || (header[1] & 7))
+        return 0;
+    *ret_at = outer->at + 4 + (header[0] >> 7) * 4u + (header[0] >> 5 & 1) * 4u + (header[0] >> 4 & 1) * 4u;
+    return is_inside(read16(header + 2));
+}
+
+/*
+ * Takes the flow inside for that of the frame, if there is one. Its class is still that of the outer header. A function
+ * of its own, because one alone has not stack enough for both.
+ */
+static __attribute__((noinline)) void look_inside(struct __sk_buff *skb, __u32 wanted, struct packet *packet)
+{
+    struct packet inner = {};
+    __u16 type = 0;
+    __u16 tag;
+    __u32 at = 0;
+
+    if (packet->flow.protocol == 17 && packet->has_ports)
+        type = find_in_udp(skb, wanted, packet, &at);
+    else if (packet->flow.protocol == 47 && (wanted & STEER_INNER_GRE))
+        type = find_in_gre(skb, packet, &at);
+    if (type == ETHERTYPE_ETHERNET)
+        type = find_network(skb, at, &at, &tag);
+    if (!type)
+        return;
+    read_network(skb, type, at, &inner);
+    if (!inner.flow.version)
+        return;
+    packet->flow = inner.flow;
+    packet->has_ports = inner.has_ports;
+}
+
+/* ---- Stages ---- */
+
+INLINE int is_same(const struct steer_flow *a, const struct steer_flow *b)
+{
+    const __u64 *x = (const __u64 *)a;
+    const __u64 *y = (const __u64 *)b;
+
+    return x[0] == y[0] && x[1] == y[1] && x[2] == y[2] && x[3] == y[3] && x[4] == y[4];
+}
+
+INLINE __u32 find_pin(const struct steer_policy *policy, const struct steer_flow *flow)
+{
+    __u32 slot = steer_pin_slot(flow);
+
+    for (__u32 i = 0; i < STEER_PIN_PROBES; i++) {
+        const struct steer_pin *pin = &policy->pin[(slot + i) & (STEER_PIN_SLOTS - 1)];
+
+        if (!pin->flow.version)
+            return STEER_NO_QUEUE;
+        if (is_same(&pin->flow, flow))
+            return pin->queue;
+    }
+    return STEER_NO_QUEUE;
+}
+
+INLINE __u32 find_rule(const struct steer_rule *rules, __u32 count, __u32 value)
+{
+    for (__u32 i = 0; i < STEER_RULES && i < count; i++) {
+        if (rules[i].value == value)
+            return rules[i].queue;
+    }
+    return STEER_NO_QUEUE;
+}
+
+/* Returns the queue that a class says, and which, or none. */
+INLINE __u32 classify(struct __sk_buff *skb, const struct steer_policy *policy, const struct packet *packet, __u32 pcp,
+                      __u32 *ret_stage)
+{
+    __u32 classes = policy->classes;
+    __u32 queue = STEER_NO_QUEUE;
+
+#define TRY(stage, condition, found)                \
+    if ((classes & 1u << (stage)) && (condition)) { \
+        queue = (found);                            \
+        if (queue < policy->queues) {               \
+            *ret_stage = (stage);                   \
+            return queue;                           \
+        }                                           \
+    }
+    TRY(STEER_MARK, 1, find_rule(policy->mark, policy->mark_rules, skb->mark))
+    TRY(STEER_USER, 1, find_rule(policy->user, policy->user_rules, bpf_get_socket_uid(skb)))
+    TRY(STEER_PRIORITY, skb->priority < 16, policy->priority[skb->priority & 15])
+    TRY(STEER_PCP, pcp < 8, policy->pcp[pcp & 7])
+    TRY(STEER_DSCP, packet->dscp < 64, policy->dscp[packet->dscp & 63])
+    TRY(STEER_CPU, 1, policy->cpu[bpf_get_smp_processor_id() & (STEER_CPUS - 1)])
+#undef TRY
+    return STEER_NO_QUEUE;
+}
+
+/* How much of the flow is hashed. */
+enum scope {
+    SCOPE_NONE,
+    SCOPE_ADDRESSES,
+    SCOPE_PORTS,
+};
+
+INLINE enum scope get_scope(const struct steer_policy *policy, const struct packet *packet)
+{
+    __u32 types = packet->flow.version == 4 ? policy->hash_types : policy->hash_types >> 3; /* those of IPv6 follow */
+
+    if (packet->has_ports && ((packet->flow.protocol == 6 && (types & STEER_TYPE_TCP4)) ||
+                              (packet->flow.protocol == 17 && (types & STEER_TYPE_UDP4))))
+        return SCOPE_PORTS;
+    return types & STEER_TYPE_IPV4 ? SCOPE_ADDRESSES : SCOPE_NONE;
+}
+
+INLINE __u32 hash_toeplitz(const struct steer_policy *policy, const struct steer_flow *flow, enum scope scope)
+{
+    __u32 hash = 0;
+
+    if (flow->version == 4) {
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            hash ^= policy->toeplitz[i][flow->source[i]] ^ policy->toeplitz[4 + i][flow->destination[i]];
+        if (scope == SCOPE_PORTS) {
+#pragma unroll
+            for (int i = 0; i < 2; i++)
+                hash ^=
+                    policy->toeplitz[8 + i][flow->source_port[i]] ^ policy->toeplitz[10 + i][flow->destination_port[i]];
+        }
+        return hash;
+    }
+#pragma unroll
+    for (int i = 0; i < 16; i++)
+        hash ^= policy->toeplitz[i][flow->source[i]] ^ policy->toeplitz[16 + i][flow->destination[i]];
+    if (scope == SCOPE_PORTS) {
+#pragma unroll
+        for (int i = 0; i < 2; i++)
+            hash ^=
+                policy->toeplitz[32 + i][flow->source_port[i]] ^ policy->toeplitz[34 + i][flow->destination_port[i]];
+    }
+    return hash;
+}
+
+/* Sums and exclusive ors are the same both ways round. */
+INLINE __u64 mix_both(__u64 hash, __u64 a, __u64 b)
+{
+    hash ^= (a ^ b) * 0x9e3779b97f4a7c15u + (a + b) * 0xbf58476d1ce4e5b9u;
+    return (hash ^ hash >> 32) * 0x94d049bb133111ebu;
+}
+
+INLINE __u32 hash_symmetric(const struct steer_flow *flow, enum scope scope)
+{
+    const __u64 *source = (const __u64 *)flow->source;
+    const __u64 *destination = (const __u64 *)flow->destination;
+    __u64 hash = mix_both(flow->version, source[0], destination[0]);
+
+    if (flow->version == 6)
+        hash = mix_both(hash, source[1], destination[1]);
+    if (scope == SCOPE_PORTS)
+        hash = mix_both(hash ^ flow->protocol, read16(flow->source_port), read16(flow->destination_port));
+    return (__u32)(hash >> 32);
+}
+
+INLINE __u32 choose(struct __sk_buff *skb, const struct steer_policy *policy, __u32 *ret_stage)
+{
+    struct packet packet = {.dscp = 0xff};
+    __u16 tag = 0;
+    __u32 network = 0, pcp = 8, queue, hash;
+    enum scope scope;
+    __u16 type = find_network(skb, 0, &network, &tag);
+    int is_whole = read_network(skb, type, network, &packet);
+
+    if (policy->inner && is_whole)
+        look_inside(skb, policy->inner, &packet);
+    if (policy->pins && packet.flow.version) {
+        queue = find_pin(policy, &packet.flow);
+        *ret_stage = STEER_PINNED;
+        if (queue < policy->queues)
+            return queue;
+    }
+    if (policy->classes) {
+        if (skb->vlan_present)
+            pcp = skb->vlan_tci >> 13 & 7;
+        else if (network > 14)
+            pcp = tag >> 13;
+        queue = classify(skb, policy, &packet, pcp, ret_stage);
+        if (queue < policy->queues)
+            return queue;
+    }
+    scope = packet.flow.version ? get_scope(policy, &packet) : SCOPE_NONE;
+    *ret_stage = STEER_HASH;
+    if (scope != SCOPE_NONE && policy->hash != STEER_HASH_NONE) {
+        hash = policy->hash == STEER_HASH_TOEPLITZ ? hash_toeplitz(policy, &packet.flow, scope)
+                                                   : hash_symmetric(&packet.flow, scope);
+        queue = policy->table[hash & (STEER_TABLE - 1)];
+        if (queue < policy->queues)
+            return queue;
+    }
+    *ret_stage = STEER_DEFAULT;
+    return policy->default_queue;
+}
+
+SEC("socket")
+int steer(struct __sk_buff *skb)
+{
+    __u32 zero = 0, cpu = bpf_get_smp_processor_id();
+    __u32 active, stage = STEER_DEFAULT, queue;
+    const struct steer_control *c = bpf_map_lookup_elem(&control, &zero);
+    struct steer_stats *s = bpf_map_lookup_elem(&stats, &cpu);
+    const struct steer_policy *policy;
+
+    if (!c)
+        return 0;
+    active = *(const volatile __u32 *)&c->active & (STEER_POLICIES - 1);
+    policy = bpf_map_lookup_elem(&policies, &active);
+    if (!policy)
+        return 0;
+    queue = choose(skb, policy, &stage);
+    if (s) {
+        s->stages[stage < STEER_STAGES ? stage : STEER_DEFAULT]++;
+        s->frames[queue & (STEER_QUEUES - 1)]++;
+        s->bytes[queue & (STEER_QUEUES - 1)] += skb->len;
+    }
+    return (int)queue;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * control_methods.c - what clients of the control socket can ask of a bridge.
+ *
+ * Room: bridge.
+ */
+#include "control_methods.h"
+
+#include "offload.h"
+#include "steer_methods.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- Pieces ---- */
+
+static bool take_none(json_t *params, struct control_failure *failure)
+{
+    if (json_object_size(params) == 0)
+        return true;
+    control_fail(failure, CONTROL_BAD_PARAMS, "%.64s: no such parameter; this method has none",
+                 json_object_iter_key(json_object_iter(params)));
+    return false;
+}
+
+static void look(void *context, struct control_facts *ret_facts)
+{
+    const struct control_subject *subject = context;
+
+    memset(ret_facts, 0, sizeof(*ret_facts));
+    subject->look(subject->context, ret_facts);
+}
+
+static json_t *describe_offload(unsigned set)
+{
+    json_t *list = json_array();
+    char text[64];
+    char *rest = text;
+
+    if (set)
+        offload_format(set, text, sizeof(text));
+    for (char *name = set ? strsep(&rest, ",") : NULL; name; name = strsep(&rest, ","))
+        json_array_append_new(list, json_string(name));
+    return list;
+}
+
+static json_t *describe_counters(const struct counters *c)
+{
+#define NUMBER(name) #name, (json_int_t)c->name
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", NUMBER(tx_frames),
+                     NUMBER(tx_bytes), NUMBER(tx_segments), NUMBER(tx_checksums), NUMBER(tx_full), NUMBER(tx_stale),
+                     NUMBER(tx_illegal), NUMBER(tx_errors), NUMBER(rx_frames), NUMBER(rx_bytes), NUMBER(rx_malformed),
+                     NUMBER(rx_unsupported), NUMBER(rx_down), NUMBER(rx_errors));
+#undef NUMBER
+}
+
+/* A process of another host, or of another PID namespace, has no number here. */
+static json_t *describe_peer(vop_channel *channel)
+{
+    struct vop_channel_info info = {.struct_size = sizeof(info)};
+
+    if (!channel || vop_channel_get_info(channel, &info) < 0 || info.peer_pid <= 0)
+        return json_null();
+    return json_integer(info.peer_pid);
+}
+
+static json_t *describe_mac(const uint8_t mac[6])
+{
+    return json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+}
+
+/* ---- Methods ---- */
+
+static json_t *run_status(void *context, json_t *params, struct control_failure *failure)
+{
+    const struct control_subject *subject = context;
+    struct control_facts facts;
+    const struct options *options;
+
+    if (!take_none(params, failure))
+        return NULL;
+    look(context, &facts);
+    options = facts.options;
+    return json_pack("{s:s, s:I, s:I, s:{s:s, s:s?, s:i, s:o, s:o, s:b}, s:{s:s, s:s, s:s, s:o, s:I}, s:i, s:i, s:o}",
+                     "version", vop_version(), "pid", (json_int_t)getpid(), "uptime_ms",
+                     (json_int_t)facts.uptime_ms, /* */
+                     "interface", "name", facts.tap->name, "netns", options->netns, "mtu", (int)facts.interface->mtu,
+                     "mac", describe_mac(facts.interface->mac), "offload", describe_offload(facts.tap->offload),
+                     "persist", options->persist || facts.tap->was_there, /* */
+                     "link", "uri", options->link, "role", options->listen ? "listen" : "connect", "state",
+                     facts.is_up ? "up" : "down", "peer_pid", describe_peer(facts.channel), "sessions",
+                     (json_int_t)facts.sessions, /* */
+                     "queues", (int)facts.tap->queues_in_use, "queues_max", (int)facts.queues_max, "steering",
+                     steer_describe_mode(subject->steer));
+}
+
+static json_t *run_stats(void *context, json_t *params, struct control_failure *failure)
+{
+    const struct control_subject *subject = context;
+    struct counters counters[CREW_MAX], sum = {.tx_frames = 0};
+    unsigned count;
+    json_t *queues;
+
+    if (!take_none(params, failure))
+        return NULL;
+    count = subject->count(subject->context, counters);
+    queues = json_array();
+    for (unsigned i = 0; i < count; i++) {
+        counters_add(&sum, &counters[i]);
+        json_array_append_new(queues, describe_counters(&counters[i]));
+    }
+    return json_pack("{s:o, s:o}", "total", describe_counters(&sum), "queues", queues);
+}
+
+/* Without a parameter it changes nothing. */
+static json_t *run_queues(void *context, json_t *params, struct control_failure *failure)
+{
+    const struct control_subject *subject = context;
+    const json_t *count = json_object_get(params, "count");
+    json_int_t number = json_integer_value(count); /* 0: it is none */
+    bool has_count = count != NULL;
+    struct control_facts facts;
+    int ret = 0;
+
+    json_object_del(params, "count");
+    if (!take_none(params, failure))
+        return NULL;
+    look(context, &facts);
+    if (has_count && (number < 1 || number > (json_int_t)facts.queues_max))
+        return control_fail(
+            failure, CONTROL_BAD_PARAMS, "count: not a whole number from 1 to %u, the most queues %s", facts.queues_max,
+            facts.queues_max < facts.tap->queues ? "that the peer has too" : "that --queues has opened");
+    if (has_count)
+        ret = subject->set_queues(subject->context, (unsigned)number);
+    if (ret)
+        return control_fail(failure, CONTROL_FAILED, "the kernel refuses to change the queues in use: %s; %u are now",
+                            strerror(-ret), facts.tap->queues_in_use);
+    return json_pack("{s:i, s:i}", "queues", (int)facts.tap->queues_in_use, "queues_max", (int)facts.queues_max);
+}
+
+/* The loop hears the signal when this answer is on its way, and ends as it always does. */
+static json_t *run_stop(void *context, json_t *params, struct control_failure *failure)
+{
+    (void)context;
+    if (!take_none(params, failure))
+        return NULL;
+    raise(SIGTERM);
+    return json_object();
+}
+
+/* ---- Methods of steering ---- */
+
+#define STEER_METHOD(name)                                                                          \
+    static json_t *run_steer_##name(void *context, json_t *params, struct control_failure *failure) \
+    {                                                                                               \
+        const struct control_subject *subject = context;                                            \
+                                                                                                    \
+        return steer_run_##name(subject->steer, params, failure);                                   \
+    }
+
+STEER_METHOD(show)
+STEER_METHOD(rss)
+STEER_METHOD(pin)
+STEER_METHOD(class)
+STEER_METHOD(reset)
+
+const struct control_method control_methods[] = {
+    {"status", run_status},           {"stats", run_stats},
+    {"queues", run_queues},           {"stop", run_stop},
+    {"steer.show", run_steer_show},   {"steer.rss", run_steer_rss},
+    {"steer.pin", run_steer_pin},     {"steer.class", run_steer_class},
+    {"steer.reset", run_steer_reset}, {NULL, NULL},
+};

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * control_methods.h - what clients of the control socket can ask of a bridge.
+ *
+ * Room: bridge. docs/CONTROL.md describes each method, its parameters and its result.
+ */
+#ifndef VOP_BRIDGE_CONTROL_METHODS_H
+#define VOP_BRIDGE_CONTROL_METHODS_H
+
+#include "control_rpc.h"
+#include "crew.h"
+#include "netlink.h"
+#include "options.h"
+#include "steer.h"
+#include "tap.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <vopipc/channel.h>
+
+/** How things stand. All pointers are those of the bridge, and used at once. */
+struct control_facts {
+    const struct options *options;
+    const struct tap *tap;
+    const struct netlink_interface *interface;
+    bool is_up;           /* the link is */
+    vop_channel *channel; /* NULL: there is none */
+    uint64_t sessions;    /* that have begun since the start */
+    uint64_t uptime_ms;   /* since the start */
+    unsigned queues_max;  /* so many can be in use: those open, or those agreed with the peer */
+};
+
+/** The context of the methods. */
+struct control_subject {
+    /** Fills all of the facts. */
+    void (*look)(void *context, struct control_facts *ret_facts);
+
+    /** What each worker has counted. Returns how many there are. */
+    unsigned (*count)(void *context, struct counters ret_counters[CREW_MAX]);
+
+    /**
+     * Uses so many queues of the interface from now on, as far as the peer has as many queue pairs: in this session
+     * and in those that follow. Frames that the kernel had queued at one that goes out of use are dropped; what the
+     * peer sends by its pair still arrives.
+     *
+     * queues   1 to queues_max
+     *
+     * -errno   some may have been changed; the reason was logged
+     */
+    int (*set_queues)(void *context, unsigned queues);
+
+    void *context;
+    struct steer *steer;
+};
+
+/** For struct control_setup; its context is a struct control_subject. */
+extern const struct control_method control_methods[];
+
+#endif
