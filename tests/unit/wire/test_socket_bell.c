@@ -214,7 +214,19 @@ static void test_interrupt(void **state)
     kick(1, VOP__BELL_MESSAGES); /* arrives */
     assert_int_equal(wait_for(0, VOP__BELL_MESSAGES, 0), 1);
     vop__doorbells_hang_up(&end[0]);
-    assert_int_equal(vop__doorbells_alive(&end[1]), -ECONNRESET);
+    assert_int_equal(vop__doorbells_alive(&end[1]), 0); /* it listens no more */
+}
+
+/* Both together look like a hang-up, and are none. */
+static void test_both_interrupt(void **state)
+{
+    (void)state;
+    vop__doorbells_interrupt(&end[0]);
+    vop__doorbells_interrupt(&end[1]);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(wait_for(i, VOP__BELL_MESSAGES, VOP__NEVER), -ECONNRESET);
+        assert_int_equal(vop__doorbells_alive(&end[i]), 0);
+    }
 }
 
 static void *die(void *unused)
@@ -382,6 +394,7 @@ int main(void)
         TEST(test_two_sleepers),
         TEST(test_signal),
         TEST(test_interrupt),
+        TEST(test_both_interrupt),
         TEST(test_death),
         TEST(test_last_words),
         TEST(test_event_loop),
