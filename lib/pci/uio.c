@@ -120,7 +120,7 @@ static int ours_map_pool(struct vop__pci *p, void **ret_base, size_t *ret_size, 
     }
     if (uio_is_gone(p))
         return vop__pci_gone(p->info.address);
-    return vop__error(ENXIO, "%s: there is no pool; load the driver with one: modprobe vop_pci_uio pool_size=1M",
+    return vop__error(ENXIO, "%s: there is no pool; load the driver with one: modprobe vop_pci_uio pool_size=2097152",
                       p->info.address);
 }
 

@@ -16,8 +16,9 @@
  *   ivshmem:/dev/shm/x   memory that is there already: the file behind the ivshmem device of a virtual machine, or any
  *                        file whose size is a power of two; on tmpfs or hugetlbfs, or else the kernel writes it to its
  *                        disk again and again. It is neither made nor resized. A host is side 0 unless ?side=1 is at
- * the end of the name. One side may listen and the other connect, or both may do the same, in any order; there is one
- * channel at a time. Both must see the same size. Whoever waits there follows the name to a file that is made anew.
+ *                        the end of the name. One side may listen and the other connect, or both may do the same, in any
+ *                        order; there is one channel at a time. Both must see the same size. Whoever waits there
+ *                        follows the name to a file that is made anew.
  *   ivshmem:0000:00:04.0 the same memory, inside the virtual machine: the PCI address of the device. A guest is side 1
  *                        unless ?side=0 is at the end of the name.
  *   mpc8349:0000:02:00.0 a host and an MPC8349 board across PCI: on the host the PCI address of the board (side 0),

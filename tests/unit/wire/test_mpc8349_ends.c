@@ -98,7 +98,7 @@ static void test_host_refused(void **state)
     put_host_map(2, "pool\n", "0x10000\n", "0xffff8000\n");
     refused_host(-EINVAL, "pool is at bus address 0xffff8000");
     put_host_map(2, "none\n", "0x10000\n", "0x1f000000\n");
-    refused_host(-ENXIO, "modprobe vop_pci_uio pool_size=1M");
+    refused_host(-ENXIO, "modprobe vop_pci_uio pool_size=2097152");
     put_host();
     put_host_map(0, "bar0\n", "0x1000\n", "0xe0000000\n");
     refused_host(-EINVAL, "BAR 0 has 4096 bytes");
