@@ -43,22 +43,22 @@ struct options {
     bool keep_lost_netns; /* when its name is deleted */
     bool persist;
 
-    unsigned offload;      /* set of enum offload */
-    bool offload_is_named; /* a list was given: each of them or fail; else the best that the kernel has */
+    unsigned offload; /* set of enum offload */
     uint32_t slots;
     uint32_t slot_size;
     uint32_t queues;       /* of the interface, and pairs of the link */
+    bool offload_is_named; /* a list was given: each of them or fail; else the best that the kernel has */
     bool queues_are_named; /* so many or fail, where the interface is there; else as many as it has */
     bool has_affinity;
     cpu_set_t affinity; /* processors of the queues' threads, one after another */
     uint32_t spin_us;
 
     struct steer_wish steer;
-    bool no_control;
     const char *control;   /* directory of the control socket; NULL: the usual one */
     uint32_t control_mode; /* of the socket */
-    bool has_control_uid;  /* only this user is answered, besides root and our own */
     uint32_t control_uid;
+    bool has_control_uid; /* only this user is answered, besides root and our own */
+    bool no_control;
     bool verbose;
 };
 

@@ -33,9 +33,9 @@ struct action {
     const char *name;
     const char *method;
     void (*print)(const char *name, const json_t *result, FILE *out); /* NULL: nothing */
-    bool ends;                                                        /* wait until the bridge has gone */
+    json_t *(*read)(const char *const *words, const char **ret_why);  /* those before; NULL: there are none */
     unsigned words;                                                   /* that it takes before the names of bridges */
-    json_t *(*read)(const char *const *words, const char **ret_why);  /* them; NULL: there are none */
+    bool ends;                                                        /* wait until the bridge has gone */
     bool takes_count;                                                 /* a number behind the names, if there is one */
 };
 
