@@ -223,6 +223,7 @@ int main(int argc, char **argv)
         return 2;
     }
     vop_options_init(&options, sizeof(options));
+    options.slot_size = 2048; /* few of them are whole pages, so that messages are contiguous */
     for (int i = 5; i < argc; i++)
         parse_option(&p, &options, argv[i]);
     p.buffer = malloc(p.longest);

@@ -152,10 +152,13 @@ def mappings(pid, memory):
         found = re.match(rf"([0-9a-f]+)-([0-9a-f]+) \S+ ([0-9a-f]+) .*{re.escape(str(memory))}$", line)
         if found:
             begin, end, offset = (int(value, 16) for value in found.groups())
-            half, offset = divmod(offset, 8 * MIB)
-            places[half].append((begin, end))
-            if offset == 0:
-                blocks[half] = (begin, begin + 0x100)
+            while begin < end:  # the kernel shows neighbours as one
+                half, within = divmod(offset, 8 * MIB)
+                stop = min(end, begin + 8 * MIB - within)
+                places[half].append((begin, stop))
+                if within == 0:
+                    blocks[half] = (begin, begin + 0x100)
+                begin, offset = stop, offset + stop - begin
     return places, blocks
 
 

@@ -16,15 +16,13 @@
  *   ivshmem:/dev/shm/x   memory that is there already: the file behind the ivshmem device of a virtual machine, or any
  *                        file whose size is a power of two; on tmpfs or hugetlbfs, or else the kernel writes it to its
  *                        disk again and again. It is neither made nor resized. A host is side 0 unless ?side=1 is at
- *                        the end of the name. One side may listen and the other connect, or both may do the same, in any
- *                        order; there is one channel at a time. Both must see the same size. Whoever waits there
- *                        follows the name to a file that is made anew.
- *   ivshmem:0000:00:04.0 the same memory, inside the virtual machine: the PCI address of the device. A guest is side 1
- *                        unless ?side=0 is at the end of the name.
- *   mpc8349:0000:02:00.0 a host and an MPC8349 board across PCI: on the host the PCI address of the board (side 0),
- *   mpc8349:board        and on the board this (side 1), or mpc8349:board?uio=uio1. As on ivshmem there is one channel
- *                        at a time, whoever listens or connects; what is said of ivshmem below holds here, too,
- *                        but for files.
+ *                        the end of the name. One side may listen and the other connect, or both may do the same, in
+ * any order; there is one channel at a time. Both must see the same size. Whoever waits there follows the name to a
+ * file that is made anew. ivshmem:0000:00:04.0 the same memory, inside the virtual machine: the PCI address of the
+ * device. A guest is side 1 unless ?side=0 is at the end of the name. mpc8349:0000:02:00.0 a host and an MPC8349 board
+ * across PCI: on the host the PCI address of the board (side 0), mpc8349:board        and on the board this (side 1),
+ * or mpc8349:board?uio=uio1. As on ivshmem there is one channel at a time, whoever listens or connects; what is said of
+ * ivshmem below holds here, too, but for files.
  *
  * On shm a link takes one file descriptor at each end, 2 more for each queue pair but the first, and one more for each
  * channel whose vop_channel_fd() was called. (Two more where either end asks for a second doorbell or has a library
@@ -130,7 +128,8 @@ struct vop_options {
     uint32_t message_min; /* bytes that a message to the peer must be able to have: a peer whose geometry does not allow
                              it is refused, with a text that names both sides' figures. Default 1 */
     uint32_t contiguous;  /* not 0: a peer with which a message could have two segments is refused likewise. For
-                             programs that use segment[0] alone */
+                             programs that use segment[0] alone. It takes queue_size x slot_size that is a multiple of
+                             the page size: of slots of the default size, 64 or more */
 
     /* shm, listening: who is more is refused with -EBUSY. Default of each: no limit but pending_max, and what the
        system gives */
