@@ -32,14 +32,20 @@ static void wake_all(struct vop__link *l)
         l->wire->ops->interrupt(l->wire);
 }
 
+/* The peer is gone. It may have been one pair, or one direction, that found it. */
+static void end_link(struct vop__link *l)
+{
+    if (vop__fate_flags(l) & VOP__FATE_DIED)
+        return;
+    vop__fate_die(l);
+    wake_all(l);
+}
+
 bool vop__fate_restarted(struct vop__link *l)
 {
     if (!vop__session_peer_restarted(&l->session))
         return false;
-    if (!(vop__fate_flags(l) & VOP__FATE_DIED)) {
-        vop__fate_die(l);
-        wake_all(l);
-    }
+    end_link(l);
     return true;
 }
 
@@ -69,9 +75,8 @@ void vop__fate_hear_end(struct vop__link *l, int err)
     if (err == -EPROTO) {
         vop__log(VOP_LOG_ERROR, "%s", vop_error_text()); /* the call that found it may return something else */
         break_link(l);
-    } else if (!vop__link_is_interrupted(l) && !(vop__fate_flags(l) & VOP__FATE_DIED)) {
-        vop__fate_die(l);
-        wake_all(l); /* it may have been the doorbell of one pair that told */
+    } else if (!vop__link_is_interrupted(l)) {
+        end_link(l);
     }
 }
 

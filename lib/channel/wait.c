@@ -147,8 +147,8 @@ static int wait(const struct direction *d, int timeout_ms)
 {
     struct vop__wire *wire = d->c->link->wire;
     int64_t start, deadline, nap = 0;
-    bool by_futex = is_futex(d);
     uint32_t word = 0;
+    bool by_futex;
     bool slept = false;
     bool unasked = false; /* the timeout alone woke it */
     int ret;
@@ -178,6 +178,7 @@ static int wait(const struct direction *d, int timeout_ms)
             vop_spin_learn(d->spin, VOP__NEVER, true);
             return -EAGAIN;
         }
+        by_futex = is_futex(d);
         ret = arm(d, by_futex ? VOP_EVENT_FUTEX : 0, &word);
         if (ret < 0)
             return ret;
