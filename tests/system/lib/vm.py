@@ -259,17 +259,22 @@ class Machine:
         The question is an interrupt, and a guest that is still busy with the last one (a device that was just plugged
         in) can miss it; Linux 6.12 does so now and then. So it is asked again."""
         self.monitor.events.clear()  # of an earlier one with this name
-        self.monitor.execute("device_del", id=device)
+        answer = self.monitor.ask("device_del", id=device)
+        assert "return" in answer, f"{self.name}: {device}: {answer}"
         asked = time.monotonic()
         end = asked + 20 * SLOW
         while not any(e["event"] == "DEVICE_DELETED" and e["data"].get("device") == device
                       for e in self.monitor.events):
             if time.monotonic() > end:
+                # What was asked arrived, or not; it waits, or was never begun.
+                state = self.status("cd /sys/firmware/acpi/interrupts; grep . sci sci_not gpe01 gpe_all; grep acpi "
+                                    "/proc/interrupts; ls /sys/bus/pci/devices; grep . /proc/[0-9]*/stack")[1]
                 self._show_blocked()
-                raise AssertionError(f"{self.name}: {device} was not unplugged: {self._said()}")
+                raise AssertionError(f"{self.name}: {device} was not unplugged; QEMU answered {answer}\n{state}\n"
+                                     f"{self._said()}")
             if time.monotonic() > asked + 5 * SLOW:
                 asked = time.monotonic()
-                self.monitor.ask("device_del", id=device)  # an error if it has just gone
+                answer = self.monitor.ask("device_del", id=device)  # an error if it has just gone
             self.monitor.execute("query-status")
             time.sleep(0.02)
 
