@@ -34,10 +34,10 @@ void vop__rx_publish(struct vop__rx *rx)
     __atomic_store_n(&rx->holder, NULL, __ATOMIC_RELEASE);
 }
 
-int vop__rx_missed(struct vop__rx *rx, struct vop_buffer *ret_buffer)
+int vop__rx_missed(struct vop__rx *rx)
 {
     struct vop__link *l = rx->link;
-    int ret, end;
+    int end;
 
     if (vop__fate_bars_receiving(l))
         return vop__fate(l);
@@ -52,12 +52,11 @@ int vop__rx_missed(struct vop__rx *rx, struct vop_buffer *ret_buffer)
     if (end == -EPROTO)
         return end;
     /* What the peer published before its end is delivered before that end is reported. */
-    ret = vop__rx_take(rx, ret_buffer);
-    if (ret == 0 && rx->queue.broken)
+    if (vop__rx_has(rx))
+        return 1;
+    if (rx->queue.broken)
         return vop__fate_breach(l);
-    if (ret == 0)
-        return end == -EPIPE ? 0 : end;
-    return ret;
+    return end == -EPIPE ? 0 : end;
 }
 
 int vop__rx_arm(struct vop__rx *rx, uint32_t how, uint32_t *ret_word)

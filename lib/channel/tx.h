@@ -60,20 +60,37 @@ static inline void vop__tx_publish(struct vop__tx *tx)
 /** An orderly end: has the wire keep what the peer may still read, the messages that it has not returned. */
 void vop__tx_keep(const struct vop__tx *tx);
 
-/** Turns the open reservation into a message of `length` bytes, publishes it, and kicks as above. An ousted side stores
+/** Turns the next `slots` slots into a message of `length` bytes that this thread holds back. An ousted side stores
  * nothing. */
-static inline void vop__tx_send(struct vop__tx *tx, size_t length)
+static inline void vop__tx_put(struct vop__tx *tx, uint32_t slots, size_t length)
+{
+    if (__builtin_expect(vop__beat(tx->link), 1)) /* else the next call says so */
+        vop__slot_device_commit(&tx->queue, slots, length);
+    vop__count(&tx->messages, 1);
+    vop__count(&tx->bytes, length);
+    if (__builtin_expect(tx->holder != vop__thread(), 0))
+        __atomic_store_n(&tx->holder, vop__thread(), __ATOMIC_RELEASE);
+}
+
+/** Turns the next `slots` slots into a message of `length` bytes, publishes it, and kicks as above. An ousted side stores
+ * nothing. */
+static inline void vop__tx_send(struct vop__tx *tx, uint32_t slots, size_t length)
 {
     enum vop__kick how;
+    uint16_t old;
 
     if (__builtin_expect(!vop__beat(tx->link), 0)) /* the next call says so */
         return;
-    how = vop__slot_device_send(&tx->queue, length);
-    if (__builtin_expect(how != VOP__KICK_NONE, 0))
-        vop__tx_kick(tx, how);
+    old = vop__slot_device_send(&tx->queue, slots, length);
+    /* The books while the index is on its way: what follows the fence is a delay to the next message. */
+    vop__count(&tx->messages, 1);
+    vop__count(&tx->bytes, length);
     vop__count(&tx->publishes, 1);
     if (tx->holder)
         __atomic_store_n(&tx->holder, NULL, __ATOMIC_RELEASE);
+    how = vop__slot_device_must_kick(&tx->queue, old);
+    if (__builtin_expect(how != VOP__KICK_NONE, 0))
+        vop__tx_kick(tx, how);
 }
 
 /** What to do about what vop__slot_device_reserve() answered, other than 0. 0 with a reservation, or an error. */

@@ -57,7 +57,7 @@ struct direction {
     enum vop__bell bell;
     struct vop__sleeper *sleeper;
     size_t length; /* sending: of the message */
-    struct vop_buffer *buffer;
+    struct vop_buffer *buffer; /* sending: for the reservation */
     vop__counter *sleeps;
     vop__counter *spins_hit;
     vop__counter *rescues;
@@ -65,7 +65,7 @@ struct direction {
 
 static int try(const struct direction *d)
 {
-    return d->bell == VOP__BELL_MESSAGES ? vop__rx_try(&d->c->rx, d->buffer)
+    return d->bell == VOP__BELL_MESSAGES ? vop__rx_try(&d->c->rx)
                                          : vop__tx_try(&d->c->tx, d->length, d->buffer);
 }
 
@@ -229,10 +229,10 @@ int vop__tx_wait(struct vop_channel *c, size_t length, int timeout_ms, struct vo
     return wait(&d, timeout_ms);
 }
 
-int vop__rx_wait(struct vop_channel *c, int timeout_ms, struct vop_buffer *ret_buffer)
+int vop__rx_wait(struct vop_channel *c, int timeout_ms)
 {
-    struct direction d = {c,          &c->rx.spin,   VOP__BELL_MESSAGES, &c->rx.sleeper, 0,
-                          ret_buffer, &c->rx.sleeps, &c->rx.spins_hit,   &c->rx.rescues};
+    struct direction d = {c,    &c->rx.spin,   VOP__BELL_MESSAGES, &c->rx.sleeper, 0,
+                          NULL, &c->rx.sleeps, &c->rx.spins_hit,   &c->rx.rescues};
 
     return wait(&d, timeout_ms);
 }

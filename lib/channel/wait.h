@@ -18,6 +18,6 @@ void vop__spin_start(struct vop_spin *spin, uint32_t spin_us);
  * vop_channel_interrupt() did.
  */
 int vop__tx_wait(struct vop_channel *c, size_t length, int timeout_ms, struct vop_buffer *ret_buffer);
-int vop__rx_wait(struct vop_channel *c, int timeout_ms, struct vop_buffer *ret_buffer);
+int vop__rx_wait(struct vop_channel *c, int timeout_ms);
 
 #endif

@@ -32,24 +32,28 @@ static inline void *vop__window_at(const struct vop__window *w, size_t offset)
     return w->base + offset;
 }
 
+/* Word by word. Out of line, so that it costs no registers where plain memory is written. */
+static __attribute__((noinline, cold, unused)) void vop__window_copy_words(vop_le32 *to, const uint8_t *from,
+                                                                           size_t length)
+{
+    for (size_t at = 0; at < length; at += sizeof(*to)) {
+        vop_le32 value = {0};
+
+        memcpy(&value, from + at, length - at < sizeof(value) ? length - at : sizeof(value));
+        vop__store_le32(to++, vop_from_le32(value));
+    }
+}
+
 /**
  * Copies into a window in the way its memory must be written; nothing is loaded from it. `to` is aligned to a word, and
  * the destination holds whole words: the rest of the last one is written, too.
  */
 static inline void vop__window_copy(const struct vop__window *w, void *to, const void *from, size_t length)
 {
-    vop_le32 *word = to;
-
-    if (__builtin_expect(!(w->flags & VOP__WINDOW_UNCACHED), 1)) {
+    if (__builtin_expect(w->flags & VOP__WINDOW_UNCACHED, 0))
+        vop__window_copy_words(to, from, length);
+    else
         memcpy(to, from, length);
-        return;
-    }
-    for (size_t at = 0; at < length; at += sizeof(*word)) {
-        vop_le32 value = {0};
-
-        memcpy(&value, (const uint8_t *)from + at, length - at < sizeof(value) ? length - at : sizeof(value));
-        vop__store_le32(word++, vop_from_le32(value));
-    }
 }
 
 /* ---- Loads, stores and fences at the strength of the window that the word lies in ---- */

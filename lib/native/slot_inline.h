@@ -95,7 +95,7 @@ static inline __attribute__((always_inline)) int vop__slot_device_reserve(struct
     return 0;
 }
 
-/** Copies a message into the next slots, for which there is room. */
+/** Copies a message into the slots from the next one on, for which there is room. */
 static inline void vop__slot_device_copy(const struct vop__slot_device *d, const void *data, size_t length)
 {
     size_t offset = (size_t)(d->next & d->mask) * d->slot_size;
@@ -104,6 +104,12 @@ static inline void vop__slot_device_copy(const struct vop__slot_device *d, const
     vop__window_copy(&d->remote, d->pool + offset, data, head);
     if (__builtin_expect(head < length, 0))
         vop__window_copy(&d->remote, d->pool, (const uint8_t *)data + head, length - head);
+}
+
+/** Where the slot of counter `at` lies. */
+static inline uint8_t *vop__slot_device_at(const struct vop__slot_device *d, uint16_t at)
+{
+    return d->pool + (size_t)(at & d->mask) * d->slot_size;
 }
 
 /* virtio 1.2, 2.7.9: one element for a batch of buffers used in order: it names the last, and lies in the place of the
@@ -117,11 +123,12 @@ static inline void vop__slot_device_store(const struct vop__slot_device *d, uint
 
 static inline void vop__slot_device_advance(struct vop__slot_device *d, uint32_t first, uint32_t slots)
 {
-    d->spans[first] = (uint16_t)slots;
+    if (__builtin_expect(d->spans[first] != slots, 0)) /* a look costs less than a store, in a batch */
+        d->spans[first] = (uint16_t)slots;
     d->next = (uint16_t)(d->next + slots);
 }
 
-/* The index has moved from `old`: is the driver to be kicked? */
+/** The index has moved from `old`: is the driver to be kicked, and how? */
 static inline enum vop__kick vop__slot_device_must_kick(struct vop__slot_device *d, uint16_t old)
 {
     if (__builtin_expect(d->first, 0)) {
@@ -132,10 +139,11 @@ static inline enum vop__kick vop__slot_device_must_kick(struct vop__slot_device 
     return vop__kick_of(vop__load_le32(&d->used_event->event), d->next, old);
 }
 
-/** Turns the open reservation into a message of `length` bytes (no more than reserved), not yet published. */
-static inline void vop__slot_device_commit(struct vop__slot_device *d, size_t length)
+/** Turns the next `slots` slots into a message of `length` bytes, for which they are the right number, not yet
+ * published. */
+static inline void vop__slot_device_commit(struct vop__slot_device *d, uint32_t slots, size_t length)
 {
-    uint32_t slots = vop__slot_count(d, length), first = d->next & d->mask;
+    uint32_t first = d->next & d->mask;
 
     vop__slot_device_store(d, first, slots, length);
     vop__slot_device_advance(d, first, slots);
@@ -154,15 +162,16 @@ static inline enum vop__kick vop__slot_device_publish(struct vop__slot_device *d
 }
 
 /**
- * Both: turns the open reservation into a message, and publishes it with all before it. Says how to kick the driver.
+ * Both: turns the next `slots` slots into a message, and publishes it with all before it. The driver may have to be
+ * kicked: vop__slot_device_must_kick() with the index that is returned says how.
  *
  * Where the message is short the index is stored directly behind the payload, and whatever else there is after it. A
  * processor fetches the line of its next store or two while it waits for that of the oldest one. So a store in between,
  * be it into memory of its own, has payload and index fetched one after the other: half a round trip more.
  */
-static inline enum vop__kick vop__slot_device_send(struct vop__slot_device *d, size_t length)
+static inline uint16_t vop__slot_device_send(struct vop__slot_device *d, uint32_t slots, size_t length)
 {
-    uint32_t slots = vop__slot_count(d, length), first = d->next & d->mask;
+    uint32_t first = d->next & d->mask;
     bool is_short = d->last_len && slots == 1 && length <= UINT16_MAX;
     uint16_t old = d->published;
 
@@ -175,7 +184,7 @@ static inline enum vop__kick vop__slot_device_send(struct vop__slot_device *d, s
         vop__slot_device_store(d, first, slots, length);
     vop__slot_device_advance(d, first, slots);
     d->published = d->next;
-    return vop__slot_device_must_kick(d, old);
+    return old;
 }
 
 /** For spinning: has avail.idx moved since it was last loaded? */
@@ -214,20 +223,28 @@ static inline int vop__slot_driver_look(struct vop__slot_driver *d)
     return vop__slot_driver_see(d, vop__window_observe32(&d->local, &d->used->flags_idx, 'A'));
 }
 
-/** The next message: 1, 0 (none), -EPROTO. Moves on to the one after it. */
-static inline __attribute__((always_inline)) int vop__slot_driver_peek(struct vop__slot_driver *d,
-                                                                       struct vop_buffer *ret_buffer)
+/** Is there a message that was not yet taken? 1, 0, -EPROTO. */
+static inline __attribute__((always_inline)) int vop__slot_driver_any(struct vop__slot_driver *d)
+{
+    int ret;
+
+    if (d->next != d->used_seen)
+        return 1;
+    ret = __builtin_expect(d->broken, 0) ? -EPROTO : vop__slot_driver_look(d);
+    return ret > 0 ? 1 : ret;
+}
+
+/** The next message: its slots and its bytes. 1, 0 (none), -EPROTO. Nothing is taken. */
+static inline __attribute__((always_inline)) int vop__slot_driver_next(struct vop__slot_driver *d, uint32_t *ret_slots,
+                                                                       size_t *ret_length)
 {
     uint32_t first = d->next & d->mask;
     uint32_t id = first, len = 0, slots;
+    int ret = vop__slot_driver_any(d);
     uint16_t filled;
 
-    if (d->next == d->used_seen) {
-        int ret = __builtin_expect(d->broken, 0) ? -EPROTO : vop__slot_driver_look(d);
-
-        if (ret <= 0)
-            return ret;
-    }
+    if (ret <= 0)
+        return ret;
     filled = (uint16_t)(d->used_seen - d->next);
     if (filled == 1)
         len = d->last_len;
@@ -240,16 +257,44 @@ static inline __attribute__((always_inline)) int vop__slot_driver_peek(struct vo
         vop__slot_driver_refuse(d, id, len);
         return -EPROTO;
     }
-    vop__slot_fill(ret_buffer, d->pool, d->pool_size, d->mirrored, (size_t)first * d->slot_size,
-                   (size_t)(slots - 1) * d->slot_size + len);
+    *ret_slots = slots;
+    *ret_length = (size_t)(slots - 1) * d->slot_size + len;
+    return 1;
+}
+
+/** Where the next message lies, if it has `length` bytes. */
+static inline void vop__slot_driver_fill(const struct vop__slot_driver *d, size_t length, struct vop_buffer *ret_buffer)
+{
+    vop__slot_fill(ret_buffer, d->pool, d->pool_size, d->mirrored, (size_t)(d->next & d->mask) * d->slot_size, length);
+}
+
+/** Where its first slot lies. */
+static inline const uint8_t *vop__slot_driver_slot(const struct vop__slot_driver *d)
+{
+    return d->pool + (size_t)(d->next & d->mask) * d->slot_size;
+}
+
+/** Takes the next message: 1, 0 (none), -EPROTO. */
+static inline __attribute__((always_inline)) int vop__slot_driver_peek(struct vop__slot_driver *d,
+                                                                       struct vop_buffer *ret_buffer)
+{
+    uint32_t slots;
+    size_t length;
+    int ret = vop__slot_driver_next(d, &slots, &length);
+
+    if (ret <= 0)
+        return ret;
+    vop__slot_driver_fill(d, length, ret_buffer);
     d->next = (uint16_t)(d->next + slots);
     return 1;
 }
 
-/** Puts the message just peeked back: the next peek returns it again. `next` is the counter before that peek. */
-static inline void vop__slot_driver_unpeek(struct vop__slot_driver *d, uint16_t next)
+/** Takes the next message, of `slots` slots, and releases it and all that was held. Nothing is published, so it may
+ * still be read. */
+static inline void vop__slot_driver_pass(struct vop__slot_driver *d, uint32_t slots)
 {
-    d->next = next;
+    d->next = (uint16_t)(d->next + slots);
+    d->released = d->next;
 }
 
 /** Returns all slots before counter `position` (a value of `next`): 0, or -EINVAL if it is not within what is held. */

@@ -331,7 +331,7 @@ static void send_by_queue(size_t length, bool has_payload, uint32_t number)
         explore_fail("no room");
     if (has_payload)
         explore_payload_store(b.segment[0].iov_base, number);
-    if (vop__slot_device_send(q, length))
+    if (vop__slot_device_must_kick(q, vop__slot_device_send(q, vop__slot_count(q, length), length)))
         explore_ring(bell_of(1, VOP__BELL_MESSAGES));
 }
 

@@ -17,12 +17,14 @@ static size_t length_of(const struct stream *s, size_t max, uint64_t number)
     return test_random_log(&seed, s->longest && s->longest < max ? s->longest : max);
 }
 
-static void send_copy(vop_channel *c, uint8_t *bytes, size_t length, uint64_t number)
+static void send_copy(vop_channel *c, uint8_t *bytes, size_t length, uint64_t number, bool more)
 {
-    int ret;
+    int timeout_ms = number % 5 ? -1 : 0, ret;
 
     link_fill_bytes(bytes, length, number);
-    while (ret = vop_channel_send(c, bytes, length, number % 5 ? -1 : 0), ret == -EAGAIN)
+    while (ret = more ? vop_channel_send_more(c, bytes, length, timeout_ms)
+                      : vop_channel_send(c, bytes, length, timeout_ms),
+           ret == -EAGAIN)
         sched_yield();
     check(ret == 0);
 }
@@ -49,7 +51,10 @@ void stream_send(vop_channel *c, const struct stream *s)
 
         switch (test_random(&seed) % 8) {
         case 0:
-            send_copy(c, bytes, length, i);
+            send_copy(c, bytes, length, i, false);
+            break;
+        case 3:
+            send_copy(c, bytes, length, i, i + 1 < s->count);
             break;
         case 1:
             send_in_place(c, length, length + length / 4 < max ? length + length / 4 : max, i, 0);

@@ -369,6 +369,13 @@ void vop_channel_close(vop_channel *channel);
 int vop_channel_send(vop_channel *channel, const void *data, size_t length, int timeout_ms);
 
 /**
+ * The same with the message held back, as by MSG_MORE of send(2): it is accepted when the next message is sent without
+ * that, or by vop_channel_flush(). In batches this is the fastest way to send short messages. More about messages that
+ * are held back: vop_channel_commit().
+ */
+int vop_channel_send_more(vop_channel *channel, const void *data, size_t length, int timeout_ms);
+
+/**
  * Receives one message, copying it, and releases it and all that was peeked before. That is delivery at most once: the
  * peer counts the message as handled, although this program may die before it looks at it. For at least once, use peek
  * and release.
@@ -427,7 +434,8 @@ int vop_channel_commit(vop_channel *channel, size_t length, unsigned flags);
 /** Gives the open reservation back. Does nothing without one. */
 void vop_channel_cancel(vop_channel *channel);
 
-/** Publishes messages held back by VOP_COMMIT_MORE: they are accepted on return. Errors as for vop_channel_commit(). */
+/** Publishes messages held back by VOP_COMMIT_MORE or vop_channel_send_more(): they are accepted on return. Errors as for
+ * vop_channel_commit(). */
 int vop_channel_flush(vop_channel *channel);
 
 /**

@@ -89,23 +89,12 @@ static void vopipc_close(void *end)
 
 /* ---- Copied ---- */
 
-static void vopipc_send_held_back(struct vopipc_end *e, const void *data, size_t size)
-{
-    struct vop_buffer buffer;
-
-    if (vop_channel_reserve(e->channel, size, -1, &buffer) < 0 ||
-        vop_channel_write(e->channel, &buffer, 0, data, size) < 0 ||
-        vop_channel_commit(e->channel, size, VOP_COMMIT_MORE) < 0)
-        die(0, "send: %s", vop_error_text());
-}
-
 static void vopipc_send(void *end, const void *data, size_t size, bool more)
 {
     struct vopipc_end *e = end;
+    int ret = more ? vop_channel_send_more(e->channel, data, size, -1) : vop_channel_send(e->channel, data, size, -1);
 
-    if (more)
-        vopipc_send_held_back(e, data, size);
-    else if (vop_channel_send(e->channel, data, size, -1) < 0)
+    if (ret < 0)
         die(0, "send: %s", vop_error_text());
 }
 

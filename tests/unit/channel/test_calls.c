@@ -87,11 +87,14 @@ static void test_send_errors(void **state)
     assert_int_equal(vop_channel_send(a, bytes, 0, 0), -EMSGSIZE);
     assert_int_equal(vop_channel_send(a, bytes, 4097, 0), -EMSGSIZE);
     assert_int_equal(vop_channel_send(a, bytes, SIZE_MAX, 0), -EMSGSIZE);
+    assert_int_equal(vop_channel_send_more(a, bytes, 0, 0), -EMSGSIZE);
+    assert_int_equal(vop_channel_send_more(a, bytes, 4097, 0), -EMSGSIZE);
     assert_int_equal(vop_channel_reserve(a, 0, 0, &buffer), -EMSGSIZE);
     assert_int_equal(vop_channel_reserve(a, 4097, 0, &buffer), -EMSGSIZE);
     assert_int_equal(vop_channel_reserve(a, 10, 0, &buffer), 0);
     assert_int_equal(vop_channel_reserve(a, 10, 0, &buffer), -EBUSY);
     assert_int_equal(vop_channel_send(a, bytes, 10, 0), -EBUSY);
+    assert_int_equal(vop_channel_send_more(a, bytes, 10, 0), -EBUSY);
     vop_channel_cancel(a);
     vop_channel_cancel(a);
     for (unsigned i = 0; i < 8; i++)
@@ -171,44 +174,74 @@ static void test_unknown_flag(void **state)
     recv_number(1, 10);
 }
 
+/* Holds a message back, by a call of each kind in turn. */
+static void hold_number(uint64_t number, size_t length)
+{
+    static unsigned turn;
+
+    if (turn++ % 2) {
+        commit_number(number, length, VOP_COMMIT_MORE);
+    } else {
+        link_fill_bytes(bytes, length, number);
+        assert_int_equal(vop_channel_send_more(a, bytes, length, 0), 0);
+    }
+}
+
 static void test_more(void **state)
 {
     struct vop_channel_stats stats = {.struct_size = sizeof(stats)};
 
     (void)state;
     assert_int_equal(vop_channel_flush(a), 0); /* nothing to publish */
-    commit_number(1, 10, VOP_COMMIT_MORE);
-    commit_number(2, 20, VOP_COMMIT_MORE);
+    hold_number(1, 10);
+    hold_number(2, 20);
     assert_empty();
     assert_int_equal(vop_channel_in_doubt(a), 0);
     assert_int_equal(vop_channel_flush(a), 0);
     assert_int_equal(vop_channel_in_doubt(a), 2);
     recv_number(1, 10);
     recv_number(2, 20);
-    commit_number(3, 10, VOP_COMMIT_MORE);
+    hold_number(3, 10);
     commit_number(4, 20, 0); /* publishes both */
     recv_number(3, 10);
     recv_number(4, 20);
-    commit_number(5, 10, VOP_COMMIT_MORE);
+    hold_number(5, 10);
     send_number(6, 20);
     recv_number(5, 10);
     recv_number(6, 20);
-    commit_number(7, 10, VOP_COMMIT_MORE);
+    hold_number(7, 10);
     vop_channel_arm(a, VOP_ARM_RECV); /* arming publishes */
     recv_number(7, 10);
-    commit_number(8, 10, VOP_COMMIT_MORE);
+    hold_number(8, 10);
     assert_int_equal(vop_channel_recv(a, got, sizeof(got), 1), -EAGAIN); /* and so does waiting */
     recv_number(8, 10);
     assert_empty();
-    for (unsigned i = 0; i < 8; i++)
-        commit_number(i, 512, VOP_COMMIT_MORE);
-    assert_int_equal(vop_channel_send(a, bytes, 1, 0), -EAGAIN); /* and running out of room */
+    for (unsigned i = 0; i < 7; i++)
+        hold_number(i, 512);
+    assert_int_equal(vop_channel_send_more(a, bytes, 513, 0), -EAGAIN); /* and running out of room */
+    hold_number(7, 512);
+    assert_int_equal(vop_channel_send(a, bytes, 1, 0), -EAGAIN);
     for (unsigned i = 0; i < 8; i++)
         recv_number(i, 512);
     assert_int_equal(vop_channel_get_stats(a, &stats), 0);
     assert_int_equal(stats.tx_messages, 16);
-    assert_int_equal(stats.tx_publishes, 6);
-    assert_int_equal(stats.tx_full, 1);
+    assert_int_equal(stats.tx_publishes, 7);
+    assert_int_equal(stats.tx_full, 2);
+}
+
+static void test_more_of_all_lengths(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 100; i++) {
+        size_t length[] = {1 + i, 512 - i, 513 + 7 * i};
+
+        for (unsigned k = 0; k < 3; k++)
+            hold_number(i + k, length[k]);
+        assert_int_equal(vop_channel_flush(a), 0);
+        for (unsigned k = 0; k < 3; k++)
+            recv_number(i + k, length[k]);
+    }
+    assert_empty();
 }
 
 static void test_recv_too_small(void **state)
@@ -511,6 +544,7 @@ int main(void)
         TEST(test_send_errors),    TEST(test_commit),
         TEST(test_cancel),         TEST(test_unknown_flag),
         TEST(test_cancel),         TEST(test_more),
+        TEST(test_cancel),         TEST(test_more_of_all_lengths),
         TEST(test_recv_too_small), TEST(test_peek_and_release),
         TEST(test_release_twice),  TEST(test_held_messages_stay),
         TEST(test_event_loop),     TEST(test_arm_returns_slots),

@@ -247,7 +247,7 @@ static void test_paused_writer(void **state)
             assert_int_equal(vop_channel_send(l.side[1], "old", 3, 0), 0);
         assert_int_equal(vop_channel_reserve(l.side[1], 100, 0, &buffer), 0);
         if (moment > 0)
-            vop__slot_device_commit(&l.side[1]->tx.queue, 100);
+            vop__slot_device_commit(&l.side[1]->tx.queue, 1, 100);
         if (moment > 1) { /* it stores the index last, without another look at anything */
             open_anew(&l, 0, &listener);
             memset(buffer.segment[0].iov_base, 0xaa, 100);

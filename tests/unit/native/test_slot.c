@@ -237,7 +237,7 @@ static void passes_the_end(bool mirrored)
             assert_int_equal(span.segment[1].iov_len, mirrored ? 0 : length - head);
             assert_ptr_equal(span.segment[0].iov_base, q.place_device.pool + at * s);
             queue_fill(&span, at);
-            vop__slot_device_commit(&q.device, length);
+            queue_commit(&q.device, length);
             vop__slot_device_publish(&q.device);
             assert_int_equal(vop__slot_driver_peek(&q.driver, &span), 1);
             assert_true(queue_holds(&span, length, at));
@@ -287,7 +287,7 @@ static void test_commit_shorter(void **state)
     for (unsigned i = 0; i < 100; i++) {
         assert_int_equal(vop__slot_device_reserve(&q.device, 8 * 64, &span), 0);
         queue_fill(&span, i);
-        vop__slot_device_commit(&q.device, 65 + i);
+        queue_commit(&q.device, 65 + i);
         vop__slot_device_publish(&q.device);
         assert_int_equal((uint16_t)(queue_idx(queue_avail(&q)) - queue_idx(queue_used(&q))), 8 - (65 + i + 63) / 64);
         pop(&q, 65 + i, i);
@@ -325,22 +325,37 @@ static void test_release_is_cumulative(void **state)
     queue_close(&q);
 }
 
-static void test_unpeek(void **state)
+/* What is only looked at is not taken; what is passed releases all that was held before it, and is not yet returned. */
+static void test_next_and_pass(void **state)
 {
     struct vop_buffer span;
     struct queue q;
-    uint16_t before;
+    uint32_t slots = 0;
+    size_t length = 0;
 
     (void)state;
     queue_open(&q, 8, 64, false);
+    assert_int_equal(vop__slot_driver_next(&q.driver, &slots, &length), 0);
+    queue_put(&q, 5, 0);
     queue_put(&q, 200, 1);
     queue_put(&q, 3, 2);
     vop__slot_device_publish(&q.device);
-    before = q.driver.next;
     assert_int_equal(vop__slot_driver_peek(&q.driver, &span), 1);
-    vop__slot_driver_unpeek(&q.driver, before);
-    pop(&q, 200, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(vop__slot_driver_next(&q.driver, &slots, &length), 1);
+        assert_int_equal(slots, 4);
+        assert_int_equal(length, 200);
+        vop__slot_driver_fill(&q.driver, length, &span);
+        assert_true(queue_holds(&span, 200, 1));
+        assert_ptr_equal(vop__slot_driver_slot(&q.driver), span.segment[0].iov_base);
+    }
+    vop__slot_driver_pass(&q.driver, slots);
+    assert_int_equal(vop__slot_driver_release(&q.driver, 5), -EINVAL); /* it is already */
+    assert_int_equal(queue_idx(queue_avail(&q)), 8);
+    vop__slot_driver_publish(&q.driver);
+    assert_int_equal(queue_idx(queue_avail(&q)), 8 + 5);
     pop(&q, 3, 2);
+    assert_int_equal(vop__slot_driver_next(&q.driver, &slots, &length), 0);
     queue_close(&q);
 }
 
@@ -425,7 +440,7 @@ int main(void)
         cmocka_unit_test(test_mirrored),
         cmocka_unit_test(test_commit_shorter),
         cmocka_unit_test(test_release_is_cumulative),
-        cmocka_unit_test(test_unpeek),
+        cmocka_unit_test(test_next_and_pass),
         cmocka_unit_test(test_should_publish),
         cmocka_unit_test(test_in_doubt),
     };

@@ -96,11 +96,11 @@ static void step_send(struct model *m)
     m->slots_committed += (length + m->q.s - 1) / m->q.s;
     *message_of(m, m->committed++) = (struct message){length, seed, m->slots_committed};
     if (test_random(&m->random) % 3) {
-        vop__slot_device_commit(&m->q.device, length);
+        queue_commit(&m->q.device, length);
         return;
     }
     m->length = m->last_len && length <= m->q.s && length <= UINT16_MAX ? (uint16_t)length : 0;
-    check_publication(m, vop__slot_device_send(&m->q.device, length));
+    check_publication(m, queue_publish(&m->q.device, length));
     m->sends += m->length > 0;
 }
 

@@ -206,12 +206,22 @@ static int prepare(struct queue *q, size_t length, uint64_t seed)
     return ret;
 }
 
+void queue_commit(struct vop__slot_device *d, size_t length)
+{
+    vop__slot_device_commit(d, vop__slot_count(d, length), length);
+}
+
+enum vop__kick queue_publish(struct vop__slot_device *d, size_t length)
+{
+    return vop__slot_device_must_kick(d, vop__slot_device_send(d, vop__slot_count(d, length), length));
+}
+
 int queue_put(struct queue *q, size_t length, uint64_t seed)
 {
     int ret = prepare(q, length, seed);
 
     if (ret == 0)
-        vop__slot_device_commit(&q->device, length);
+        queue_commit(&q->device, length);
     return ret;
 }
 
@@ -219,5 +229,5 @@ int queue_send(struct queue *q, size_t length, uint64_t seed)
 {
     int ret = prepare(q, length, seed);
 
-    return ret < 0 ? ret : vop__slot_device_send(&q->device, length) != VOP__KICK_NONE;
+    return ret < 0 ? ret : queue_publish(&q->device, length) != VOP__KICK_NONE;
 }

@@ -67,6 +67,10 @@ static inline void queue_set_idx(vop_le32 *word, uint16_t idx)
 void queue_fill(const struct vop_buffer *span, uint64_t seed);
 bool queue_holds(const struct vop_buffer *span, size_t length, uint64_t seed);
 
+/** Commits the open reservation, or sends it and says how to kick. */
+void queue_commit(struct vop__slot_device *d, size_t length);
+enum vop__kick queue_publish(struct vop__slot_device *d, size_t length);
+
 /** Reserves, fills, commits: -EAGAIN or 0. */
 int queue_put(struct queue *q, size_t length, uint64_t seed);
 
