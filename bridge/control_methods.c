@@ -49,10 +49,10 @@ static json_t *describe_offload(unsigned set)
 static json_t *describe_counters(const struct counters *c)
 {
 #define NUMBER(name) #name, (json_int_t)c->name
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", NUMBER(tx_frames),
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", NUMBER(tx_frames),
                      NUMBER(tx_bytes), NUMBER(tx_segments), NUMBER(tx_checksums), NUMBER(tx_full), NUMBER(tx_stale),
-                     NUMBER(tx_illegal), NUMBER(tx_errors), NUMBER(rx_frames), NUMBER(rx_bytes), NUMBER(rx_malformed),
-                     NUMBER(rx_unsupported), NUMBER(rx_down), NUMBER(rx_errors));
+                     NUMBER(tx_illegal), NUMBER(tx_errors), NUMBER(rx_frames), NUMBER(rx_bytes), NUMBER(rx_coalesced),
+                     NUMBER(rx_malformed), NUMBER(rx_unsupported), NUMBER(rx_down), NUMBER(rx_errors));
 #undef NUMBER
 }
 

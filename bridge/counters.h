@@ -20,6 +20,7 @@ struct counters {
     uint64_t tx_errors;    /* reads refused by the kernel */
     uint64_t rx_frames;    /* link to TAP: frames given to the kernel */
     uint64_t rx_bytes;
+    uint64_t rx_coalesced;   /* of rx_frames: given to the kernel together with others of their flow */
     uint64_t rx_malformed;   /* dropped: header or length not legal */
     uint64_t rx_unsupported; /* dropped: uses what we did not offer */
     uint64_t rx_down;        /* dropped: the interface is down */

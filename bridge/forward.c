@@ -58,12 +58,18 @@ int forward_open(struct forward *forward, const struct forward_setup *setup, str
             return -ENOMEM;
         }
     }
+    if (coalesce_open(&forward->coalesce, setup->offload) < 0) {
+        log_line("memory to join frames: %s", strerror(ENOMEM));
+        forward_close(forward);
+        return -ENOMEM;
+    }
     log_verbose("frames go to the peer %s", forward->is_direct ? "directly" : "through a private buffer");
     return 0;
 }
 
 void forward_close(struct forward *forward)
 {
+    coalesce_close(&forward->coalesce);
     free(forward->bounce);
     forward->bounce = NULL;
     forward->port = NULL;

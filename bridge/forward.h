@@ -8,7 +8,8 @@
  *
  * - TAP to link: readv() puts the frame right into room that was reserved at the peer, and only its virtio header into
  *   private memory. The header is corrected there and then stored. Nothing is read back
- * - link to TAP: the header is copied out once and checked; writev() takes it and the frame in place
+ * - link to TAP: the header is copied out once and checked; writev() takes it and the frame in place. Small frames are
+ *   copied once more, to be joined to others of their flow that come in the same turn (coalesce.h)
  *
  * A session in which the peer lacks an offload that our TAP uses, or into whose memory the kernel cannot copy, sends by
  * way of a private buffer instead: there checksums are completed and long frames cut.
@@ -16,6 +17,7 @@
 #ifndef VOP_BRIDGE_FORWARD_H
 #define VOP_BRIDGE_FORWARD_H
 
+#include "coalesce.h"
 #include "counters.h"
 #include "port.h"
 
@@ -62,6 +64,7 @@ struct forward {
     bool is_segmenting;     /* `segmenter` may have more pieces */
     unsigned held;          /* messages that were committed and held back */
     size_t held_bytes;
+    struct coalesce coalesce; /* of received frames */
     struct forward_piece piece;
     struct vop_net_segmenter segmenter;
     struct iovec iov[1 + PORT_SEGMENT_MAX]; /* for a system call: a header, and the frame. Of no use after it */
@@ -88,7 +91,7 @@ void forward_close(struct forward *forward);
 int forward_from_tap(struct forward *forward, unsigned budget);
 
 /**
- * Gives received frames to the kernel, at most `budget`.
+ * Gives received frames to the kernel, at most `budget`. None is held back beyond the call.
  *
  * Returns FORWARD_IDLE or FORWARD_MORE, or
  *   -EBADFD   the interface is gone

@@ -10,26 +10,62 @@
 
 #include <errno.h>
 
-/* Returns 0 for a frame given to the kernel or dropped. */
-static int write_frame(struct forward *forward, struct vop_net_hdr *hdr, const struct port_buffer *buffer)
+/* Writes `parts` elements of forward->iov, which are `frames` frames of `bytes` bytes. 0: given to the kernel or
+ * dropped. */
+static int write_frames(struct forward *forward, int parts, unsigned frames, size_t bytes)
 {
     struct counters *counters = forward->setup.counters;
-    int tail = port_buffer_tail(buffer, sizeof(*hdr), forward->iov + 1);
-    ssize_t count;
 
-    forward->iov[0] = (struct iovec){hdr, sizeof(*hdr)};
-    count = writev(forward->setup.tap_fd, forward->iov, 1 + tail);
-    if (count >= 0) {
-        counters->rx_frames++;
-        counters->rx_bytes += buffer->length - sizeof(*hdr);
+    if (writev(forward->setup.tap_fd, forward->iov, parts) >= 0) {
+        counters->rx_frames += frames;
+        counters->rx_bytes += bytes;
+        if (frames > 1)
+            counters->rx_coalesced += frames;
     } else if (errno == EBADFD) {
         return -EBADFD;
     } else if (errno == EIO) {
-        counters->rx_down++;
+        counters->rx_down += frames;
     } else {
-        counters->rx_errors++;
+        counters->rx_errors += frames;
     }
     return 0;
+}
+
+/* Writes what is to leave now of the frames that are joined. */
+static int write_due(struct forward *forward)
+{
+    struct coalesce_frame frame;
+    int ret = 0;
+
+    while (!ret && coalesce_take(&forward->coalesce, &frame)) {
+        forward->iov[0] = (struct iovec){&frame.hdr, sizeof(frame.hdr)};
+        forward->iov[1] = (struct iovec){(void *)(uintptr_t)frame.bytes, frame.length};
+        ret = write_frames(forward, 2, frame.count, frame.total);
+    }
+    return ret;
+}
+
+static int write_message(struct forward *forward, struct vop_net_hdr *hdr, const struct port_buffer *buffer)
+{
+    int tail = port_buffer_tail(buffer, sizeof(*hdr), forward->iov + 1);
+
+    forward->iov[0] = (struct iovec){hdr, sizeof(*hdr)};
+    return write_frames(forward, 1 + tail, 1, buffer->length - sizeof(*hdr));
+}
+
+static int give_to_kernel(struct forward *forward, struct vop_net_hdr *hdr, const struct port_buffer *buffer)
+{
+    enum coalesce_result result = COALESCE_AGAIN;
+
+    while (result == COALESCE_AGAIN) {
+        int ret;
+
+        result = coalesce_add(&forward->coalesce, hdr, buffer);
+        ret = write_due(forward);
+        if (ret)
+            return ret;
+    }
+    return result == COALESCE_PASS ? write_message(forward, hdr, buffer) : 0;
 }
 
 static int take_message(struct forward *forward, const struct port_buffer *buffer)
@@ -44,7 +80,7 @@ static int take_message(struct forward *forward, const struct port_buffer *buffe
         return 0;
     }
     length = buffer->length - sizeof(hdr);
-    port_buffer_read(buffer, &hdr, sizeof(hdr));
+    port_buffer_read(buffer, 0, &hdr, sizeof(hdr));
     ret = length > FRAME_MAX ? -EBADMSG : vop_net_hdr_check(&hdr, length, forward->setup.features);
     if (ret) {
         if (ret == -EOPNOTSUPP)
@@ -54,10 +90,10 @@ static int take_message(struct forward *forward, const struct port_buffer *buffe
         return 0;
     }
     vop_net_hdr_clean(&hdr, length, forward->setup.features);
-    return write_frame(forward, &hdr, buffer);
+    return give_to_kernel(forward, &hdr, buffer);
 }
 
-int forward_to_tap(struct forward *forward, unsigned budget)
+static int take_messages(struct forward *forward, unsigned budget)
 {
     struct port *port = forward->port;
 
@@ -76,4 +112,14 @@ int forward_to_tap(struct forward *forward, unsigned budget)
             return ret;
     }
     return FORWARD_MORE;
+}
+
+int forward_to_tap(struct forward *forward, unsigned budget)
+{
+    int ret = take_messages(forward, budget);
+    int written;
+
+    coalesce_finish(&forward->coalesce);
+    written = write_due(forward);
+    return written ? written : ret;
 }

@@ -8,15 +8,21 @@
 
 #include <string.h>
 
-void port_buffer_read(const struct port_buffer *buffer, void *ret_data, size_t length)
+void port_buffer_read(const struct port_buffer *buffer, size_t offset, void *ret_data, size_t length)
 {
     uint8_t *to = ret_data;
 
     for (unsigned i = 0; i < buffer->count && length; i++) {
         const struct iovec *segment = &buffer->segment[i];
-        size_t part = segment->iov_len < length ? segment->iov_len : length;
+        size_t part;
 
-        memcpy(to, segment->iov_base, part);
+        if (offset >= segment->iov_len) {
+            offset -= segment->iov_len;
+            continue;
+        }
+        part = segment->iov_len - offset < length ? segment->iov_len - offset : length;
+        memcpy(to, (const uint8_t *)segment->iov_base + offset, part);
+        offset = 0;
         to += part;
         length -= part;
     }

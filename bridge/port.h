@@ -85,8 +85,8 @@ struct port {
     size_t wait_max;    /* bytes of room to ask for at most, to hear whether there is some again; 0: as many as pay */
 };
 
-/** Copies the first `length` bytes of a message, which is not shorter. */
-void port_buffer_read(const struct port_buffer *buffer, void *ret_data, size_t length);
+/** Copies `length` bytes of a message from its byte `offset` on. It is not shorter. */
+void port_buffer_read(const struct port_buffer *buffer, size_t offset, void *ret_data, size_t length);
 
 /** Copies to where a message has its byte `offset`. What has no room there is left out. */
 void port_buffer_write(const struct port_buffer *buffer, size_t offset, const void *data, size_t length);

@@ -170,6 +170,63 @@ static void test_end_of_stream(void **state)
     world_close(&world);
 }
 
+/* A datagram of `payload` bytes whose checksum is left to the receiver; the Nth of its flow. */
+static size_t datagram(uint8_t *message, size_t payload, unsigned number)
+{
+    struct vop_net_hdr hdr = {.flags = VOP_NET_HDR_F_NEEDS_CSUM};
+    uint8_t *ip = message + FRAME_HEADER_SIZE + 14;
+    unsigned length = 8 + (unsigned)payload,
+             sum = 0x4500 + 20 + length + number + 64 * 256 + 17 + 0x0a00 + 1 + 0x0a00 + 2;
+
+    memcpy(&hdr.csum_start, "\x22\0", 2);
+    memcpy(&hdr.csum_offset, "\x06\0", 2);
+    memcpy(&hdr.num_buffers, "\1\0", 2);
+    memset(message, 0, FRAME_HEADER_SIZE + 42);
+    memcpy(message, &hdr, sizeof(hdr));
+    memcpy(ip - 2, "\x08\0\x45", 3);
+    ip[2] = (uint8_t)((20 + length) >> 8);
+    ip[3] = (uint8_t)(20 + length);
+    ip[5] = (uint8_t)number;
+    ip[8] = 64;
+    ip[9] = 17;
+    memcpy(ip + 12, "\x0a\0\0\1\x0a\0\0\2", 8);
+    ip[10] = (uint8_t)(~sum >> 8);
+    ip[11] = (uint8_t)~sum;
+    memcpy(ip + 20, "\0\1\0\2", 4);
+    ip[24] = (uint8_t)(length >> 8);
+    ip[25] = (uint8_t)length;
+    sum = 2 * 0x0a00 + 1 + 2 + 17 + length;
+    ip[26] = (uint8_t)(sum >> 8);
+    ip[27] = (uint8_t)sum;
+    memset(ip + 28, (int)number, payload);
+    return FRAME_HEADER_SIZE + 42 + payload;
+}
+
+/* Those of one turn are joined, and none waits for the next turn. */
+static void test_coalesce(void **state)
+{
+    static const unsigned sizes[] = {1000, 1000, 1000, 1, 500};
+    uint8_t message[2048], bytes[8192];
+    struct world world;
+
+    (void)state;
+    world_open(&world, 64, OFFLOAD_ALL, OFFLOAD_ALL);
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(vop_channel_send(world.far, message, datagram(message, sizes[i], i), 0), 0);
+    assert_int_equal(forward_to_tap(&world.forward, 2), FORWARD_MORE);
+    assert_int_equal(recv(world.kernel, bytes, sizeof(bytes), 0), FRAME_HEADER_SIZE + 42 + 2000);
+    assert_memory_equal(bytes, "\1\5\x2a\0\xe8\3\x22\0\6\0\1\0", FRAME_HEADER_SIZE);
+    assert_int_equal(forward_to_tap(&world.forward, BUDGET), FORWARD_IDLE);
+    assert_int_equal(recv(world.kernel, bytes, sizeof(bytes), 0), FRAME_HEADER_SIZE + 42 + 1001);
+    assert_int_equal(recv(world.kernel, bytes, sizeof(bytes), 0), FRAME_HEADER_SIZE + 42 + 500);
+    datagram(message, 500, 4);
+    assert_memory_equal(bytes, message, FRAME_HEADER_SIZE + 42 + 500);
+    assert_int_equal(world.counters.rx_frames, 5);
+    assert_int_equal(world.counters.rx_bytes, 5 * 42 + 3501);
+    assert_int_equal(world.counters.rx_coalesced, 4);
+    world_close(&world);
+}
+
 /* ---- TAP to link ---- */
 
 static void kernel_sends(struct world *world, const struct vop_net_hdr *hdr, const uint8_t *frame, size_t length)
@@ -467,6 +524,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hostile_peer),
+        cmocka_unit_test(test_coalesce),
         cmocka_unit_test(test_end_of_stream),
         cmocka_unit_test(test_direct),
         cmocka_unit_test(test_full),

@@ -39,7 +39,7 @@ static void test_read(void **state)
 
         for (size_t length = 0; length <= SIZE; length++) {
             memset(copy, 0xee, sizeof(copy));
-            port_buffer_read(&buffer, copy, length);
+            port_buffer_read(&buffer, 0, copy, length);
             assert_memory_equal(copy, bytes, length);
             assert_true(length == SIZE || copy[length] == 0xee);
         }

@@ -1,0 +1,586 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_coalesce.c - frames that are joined: which, which not, and that segmentation gives back what came.
+ *
+ * Room: tests.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "coalesce.h"
+#include "frame.h"
+#include "offload.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <vopipc/le.h>
+
+#define FIN 0x01
+#define SYN 0x02
+#define RST 0x04
+#define PSH 0x08
+#define ACK 0x10
+#define URG 0x20
+#define ECE 0x40
+#define CWR 0x80
+
+#define CE 3 /* the two bits of ECN in TOS */
+
+enum kind {
+    COMPLETE,
+    PARTIAL,
+    VERIFIED,
+};
+
+/* What a frame is made from. */
+struct spec {
+    enum kind kind;
+    unsigned ip;       /* 4 or 6 */
+    unsigned protocol; /* 6 or 17 */
+    unsigned tags;     /* VLAN */
+    unsigned flow;
+    unsigned tos, ttl, label;
+    unsigned id, fragment; /* the word with DF */
+    unsigned ip_options;   /* bytes, or of an IPv6 extension header */
+    uint32_t seq, ack;
+    unsigned flags, window, urgent;
+    unsigned tcp_options; /* bytes */
+    uint8_t option;       /* what they are filled with */
+    size_t payload;
+    size_t padding;
+    unsigned source;  /* of Ethernet */
+    bool is_wrong;    /* its checksum is */
+    bool is_wrong_ip; /* that of IPv4 is */
+    bool has_none;    /* no checksum (UDP) */
+};
+
+struct frame {
+    struct vop_net_hdr hdr;
+    size_t length;
+    uint8_t bytes[3000];
+};
+
+static const struct spec udp4 = {.ip = 4, .protocol = 17, .ttl = 64, .fragment = 0x4000, .id = 7, .payload = 100};
+static const struct spec udp6 = {.ip = 6, .protocol = 17, .ttl = 64, .label = 0x12345, .payload = 100};
+static const struct spec tcp4 = {
+    .ip = 4, .protocol = 6, .ttl = 64, .id = 65535, .seq = 0xffffffc0, .flags = ACK, .window = 500, .payload = 100};
+static const struct spec tcp6 = {
+    .ip = 6, .protocol = 6, .ttl = 64, .seq = 1, .flags = ACK, .window = 500, .tcp_options = 12, .payload = 100};
+
+static void put16(uint8_t *at, size_t value)
+{
+    at[0] = (uint8_t)(value >> 8);
+    at[1] = (uint8_t)value;
+}
+
+/* RFC 1071, a byte at a time. */
+static uint32_t add(uint32_t sum, const uint8_t *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        sum += i % 2 ? bytes[i] : (uint32_t)bytes[i] << 8;
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    return sum;
+}
+
+static size_t build_ip(const struct spec *spec, uint8_t *ip, size_t l4_length)
+{
+    size_t options = spec->ip_options;
+
+    if (spec->ip == 4) {
+        ip[0] = (uint8_t)(0x45 + options / 4);
+        ip[1] = (uint8_t)spec->tos;
+        put16(ip + 2, 20 + options + l4_length);
+        put16(ip + 4, spec->id);
+        put16(ip + 6, spec->fragment);
+        ip[8] = (uint8_t)spec->ttl;
+        ip[9] = (uint8_t)spec->protocol;
+        memcpy(ip + 12, "\x0a\0\0\1\x0a\0\0\2", 8);
+        memset(ip + 20, 1, options); /* no operation */
+        put16(ip + 10, ~add(0, ip, 20 + options) ^ spec->is_wrong_ip);
+        return 20 + options;
+    }
+    put16(ip, 0x6000 | spec->tos << 4 | spec->label >> 16);
+    put16(ip + 2, spec->label);
+    put16(ip + 4, options + l4_length);
+    ip[6] = (uint8_t)(options ? 60 : spec->protocol);
+    ip[7] = (uint8_t)spec->ttl;
+    memset(ip + 8, 0xfd, 16);
+    memset(ip + 24, 0xfe, 16);
+    memset(ip + 40, 0, options);
+    if (options)
+        ip[40] = (uint8_t)spec->protocol;
+    return 40 + options;
+}
+
+static size_t build_l4(const struct spec *spec, uint8_t *l4)
+{
+    put16(l4, 1000 + spec->flow);
+    put16(l4 + 2, 53);
+    if (spec->protocol == 17) {
+        put16(l4 + 4, 8 + spec->payload);
+        return 8;
+    }
+    put16(l4 + 4, spec->seq >> 16);
+    put16(l4 + 6, spec->seq);
+    put16(l4 + 8, spec->ack >> 16);
+    put16(l4 + 10, spec->ack);
+    l4[12] = (uint8_t)((20 + spec->tcp_options) / 4 << 4);
+    l4[13] = (uint8_t)spec->flags;
+    put16(l4 + 14, spec->window);
+    put16(l4 + 18, spec->urgent);
+    memset(l4 + 20, spec->option, spec->tcp_options);
+    return 20 + spec->tcp_options;
+}
+
+static void build_checksum(const struct spec *spec, struct frame *frame, size_t l3, size_t l4)
+{
+    uint8_t *field = frame->bytes + l4 + (spec->protocol == 6 ? 16 : 6);
+    size_t length = frame->length - l4;
+    uint8_t tail[4] = {0, (uint8_t)spec->protocol, (uint8_t)(length >> 8), (uint8_t)length};
+    uint32_t sum = spec->ip == 4 ? add(0, frame->bytes + l3 + 12, 8) : add(0, frame->bytes + l3 + 8, 32);
+
+    sum = add(sum, tail, 4);
+    if (spec->kind == PARTIAL) {
+        frame->hdr.flags = VOP_NET_HDR_F_NEEDS_CSUM;
+        frame->hdr.csum_start = vop_to_le16((uint16_t)l4);
+        frame->hdr.csum_offset = vop_to_le16(spec->protocol == 6 ? 16 : 6);
+    } else {
+        frame->hdr.flags = spec->kind == VERIFIED ? VOP_NET_HDR_F_DATA_VALID : 0;
+        sum = ~add(sum, frame->bytes + l4, length) & 0xffff;
+        if (sum == 0 && spec->protocol == 17)
+            sum = 0xffff;
+    }
+    put16(field, spec->has_none ? 0 : sum ^ (spec->is_wrong ? 0x100 : 0));
+}
+
+static void build(const struct spec *spec, struct frame *frame)
+{
+    size_t l3 = 14 + 4 * spec->tags, l4, at, header = spec->protocol == 6 ? 20 + spec->tcp_options : 8;
+
+    memset(frame, 0, sizeof(*frame));
+    memcpy(frame->bytes, "\2\0\0\0\0\1\2\0\0\0\0\2", 12);
+    frame->bytes[11] = (uint8_t)spec->source;
+    for (unsigned i = 0; i < spec->tags; i++) {
+        put16(frame->bytes + 12 + 4 * i, 0x8100);
+        put16(frame->bytes + 14 + 4 * i, 5);
+    }
+    put16(frame->bytes + l3 - 2, spec->ip == 4 ? 0x0800 : 0x86dd);
+    l4 = l3 + build_ip(spec, frame->bytes + l3, header + spec->payload);
+    at = l4 + build_l4(spec, frame->bytes + l4);
+    for (size_t i = 0; i < spec->payload; i++)
+        frame->bytes[at + i] = (uint8_t)(i * 31 + spec->id + spec->seq / 7 + spec->flow);
+    frame->length = at + spec->payload;
+    frame->hdr.num_buffers = vop_to_le16(1);
+    build_checksum(spec, frame, l3, l4);
+    frame->length += spec->padding;
+}
+
+/* The message in two pieces, as it lies at the end of a ring. */
+static enum coalesce_result add_frame(struct coalesce *coalesce, const struct frame *frame, size_t cut)
+{
+    uint8_t message[sizeof(*frame)];
+    size_t length = FRAME_HEADER_SIZE + frame->length;
+    struct iovec segment[2] = {{message, cut}, {message + cut, length - cut}};
+    struct port_buffer buffer = {segment, 2, length};
+    enum coalesce_result result;
+
+    memcpy(message, &frame->hdr, FRAME_HEADER_SIZE);
+    memcpy(message + FRAME_HEADER_SIZE, frame->bytes, frame->length);
+    result = coalesce_add(coalesce, &frame->hdr, &buffer);
+    memset(message, 0xee, length); /* the peer may do so: nobody looks there any more */
+    return result;
+}
+
+/* ---- Which are joined ---- */
+
+/* Adds frames like these one after the other; returns how many the kernel would get. */
+static unsigned write_all(unsigned offload, const struct spec *specs, unsigned count)
+{
+    struct coalesce coalesce;
+    struct coalesce_frame out;
+    struct frame frame;
+    unsigned written = 0;
+
+    assert_int_equal(coalesce_open(&coalesce, offload), 0);
+    for (unsigned i = 0; i < count; i++) {
+        enum coalesce_result result;
+
+        build(&specs[i], &frame);
+        do {
+            result = add_frame(&coalesce, &frame, 0);
+            while (coalesce_take(&coalesce, &out))
+                written++;
+        } while (result == COALESCE_AGAIN);
+        written += result == COALESCE_PASS;
+    }
+    coalesce_finish(&coalesce);
+    while (coalesce_take(&coalesce, &out))
+        written++;
+    coalesce_close(&coalesce);
+    return written;
+}
+
+static struct spec next_of(struct spec spec)
+{
+    if (!(spec.fragment & 0x4000) || spec.id)
+        spec.id++;
+    spec.seq += (uint32_t)spec.payload;
+    return spec;
+}
+
+/* Two frames, of which the second is the first's successor but for a change; and that one's successor. */
+static unsigned write_changed(const struct spec *first, void (*change)(struct spec *spec))
+{
+    struct spec specs[3] = {*first, next_of(*first)};
+
+    change(&specs[1]);
+    specs[2] = next_of(specs[1]);
+    return write_all(OFFLOAD_ALL, specs, 3);
+}
+
+static void as_it_is(struct spec *spec)
+{
+    (void)spec;
+}
+
+static void test_joined(void **state)
+{
+    const struct spec *specs[] = {&udp4, &udp6, &tcp4, &tcp6};
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        for (unsigned variant = 0; variant < 12; variant++) {
+            struct spec spec = *specs[i];
+
+            spec.kind = variant % 3;
+            spec.tags = variant / 3 % 3;
+            spec.tos = variant / 6 ? CE : 0;
+            assert_int_equal(write_changed(&spec, as_it_is), 1);
+            spec.is_wrong = spec.kind != VERIFIED;
+            spec.has_none = spec.kind == VERIFIED && spec.protocol == 17;
+            if (spec.is_wrong || spec.has_none)
+                assert_int_equal(write_changed(&spec, as_it_is), 3);
+        }
+    }
+}
+
+/* RFC 6864: in a datagram that may not be fragmented the identification says nothing. */
+static void test_identification(void **state)
+{
+    struct spec specs[3] = {udp4, udp4, udp4};
+
+    (void)state;
+    assert_int_equal(write_all(OFFLOAD_ALL, specs, 3), 1); /* all the same */
+    specs[2].id++;
+    assert_int_equal(write_all(OFFLOAD_ALL, specs, 3), 2);
+    specs[2].id = specs[1].id;
+    for (int i = 0; i < 3; i++)
+        specs[i].fragment = 0;
+    assert_int_equal(write_all(OFFLOAD_ALL, specs, 3), 3);
+}
+
+#define CHANGE(name, what)              \
+    static void name(struct spec *spec) \
+    {                                   \
+        what;                           \
+    }
+CHANGE(change_kind, spec->kind = spec->kind == PARTIAL ? COMPLETE : PARTIAL)
+CHANGE(change_tos, spec->tos ^= CE)
+CHANGE(change_ttl, spec->ttl--)
+CHANGE(change_label, spec->label++)
+CHANGE(change_id, spec->id += 2)
+CHANGE(change_df, spec->fragment ^= 0x4000)
+CHANGE(change_length, spec->payload++)
+CHANGE(change_tags, spec->tags++)
+CHANGE(change_source, spec->source++)
+CHANGE(change_flow, spec->flow++)
+CHANGE(change_seq, spec->seq++)
+CHANGE(change_ack, spec->ack++)
+CHANGE(change_window, spec->window++)
+CHANGE(change_ece, spec->flags |= ECE)
+CHANGE(change_option, spec->option++)
+CHANGE(change_option_length, spec->tcp_options += 4)
+
+/* The second begins a run, which the third joins. */
+static void test_new_run(void **state)
+{
+    static void (*const of_ip[])(struct spec *) = {
+        change_kind, change_tos, change_ttl, change_length, change_tags, change_source, change_flow,
+    };
+    static void (*const of_tcp[])(struct spec *) = {
+        change_seq, change_ack, change_window, change_ece, change_option, change_option_length,
+    };
+    const struct spec *specs[] = {&udp4, &udp6, &tcp4, &tcp6};
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        for (size_t k = 0; k < sizeof(of_ip) / sizeof(of_ip[0]); k++)
+            assert_int_equal(write_changed(specs[i], of_ip[k]), 2);
+    }
+    for (size_t k = 0; k < sizeof(of_tcp) / sizeof(of_tcp[0]); k++)
+        assert_int_equal(write_changed(&tcp6, of_tcp[k]), 2);
+    assert_int_equal(write_changed(&udp6, change_label), 2);
+    assert_int_equal(write_changed(&udp4, change_id), 2);
+    assert_int_equal(write_changed(&udp4, change_df), 2);
+    assert_int_equal(write_changed(&tcp4, change_id), 2);
+}
+
+CHANGE(make_short, spec->payload--)
+CHANGE(make_last, spec->flags |= PSH)
+CHANGE(make_fin, spec->flags |= FIN)
+
+/* The second joins the first, and is the last of the run. */
+static void test_end_of_run(void **state)
+{
+    (void)state;
+    assert_int_equal(write_changed(&udp4, make_short), 2);
+    assert_int_equal(write_changed(&udp6, make_short), 2);
+    assert_int_equal(write_changed(&tcp4, make_short), 2);
+    assert_int_equal(write_changed(&tcp4, make_last), 2);
+    assert_int_equal(write_changed(&tcp6, make_fin), 2);
+}
+
+CHANGE(make_fragment, spec->fragment = 0x2000)
+CHANGE(make_tail, spec->fragment = 0x0010)
+CHANGE(make_options, spec->ip_options = 8)
+CHANGE(make_wrong, spec->is_wrong_ip = true)
+CHANGE(make_padded, spec->padding = 6)
+CHANGE(make_empty, spec->payload = 0)
+CHANGE(make_syn, spec->flags |= SYN)
+CHANGE(make_rst, spec->flags |= RST)
+CHANGE(make_cwr, spec->flags |= CWR)
+CHANGE(make_urgent, (spec->flags |= URG, spec->urgent = 1))
+
+/* Nobody joins the second, and it joins nobody. */
+static void test_alone(void **state)
+{
+    static void (*const of_tcp[])(struct spec *) = {make_syn, make_rst, make_cwr, make_urgent, make_empty};
+    const struct spec *specs[] = {&udp4, &udp6, &tcp4, &tcp6};
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(write_changed(specs[i], make_options), 3);
+        assert_int_equal(write_changed(specs[i], make_padded), 3);
+        assert_int_equal(write_changed(specs[i], make_empty), 3);
+        for (size_t k = 0; k < sizeof(of_tcp) / sizeof(of_tcp[0]) && specs[i]->protocol == 6; k++)
+            assert_int_equal(write_changed(specs[i], of_tcp[k]), 3);
+    }
+    assert_int_equal(write_changed(&udp4, make_wrong), 3);
+    assert_int_equal(write_changed(&udp4, make_fragment), 3);
+    assert_int_equal(write_changed(&udp4, make_tail), 3);
+    assert_int_equal(write_changed(&tcp4, make_fragment), 3);
+}
+
+static void test_offload(void **state)
+{
+    const struct spec *specs[] = {&udp4, &udp6, &tcp4, &tcp6};
+    const unsigned needed[] = {OFFLOAD_USO4 | OFFLOAD_USO6, OFFLOAD_USO4 | OFFLOAD_USO6, OFFLOAD_TSO4, OFFLOAD_TSO6};
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        struct spec two[2] = {*specs[i], next_of(*specs[i])};
+
+        assert_int_equal(write_all(OFFLOAD_CSUM | needed[i], two, 2), 1);
+        assert_int_equal(write_all(OFFLOAD_ALL & ~needed[i], two, 2), 2);
+        assert_int_equal(write_all(0, two, 2), 2);
+    }
+}
+
+/* ---- What they become ---- */
+
+static void test_bounds(void **state)
+{
+    struct spec many[3 * COALESCE_FRAMES_MAX];
+    struct spec flows[3 * (COALESCE_RUNS + 1)];
+
+    (void)state;
+    for (size_t i = 0; i < 3 * COALESCE_FRAMES_MAX; i++)
+        many[i] = i ? next_of(many[i - 1]) : udp6;
+    assert_int_equal(write_all(OFFLOAD_ALL, many, 3 * COALESCE_FRAMES_MAX), 3);
+    for (size_t i = 0; i < 100; i++) {
+        many[i] = i ? next_of(many[i - 1]) : tcp4;
+        many[i].payload = 2600; /* 25 of them are beyond 64 KiB */
+    }
+    assert_int_equal(write_all(OFFLOAD_ALL, many, 100), 4);
+
+    for (unsigned i = 0; i < 3 * COALESCE_RUNS; i++) {
+        flows[i] = i < COALESCE_RUNS ? udp4 : next_of(flows[i - COALESCE_RUNS]);
+        flows[i].flow = i % COALESCE_RUNS;
+    }
+    assert_int_equal(write_all(OFFLOAD_ALL, flows, 3 * COALESCE_RUNS), COALESCE_RUNS);
+    for (unsigned i = 0; i < 3 * (COALESCE_RUNS + 1); i++) {
+        flows[i] = udp4;
+        flows[i].flow = i % (COALESCE_RUNS + 1); /* one more than fit: the oldest has to go each time */
+    }
+    assert_int_equal(write_all(OFFLOAD_ALL, flows, 3 * (COALESCE_RUNS + 1)), 3 * (COALESCE_RUNS + 1));
+}
+
+#define FLOWS 12
+#define WAITING 4096
+
+/* What was added of each flow and has not come out. */
+static struct queue {
+    struct frame frame[WAITING];
+    unsigned first, last;
+} queues[FLOWS];
+static struct frame *flow_frame;
+static unsigned joined;
+
+static unsigned draw(unsigned below)
+{
+    return (unsigned)rand() % below; /* NOLINT(concurrency-mt-unsafe): one thread, and the same numbers each time */
+}
+
+/* Compares, but for the identification of IPv4 where it has no meaning. */
+static void expect(unsigned flow, const struct vop_net_hdr *hdr, uint8_t *bytes, size_t length)
+{
+    struct queue *queue = &queues[flow];
+    struct frame *in = &queue->frame[queue->first++ % WAITING];
+    size_t l3 = in->bytes[12] == 0x81 ? 18 : 14;
+
+    assert_true(queue->first <= queue->last);
+    assert_int_equal(length, in->length);
+    assert_int_equal(hdr->flags, in->hdr.flags);
+    assert_memory_equal(&hdr->csum_start, &in->hdr.csum_start, 4);
+    if (bytes[l3] >> 4 == 4 && (bytes[l3 + 6] & 0x40)) {
+        memcpy(bytes + l3 + 4, in->bytes + l3 + 4, 2);
+        memcpy(bytes + l3 + 10, in->bytes + l3 + 10, 2);
+    }
+    assert_memory_equal(bytes, in->bytes, length);
+}
+
+static unsigned flow_of(const uint8_t *bytes)
+{
+    size_t l3 = bytes[12] == 0x81 ? 18 : 14;
+    size_t l4 = l3 + (bytes[l3] >> 4 == 4 ? (bytes[l3] & 15u) * 4u : 40u + (bytes[l3 + 6] == 60 ? 8u : 0u));
+
+    return (unsigned)(bytes[l4] << 8 | bytes[l4 + 1]) - 1000;
+}
+
+/* Segments what came out again. */
+static void check_out(const struct coalesce_frame *out)
+{
+    struct vop_net_segmenter segmenter;
+    struct vop_net_segment segment;
+    unsigned flow = flow_of(out->bytes), count = 0;
+    bool is_partial = queues[flow].frame[queues[flow].first % WAITING].hdr.flags & VOP_NET_HDR_F_NEEDS_CSUM;
+    bool is_verified = queues[flow].frame[queues[flow].first % WAITING].hdr.flags & VOP_NET_HDR_F_DATA_VALID;
+    size_t total = 0;
+
+    assert_int_equal(vop_net_hdr_check(&out->hdr, out->length, VOP_NET_OFFLOADS), 0);
+    if (out->count == 1) {
+        struct frame copy = {.length = out->length};
+
+        memcpy(copy.bytes, out->bytes, out->length);
+        expect(flow, &out->hdr, copy.bytes, out->length);
+        return;
+    }
+    assert_int_equal(vop_net_segment_begin(&segmenter, out->bytes, out->length, &out->hdr,
+                                           is_partial ? VOP_NET_FEATURE(VOP_NET_F_GUEST_CSUM) : 0),
+                     out->count);
+    while (vop_net_segment_next(&segmenter, &segment)) {
+        struct frame copy = {.hdr = segment.hdr, .length = segment.header_len + segment.payload_len};
+
+        if (is_verified)
+            copy.hdr.flags |= VOP_NET_HDR_F_DATA_VALID;
+        memcpy(copy.bytes, segment.header, segment.header_len);
+        memcpy(copy.bytes + segment.header_len, segment.payload, segment.payload_len);
+        expect(flow, &copy.hdr, copy.bytes, copy.length);
+        total += copy.length;
+        count++;
+    }
+    joined += count;
+    assert_int_equal(count, out->count);
+    assert_int_equal(total, out->total);
+}
+
+static void take_all(struct coalesce *coalesce)
+{
+    struct coalesce_frame out;
+
+    while (coalesce_take(coalesce, &out))
+        check_out(&out);
+}
+
+/* The next frame of a flow, now and then with a surprise. */
+static void draw_spec(struct spec *spec)
+{
+    static void (*const surprise[])(struct spec *) = {
+        change_tos, change_ttl, change_id,    change_seq, change_ack,    change_window, make_short,  make_last,
+        make_fin,   make_empty, make_options, make_cwr,   change_length, change_length, make_padded, make_fragment};
+    struct spec changed = *spec;
+    unsigned which = draw(20 * 16);
+
+    if (which < 16 && !(spec->ip == 6 && which == 15))
+        surprise[which](&changed);
+    changed.is_wrong = draw(50) == 0 && changed.kind != VERIFIED;
+    build(&changed, flow_frame);
+    *spec = next_of(which % 2 ? changed : *spec);
+    spec->flags = ACK;
+    spec->ip_options = 0;
+    spec->padding = 0;
+    spec->fragment &= 0x4000;
+    if (spec->payload == 0 || spec->payload > 1400)
+        spec->payload = draw(10) ? 1 + draw(1400) : 1;
+}
+
+static void test_round_trip(void **state)
+{
+    static struct spec specs[FLOWS];
+    static struct frame frame;
+    struct coalesce coalesce;
+    unsigned last = 0;
+
+    (void)state;
+    flow_frame = &frame;
+    srand(12);
+    memset(queues, 0, sizeof(queues));
+    for (unsigned i = 0; i < FLOWS; i++) {
+        specs[i] = i % 4 == 0 ? udp4 : i % 4 == 1 ? udp6 : i % 4 == 2 ? tcp4 : tcp6;
+        specs[i].flow = i;
+        specs[i].kind = i / 4;
+        specs[i].tags = i % 3 == 0;
+    }
+    assert_int_equal(coalesce_open(&coalesce, OFFLOAD_ALL), 0);
+    for (unsigned i = 0; i < 50000; i++) {
+        enum coalesce_result result;
+        struct queue *queue;
+
+        last = draw(4) ? last : draw(FLOWS);
+        draw_spec(&specs[last]);
+        queue = &queues[last];
+        queue->frame[queue->last++ % WAITING] = frame;
+        do {
+            result = add_frame(&coalesce, &frame, draw(100));
+            take_all(&coalesce);
+        } while (result == COALESCE_AGAIN);
+        if (result == COALESCE_PASS)
+            expect(last, &frame.hdr, frame.bytes, frame.length);
+        if (draw(100) == 0) {
+            coalesce_finish(&coalesce);
+            take_all(&coalesce);
+            for (unsigned flow = 0; flow < FLOWS; flow++)
+                assert_int_equal(queues[flow].first, queues[flow].last);
+        }
+    }
+    coalesce_close(&coalesce);
+    assert_true(joined > 20000); /* or this has shown nothing */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_joined), cmocka_unit_test(test_identification), cmocka_unit_test(test_new_run),
+        cmocka_unit_test(test_alone),  cmocka_unit_test(test_end_of_run),     cmocka_unit_test(test_offload),
+        cmocka_unit_test(test_bounds), cmocka_unit_test(test_round_trip),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
