@@ -11,11 +11,10 @@
 #include "util_machine.h"
 #include "util_options.h"
 #include "util_stats.h"
+#include "util_udp.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -43,58 +42,15 @@ struct outcome {
     uint64_t lost;
 };
 
-static void enter_namespace(const char *name)
-{
-    char path[256];
-
-    if (!name)
-        return;
-    snprintf(path, sizeof(path), "/run/netns/%s", name);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        die(-errno, "no network namespace %s (see ip netns)", name);
-    if (setns(fd, CLONE_NEWNET) < 0)
-        die(-errno, "cannot enter the network namespace %s", name);
-    close(fd);
-}
-
-/* A UDP socket bound to (server) or connected to (client) the address, and the port of the server. */
-static int socket_open(const struct plan *plan, bool server, in_port_t *port)
-{
-    const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
-    struct addrinfo *to;
-    char service[8];
-
-    snprintf(service, sizeof(service), "%u", (unsigned)*port);
-    int err = getaddrinfo(plan->address, service, &hints, &to);
-    if (err)
-        die_usage("--address '%s': %s", plan->address, gai_strerror(err));
-    int fd = socket(to->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        die(-errno, "socket");
-    if ((server ? bind : connect)(fd, to->ai_addr, to->ai_addrlen) < 0)
-        die(-errno, "cannot %s %s", server ? "bind to" : "reach", plan->address);
-    freeaddrinfo(to);
-    if (server) {
-        struct sockaddr_storage own;
-        socklen_t length = sizeof(own);
-        if (getsockname(fd, (struct sockaddr *)&own, &length) < 0 ||
-            getnameinfo((struct sockaddr *)&own, length, NULL, 0, service, sizeof(service), NI_NUMERICSERV) != 0)
-            die(0, "cannot learn the port of %s", plan->address);
-        *port = (in_port_t)strtoul(service, NULL, 10);
-    }
-    return fd;
-}
-
 static void server_main(const struct plan *plan, int port_pipe)
 {
     char buffer[SIZE_MAX_BYTES];
     struct sockaddr_storage from;
-    in_port_t port = 0;
+    in_port_t port;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    enter_namespace(plan->server_namespace);
-    int fd = socket_open(plan, true, &port);
+    netns_enter(plan->server_namespace);
+    int fd = udp_open_server(plan->address, &port);
     if (write(port_pipe, &port, sizeof(port)) != sizeof(port))
         die(-errno, "cannot pass on the port");
     for (;;) {
@@ -129,7 +85,7 @@ static double ask(int fd, uint64_t number, size_t size)
 static void client_run(const struct plan *plan, in_port_t port, struct outcome *outcome)
 {
     const struct timeval patience = {.tv_usec = LOST_AFTER_MS * 1000};
-    int fd = socket_open(plan, false, &port);
+    int fd = udp_open_client(plan->address, port);
     uint64_t begin = clock_ns();
 
     if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
@@ -202,7 +158,7 @@ int main(int argc, char **argv)
     close(port_pipe[1]);
     if (read(port_pipe[0], &port, sizeof(port)) != sizeof(port)) /* the server has said why */
         return waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
-    enter_namespace(plan.client_namespace);
+    netns_enter(plan.client_namespace);
     client_run(&plan, port, &outcome);
     report(&plan, &outcome);
     samples_free(&outcome.us);

@@ -1,31 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The section "Beside others" of docs/PERFORMANCE.md, made from the figures of one run."""
-import datetime
-import re
-import textwrap
-
 from compare.figures import PLACES, RING, RING_WITH_FLAG
 from compare.programs import OURS, OWN
 from compare.table import describe, figure_text, ratio_text, rows
 from compare.works import ADAPTIVE, SLEEP, SPIN, WORKS
+from report.machine import machine_text
+from report.page import put_section, wrapped
 
 BEGIN = "<!-- made by tests/bench/ipc/run --docs: begin -->"
 END = "<!-- made by tests/bench/ipc/run --docs: end -->"
-
-COLUMNS = 120
 
 PICTURES = {
     "ipc-bars": "Round trips and rates of messages of 64 bytes, sorted",
     "ipc-round-trip": "Round trips of 64 bytes to 64 KiB",
     "ipc-latency": "Percentiles of round trips of 64 bytes",
 }
-
-
-def machine_text(machine):
-    date = datetime.date.fromisoformat(machine["date"])
-    kind = "a virtual machine" if machine["virtual"] else "a machine"
-    return (f"{date.day} {date:%B %Y}, {machine['processors']} processors of {kind}, {machine['processor']}, "
-            f"Linux {machine['kernel']}")
 
 
 def introduction(figures, result):
@@ -143,18 +132,6 @@ def clients_table(clients):
     return "\n".join(lines)
 
 
-def wrapped(part):
-    """Text in lines of a page's width; not what is one line for Markdown."""
-    lines = []
-    for line in part.split("\n"):
-        if line.startswith(("|", "!", "<!--", "#")):
-            lines.append(line)
-        else:
-            lines += textwrap.wrap(line, COLUMNS, subsequent_indent="  " if line.startswith("- ") else "",
-                                   break_long_words=False, break_on_hyphens=False) or [""]
-    return "\n".join(lines)
-
-
 def section(figures, result, pictures):
     parts = [BEGIN, "## Beside others", introduction(figures, result)]
     parts += [f"![{PICTURES[name]}](pictures/{name}.svg)" for name in PICTURES if name in pictures]
@@ -165,12 +142,4 @@ def section(figures, result, pictures):
 
 
 def write(path, figures, result, pictures):
-    """Puts the section where it was, or at the end; the page's contents name it."""
-    text, new = path.read_text(), section(figures, result, pictures)
-    if BEGIN in text:
-        text = re.sub(re.escape(BEGIN) + r".*?" + re.escape(END) + "\n", lambda _: new, text, flags=re.DOTALL)
-    else:
-        text = text.rstrip("\n") + "\n\n" + new
-        text = text.replace("(#tcp-through-two-bridges)\n",
-                            "(#tcp-through-two-bridges) ·\n[Beside others](#beside-others)\n", 1)
-    path.write_text(text)
+    put_section(path, BEGIN, END, section(figures, result, pictures))

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What is not measured in rounds: many clients of one server, instructions, and the machine itself."""
-import datetime
 import json
-import os
-import platform
 import re
 import shutil
 import statistics
 import subprocess
 
 from compare.programs import PREFIX, ProgramError, last_line, signals_held
+from report.machine import describe_machine
 
 CLIENTS = (10, 100, 1000)
 ACTIVE = 10
@@ -83,25 +81,7 @@ def instructions(directory):
     return (totals[1] - totals[0]) / (COUNTS[1] - COUNTS[0])
 
 
-def first_line(path, pattern, otherwise):
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            found = re.search(pattern, file.read(), re.MULTILINE)
-    except OSError:
-        return otherwise
-    return found[1].strip() if found else otherwise
-
-
 def machine(cpus, carriers):
-    """What figures depend on; no name of a host."""
-    info = "/proc/cpuinfo"
-    return {
-        "date": datetime.date.today().isoformat(),
-        "processor": first_line(info, r"^(?:model name|Processor|cpu)\s*: *(.*)$", platform.machine()),
-        "architecture": platform.machine(),
-        "processors": len(os.sched_getaffinity(0)),
-        "virtual": bool(first_line(info, r"^flags.*\b(hypervisor)\b", "")),
-        "kernel": ".".join(platform.release().split(".")[:2]),
-        "cpus": cpus,
-        "versions": {carrier["name"]: carrier["version"] for _, carrier in carriers if carrier["version"]},
-    }
+    """What figures depend on."""
+    return {**describe_machine(), "cpus": cpus,
+            "versions": {carrier["name"]: carrier["version"] for _, carrier in carriers if carrier["version"]}}

@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Three pictures, each a text for gnuplot with the figures in it: round trips by size, bars of small messages, and the
 distribution of single round trips. Colours are those of Okabe and Ito, so that most people can tell them apart."""
-import hashlib
 import math
-import pathlib
-import shutil
-import subprocess
 
 from compare.figures import RING, RING_WITH_FLAG
-from compare.programs import OURS, OWN, last_line
+from compare.programs import OURS, OWN
 from compare.rounds import bucket_ns
 from compare.table import figure_text
 from compare.works import SLEEP, SPIN, WORKS
+from report.picture import Picture, quoted
 
+MAKER = "tests/bench/ipc/run"
 OURS_COLOUR, OWN_COLOUR, PEER_COLOUR, FLOOR_COLOUR = "#D55E00", "#F2B083", "#6BAED6", "#B0B0B0"
 # colour, point, dash of each line
 STYLES = {
@@ -30,59 +28,6 @@ SIZES = (("rtt64", 64, "64 B"), ("rtt1k", 1024, "1 KiB"), ("rtt4k", 4096, "4 KiB
 TIME_TICS = [(scale * 1000 ** power * hundreds, f"{scale * hundreds} {unit}")
              for power, unit in enumerate(("ns", "µs", "ms")) for hundreds in (1, 10, 100) for scale in (1, 2, 5)]
 DASHES = {1: "1", 2: "(5,3)", 3: "(1.5,3)", 4: "(7,3,1.5,3)", 5: "(3,3)"}
-
-HEAD = """# SPDX-License-Identifier: BSD-3-Clause
-# Made by tests/bench/ipc/run: {about}.
-# It draws itself: gnuplot -e "kind='svg'; drawn='FILE'" {name}.gp
-if (!exists("kind")) kind = "svg"
-if (!exists("drawn")) drawn = "{name}." . kind
-set encoding utf8
-if (kind eq "png") {{
-    set terminal pngcairo enhanced size {png_width},{png_height} font "sans,10" fontscale 1.5 linewidth 1.5 \\
-        pointscale 1.5 background "#ffffff"
-}} else {{
-    set terminal svg enhanced size {width},{height} font "sans,11" background "#ffffff"
-}}
-set output drawn
-set multiplot
-set grid linecolor rgb "#E4E4E4" linetype 1 linewidth 1
-set border linecolor rgb "#808080"
-set tics textcolor rgb "#202020" nomirror
-"""
-
-
-def quoted(text):
-    """For gnuplot, whose text has commands in it."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("_", "\\\\_") + '"'
-
-
-class Picture:
-    """The text of one picture, built line by line."""
-
-    def __init__(self, name, about, width, height):
-        self.name, self.width, self.height = name, width, height
-        self.lines = HEAD.format(name=name, about=about, width=width, height=height, png_width=width * 3 // 2,
-                                 png_height=height * 3 // 2).splitlines()
-
-    def add(self, *lines):
-        self.lines += lines
-
-    def panel(self, title, left, right, top, bottom):
-        """Where the next plot goes, in pixels from the left and the top."""
-        self.add("", f"set title {quoted(title)} offset 0,-0.4",
-                 f"set lmargin at screen {left / self.width:.4f}", f"set rmargin at screen {right / self.width:.4f}",
-                 f"set tmargin at screen {1 - top / self.height:.4f}",
-                 f"set bmargin at screen {1 - bottom / self.height:.4f}")
-
-    def data(self, name, rows):
-        self.add(f"${name} << END", *(" ".join(map(str, row)) for row in rows), "END")
-
-    def tics(self, axis, tics):
-        self.add(f"set {axis}tics ()", *(f"set {axis}tics add ({quoted(text)} {at:.6g})" for at, text in tics))
-
-    def text(self):
-        return "\n".join([*self.lines, "unset multiplot", "unset output"]) + "\n"
-
 
 def line_style(name):
     """How to draw the line of a carrier: floors have no points."""
@@ -124,7 +69,7 @@ def by_size(figures):
     if not values:
         return None
     key_width, panel_width = 175, 390
-    picture = Picture("ipc-round-trip", "round trips by size, both sides spinning",
+    picture = Picture(MAKER, "ipc-round-trip", "round trips by size, both sides spinning",
                       75 + len(panels) * (panel_width + 20) + key_width, 470)
     picture.add("set logscale xy", "set xrange [45:92000]", "set yrange [{:.4g}:{:.4g}]".format(*range_of(values)))
     picture.tics("x", [(size, text) for _, size, text in SIZES])
@@ -199,7 +144,7 @@ def bars(figures):
         return None
     bar_height, between, label_width, panel_width = 17, 55, 205, 285
     heights = [max(len(panel[1]) for panel in row) * bar_height for row in rows]
-    picture = Picture("ipc-bars", "small messages, sorted", 2 * (label_width + panel_width) + 20,
+    picture = Picture(MAKER, "ipc-bars", "small messages, sorted", 2 * (label_width + panel_width) + 20,
                       sum(heights) + between * len(rows) + 78)
     legend = ("{/:Bold orange}: this library (pale: static, and with LTO)    {/:Bold blue}: others",
               "{/:Bold grey}: floors, which carry nothing or check nothing    × 16: in batches of 16    M: million",
@@ -244,7 +189,7 @@ def latency(figures):
         return None
     names = [name for name in figures.order() if any(name in lines for _, lines in found)]
     key_width, panel_width, before = 215, 300, 65
-    picture = Picture("ipc-latency", "single round trips of 64 bytes, by percentile",
+    picture = Picture(MAKER, "ipc-latency", "single round trips of 64 bytes, by percentile",
                       len(found) * (panel_width + before) + key_width, 470)
     picture.add("set logscale y", "set xrange [0:4.2]")
     picture.tics("x", [(-math.log10(1 - share / 100), f"{share:g} %%") for share in (50, 90, 99, 99.9, 99.99)])
@@ -274,52 +219,6 @@ def thinned(line):
     return kept
 
 
-# ---- Drawing ----
-
-PICTURES = (by_size, bars, latency)
-
-
-class PictureError(Exception):
-    """gnuplot could not draw it; the text is its own."""
-
-
-def gnuplot(text_file, kind, drawn):
-    done = subprocess.run(["gnuplot", "-e", f"kind='{kind}'; drawn='{drawn}'", str(text_file)], text=True, check=False,
-                          stdin=subprocess.DEVNULL, capture_output=True)
-    if done.returncode != 0 or done.stderr.strip():
-        raise PictureError(f"gnuplot {text_file}: {last_line(done.stderr)}")
-
-
-def finish_svg(text_file, picture):
-    """As scripts/pictures would have drawn it: with the licence, and what it was made from, at the head."""
-    total = hashlib.sha256(text_file.read_bytes()).hexdigest()
-    lines = picture.read_text().splitlines()
-    begin = next(i for i, line in enumerate(lines) if line.startswith("<svg"))
-    picture.write_text("\n".join([
-        '<?xml version="1.0" encoding="UTF-8" standalone="no"?>', "<!-- SPDX-License-Identifier: BSD-3-Clause -->",
-        f"<!-- Made by scripts/pictures from {text_file.name}, sha256 {total} -->",
-        *(line.replace("\t", " ").rstrip() for line in lines[begin:])]) + "\n")
-
-
-def draw(figures, directory, kinds=("svg", "png")):
-    """Writes the pictures, and their texts beside them; returns the names of those there were figures for."""
-    directory = pathlib.Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    names = []
-    for make in PICTURES:
-        picture = make(figures)
-        if not picture:
-            continue
-        text_file = directory / f"{picture.name}.gp"
-        text_file.write_text(picture.text())
-        for kind in kinds:
-            drawn = directory / f"{picture.name}.{kind}"
-            gnuplot(text_file, kind, drawn)
-            if kind == "svg":
-                finish_svg(text_file, drawn)
-        names.append(picture.name)
-    return names
-
-
-def possible():
-    return shutil.which("gnuplot") is not None
+def pictures(figures):
+    """All there are figures for."""
+    return [picture for picture in (by_size(figures), bars(figures), latency(figures)) if picture]
