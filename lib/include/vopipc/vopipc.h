@@ -9,6 +9,8 @@
 
 #include <vopipc/abi.h>
 #include <vopipc/channel.h>
+#include <vopipc/device.h>
+#include <vopipc/driver.h>
 #include <vopipc/error.h>
 #include <vopipc/le.h>
 #include <vopipc/log.h>
