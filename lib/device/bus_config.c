@@ -7,6 +7,7 @@
  */
 #include "device/bus.h"
 
+#include "core/bytes.h"
 #include "core/error.h"
 #include "device/config.h"
 
@@ -33,7 +34,7 @@ static int read_once(const vop_bus_device *d, const struct vop_config_field *f, 
     for (unsigned i = 0; ret == 0 && i < count; i++) {
         ret = vop__bus_ops(d)->read_config(d->options.context, f[i].offset, bytes, f[i].size);
         if (ret == 0)
-            ret_values[i] = vop__config_get(bytes, f[i].size, vop_bus_is_big_endian(d));
+            ret_values[i] = vop__bytes_get(bytes, f[i].size, vop_bus_is_big_endian(d));
     }
     return ret;
 }
@@ -97,7 +98,7 @@ int vop_bus_write_field(vop_bus_device *d, const struct vop_config_field *field,
         ret = check_value(field, value, EINVAL);
     if (ret < 0)
         return ret;
-    vop__config_put(bytes, field->size, vop_bus_is_big_endian(d), value);
+    vop__bytes_put(bytes, field->size, vop_bus_is_big_endian(d), value);
     return vop__bus_ops(d)->write_config(d->options.context, field->offset, bytes, field->size);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * config.h - fields of a configuration space, as bytes and as numbers.
+ * config.h - fields of a configuration space, in a table.
  *
  * Room: device. Pure functions.
  */
@@ -14,11 +14,5 @@ bool vop__config_has(const struct vop_config_field *field, uint32_t size);
 
 /** Exchanges the bytes of each field: from one byte order to the other. */
 void vop__config_swap(const struct vop_config_field *fields, uint32_t count, uint8_t config[VOP_CONFIG_SPACE_MAX]);
-
-/** The number in `size` bytes of one byte order or the other. */
-uint64_t vop__config_get(const uint8_t *bytes, uint32_t size, bool big_endian);
-
-/** And back. */
-void vop__config_put(uint8_t *ret_bytes, uint32_t size, bool big_endian, uint64_t value);
 
 #endif

@@ -54,6 +54,8 @@ static int check_options(const struct vop_device_options *o)
     if (o->config_size > VOP_CONFIG_SPACE_MAX || (o->config_size > 0 && !o->config))
         return vop__error(EINVAL, "a configuration of %u bytes: it has at most %d, and they must be there",
                           o->config_size, VOP_CONFIG_SPACE_MAX);
+    if (o->writable_offset > o->config_size || o->writable_size > o->config_size - o->writable_offset)
+        return vop__error_static(EINVAL, "bytes that can be written are not of the configuration");
     if (o->segments_max == 0)
         return vop__error_static(EINVAL, "segments_max is 0");
     for (uint32_t i = 0; i < o->field_count; i++) {
@@ -227,12 +229,18 @@ void vop_device_read_config(const vop_device *d, uint32_t offset, void *ret_byte
 void vop_device_write_config(vop_device *d, uint32_t offset, const void *bytes, uint32_t size)
 {
     uint8_t config[VOP_CONFIG_SPACE_MAX];
-    uint32_t there = clip(d, offset, size);
+    uint32_t begin = d->options.writable_offset, end = begin + d->options.writable_size, there = clip(d, offset, size);
+    bool is_stored = false;
 
-    if (there == 0)
-        return;
     show(d, config);
-    memcpy(config + offset, bytes, there);
+    for (uint32_t i = 0; i < there; i++) {
+        if (offset + i < begin || offset + i >= end)
+            continue;
+        config[offset + i] = ((const uint8_t *)bytes)[i];
+        is_stored = true;
+    }
+    if (!is_stored)
+        return;
     if (vop_device_is_big_endian(d))
         vop__config_swap(d->options.fields, d->options.field_count, config);
     memcpy(d->config, config, sizeof(config));

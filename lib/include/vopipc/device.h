@@ -3,7 +3,8 @@
  * device.h - a virtio device in this program: what it is, and what a transport does to it.
  *
  * Room: the public headers. It needs virtqueue.h. The other side, drivers and the bus on which they find devices, is
- * driver.h; devices that are ready to use are in standard.h.
+ * driver.h; rng.h, console.h,
+ * block.h and netdev.h have devices that are ready to use.
  *
  * A device is an ID, 128 feature bits, a configuration, some queues, and a status through which its driver leads it. It
  * does not know how the driver reaches it: that is the transport's business (registers in mmio.h, vhost-user, or the
@@ -75,7 +76,7 @@ static inline void vop_features_set(uint32_t features[VOP_FEATURE_WORDS], unsign
 
 /**
  * A field of a device's configuration: where it is, how wide, when it is there, and what values make sense. A type of
- * device has a constant table of them, which its drivers use, too (standard.h has those of the standard types).
+ * device has a constant table of them, which its drivers use, too (those of the standard types are in their headers).
  */
 struct vop_config_field {
     const char *name;  /* as the specification has it */
@@ -128,6 +129,7 @@ struct vop_device_options {
     uint16_t queue_size_max[VOP_DEVICE_QUEUES_MAX]; /* entries, a power of two up to 32768. Default 256 */
     const void *config;                             /* copied; as on the wire, little-endian */
     uint32_t config_size;                           /* 0 to VOP_CONFIG_SPACE_MAX */
+    uint32_t writable_offset, writable_size;        /* the bytes of it that a driver can write. Default: none */
     const struct vop_config_field *fields;          /* of it; constant. For legacy drivers of the other byte order */
     uint32_t field_count;
     uint32_t segments_max; /* of one buffer. Default 1024 */
@@ -228,7 +230,8 @@ void vop_device_accept(vop_device *device, uint32_t word, uint32_t bits);
 /** Changes with each change of the configuration. */
 uint32_t vop_device_generation(const vop_device *device);
 
-/** Reads and writes configuration, as the driver does. What lies beyond it reads as 0, and is not stored. */
+/** Reads and writes configuration, as the driver does. What lies beyond it reads as 0, and what cannot be written is
+ * not stored. */
 void vop_device_read_config(const vop_device *device, uint32_t offset, void *ret_bytes, uint32_t size);
 void vop_device_write_config(vop_device *device, uint32_t offset, const void *bytes, uint32_t size);
 

@@ -2,7 +2,8 @@
 /*
  * driver.h - drivers of virtio devices, and the bus on which they find them.
  *
- * Room: the public headers. It needs device.h. Drivers that are ready to use are in standard.h.
+ * Room: the public headers. It needs device.h. rng.h, console.h, block.h and netdev.h have drivers that are
+ * ready to use.
  *
  * A bus is an object of the program's: it has drivers and devices, and there may be any number of buses. Each device
  * is offered to the drivers that name its ID, in the order in which they were added, until one takes it; a driver may
