@@ -121,8 +121,10 @@ static int check_options(const struct vop_bus_options *o)
         return vop__error_static(EINVAL, "a transport without an entry that it needs");
     if (o->queue_size == 0 || o->legacy_alignment & (o->legacy_alignment - 1))
         return vop__error_static(EINVAL, "queue_size is 0, or legacy_alignment no power of two");
-    if (o->memory && o->memory->base && o->memory->size == 0)
-        return vop__error_static(EINVAL, "memory of 0 bytes");
+    if (o->memory && o->memory->base &&
+        (o->memory->size == 0 || (o->memory->address - (uintptr_t)o->memory->base) % VOP__BUS_ALIGN))
+        return vop__error(EINVAL, "memory of 0 bytes, or not aligned here as it is for the device, to %u bytes",
+                          VOP__BUS_ALIGN);
     return 0;
 }
 

@@ -9,6 +9,8 @@
 
 #include <vopipc/driver.h>
 
+#define VOP__BUS_ALIGN 64u /* of pieces, here and for the device */
+
 /** A piece that is given out. */
 struct vop__bus_piece {
     size_t offset;

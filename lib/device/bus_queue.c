@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ALIGN 64u
 #define TABLE_ENTRIES 16u /* segments of a buffer that may go through an indirect table */
 
 /* ---- Events ---- */
@@ -78,15 +77,17 @@ static int place(struct vop__bus_queue *q, uint32_t size)
     uint32_t alignment = d->options.legacy_alignment;
     struct vop_ring_offsets o;
     size_t tables = vop_bus_has(d, VOP_F_INDIRECT_DESC) ? (size_t)size * TABLE_ENTRIES * 16 : 0;
-    int ret = vop_ring_layout_offsets(get_layout(d), size, alignment ? alignment : ALIGN, &o);
+    int ret = vop_ring_layout_offsets(get_layout(d), size, alignment ? alignment : VOP__BUS_ALIGN, &o);
 
     if (ret < 0)
         return ret;
-    q->memory_size = (o.total + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-    ret = vop__bus_memory_get(&d->memory, q->memory_size + tables, alignment > ALIGN ? alignment : ALIGN, &q->memory);
+    q->memory_size = (o.total + VOP__BUS_ALIGN - 1) & ~(size_t)(VOP__BUS_ALIGN - 1);
+    ret = vop__bus_memory_get(&d->memory, q->memory_size + tables,
+                              alignment > VOP__BUS_ALIGN ? alignment : VOP__BUS_ALIGN, &q->memory);
     if (ret < 0 && tables) {
         tables = 0;
-        ret = vop__bus_memory_get(&d->memory, q->memory_size, alignment > ALIGN ? alignment : ALIGN, &q->memory);
+        ret = vop__bus_memory_get(&d->memory, q->memory_size, alignment > VOP__BUS_ALIGN ? alignment : VOP__BUS_ALIGN,
+                                  &q->memory);
     }
     if (ret < 0)
         return ret;
@@ -192,7 +193,7 @@ void vop__bus_drop_queues(vop_bus_device *d)
 
 int vop_bus_alloc(vop_bus_device *d, size_t size, void **ret_memory)
 {
-    return vop__bus_memory_get(&d->memory, size ? size : 1, ALIGN, ret_memory);
+    return vop__bus_memory_get(&d->memory, size ? size : 1, VOP__BUS_ALIGN, ret_memory);
 }
 
 void vop_bus_dealloc(vop_bus_device *d, void *memory)

@@ -91,7 +91,7 @@ int vop_bus_process(vop_bus *bus);
  */
 struct vop_bus_memory {
     void *base;
-    uint64_t address;
+    uint64_t address; /* differs from `base` by a multiple of 64 (legacy: of its alignment, at most a page) */
     size_t size;
     uint32_t flags; /* VOP_AREA_ bits, for the rings */
 };
