@@ -55,6 +55,11 @@ void *vop_bus_instance(const vop_bus_device *d)
     return d->instance;
 }
 
+void *vop_bus_context(const vop_bus_device *d, const struct vop_bus_transport *transport)
+{
+    return d->options.transport == transport ? d->options.context : NULL;
+}
+
 const char *vop_bus_driver_name(const vop_bus_device *d)
 {
     return d->bound ? d->bound->driver->name : NULL;

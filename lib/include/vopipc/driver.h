@@ -159,6 +159,9 @@ int vop_bus_join(vop_bus *bus, vop_device *device, const struct vop_bus_memory *
 int vop_bus_join_options(vop_bus *bus, vop_device *device, const struct vop_bus_options *options,
                          vop_bus_device **ret_device);
 
+/** The context of the options, if `transport` is that of the device: how a transport finds itself. Otherwise NULL. */
+void *vop_bus_context(const vop_bus_device *d, const struct vop_bus_transport *transport);
+
 /** Resets the device, takes it from its driver, and forgets it. NULL is allowed. */
 void vop_bus_remove(vop_bus_device *d);
 

@@ -16,6 +16,7 @@
 #include <vopipc/error.h>
 #include <vopipc/le.h>
 #include <vopipc/log.h>
+#include <vopipc/mmio.h>
 #include <vopipc/net.h>
 #include <vopipc/netdev.h>
 #include <vopipc/rng.h>

@@ -23,30 +23,94 @@ const struct pair_kind pair_kinds[] = {
      .without = BIT(VOP_F_RING_PACKED) | BIT(VOP_F_IN_ORDER) | BIT(VOP_F_EVENT_IDX) | BIT(VOP_F_INDIRECT_DESC),
      .has_memory = true},
     {.name = "legacy", .legacy = 4096, .has_memory = true},
+    {.name = "registers", .registers = VOP_MMIO_2, .has_memory = true},
+    {.name = "registers, split", .registers = VOP_MMIO_2, .without = BIT(VOP_F_RING_PACKED)},
+    {.name = "registers, version 1", .registers = VOP_MMIO_1, .has_memory = true},
+    {.name = "registers of 2011", .registers = VOP_MMIO_2011, .has_memory = true},
 };
 const unsigned pair_kind_count = sizeof(pair_kinds) / sizeof(pair_kinds[0]);
+
+/* ---- Through registers ---- */
+
+static uint64_t read_register(void *context, uint64_t offset, unsigned size)
+{
+    return vop_mmio_read(((struct pair *)context)->mmio, offset, size);
+}
+
+static void write_register(void *context, uint64_t offset, unsigned size, uint64_t value)
+{
+    vop_mmio_write(((struct pair *)context)->mmio, offset, size, value);
+}
+
+static void on_level(void *context, bool level)
+{
+    struct pair *p = context;
+
+    assert_true(p->level != level);
+    p->level = level;
+}
+
+static void open_registers(struct pair *p, const struct pair_kind *kind, const struct vop_bus_memory *memory)
+{
+    static const struct vop_mmio_access access = {.read = read_register, .write = write_register};
+    const struct vop_region region = {.address = memory ? memory->address : 0,
+                                      .size = memory ? memory->size : UINT64_MAX,
+                                      .base = memory ? memory->base : NULL};
+    struct vop_mmio_bus_options o;
+    struct vop_mmio_options m;
+
+    vop_mmio_options_init(&m, sizeof(m));
+    m.map = kind->registers;
+    m.interrupt = on_level;
+    m.context = p;
+    m.is_big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ && kind->registers != VOP_MMIO_2;
+    assert_int_equal(vop_mmio_new(&m, p->device, &p->mmio), 0);
+    assert_int_equal(vop_device_set_regions(p->device, &region, 1), 0);
+    vop_mmio_bus_options_init(&o, sizeof(o));
+    o.map = kind->registers == VOP_MMIO_2011 ? VOP_MMIO_2011 : 0;
+    o.size = VOP_MMIO_CONFIG + vop_device_config_size(p->device);
+    o.access = &access;
+    o.context = p;
+    o.memory = memory;
+    o.without[0] = (uint32_t)kind->without;
+    o.without[1] = (uint32_t)(kind->without >> 32);
+    assert_int_equal(vop_mmio_add(p->bus, &o, &p->d), 0);
+}
+
+/* ---- By calls ---- */
+
+static void open_joined(struct pair *p, const struct pair_kind *kind, const struct vop_bus_memory *memory)
+{
+    struct vop_bus_options o;
+
+    vop_bus_options_init(&o, sizeof(o));
+    o.without[0] = (uint32_t)kind->without;
+    o.without[1] = (uint32_t)(kind->without >> 32);
+    o.legacy_alignment = kind->legacy;
+    o.memory = memory;
+    assert_int_equal(vop_bus_join_options(p->bus, p->device, &o, &p->d), 0);
+}
+
+/* ---- Both ---- */
 
 void pair_open(struct pair *p, const struct pair_kind *kind, vop_device *device, const struct vop_driver *driver,
                void *context)
 {
-    struct vop_bus_options o;
     struct vop_bus_memory memory = {.address = ADDRESS, .size = MEMORY};
 
     memset(p, 0, sizeof(*p));
     p->device = device;
     assert_int_equal(vop_bus_new(&p->bus), 0);
     assert_int_equal(vop_bus_add_driver(p->bus, driver, context), 0);
-    vop_bus_options_init(&o, sizeof(o));
-    o.without[0] = (uint32_t)kind->without;
-    o.without[1] = (uint32_t)(kind->without >> 32);
-    o.legacy_alignment = kind->legacy;
     if (kind->has_memory) {
         p->memory = memory.base = aligned_alloc(4096, MEMORY);
         assert_non_null(p->memory);
         memset(p->memory, 0xa5, MEMORY);
-        o.memory = &memory;
     }
-    assert_int_equal(vop_bus_join_options(p->bus, device, &o, &p->d), 0);
+    if (kind->registers)
+        open_registers(p, kind, kind->has_memory ? &memory : NULL);
+    else
+        open_joined(p, kind, kind->has_memory ? &memory : NULL);
     if (!vop_bus_instance(p->d))
         fail_msg("%s: %s", kind->name, vop_bus_complaint(p->d));
     assert_string_equal(vop_bus_driver_name(p->d), driver->name);
@@ -54,7 +118,9 @@ void pair_open(struct pair *p, const struct pair_kind *kind, vop_device *device,
 
 static bool is_quiet(void *context)
 {
-    return !test_readable(vop_bus_fd(((struct pair *)context)->bus));
+    const struct pair *p = context;
+
+    return !p->level && !test_readable(vop_bus_fd(p->bus));
 }
 
 void pair_run(struct pair *p, bool (*is_done)(void *context), void *context)
@@ -65,7 +131,9 @@ void pair_run(struct pair *p, bool (*is_done)(void *context), void *context)
 
         if (is_done(context))
             return;
-        assert_true(poll(fds, 2, -1) > 0); /* the guard of the test ends this */
+        assert_true(p->level || poll(fds, 2, -1) > 0); /* the guard of the test ends this */
+        if (p->level)
+            assert_int_equal(vop_mmio_interrupt(p->d), 0);
         (void)vop_bus_process(p->bus);
         if (fds[1].revents)
             assert_int_equal(vop_device_process(p->device), 0);
@@ -88,6 +156,7 @@ void *pair_alloc(struct pair *p, size_t size)
 void pair_close(struct pair *p)
 {
     vop_bus_free(p->bus);
+    vop_mmio_free(p->mmio);
     vop_device_free(p->device);
     free(p->memory);
 }

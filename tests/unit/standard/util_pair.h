@@ -7,16 +7,15 @@
 #ifndef TESTS_UNIT_STANDARD_UTIL_PAIR_H
 #define TESTS_UNIT_STANDARD_UTIL_PAIR_H
 
-#include <vopipc/driver.h>
+#include <vopipc/mmio.h>
 
 /** A way to join them. */
 struct pair_kind {
     const char *name;
-    uint64_t without;   /* features that the driver does not accept */
-    bool has_memory;    /* the device reaches a piece of memory only, at an address of its own */
-    uint32_t legacy;    /* alignment of the rings of a legacy device; 0: it is none */
-    bool is_big;        /* and of the other byte order */
-    unsigned registers; /* reached through registers: enum vop_mmio_map; 0: by calls */
+    uint64_t without;            /* features that the driver does not accept */
+    bool has_memory;             /* the device reaches a piece of memory only, at an address of its own */
+    uint32_t legacy;             /* alignment of the rings of a legacy device; 0: it is none */
+    enum vop_mmio_map registers; /* 0: reached by calls */
 };
 
 extern const struct pair_kind pair_kinds[];
@@ -27,6 +26,8 @@ struct pair {
     vop_device *device; /* the pair's */
     vop_bus_device *d;
     void *memory;
+    vop_mmio *mmio; /* reached through registers */
+    bool level;     /* of their interrupt */
 };
 
 /** Joins `device`, which the pair takes, to `driver`, which gets `context`. The driver takes it. */
