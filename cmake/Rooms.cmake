@@ -4,6 +4,7 @@
 #   programs -> include/vopipc -> link -> channel -> native, wire
 #   include/vopipc -> vhost -> sys, and ring through include/vopipc
 #   include/vopipc -> net2009 -> ring, wire
+#   include/vopipc -> device, standard, transport, and each other and ring through include/vopipc
 #   wire -> pci -> sys      ring, net and all others -> core
 #
 # One program sees more than the public headers: vop looks at PCI devices through the room pci, and at the registers and
