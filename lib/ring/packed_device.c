@@ -37,9 +37,13 @@ static struct packed_device *of(struct vop_virtqueue *vq)
     return (struct packed_device *)vq;
 }
 
+/* Never 0, which is what a driver that begins anew leaves there: so whoever finds the ring knows whether it is the one
+ * that a device has served. Without DESC the driver does not look at the position. */
 static void arm_word(struct packed_device *p, uint32_t mode)
 {
-    vop__store_le32(&p->device_event->word, vop__packed_event_word(&p->next, mode));
+    uint32_t word = vop__packed_event_word(&p->next, mode);
+
+    vop__store_le32(&p->device_event->word, word != 0 ? word : 1u << 15);
 }
 
 static uint32_t armed_mode(const struct vop_virtqueue *vq)

@@ -301,6 +301,14 @@ const struct vop__vq_ops vop__split_device_ops = {
 
 /* ---- A device that is logged, or keeps an inflight record ---- */
 
+/* The next buffer that nobody has taken yet comes behind those that were left. */
+static void say_position(struct vop_virtqueue *vq)
+{
+    uint64_t left = vq->inflight ? vq->inflight->left_count : 0;
+
+    vq->position = (uint16_t)(of(vq)->ring.base + (vq->buffers > left ? vq->buffers : left));
+}
+
 static void start_recorded(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place)
 {
     const struct vop__split *r = &of(vq)->ring;
@@ -308,6 +316,7 @@ static void start_recorded(struct vop_virtqueue *vq, const struct vop_virtqueue_
     start(vq, place);
     if (vq->inflight)
         of(vq)->seen = vq->inflight->left_count; /* they are before what the available ring will say */
+    say_position(vq);
     vop__vq_stored(vq, r->used_flags, (size_t)((uint8_t *)r->used_ring - (uint8_t *)r->used_flags));
     if (r->avail_event)
         vop__vq_stored(vq, r->avail_event, sizeof(*r->avail_event));
@@ -332,7 +341,7 @@ static int take_recorded(struct vop_virtqueue *vq, struct iovec *iov, uint32_t i
         if (!vop__inflight_is_left(vq->inflight, vq->records[ret_bufs[i].handle].seq))
             vop__inflight_split_took(vq->inflight, ret_bufs[i].handle);
     }
-    vq->position = (uint16_t)(of(vq)->ring.base + vq->buffers);
+    say_position(vq);
     return ret;
 }
 
@@ -341,6 +350,7 @@ static void untake_recorded(struct vop_virtqueue *vq, uint32_t handle)
     bool is_left = vq->inflight && vop__inflight_is_left(vq->inflight, vq->records[handle].seq);
 
     untake(vq, handle);
+    say_position(vq);
     if (vq->inflight && !is_left)
         vop__inflight_split_untook(vq->inflight, handle);
 }
