@@ -142,7 +142,7 @@ static void take_channel(struct link *link, vop_channel *channel)
     struct port *ports[LINK_PORTS_MAX];
 
     link->channel = channel;
-    if (open_ports(link, ports) < 0 || link->up(link->context, ports, link->port_count, &link->peer) < 0) {
+    if (open_ports(link, ports) < 0 || link->events->up(link->context, ports, link->port_count, &link->peer) < 0) {
         close_channel(link);
         link->retry_ms = RETRY_LAST_MS;
         begin_wait(link);
@@ -345,20 +345,21 @@ static void begin_wait(struct link *link)
     uv_timer_start(&link->retry, on_retry, delay, 0);
 }
 
-int link_open(struct link *link, uv_loop_t *loop, const struct link_setup *setup, link_up *up, void *context)
+int link_open(struct link *link, uv_loop_t *loop, const struct link_setup *setup, const struct link_events *events,
+              void *context)
 {
     int ret;
 
     memset(link, 0, sizeof(*link));
     link->is_vhost = link_is_vhost(setup->uri);
     if (link->is_vhost) {
-        ret = link_vhost_open(&link->vhost, loop, setup, up, context);
+        ret = link_vhost_open(&link->vhost, loop, setup, events, context);
         link->loop = ret ? NULL : loop;
         return ret;
     }
     link->loop = loop;
     link->setup = *setup;
-    link->up = up;
+    link->events = events;
     link->context = context;
     link->retry_ms = RETRY_FIRST_MS;
     link->waiting_since = uv_now(loop);

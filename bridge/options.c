@@ -330,7 +330,8 @@ static const struct address *find_address_kept_out(const struct options *options
     return NULL;
 }
 
-/* A machine's card has one queue pair: more queues of the interface would have nothing to do. And its link listens. */
+/* A machine's card has one queue pair, unless its command line names more, and so would have to name them here, too.
+ * And its link listens. */
 static void imply_options(struct options *options)
 {
     if (!options->link || !link_is_vhost(options->link))
@@ -351,8 +352,6 @@ static error_t check_options(const struct options *options)
         log_line("--socket-mode: only the side that listens makes a socket; give it there, with --listen");
     else if (options->keep_lost_netns && !options->netns)
         log_line("--on-netns-loss keep: no namespace is named; say which with --netns, or leave this out");
-    else if (options->link && link_is_vhost(options->link) && options->queues > 1)
-        log_line("--queues %u: a link to a virtual machine (vhost-user:) has one; leave this out", options->queues);
     else if (find_address_kept_out(options))
         log_line("--mtu %u --address %s: IPv6 needs an MTU of %u at least; raise it or leave the address out",
                  options->mtu, find_address_kept_out(options)->text, IPV6_MTU_LEAST);
