@@ -159,11 +159,14 @@ static void end_session(struct bridge *bridge)
     bridge->pairs = 0;
 }
 
+/* Where there is a session already it goes on, with other ports: then the carrier stays on. */
 static int begin_session(void *context, struct port *const *ports, unsigned count, const struct link_peer *peer)
 {
     struct bridge *bridge = context;
+    bool is_new = bridge->pairs == 0;
     int ret;
 
+    crew_end(&bridge->crew);
     bridge->pairs = count;
     bridge->message_max = ports[0]->message_max;
     ret = use_queues(bridge);
@@ -173,9 +176,12 @@ static int begin_session(void *context, struct port *const *ports, unsigned coun
         ret = set_carrier(bridge, peer->is_up);
     if (ret) {
         end_session(bridge);
+        set_carrier(bridge, false);
         return ret;
     }
-    bridge->sessions++;
+    if (bridge->has_carrier)
+        crew_hold(&bridge->crew, false);
+    bridge->sessions += is_new;
     meet_mtu(bridge, peer->mtu);
     return 0;
 }
@@ -218,6 +224,16 @@ static void on_crew_lost(void *context, int why, const char *text)
     end_session(bridge);
     set_carrier(bridge, false);
     link_drop(&bridge->link, why, text);
+}
+
+static void on_link_pause(void *context, bool is_paused)
+{
+    struct bridge *bridge = context;
+
+    if (is_paused)
+        crew_park(&bridge->crew);
+    else
+        crew_release(&bridge->crew);
 }
 
 static void on_netns_lost(void *context)
@@ -353,6 +369,7 @@ static int open_crew(struct bridge *bridge)
 /* The link comes last, for it may begin a session at once. The interface persists only if all else has worked. */
 static int open_all(struct bridge *bridge)
 {
+    static const struct link_events events = {.up = begin_session, .pause = on_link_pause, .lost = on_crew_lost};
     struct link_setup setup;
     int ret = watch_signals(bridge);
 
@@ -370,7 +387,7 @@ static int open_all(struct bridge *bridge)
     if (ret)
         return ret;
     setup_link(bridge->options, &bridge->interface, bridge->features, bridge->tap.queues, &setup);
-    ret = link_open(&bridge->link, &bridge->loop, &setup, begin_session, bridge);
+    ret = link_open(&bridge->link, &bridge->loop, &setup, &events, bridge);
     if (!ret && bridge->options->persist)
         ret = tap_persist(&bridge->tap);
     return ret;

@@ -26,7 +26,8 @@ struct crew_member {
     uv_thread_t thread;
     uv_async_t called; /* on `loop`: there is a job */
     uv_mutex_t mutex;  /* for all that follows */
-    uv_cond_t done;
+    uv_cond_t done, released;
+    bool is_parked;
     job_fn *job; /* NULL: none */
     void *argument;
     int ret;
@@ -36,25 +37,6 @@ struct crew_member {
 };
 
 /* ---- On a worker's loop ---- */
-
-static void on_called(uv_async_t *async)
-{
-    struct crew_member *member = async->data;
-    job_fn *job;
-    int ret;
-
-    uv_mutex_lock(&member->mutex);
-    job = member->job;
-    uv_mutex_unlock(&member->mutex);
-    if (!job) /* one call may be announced twice */
-        return;
-    ret = job(member, member->argument); /* whoever called waits, so nobody changes it */
-    uv_mutex_lock(&member->mutex);
-    member->ret = ret;
-    member->job = NULL;
-    uv_cond_signal(&member->done);
-    uv_mutex_unlock(&member->mutex);
-}
 
 static void say_lost(void *context, int why)
 {
@@ -85,6 +67,20 @@ static int begin_job(struct crew_member *member, void *argument)
 static int hold_job(struct crew_member *member, void *argument)
 {
     worker_hold(&member->worker, *(const bool *)argument);
+    return 0;
+}
+
+/* Its caller goes on at once; this thread does not. */
+static int park_job(struct crew_member *member, void *argument)
+{
+    (void)argument;
+    uv_mutex_lock(&member->mutex);
+    member->is_parked = true;
+    member->job = NULL;
+    uv_cond_signal(&member->done);
+    while (member->is_parked)
+        uv_cond_wait(&member->released, &member->mutex);
+    uv_mutex_unlock(&member->mutex);
     return 0;
 }
 
@@ -119,6 +115,27 @@ static int close_job(struct crew_member *member, void *argument)
     worker_close(&member->worker);
     uv_close((uv_handle_t *)&member->called, NULL); /* then the loop has nothing left, and the thread ends */
     return 0;
+}
+
+static void on_called(uv_async_t *async)
+{
+    struct crew_member *member = async->data;
+    job_fn *job;
+    int ret;
+
+    uv_mutex_lock(&member->mutex);
+    job = member->job;
+    uv_mutex_unlock(&member->mutex);
+    if (!job) /* one call may be announced twice */
+        return;
+    ret = job(member, member->argument); /* whoever called waits, so nobody changes it */
+    if (job == park_job)                 /* that one did not wait, and may have called again */
+        return;
+    uv_mutex_lock(&member->mutex);
+    member->ret = ret;
+    member->job = NULL;
+    uv_cond_signal(&member->done);
+    uv_mutex_unlock(&member->mutex);
 }
 
 /* The number-th of these processors, counting around. */
@@ -220,6 +237,7 @@ static void on_heard(uv_async_t *async)
 static void free_member(struct crew_member *member)
 {
     uv_cond_destroy(&member->done);
+    uv_cond_destroy(&member->released);
     uv_mutex_destroy(&member->mutex);
     free(member);
 }
@@ -274,6 +292,7 @@ static int add_member(struct crew *crew)
     member->number = crew->count;
     uv_mutex_init(&member->mutex);
     uv_cond_init(&member->done);
+    uv_cond_init(&member->released);
     ret = open_member(member);
     if (ret)
         free_member(member);
@@ -319,6 +338,24 @@ void crew_hold(struct crew *crew, bool is_held)
 {
     for (unsigned i = 0; i < crew->count; i++)
         call(crew->members[i], hold_job, &is_held);
+}
+
+void crew_park(struct crew *crew)
+{
+    for (unsigned i = 0; i < crew->count; i++)
+        call(crew->members[i], park_job, NULL);
+}
+
+void crew_release(struct crew *crew)
+{
+    for (unsigned i = 0; i < crew->count; i++) {
+        struct crew_member *member = crew->members[i];
+
+        uv_mutex_lock(&member->mutex);
+        member->is_parked = false;
+        uv_cond_signal(&member->released);
+        uv_mutex_unlock(&member->mutex);
+    }
 }
 
 void crew_set_mtu(struct crew *crew, uint32_t mtu)

@@ -69,6 +69,10 @@ int crew_begin(struct crew *crew, struct port *const *ports, unsigned count);
 /** Holds the frames of both directions, or carries them; for as long as there is no carrier. */
 void crew_hold(struct crew *crew, bool is_held);
 
+/** Keeps all workers from their ports, wherever they are, until crew_release(): somebody changes the ports. */
+void crew_park(struct crew *crew);
+void crew_release(struct crew *crew);
+
 /** The MTU of the interface, for sessions that begin later. */
 void crew_set_mtu(struct crew *crew, uint32_t mtu);
 

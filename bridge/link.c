@@ -146,7 +146,7 @@ static void take_channel(struct link *link, vop_channel *channel)
     struct port *ports[LINK_PORTS_MAX];
 
     link->channel = channel;
-    if (open_ports(link, ports) < 0 || link->up(link->context, ports, link->port_count, &link->peer) < 0) {
+    if (open_ports(link, ports) < 0 || link->events->up(link->context, ports, link->port_count, &link->peer) < 0) {
         close_channel(link);
         link->retry_ms = RETRY_LAST_MS;
         begin_wait(link);
@@ -359,7 +359,8 @@ static enum link_kind kind_of(const char *uri)
     return link_is_2009(uri) ? LINK_2009 : LINK_CHANNEL;
 }
 
-int link_open(struct link *link, uv_loop_t *loop, const struct link_setup *setup, link_up *up, void *context)
+int link_open(struct link *link, uv_loop_t *loop, const struct link_setup *setup, const struct link_events *events,
+              void *context)
 {
     int ret;
 
@@ -367,13 +368,13 @@ int link_open(struct link *link, uv_loop_t *loop, const struct link_setup *setup
     link->kind = kind_of(setup->uri);
     link->setup = *setup;
     if (link->kind != LINK_CHANNEL) {
-        ret = link->kind == LINK_VHOST ? link_vhost_open(&link->vhost, loop, setup, up, context)
-                                       : link_2009_open(&link->pair, loop, setup, up, context);
+        ret = link->kind == LINK_VHOST ? link_vhost_open(&link->vhost, loop, setup, events, context)
+                                       : link_2009_open(&link->pair, loop, setup, events, context);
         link->loop = ret ? NULL : loop;
         return ret;
     }
     link->loop = loop;
-    link->up = up;
+    link->events = events;
     link->context = context;
     link->retry_ms = RETRY_FIRST_MS;
     link->waiting_since = uv_now(loop);

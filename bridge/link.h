@@ -45,7 +45,7 @@ struct link {
     struct link_vhost vhost;
     struct link_2009 pair;
     struct link_setup setup;
-    link_up *up;
+    const struct link_events *events;
     void *context;
 
     vop_listener *listener; /* NULL: connecting, or its device or its name is gone */
@@ -70,7 +70,8 @@ struct link {
  *
  * -errno   the link is CLOSED; the reason was logged
  */
-int link_open(struct link *link, uv_loop_t *loop, const struct link_setup *setup, link_up *up, void *context);
+int link_open(struct link *link, uv_loop_t *loop, const struct link_setup *setup, const struct link_events *events,
+              void *context);
 
 /**
  * Logs why the session has ended, as a port told, closes the channel, and waits for the next peer. Nobody uses a port

@@ -87,7 +87,7 @@ static void begin_session(struct link_2009 *link)
     port_2009_open(&link->port, link->link, link->device);
     link->peer_features = vop_net2009_peer_features(link->link, link->device);
     link->peer = read_peer(link);
-    if (link->up(link->context, ports, 1, &link->peer) < 0)
+    if (link->events->up(link->context, ports, 1, &link->peer) < 0)
         close_board(link);
     else
         log_line("link up: %s", link->setup.uri);
@@ -163,14 +163,15 @@ static void on_reopen(uv_timer_t *timer)
 
 /* ---- All ---- */
 
-int link_2009_open(struct link_2009 *link, uv_loop_t *loop, const struct link_setup *setup, link_up *up, void *context)
+int link_2009_open(struct link_2009 *link, uv_loop_t *loop, const struct link_setup *setup, const struct link_events *events,
+                   void *context)
 {
     int ret;
 
     memset(link, 0, sizeof(*link));
     link->loop = loop;
     link->setup = *setup;
-    link->up = up;
+    link->events = events;
     link->context = context;
     uv_timer_init(loop, &link->reopen);
     link->reopen.data = link;

@@ -22,12 +22,20 @@ struct link_peer {
     uint32_t mtu; /* 0: it does not say */
 };
 
-/**
- * A peer is there. The `count` ports, 1 to LINK_PORTS_MAX, are used until link_drop() or link_close(), each by one
- * thread; whoever uses them watches their descriptors. Returns 0, or a negative errno to refuse the peer; then the
- * reason was logged.
- */
-typedef int link_up(void *context, struct port *const *ports, unsigned count, const struct link_peer *peer);
+/** What a link tells of its peer, on the control loop. */
+struct link_events {
+    /**
+     * A peer is there. The `count` ports, 1 to LINK_PORTS_MAX, are used until link_drop() or link_close(), each by one
+     * thread; whoever uses them watches their descriptors. Where there are ports already, the same peer has more or
+     * fewer now, and these take their place. Returns 0, or a negative errno to refuse the peer; then the reason was
+     * logged.
+     */
+    int (*up)(void *context, struct port *const *ports, unsigned count, const struct link_peer *peer);
+    /** Keeps all threads from the ports, which may change meanwhile, or lets them go on. */
+    void (*pause)(void *context, bool is_paused);
+    /** The link itself has found that the session is over. link_drop() is called from in it. */
+    void (*lost)(void *context, int why, const char *text);
+};
 
 /** What is fixed for the life of a link. */
 struct link_setup {

@@ -19,7 +19,8 @@
 #include <vopipc/net.h>
 
 #define SCHEME "vhost-user:"
-#define REOPEN_MS 250 /* after the socket has lost its name */
+#define RECORD ".rings" /* the name of the socket with this is that of the file of records */
+#define REOPEN_MS 250   /* after the socket has lost its name */
 
 bool link_is_vhost(const char *uri)
 {
@@ -35,11 +36,13 @@ static int read_name(struct link_vhost *link)
         log_line("%s: there is no option '%s', only ?packed", link->setup.uri, option);
         return -EINVAL;
     }
-    if (length >= sizeof(link->path)) {
+    if (length + sizeof(RECORD) > sizeof(link->path)) {
         log_line("%s: too long for the name of a socket", link->setup.uri);
         return -EINVAL;
     }
     memcpy(link->path, path, length); /* behind it all is 0 */
+    memcpy(link->record, path, length);
+    memcpy(link->record + length, RECORD, sizeof(RECORD));
     link->is_packed = option != NULL;
     return 0;
 }
@@ -112,8 +115,8 @@ static void close_device(struct link_vhost *link)
 {
     close_poll(&link->device_poll);
     survive(NULL);
-    vop_vhost_user_close(link->port.device);
-    link->port.device = NULL;
+    vop_vhost_user_close(link->device);
+    link->device = NULL;
 }
 
 static void log_end(const struct link_vhost *link, const char *what, int why, const char *text)
@@ -124,47 +127,77 @@ static void log_end(const struct link_vhost *link, const char *what, int why, co
         log_line("%s: %s: %s", what, link->setup.uri, text);
 }
 
-static void begin_if_ready(struct link_vhost *link)
+/* How many pairs run, from the first on. */
+static unsigned count_ready(struct link_vhost *link)
 {
-    struct port *const ports[] = {&link->port.port};
-    const struct link_peer peer = {.is_up = true};
+    unsigned count = 0;
 
-    if (!port_vhost_is_ready(&link->port))
-        return;
-    close_poll(&link->device_poll); /* the worker watches it now */
-    if (link->up(link->context, ports, 1, &peer) < 0) {
+    while (count < link->pairs && port_vhost_is_ready(&link->ports[count]))
+        count++;
+    return count;
+}
+
+static void begin(struct link_vhost *link, unsigned count)
+{
+    const struct link_peer peer = {.is_up = true};
+    struct port *ports[LINK_PORTS_MAX];
+    bool is_new = link->up == 0;
+
+    for (unsigned i = 0; i < count; i++)
+        ports[i] = &link->ports[i].port;
+    if (link->events->up(link->context, ports, count, &peer) < 0) {
+        link->up = 0;
         close_device(link);
         listen_again(link);
         return;
     }
-    log_line("link up: %s", link->setup.uri);
+    link->up = count;
+    if (is_new)
+        log_line("link up: %s", link->setup.uri);
+    if (link->pairs > 1)
+        log_verbose("queue pairs: %u, of %u wanted", count, link->pairs);
 }
 
+/* The front end has sent something. */
 static void on_device_ready(uv_poll_t *poll, int status, int events)
 {
     struct link_vhost *link = poll->data;
-    int ret = vop_vhost_user_process(link->port.device);
+    unsigned ready;
+    int ret;
 
     (void)status;
     (void)events;
-    if (ret < 0) {
+    if (link->up)
+        link->events->pause(link->context, true);
+    ret = vop_vhost_user_process(link->device);
+    ready = ret < 0 ? 0 : count_ready(link);
+    if (link->up)
+        link->events->pause(link->context, false);
+    if (link->up && ready == 0) {
+        link->has_ended = ret < 0;
+        link->events->lost(link->context, ret < 0 ? ret : -EPIPE, vop_error_text());
+    } else if (ret < 0) {
         log_end(link, "no link", ret, vop_error_text());
         close_device(link);
         listen_again(link);
-        return;
+    } else if (ready != link->up) {
+        begin(link, ready);
     }
-    begin_if_ready(link);
 }
 
 static void on_start(void *context, unsigned index, vop_virtqueue *vq)
 {
-    port_vhost_start(context, index, vq);
+    struct link_vhost *link = context;
+
+    port_vhost_start(&link->ports[index / PORT_VHOST_QUEUES], index % PORT_VHOST_QUEUES, vq);
 }
 
 static void on_stop(void *context, unsigned index, vop_virtqueue *vq)
 {
+    struct link_vhost *link = context;
+
     (void)vq;
-    port_vhost_stop(context, index);
+    port_vhost_stop(&link->ports[index / PORT_VHOST_QUEUES], index % PORT_VHOST_QUEUES);
 }
 
 static int open_device(struct link_vhost *link, int socket)
@@ -175,20 +208,26 @@ static int open_device(struct link_vhost *link, int socket)
     int ret;
 
     vop_vhost_user_options_init(&options, sizeof(options));
-    options.features = port_vhost_offer((uint64_t)offer->features[1] << 32 | offer->features[0]);
+    options.features = port_vhost_offer((uint64_t)offer->features[1] << 32 | offer->features[0], link->pairs);
     options.without = link->is_packed ? 0 : VOP_NET_FEATURE(VOP_F_RING_PACKED);
-    options.queues = PORT_VHOST_QUEUES;
+    options.queues = PORT_VHOST_QUEUES * link->pairs;
+    options.queue_num = link->pairs;
+    options.group = PORT_VHOST_QUEUES;
+    options.record = link->is_packed ? link->record : NULL;
     options.events = &events;
-    options.context = &link->port;
-    port_vhost_init(&link->port);
-    ret = vop_vhost_user_open(socket, &options, &link->port.device);
+    options.context = link;
+    ret = vop_vhost_user_open(socket, &options, &link->device);
     if (ret) {
         log_line("%s: %s", link->setup.uri, vop_error_text());
         close(socket);
         return ret;
     }
-    survive(link->port.device);
-    ret = open_poll(link, &link->device_poll, vop_vhost_user_fd(link->port.device), on_device_ready);
+    for (unsigned i = 0; i < link->pairs; i++) {
+        port_vhost_init(&link->ports[i], i);
+        link->ports[i].device = link->device;
+    }
+    survive(link->device);
+    ret = open_poll(link, &link->device_poll, vop_vhost_user_fd(link->device), on_device_ready);
     if (ret)
         close_device(link);
     return ret;
@@ -261,7 +300,7 @@ static int open_listener(struct link_vhost *link)
         log_line("%s", vop_error_text());
         return ret;
     }
-    ret = link->port.device ? 0 : open_poll(link, &link->listener_poll, link->listener, on_front_end);
+    ret = link->device ? 0 : open_poll(link, &link->listener_poll, link->listener, on_front_end);
     if (ret) {
         close_listener(link);
         return ret;
@@ -281,16 +320,17 @@ static void on_reopen(uv_timer_t *timer)
 
 /* ---- All ---- */
 
-int link_vhost_open(struct link_vhost *link, uv_loop_t *loop, const struct link_setup *setup, link_up *up,
-                    void *context)
+int link_vhost_open(struct link_vhost *link, uv_loop_t *loop, const struct link_setup *setup,
+                    const struct link_events *events, void *context)
 {
     int ret;
 
     memset(link, 0, sizeof(*link));
     link->loop = loop;
     link->setup = *setup;
-    link->up = up;
+    link->events = events;
     link->context = context;
+    link->pairs = setup->options.queue_pairs < LINK_PORTS_MAX ? setup->options.queue_pairs : LINK_PORTS_MAX;
     link->listener = -1;
     uv_timer_init(loop, &link->reopen);
     link->reopen.data = link;
@@ -302,18 +342,18 @@ int link_vhost_open(struct link_vhost *link, uv_loop_t *loop, const struct link_
     return ret;
 }
 
-/* The worker has let go of the port. */
+/* The workers have let go of the ports. */
 void link_vhost_drop(struct link_vhost *link, int why, const char *text)
 {
-    int ended = link->port.ended;
+    bool has_ended = link->has_ended;
 
-    if (why == -EPIPE && !ended) {
+    link->up = 0;
+    link->has_ended = false;
+    if (why == -EPIPE && !has_ended) {
         log_line("link down: %s: the machine's driver has stopped", link->setup.uri);
-        if (open_poll(link, &link->device_poll, vop_vhost_user_fd(link->port.device), on_device_ready) == 0)
-            return;
-    } else {
-        log_end(link, "link down", ended ? ended : why, text);
+        return;
     }
+    log_end(link, "link down", why, text);
     close_device(link);
     listen_again(link);
 }
@@ -323,7 +363,7 @@ void link_vhost_close(struct link_vhost *link)
     if (link->listener >= 0)
         unlink(link->path);
     close_listener(link);
-    if (link->port.device)
+    if (link->device)
         close_device(link);
     uv_close((uv_handle_t *)&link->reopen, NULL);
 }

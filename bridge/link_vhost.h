@@ -6,13 +6,13 @@
  *
  *   LISTENING   no front end
  *   CONNECTED   a front end, whose driver does not use the card: the machine boots, or its interface is down
- *   UP          the driver has both queues running: a session
+ *   UP          the driver has the queues of one pair running, or of several from the first on: a session
  *
  * LISTENING -> CONNECTED -> UP and CONNECTED -> LISTENING by themselves; UP -> CONNECTED or LISTENING by
  * link_vhost_drop(). While a front end is there, others wait in the socket's backlog.
  *
- * The device is used by the control loop while CONNECTED, and while UP by the thread that has the port. There is one
- * port: a machine's card has one queue pair.
+ * Each queue pair of the card is a port, whose thread serves its queues. What the front end says is for the control
+ * loop, which keeps those threads away while it listens: queues start and stop then.
  */
 #ifndef VOP_BRIDGE_LINK_VHOST_H
 #define VOP_BRIDGE_LINK_VHOST_H
@@ -29,8 +29,9 @@ struct link_vhost {
     uv_loop_t *loop;
     struct link_setup setup;
     char path[PATH_MAX];
+    char record[PATH_MAX];
     bool is_packed; /* packed rings are offered as well */
-    link_up *up;
+    const struct link_events *events;
     void *context;
 
     int listener;
@@ -38,16 +39,20 @@ struct link_vhost {
     struct socket_watch socket_watch;
     uv_timer_t reopen;
 
-    struct port_vhost port; /* its device: NULL while LISTENING */
-    uv_poll_t *device_poll; /* while CONNECTED */
+    vop_vhost_user *device; /* NULL while LISTENING */
+    uv_poll_t *device_poll;
+    struct port_vhost ports[LINK_PORTS_MAX];
+    unsigned pairs; /* of the device: so many ports */
+    unsigned up;    /* of the session; 0: there is none */
+    bool has_ended; /* the connection to the front end */
 };
 
 /** Is this the name of such a link? */
 bool link_is_vhost(const char *uri);
 
 /** As link_open(). -EINVAL: the name is wrong. */
-int link_vhost_open(struct link_vhost *link, uv_loop_t *loop, const struct link_setup *setup, link_up *up,
-                    void *context);
+int link_vhost_open(struct link_vhost *link, uv_loop_t *loop, const struct link_setup *setup,
+                    const struct link_events *events, void *context);
 
 /** As link_drop(). */
 void link_vhost_drop(struct link_vhost *link, int why, const char *text);

@@ -331,7 +331,8 @@ static const struct address *find_address_kept_out(const struct options *options
     return NULL;
 }
 
-/* Is this a network device with one queue pair, more queues of the interface having nothing to do? */
+/* Is this a network device, which has one queue pair unless its command line names more, and so would have to name them
+ * here, too? */
 static bool is_device(const struct options *options)
 {
     return options->link && (link_is_vhost(options->link) || link_is_2009(options->link));
@@ -358,11 +359,8 @@ static error_t check_options(const struct options *options)
         log_line("--socket-mode: only the side that listens makes a socket; give it there, with --listen");
     else if (options->keep_lost_netns && !options->netns)
         log_line("--on-netns-loss keep: no namespace is named; say which with --netns, or leave this out");
-    else if (is_device(options) && options->queues > 1)
-        log_line(
-            "--queues %u: a link to a virtual machine (vhost-user:), or to a board in the layout of 2009, has one; "
-            "leave this out",
-            options->queues);
+    else if (options->link && link_is_2009(options->link) && options->queues > 1)
+        log_line("--queues %u: a link to a board in the layout of 2009 has one; leave this out", options->queues);
     else if (find_address_kept_out(options))
         log_line("--mtu %u --address %s: IPv6 needs an MTU of %u at least; raise it or leave the address out",
                  options->mtu, find_address_kept_out(options)->text, IPV6_MTU_LEAST);

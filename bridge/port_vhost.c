@@ -24,6 +24,7 @@
 #define F_HOST_TSO6 12
 #define F_HOST_ECN 13
 #define F_MRG_RXBUF 15
+#define F_MQ 22
 #define F_HOST_USO 56
 
 static struct port_vhost *get_self(struct port *port)
@@ -31,7 +32,7 @@ static struct port_vhost *get_self(struct port *port)
     return (struct port_vhost *)port;
 }
 
-uint64_t port_vhost_offer(uint64_t features)
+uint64_t port_vhost_offer(uint64_t features, unsigned pairs)
 {
     static const struct {
         uint64_t received; /* by us */
@@ -45,6 +46,8 @@ uint64_t port_vhost_offer(uint64_t features)
     };
     uint64_t offer = (features & VOP_NET_OFFLOADS) | VOP_NET_FEATURE(F_MRG_RXBUF);
 
+    if (pairs > 1)
+        offer |= VOP_NET_FEATURE(F_MQ);
     for (size_t i = 0; i < sizeof(map) / sizeof(map[0]); i++) {
         if ((features & map[i].received) == map[i].received)
             offer |= VOP_NET_FEATURE(map[i].host);
@@ -251,20 +254,21 @@ static int arm(struct port *port, bool for_room)
     return !(ret && room);
 }
 
+/* Messages of the front end are not for this thread. What it has stopped nobody will start again in this session. */
 static int process(struct port *port)
 {
     struct port_vhost *self = get_self(port);
 
-    self->ended = vop_vhost_user_process(self->device);
-    if (self->ended || !self->rx || !self->tx)
-        return self->ended == -EPROTO ? -EPROTO : -EPIPE; /* what was sent and not received is lost with the memory */
+    vop_vhost_user_take(self->device, PORT_VHOST_QUEUES * self->pair);
+    if (!self->rx || !self->tx)
+        return -EPIPE;
     vop_virtqueue_disable(self->tx);
     return 0;
 }
 
 /* ---- States ---- */
 
-void port_vhost_init(struct port_vhost *port)
+void port_vhost_init(struct port_vhost *port, unsigned pair)
 {
     static const struct port_ops ops = {
         .peek = peek,
@@ -278,6 +282,7 @@ void port_vhost_init(struct port_vhost *port)
     };
 
     memset(port, 0, sizeof(*port));
+    port->pair = pair;
     port->port.ops = &ops;
     port->port.message_max = FRAME_MESSAGE_MAX;
     port->port.wait_max = 1; /* what was refused is remembered here */
@@ -313,7 +318,7 @@ bool port_vhost_is_ready(struct port_vhost *port)
     features = vop_vhost_user_features(port->device);
     port->is_merging = features & VOP_NET_FEATURE(F_MRG_RXBUF);
     if (!port->is_merging && !(features & VOP_NET_FEATURE(VOP_F_VERSION_1))) {
-        if (!port->has_complained)
+        if (!port->has_complained && port->pair == 0)
             log_line(
                 "the machine has a driver of before virtio 1.0 that does not merge buffers (MRG_RXBUF): not served; "
                 "give it a newer one, or a modern device (QEMU: disable-legacy=on)");
@@ -321,6 +326,6 @@ bool port_vhost_is_ready(struct port_vhost *port)
         return false;
     }
     port->port.features = vop_net_features_normalize(features & VOP_NET_OFFLOADS);
-    port->port.fd = vop_vhost_user_fd(port->device);
+    port->port.fd = vop_vhost_user_queue_fd(port->device, PORT_VHOST_QUEUES * port->pair);
     return true;
 }

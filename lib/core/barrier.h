@@ -120,6 +120,19 @@ static inline void vop__fence_platform(char letter)
     vop__fence_platform_more(letter);
 }
 
+/*
+ * A record that outlives this process: whoever is killed has done all its stores up to some point of the program. So
+ * these need no order of the processor's, but the compiler must move no store across them. Fields have the byte order
+ * of this machine.
+ */
+#define vop__record_load(p) vop__load((p), __ATOMIC_RELAXED, '-')
+#define vop__record_store(p, v)                      \
+    do {                                             \
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);     \
+        vop__store((p), (v), __ATOMIC_RELAXED, '-'); \
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);     \
+    } while (0)
+
 /* Plain accesses: one load or store of the natural width, in any order. Enough for words that are published by
  * another word (elements, descriptors, fields of the announce block). */
 

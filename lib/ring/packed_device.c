@@ -14,6 +14,7 @@
  * handles from a free list of our own.
  */
 #include "core/event.h"
+#include "ring/inflight.h"
 #include "ring/packed.h"
 #include "ring/vq_device.h"
 
@@ -36,9 +37,13 @@ static struct packed_device *of(struct vop_virtqueue *vq)
     return (struct packed_device *)vq;
 }
 
+/* Never 0, which is what a driver that begins anew leaves there: so whoever finds the ring knows whether it is the one
+ * that a device has served. Without DESC the driver does not look at the position. */
 static void arm_word(struct packed_device *p, uint32_t mode)
 {
-    vop__store_le32(&p->device_event->word, vop__packed_event_word(&p->next, mode));
+    uint32_t word = vop__packed_event_word(&p->next, mode);
+
+    vop__store_le32(&p->device_event->word, word != 0 ? word : 1u << 15);
 }
 
 static uint32_t armed_mode(const struct vop_virtqueue *vq)
@@ -221,7 +226,9 @@ static inline void store_used(struct packed_device *p, uint32_t id, uint32_t len
     vop__position_advance(&p->used, p->device.vq.size, descs);
 }
 
-static int complete(struct vop_virtqueue *vq, const struct vop_completed_buf *bufs, uint32_t count)
+static inline __attribute__((always_inline)) int complete_with(struct vop_virtqueue *vq,
+                                                               const struct vop_completed_buf *bufs, uint32_t count,
+                                                               void (*free_one)(struct vop__device *d, uint32_t handle))
 {
     for (uint32_t i = 0; i < count; i++) {
         int ret = vop__device_finish(vop__device_of(vq), &bufs[i]);
@@ -230,24 +237,39 @@ static int complete(struct vop_virtqueue *vq, const struct vop_completed_buf *bu
             return ret;
         if (!vq->in_order) {
             store_used(of(vq), vq->records[bufs[i].handle].id, bufs[i].len, vq->records[bufs[i].handle].descs);
-            free_handle(vop__device_of(vq), bufs[i].handle);
+            free_one(vop__device_of(vq), bufs[i].handle);
         }
     }
     return 0;
 }
 
-static bool publish(struct vop_virtqueue *vq)
+static int complete(struct vop_virtqueue *vq, const struct vop_completed_buf *bufs, uint32_t count)
+{
+    return complete_with(vq, bufs, count, free_handle);
+}
+
+static void note_done(struct vop__device *d, uint32_t handle)
+{
+    vop__inflight_done(d->vq.inflight, d->vq.inflight->entry[handle]);
+    free_handle(d, handle);
+}
+
+static inline __attribute__((always_inline)) bool publish_with(struct vop_virtqueue *vq, struct vop__inflight *inflight)
 {
     struct packed_device *p = of(vq);
     struct vop__batch b;
     uint32_t count;
 
-    while (vq->in_order && vop__device_batch(&p->device, &b, free_handle))
+    while (vq->in_order && vop__device_batch(&p->device, &b, inflight ? note_done : free_handle))
         store_used(p, b.id, b.len, b.descs);
     count = p->unpublished;
     if (count == 0)
         return false;
+    if (inflight)
+        vop__inflight_packed_begin(inflight, &p->used);
     vop__window_publish32(&vq->desc, p->head, p->head_word, 'H');
+    if (inflight)
+        vop__inflight_packed_end(inflight);
     p->in_ring -= count;
     p->unpublished = 0;
     vq->used_position = vop__position_word(&p->used);
@@ -257,6 +279,11 @@ static bool publish(struct vop_virtqueue *vq)
     }
     vop__window_fence(&vq->desc, 'J');
     return vop__event_packed(vop__load_le32(&p->driver_event->word), vq->size, p->used.index, p->used.wrap, count);
+}
+
+static bool publish(struct vop_virtqueue *vq)
+{
+    return publish_with(vq, NULL);
 }
 
 static void arm(struct vop_virtqueue *vq, bool delay)
@@ -285,17 +312,105 @@ const struct vop__vq_ops vop__packed_device_ops = {
     .disarm = disarm,
 };
 
-/* ---- A device whose caller hears what it stores ---- */
+/* ---- A device that is logged, or keeps an inflight record ---- */
 
 static void tell_event(const struct vop_virtqueue *vq, const struct packed_device *p)
 {
     vop__vq_stored(vq, p->device_event, sizeof(*p->device_event));
 }
 
-static void start_logged(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place)
+static void start_recorded(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place)
 {
     start(vq, place);
+    if (vq->inflight) /* reading the record may have mended some of them */
+        vop__vq_stored(vq, of(vq)->ring, vq->size * sizeof(of(vq)->ring[0]));
     tell_event(vq, of(vq));
+}
+
+/* The segments of a buffer that an earlier device took, from the copies of its descriptors. */
+static int walk_copies(struct vop__chain *c, const struct vop__desc *desc, uint32_t descs)
+{
+    int ret = 0;
+
+    for (uint32_t i = 0; ret == 0 && i < descs; i++) {
+        if (desc[i].flags & VOP_DESC_F_INDIRECT && i > 0)
+            return vop__vq_break(c->vq, "an indirect descriptor inside a list");
+        ret = desc[i].flags & VOP_DESC_F_INDIRECT ? walk_table(c, &desc[i]) : vop__chain_add(c, &desc[i]);
+    }
+    return ret;
+}
+
+/* It has its place in the ring already. */
+static int take_left(struct vop_virtqueue *vq, const struct vop__left *left, struct iovec *iov, uint32_t iov_count,
+                     struct vop_taken_buf *ret_buf)
+{
+    struct vop__chain c = {.vq = vq, .iov = iov, .iov_count = iov_count};
+    const struct vop__desc *desc = &vq->inflight->copies[left->copies];
+    struct packed_device *p = of(vq);
+    uint32_t handle = p->free_handle;
+    int ret = walk_copies(&c, desc, left->descs);
+
+    if (ret < 0)
+        return ret;
+    *ret_buf = c.buf;
+    ret_buf->handle = handle;
+    p->free_handle = vq->records[handle].next;
+    vop__device_hold(&p->device, handle, desc[left->descs - 1].next, left->descs, c.buf.writable_bytes);
+    vq->inflight->entry[handle] = (uint16_t)left->at;
+    return vop__device_took(&p->device);
+}
+
+static inline int take_one_recorded(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count,
+                                    struct vop_taken_buf *ret_buf)
+{
+    const struct vop__inflight *f = vq->inflight;
+
+    if (f && vop__inflight_is_left(f, vq->buffers))
+        return take_left(vq, &f->left[vq->buffers], iov, iov_count, ret_buf);
+    return take_one(vq, iov, iov_count, ret_buf);
+}
+
+static int take_recorded(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count,
+                         struct vop_taken_buf *ret_bufs, uint32_t max)
+{
+    struct packed_device *p = of(vq);
+    uint32_t at = p->next.index;
+    int ret = vop__device_take(vq, iov, iov_count, ret_bufs, max, take_one_recorded);
+
+    for (int i = 0; vq->inflight && i < ret; i++) {
+        const struct vop__record *record = &vq->records[ret_bufs[i].handle];
+
+        if (vop__inflight_is_left(vq->inflight, record->seq))
+            continue;
+        vop__inflight_packed_took(vq->inflight, ret_bufs[i].handle, p->ring, at, record->descs);
+        at = (at + record->descs) % vq->size;
+    }
+    vq->position = vop__position_word(&p->next);
+    return ret;
+}
+
+static void untake_recorded(struct vop_virtqueue *vq, uint32_t handle)
+{
+    struct vop__device *d = vop__device_of(vq);
+
+    if (vq->inflight && vop__inflight_is_left(vq->inflight, vq->records[handle].seq)) {
+        vop__device_unhold(d, handle);
+        free_handle(d, handle);
+        return;
+    }
+    untake(vq, handle);
+    if (vq->inflight)
+        vop__inflight_packed_untook(vq->inflight, handle);
+}
+
+static int complete_recorded(struct vop_virtqueue *vq, const struct vop_completed_buf *bufs, uint32_t count)
+{
+    return vq->inflight ? complete_with(vq, bufs, count, note_done) : complete(vq, bufs, count);
+}
+
+static int pending_recorded(struct vop_virtqueue *vq)
+{
+    return (vq->inflight && vop__inflight_is_left(vq->inflight, vq->buffers)) || pending(vq);
 }
 
 /* Tells of the `count` descriptors that lead to the present position: more than were stored where a list or a batch had
@@ -314,35 +429,35 @@ static void tell_used(const struct vop_virtqueue *vq, const struct packed_device
         vop__vq_stored(vq, p->ring, (count - first) * sizeof(p->ring[0]));
 }
 
-static bool publish_logged(struct vop_virtqueue *vq)
+static bool publish_recorded(struct vop_virtqueue *vq)
 {
     uint32_t before = of(vq)->in_ring;
-    bool wanted = publish(vq);
+    bool wanted = publish_with(vq, vq->inflight);
 
     tell_used(vq, of(vq), before - of(vq)->in_ring);
     return wanted;
 }
 
-static void arm_logged(struct vop_virtqueue *vq, bool delay)
+static void arm_recorded(struct vop_virtqueue *vq, bool delay)
 {
     arm(vq, delay);
     tell_event(vq, of(vq));
 }
 
-static void disarm_logged(struct vop_virtqueue *vq)
+static void disarm_recorded(struct vop_virtqueue *vq)
 {
     disarm(vq);
     tell_event(vq, of(vq));
 }
 
-const struct vop__vq_ops vop__packed_logged_ops = {
+const struct vop__vq_ops vop__packed_recorded_ops = {
     .state_size = sizeof(struct packed_device),
-    .start = start_logged,
-    .take = take,
-    .untake = untake,
-    .complete = complete,
-    .publish = publish_logged,
-    .pending = pending,
-    .arm = arm_logged,
-    .disarm = disarm_logged,
+    .start = start_recorded,
+    .take = take_recorded,
+    .untake = untake_recorded,
+    .complete = complete_recorded,
+    .publish = publish_recorded,
+    .pending = pending_recorded,
+    .arm = arm_recorded,
+    .disarm = disarm_recorded,
 };

@@ -10,6 +10,7 @@
  * do more descriptors in the buffers that are held than the ring has, which is what chains that share some come to.
  */
 #include "core/event.h"
+#include "ring/inflight.h"
 #include "ring/split.h"
 #include "ring/vq_device.h"
 
@@ -143,17 +144,13 @@ static __attribute__((noinline)) int take_chain(struct split_device *s, uint32_t
     return vop__device_took(&s->device);
 }
 
-static inline int take_one(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count,
-                           struct vop_taken_buf *ret_buf)
+/* The next buffer is that of `head`. */
+static inline int take_head(struct split_device *s, uint32_t head, struct iovec *iov, uint32_t iov_count,
+                            struct vop_taken_buf *ret_buf)
 {
-    struct split_device *s = of(vq);
+    struct vop_virtqueue *vq = &s->device.vq;
     struct vop__desc desc;
-    uint32_t head;
-    int ret = pending(vq);
 
-    if (ret <= 0)
-        return ret;
-    head = vop__load_le16(&s->ring.avail_ring[(s->ring.base + vq->buffers) & s->ring.mask]);
     if (head >= vq->size)
         return vop__vq_break(vq, "head %u in a queue of %u", head, vq->size);
     if (vq->records[head].state != VOP__RECORD_FREE)
@@ -166,6 +163,18 @@ static inline int take_one(struct vop_virtqueue *vq, struct iovec *iov, uint32_t
     vop__device_hold(&s->device, head, head, 1, desc.flags & VOP_DESC_F_WRITE ? desc.len : 0);
     ret_buf->handle = head;
     return 1;
+}
+
+static inline int take_one(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count,
+                           struct vop_taken_buf *ret_buf)
+{
+    struct split_device *s = of(vq);
+    int ret = pending(vq);
+
+    if (ret <= 0)
+        return ret;
+    return take_head(s, vop__load_le16(&s->ring.avail_ring[(s->ring.base + vq->buffers) & s->ring.mask]), iov,
+                     iov_count, ret_buf);
 }
 
 static int take(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count, struct vop_taken_buf *ret_bufs,
@@ -216,19 +225,28 @@ static void keep_nothing(struct vop__device *d, uint32_t handle)
     (void)handle; /* the driver names it again */
 }
 
-static bool publish(struct vop_virtqueue *vq)
+static void note_done(struct vop__device *d, uint32_t handle)
+{
+    vop__inflight_done(d->vq.inflight, handle);
+}
+
+static inline __attribute__((always_inline)) bool publish_with(struct vop_virtqueue *vq, struct vop__inflight *inflight)
 {
     struct split_device *s = of(vq);
     uint16_t old = (uint16_t)(s->ring.base + s->published);
     struct vop__batch b;
     uint16_t idx;
 
-    while (vq->in_order && vop__device_batch(&s->device, &b, keep_nothing))
+    while (vq->in_order && vop__device_batch(&s->device, &b, inflight ? note_done : keep_nothing))
         store_used(s, b.id, b.len, b.buffers);
     if (s->completed == s->published)
         return false;
     idx = (uint16_t)(s->ring.base + s->completed);
+    if (inflight)
+        vop__inflight_split_begin(inflight);
     vop__window_publish16(&vq->device, s->ring.used_idx, idx, 'H');
+    if (inflight)
+        vop__inflight_split_end(inflight, idx);
     s->published = s->completed;
     vq->used_position = idx;
     if (__builtin_expect(vq->first, 0)) {
@@ -241,6 +259,11 @@ static bool publish(struct vop_virtqueue *vq)
     if (vq->event_idx)
         return vop__need_event(vop__load_le16(s->ring.used_event), idx, old);
     return !(vop__load_le16(s->ring.avail_flags) & VOP__RING_F_QUIET);
+}
+
+static bool publish(struct vop_virtqueue *vq)
+{
+    return publish_with(vq, NULL);
 }
 
 static void arm(struct vop_virtqueue *vq, bool delay)
@@ -276,16 +299,72 @@ const struct vop__vq_ops vop__split_device_ops = {
     .disarm = disarm,
 };
 
-/* ---- A device whose caller hears what it stores ---- */
+/* ---- A device that is logged, or keeps an inflight record ---- */
 
-static void start_logged(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place)
+/* The next buffer that nobody has taken yet comes behind those that were left. */
+static void say_position(struct vop_virtqueue *vq)
+{
+    uint64_t left = vq->inflight ? vq->inflight->left_count : 0;
+
+    vq->position = (uint16_t)(of(vq)->ring.base + (vq->buffers > left ? vq->buffers : left));
+}
+
+static void start_recorded(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place)
 {
     const struct vop__split *r = &of(vq)->ring;
 
     start(vq, place);
+    if (vq->inflight)
+        of(vq)->seen = vq->inflight->left_count; /* they are before what the available ring will say */
+    say_position(vq);
     vop__vq_stored(vq, r->used_flags, (size_t)((uint8_t *)r->used_ring - (uint8_t *)r->used_flags));
     if (r->avail_event)
         vop__vq_stored(vq, r->avail_event, sizeof(*r->avail_event));
+}
+
+static inline int take_one_recorded(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count,
+                                    struct vop_taken_buf *ret_buf)
+{
+    const struct vop__inflight *f = vq->inflight;
+
+    if (f && vop__inflight_is_left(f, vq->buffers))
+        return take_head(of(vq), f->left[vq->buffers].at, iov, iov_count, ret_buf);
+    return take_one(vq, iov, iov_count, ret_buf);
+}
+
+static int take_recorded(struct vop_virtqueue *vq, struct iovec *iov, uint32_t iov_count,
+                         struct vop_taken_buf *ret_bufs, uint32_t max)
+{
+    int ret = vop__device_take(vq, iov, iov_count, ret_bufs, max, take_one_recorded);
+
+    for (int i = 0; vq->inflight && i < ret; i++) {
+        if (!vop__inflight_is_left(vq->inflight, vq->records[ret_bufs[i].handle].seq))
+            vop__inflight_split_took(vq->inflight, ret_bufs[i].handle);
+    }
+    say_position(vq);
+    return ret;
+}
+
+static void untake_recorded(struct vop_virtqueue *vq, uint32_t handle)
+{
+    bool is_left = vq->inflight && vop__inflight_is_left(vq->inflight, vq->records[handle].seq);
+
+    untake(vq, handle);
+    say_position(vq);
+    if (vq->inflight && !is_left)
+        vop__inflight_split_untook(vq->inflight, handle);
+}
+
+static int complete_recorded(struct vop_virtqueue *vq, const struct vop_completed_buf *bufs, uint32_t count)
+{
+    int ret = vq->inflight ? 0 : complete(vq, bufs, count);
+
+    for (uint32_t i = 0; vq->inflight && ret == 0 && i < count; i++) {
+        ret = complete(vq, &bufs[i], 1);
+        if (ret == 0 && !vq->in_order)
+            note_done(vop__device_of(vq), bufs[i].handle);
+    }
+    return ret;
 }
 
 /* Tells of the used elements from index `from` on. A batch stores one for several
@@ -303,10 +382,10 @@ static void tell_used(const struct vop_virtqueue *vq, const struct vop__split *r
     vop__vq_stored(vq, r->used_idx, sizeof(*r->used_idx));
 }
 
-static bool publish_logged(struct vop_virtqueue *vq)
+static bool publish_recorded(struct vop_virtqueue *vq)
 {
     uint16_t from = vq->used_position;
-    bool wanted = publish(vq);
+    bool wanted = publish_with(vq, vq->inflight);
 
     tell_used(vq, &of(vq)->ring, from);
     return wanted;
@@ -319,26 +398,26 @@ static void tell_event(const struct vop_virtqueue *vq, const struct vop__split *
     vop__vq_stored(vq, word, sizeof(*word));
 }
 
-static void arm_logged(struct vop_virtqueue *vq, bool delay)
+static void arm_recorded(struct vop_virtqueue *vq, bool delay)
 {
     arm(vq, delay);
     tell_event(vq, &of(vq)->ring);
 }
 
-static void disarm_logged(struct vop_virtqueue *vq)
+static void disarm_recorded(struct vop_virtqueue *vq)
 {
     disarm(vq);
     tell_event(vq, &of(vq)->ring);
 }
 
-const struct vop__vq_ops vop__split_logged_ops = {
+const struct vop__vq_ops vop__split_recorded_ops = {
     .state_size = sizeof(struct split_device),
-    .start = start_logged,
-    .take = take,
-    .untake = untake,
-    .complete = complete,
-    .publish = publish_logged,
+    .start = start_recorded,
+    .take = take_recorded,
+    .untake = untake_recorded,
+    .complete = complete_recorded,
+    .publish = publish_recorded,
     .pending = pending,
-    .arm = arm_logged,
-    .disarm = disarm_logged,
+    .arm = arm_recorded,
+    .disarm = disarm_recorded,
 };

@@ -4,6 +4,7 @@
  *
  * Room: ring. Theory of operation: ring/vq.h.
  */
+#include "ring/inflight.h"
 #include "ring/vq.h"
 #include "ring/vq_device.h"
 #include "ring/vq_driver.h"
@@ -13,18 +14,23 @@
 #include <string.h>
 
 static const struct vop__vq_ops *const operations[][3] = {
-    /* layout             driver                   device                   device that is logged */
-    [VOP_RING_SPLIT] = {&vop__split_driver_ops, &vop__split_device_ops, &vop__split_logged_ops},
-    [VOP_RING_PACKED] = {&vop__packed_driver_ops, &vop__packed_device_ops, &vop__packed_logged_ops},
-    [VOP_RING_LEGACY] = {&vop__split_driver_ops, &vop__split_device_ops, &vop__split_logged_ops},
-    [VOP_RING_2009] = {&vop__split_driver_ops, &vop__split_device_ops, &vop__split_logged_ops},
+    /* layout             driver                   device                   device that is logged or keeps a record */
+    [VOP_RING_SPLIT] = {&vop__split_driver_ops, &vop__split_device_ops, &vop__split_recorded_ops},
+    [VOP_RING_PACKED] = {&vop__packed_driver_ops, &vop__packed_device_ops, &vop__packed_recorded_ops},
+    [VOP_RING_LEGACY] = {&vop__split_driver_ops, &vop__split_device_ops, &vop__split_recorded_ops},
+    [VOP_RING_2009] = {&vop__split_driver_ops, &vop__split_device_ops, &vop__split_recorded_ops},
 };
+
+static bool is_logged(const struct vop_virtqueue_options *o)
+{
+    return o->role == VOP_VIRTQUEUE_DEVICE && o->events && o->events->stored;
+}
 
 static const struct vop__vq_ops *operations_of(const struct vop_virtqueue_options *o)
 {
     if (o->role == VOP_VIRTQUEUE_DRIVER)
         return operations[o->layout][0];
-    return operations[o->layout][o->events && o->events->stored ? 2 : 1];
+    return operations[o->layout][is_logged(o) || o->place.inflight.size > 0 ? 2 : 1];
 }
 
 /* ---- Making and freeing ---- */
@@ -62,14 +68,16 @@ static void place_tables(struct vop_virtqueue *vq, const struct vop_virtqueue_pl
     vq->tables_count = (uint32_t)(count < place->size ? count : place->size);
 }
 
-/* Starts over in a checked place, with `records` of its size. */
-static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place, struct vop__record *records)
+/* Starts over in a checked place, with `records` of its size, and what its inflight record says. */
+static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *place, struct vop__record *records,
+                  struct vop__inflight *inflight)
 {
-    const struct vop__vq_ops *ops = vq->ops;
     struct vop_virtqueue_options o = vq->options;
     struct vop__regions regions = vq->regions;
+    const struct vop__vq_ops *ops;
 
     o.place = *place;
+    ops = operations_of(&o); /* those of a layout have states of one size */
     memset(vq, 0, ops->state_size);
     *vq = (struct vop_virtqueue){
         .ops = ops,
@@ -84,10 +92,12 @@ static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *pl
         .indirect = vop__vq_feature(&o, VOP_F_INDIRECT_DESC),
         .first = true,
         .armed = true,
+        .is_logged = is_logged(&o),
         .desc = window_of(&o, &place->desc),
         .driver = window_of(&o, &place->driver),
         .device = window_of(&o, &place->device),
         .regions = regions,
+        .inflight = inflight,
         .options = o,
     };
     place_tables(vq, place);
@@ -96,6 +106,7 @@ static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *pl
 
 int vop_virtqueue_new(const struct vop_virtqueue_options *options, vop_virtqueue **ret_vq)
 {
+    struct vop__inflight *inflight = NULL;
     struct vop_virtqueue_options o;
     struct vop_virtqueue *vq;
     struct vop__record *records;
@@ -115,13 +126,18 @@ int vop_virtqueue_new(const struct vop_virtqueue_options *options, vop_virtqueue
     ret = vop__regions_init(&vq->regions, o.regions, o.region_count);
     if (ret < 0)
         goto err_regions;
-    vq->ops = operations_of(&o);
+    if (o.place.inflight.size > 0)
+        ret = vop__inflight_open(&o.place, o.layout == VOP_RING_PACKED, &inflight);
+    if (ret < 0)
+        goto err_inflight;
     vq->options = o;
     vq->options.regions = NULL; /* the caller's pointer; the queue has a copy */
-    start(vq, &o.place, records);
+    start(vq, &o.place, records, inflight);
     *ret_vq = vq;
     return 0;
 
+err_inflight:
+    vop__regions_free(&vq->regions);
 err_regions:
     free(vq);
 err_vq:
@@ -135,6 +151,7 @@ void vop_virtqueue_free(vop_virtqueue *vq)
     if (!vq)
         return;
     vop__regions_free(&vq->regions);
+    vop__inflight_free(vq->inflight);
     free(vq->records);
     free(vq);
 }
@@ -166,6 +183,7 @@ int vop_virtqueue_detach_buf(vop_virtqueue *vq, void **ret_token)
 int vop_virtqueue_reset(vop_virtqueue *vq, const struct vop_virtqueue_place *place)
 {
     struct vop_virtqueue_place p = *place;
+    struct vop__inflight *inflight = NULL;
     struct vop__record *records;
     int ret;
 
@@ -176,10 +194,16 @@ int vop_virtqueue_reset(vop_virtqueue *vq, const struct vop_virtqueue_place *pla
     if (ret < 0)
         return ret;
     records = calloc(p.size, sizeof(*records));
-    if (!records)
-        return vop__error_static(ENOMEM, "no memory for the state of a queue");
+    ret = records ? 0 : -ENOMEM;
+    if (ret == 0 && p.inflight.size > 0)
+        ret = vop__inflight_open(&p, vq->options.layout == VOP_RING_PACKED, &inflight);
+    if (ret < 0) {
+        free(records);
+        return ret == -ENOMEM ? vop__error_static(ENOMEM, "no memory for the state of a queue") : ret;
+    }
     free(vq->records);
-    start(vq, &p, records);
+    vop__inflight_free(vq->inflight);
+    start(vq, &p, records, inflight);
     return 0;
 }
 

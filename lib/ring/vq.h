@@ -29,6 +29,8 @@
 
 #include <vopipc/virtqueue.h>
 
+struct vop__inflight;
+
 enum vop__record_state {
     VOP__RECORD_FREE = 0,
     VOP__RECORD_HELD = 1, /* driver: added, not returned. device: taken, not completed */
@@ -85,8 +87,8 @@ extern const struct vop__vq_ops vop__split_driver_ops;
 extern const struct vop__vq_ops vop__split_device_ops;
 extern const struct vop__vq_ops vop__packed_driver_ops;
 extern const struct vop__vq_ops vop__packed_device_ops;
-extern const struct vop__vq_ops vop__split_logged_ops; /* devices whose caller hears what they store */
-extern const struct vop__vq_ops vop__packed_logged_ops;
+extern const struct vop__vq_ops vop__split_recorded_ops; /* devices that are logged or keep an inflight record */
+extern const struct vop__vq_ops vop__packed_recorded_ops;
 
 /** The part of a queue that is the same in all layouts and roles. Each engine's state begins with it. */
 struct vop_virtqueue {
@@ -114,6 +116,7 @@ struct vop_virtqueue {
     struct vop__window device; /* ... */
 
     struct vop__regions regions;
+    struct vop__inflight *inflight; /* device: NULL: no record */
 
     struct vop__window tables; /* driver: memory for indirect tables */
     uint64_t tables_address;
@@ -148,10 +151,11 @@ int vop__vq_publish(struct vop_virtqueue *vq);
 /** A buffer of `descs` descriptors did not fit: kicks and returns -ENOSPC; -EINVAL if it never will. */
 int vop__vq_full(struct vop_virtqueue *vq, uint32_t descs) __attribute__((cold));
 
-/** Says that a device has stored these bytes of its areas. */
+/** Says that a device has stored these bytes of its areas, if it is logged. */
 static inline void vop__vq_stored(const struct vop_virtqueue *vq, const void *base, size_t size)
 {
-    vq->options.events->stored(vq->options.context, base, size);
+    if (vq->is_logged)
+        vq->options.events->stored(vq->options.context, base, size);
 }
 
 static inline bool vop__vq_feature(const struct vop_virtqueue_options *options, unsigned bit)

@@ -175,6 +175,17 @@ static int check_tables(const struct vop_virtqueue_place *p)
     return 0;
 }
 
+static int check_inflight(const struct vop_virtqueue_options *o, const struct vop_virtqueue_place *p)
+{
+    size_t needed = vop_ring_inflight_size((enum vop_ring_layout)o->layout, p->size);
+
+    if (p->inflight.size == 0)
+        return 0;
+    if (o->role != VOP_VIRTQUEUE_DEVICE || needed == 0)
+        return vop__error_static(EINVAL, "only a device of a split or packed queue keeps an inflight record");
+    return check_area("inflight", &p->inflight, needed, 8);
+}
+
 /* What is in flight between the positions, buffers or (packed) descriptors: more than N if there is no way. */
 static uint32_t in_flight(uint32_t layout, const struct vop_virtqueue_place *p)
 {
@@ -219,6 +230,9 @@ int vop__vq_place_check(const struct vop_virtqueue_options *options, const struc
         ret = check_area("device", &p->device, o.device_size, s->device.alignment);
     if (ret == 0)
         ret = check_tables(p);
+    if (ret < 0)
+        return ret;
+    ret = check_inflight(options, p);
     if (ret < 0)
         return ret;
     if (overlap(&p->desc, o.desc_size, &p->driver, o.driver_size) ||

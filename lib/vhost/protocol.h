@@ -33,12 +33,22 @@ enum vop__vhost_request {
     VOP__VHOST_SET_VRING_ENABLE = 18,
     VOP__VHOST_SET_BACKEND_REQ_FD = 21,
     VOP__VHOST_GET_CONFIG = 24,
+    VOP__VHOST_SET_CONFIG = 25,
+    VOP__VHOST_GET_INFLIGHT_FD = 31,
+    VOP__VHOST_SET_INFLIGHT_FD = 32,
     VOP__VHOST_RESET_DEVICE = 34,
+    VOP__VHOST_VRING_KICK = 35,
     VOP__VHOST_GET_MAX_MEM_SLOTS = 36,
     VOP__VHOST_ADD_MEM_REG = 37,
     VOP__VHOST_REM_MEM_REG = 38,
+    VOP__VHOST_SET_STATUS = 39,
+    VOP__VHOST_GET_STATUS = 40,
     VOP__VHOST_REQUESTS
 };
+
+/* What a back end sends over its own channel. */
+#define VOP__VHOST_BACKEND_CONFIG_CHANGED 2u
+#define VOP__VHOST_BACKEND_VRING_CALL 4u
 
 /* Feature bits that only front and back end know, beside those of virtio. */
 #define VOP__VHOST_F_LOG_ALL 26
@@ -50,8 +60,11 @@ enum vop__vhost_request {
 #define VOP__VHOST_PROTOCOL_F_REPLY_ACK 3
 #define VOP__VHOST_PROTOCOL_F_BACKEND_REQ 5
 #define VOP__VHOST_PROTOCOL_F_CONFIG 9
+#define VOP__VHOST_PROTOCOL_F_INFLIGHT_SHMFD 12
 #define VOP__VHOST_PROTOCOL_F_RESET_DEVICE 13
+#define VOP__VHOST_PROTOCOL_F_INBAND_NOTIFICATIONS 14
 #define VOP__VHOST_PROTOCOL_F_CONFIGURE_MEM_SLOTS 15
+#define VOP__VHOST_PROTOCOL_F_STATUS 16
 
 #define VOP__VHOST_VERSION 1u
 #define VOP__VHOST_VERSION_MASK 3u
@@ -114,6 +127,13 @@ struct vop__vhost_config {
 };
 VOP_STATIC_ASSERT(offsetof(struct vop__vhost_config, bytes) == 12, "vhost-user, Virtio device config space");
 
+struct vop__vhost_inflight {
+    uint64_t mmap_size;
+    uint64_t mmap_offset;
+    uint16_t num_queues;
+    uint16_t queue_size;
+};
+
 union vop__vhost_payload {
     uint64_t u64;
     struct vop__vhost_state state;
@@ -122,6 +142,7 @@ union vop__vhost_payload {
     struct vop__vhost_single single;
     struct vop__vhost_log log;
     struct vop__vhost_config config;
+    struct vop__vhost_inflight inflight;
 };
 
 #define VOP__VHOST_FD_INDEX 0xffu /* of the u64 beside a descriptor of a ring */

@@ -8,24 +8,28 @@
 
 #include "core/error.h"
 #include "sys/closer.h"
+#include "vhost/socket.h"
 
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define SEGMENTS_MAX 1024u /* of one buffer; Linux writes no more in one call */
 
-void vop__vhost_queue_init(struct vop__vhost_queue *q, unsigned index)
+void vop__vhost_queue_init(struct vop__vhost_queue *q, unsigned index, int epoll)
 {
-    *q = (struct vop__vhost_queue){.index = index, .kick = -1, .call = -1};
+    *q = (struct vop__vhost_queue){.index = index, .epoll = epoll, .kick = -1, .call = -1};
 }
 
 /* ---- Descriptors ---- */
+
+static const uint64_t one = 1;
 
 /* Neither can make a close wait, and an eventfd never hangs up. */
 static bool is_eventfd(int fd)
@@ -52,17 +56,41 @@ static void replace(int *at, int fd)
     *at = fd;
 }
 
-int vop__vhost_queue_set_kick(struct vop__vhost_queue *q, struct vop__vhost_shared *shared, int fd)
+int vop__vhost_queue_set_kick(struct vop__vhost_queue *q, int fd)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = q->index};
 
     if (fd >= 0 && (!is_eventfd(fd) || fcntl(fd, F_SETFL, O_NONBLOCK) < 0))
         return vop__error(EPROTO, "queue %u: notifications from the driver come by an eventfd", q->index);
-    if (fd >= 0 && epoll_ctl(shared->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
+    if (fd >= 0 && epoll_ctl(q->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
         return vop__error(ENOMEM, "watching for notifications of queue %u: %s", q->index, strerror(errno));
     if (q->kick >= 0) /* an epoll instance keeps what is open elsewhere */
-        (void)epoll_ctl(shared->epoll, EPOLL_CTL_DEL, q->kick, NULL);
+        (void)epoll_ctl(q->epoll, EPOLL_CTL_DEL, q->kick, NULL);
     replace(&q->kick, fd);
+    q->kick_is_own = false;
+    return 0;
+}
+
+int vop__vhost_queue_kicked(struct vop__vhost_queue *q)
+{
+    int ret;
+
+    if (q->kick < 0) {
+        int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+        ret = fd < 0 ? vop__error(ENOMEM, "queue %u: no descriptor: %s", q->index, strerror(errno))
+                     : vop__vhost_queue_set_kick(q, fd);
+        if (ret < 0) {
+            if (fd >= 0)
+                close(fd);
+            return ret;
+        }
+        q->kick_is_own = true;
+    }
+    if (!q->kick_is_own)
+        return vop__error(EPROTO, "queue %u: a notification by a message, and there is a descriptor for them",
+                          q->index);
+    (void)!write(q->kick, &one, sizeof(one));
     return 0;
 }
 
@@ -90,14 +118,16 @@ void vop__vhost_queue_take_kick(const struct vop__vhost_queue *q)
 
 /* ---- Events of the virtqueue ---- */
 
-static const uint64_t one = 1;
-
-/* What is full holds a notification already. */
+/* What is full holds a notification already, but for the channel of messages, which has others as well. */
 static int notify(void *context, uint32_t value)
 {
-    const struct vop__vhost_queue *q = ((const struct vop__vhost_running *)context)->queue;
+    const struct vop__vhost_running *r = context;
+    const struct vop__vhost_queue *q = r->queue;
+    const struct vop__vhost_state state = {.index = q->index};
 
     (void)value;
+    if (q->call < 0 && r->shared->is_inband && r->shared->requests >= 0)
+        return vop__vhost_request(r->shared->requests, VOP__VHOST_BACKEND_VRING_CALL, &state, sizeof(state));
     if (q->call >= 0 && q->call_is_socket)
         (void)!send(q->call, &one, sizeof(one), MSG_DONTWAIT | MSG_NOSIGNAL);
     else if (q->call >= 0)
@@ -161,6 +191,35 @@ static int fill_options(const struct vop__vhost_queue *q, struct vop__vhost_shar
     return ret;
 }
 
+static int find_record(const struct vop__vhost_queue *q, struct vop__vhost_shared *shared,
+                       struct vop_virtqueue_options *o)
+{
+    const struct vop__vhost_identity identity = {
+        .features = shared->features & ~(UINT64_C(1) << VOP__VHOST_F_LOG_ALL),
+        .desc = q->addr.desc,
+        .driver = q->addr.avail,
+        .device = q->addr.used,
+        .num = q->num,
+        .is_used = 1,
+    };
+
+    return vop__vhost_record_find(&shared->record, q->index, &identity, &o->place.device, &o->place.inflight);
+}
+
+/* A record that the ring contradicts is one of before: of our own it is forgotten, of the front end's it is wrong. */
+static int make_virtqueue(struct vop__vhost_queue *q, struct vop__vhost_shared *shared, struct vop_virtqueue_options *o)
+{
+    int ret = find_record(q, shared, o);
+
+    if (ret == 0)
+        ret = vop_virtqueue_new(o, &q->vq);
+    if (ret != -EINVAL || o->place.inflight.size == 0 || shared->record.base)
+        return ret;
+    vop__vhost_record_forget(&shared->record, q->index);
+    ret = find_record(q, shared, o);
+    return ret < 0 ? ret : vop_virtqueue_new(o, &q->vq);
+}
+
 int vop__vhost_queue_start(struct vop__vhost_queue *q, struct vop__vhost_shared *shared)
 {
     static const struct vop_virtqueue_events events = {.notify = notify, .stored = stored};
@@ -175,7 +234,7 @@ int vop__vhost_queue_start(struct vop__vhost_queue *q, struct vop__vhost_shared 
     o.context = &q->running;
     q->running = (struct vop__vhost_running){q, shared};
     if (ret == 0)
-        ret = vop_virtqueue_new(&o, &q->vq);
+        ret = make_virtqueue(q, shared, &o);
     if (ret < 0)
         return ret == -ENOMEM ? ret : -EPROTO; /* all options come from the front end */
     shared->events->start(shared->context, q->index, q->vq);
@@ -192,6 +251,7 @@ void vop__vhost_queue_stop(struct vop__vhost_queue *q, struct vop__vhost_shared 
     (void)vop_virtqueue_call(q->vq);
     vop_virtqueue_get_info(q->vq, &info, sizeof(info));
     q->position = info.used_position;
+    q->is_drained = info.in_flight == 0 && info.position == info.used_position;
     vop_virtqueue_free(q->vq);
     q->vq = NULL;
 }
@@ -199,9 +259,9 @@ void vop__vhost_queue_stop(struct vop__vhost_queue *q, struct vop__vhost_shared 
 void vop__vhost_queue_reset(struct vop__vhost_queue *q, struct vop__vhost_shared *shared)
 {
     vop__vhost_queue_stop(q, shared);
-    (void)vop__vhost_queue_set_kick(q, shared, -1);
+    (void)vop__vhost_queue_set_kick(q, -1);
     (void)vop__vhost_queue_set_call(q, -1);
-    vop__vhost_queue_init(q, q->index);
+    vop__vhost_queue_init(q, q->index, q->epoll);
 }
 
 /* A packed queue has two positions there, next to take and next to return. */

@@ -110,21 +110,53 @@ void vop__vhost_message_end(struct vop__vhost_socket *s)
     memset(&s->message.payload, 0, sizeof(s->message.payload));
 }
 
-int vop__vhost_reply(struct vop__vhost_socket *s, const void *payload, size_t size)
+/* Sends a message as a whole, or nothing of it: 0, or -errno. A stream socket with room for less than this small
+ * message is one whose other end does not read. */
+static int send_message(int socket, const struct vop__vhost_header *header, const void *payload, int fd)
 {
-    struct vop__vhost_header header = {
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {.bytes = {0}};
+    struct iovec iov[2] = {{.iov_base = (void *)(uintptr_t)header, .iov_len = sizeof(*header)},
+                           {.iov_base = (void *)(uintptr_t)payload, .iov_len = header->size}};
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+    ssize_t count;
+
+    if (fd >= 0) {
+        msg.msg_control = &control;
+        msg.msg_controllen = sizeof(control);
+        control.header.cmsg_level = SOL_SOCKET;
+        control.header.cmsg_type = SCM_RIGHTS;
+        control.header.cmsg_len = CMSG_LEN(sizeof(fd));
+        memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+    }
+    count = sendmsg(socket, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (count < 0)
+        return errno == EINTR ? -EAGAIN : -errno;
+    return count == (ssize_t)(sizeof(*header) + header->size) ? 0 : -EPROTO;
+}
+
+int vop__vhost_reply(struct vop__vhost_socket *s, const void *payload, size_t size, int fd)
+{
+    const struct vop__vhost_header header = {
         .request = s->message.header.request,
         .flags = VOP__VHOST_VERSION | VOP__VHOST_REPLY,
         .size = (uint32_t)size,
     };
-    struct iovec iov[2] = {{.iov_base = &header, .iov_len = sizeof(header)},
-                           {.iov_base = (void *)(uintptr_t)payload, .iov_len = size}};
-    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
-    ssize_t count = sendmsg(s->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    int ret = send_message(s->fd, &header, payload, fd);
 
-    if (count == (ssize_t)(sizeof(header) + size))
+    if (ret == 0)
         return 0;
-    if (count < 0 && errno != EAGAIN && errno != EINTR)
-        return ended(errno);
+    if (ret != -EAGAIN && ret != -EPROTO)
+        return ended(-ret);
     return vop__error_static(EPROTO, "the front end does not read the answers to its requests");
+}
+
+int vop__vhost_request(int socket, uint32_t request, const void *payload, size_t size)
+{
+    const struct vop__vhost_header header = {.request = request, .flags = VOP__VHOST_VERSION, .size = (uint32_t)size};
+    int ret = send_message(socket, &header, payload, -1);
+
+    return ret == 0 || ret == -EAGAIN ? ret : -EPIPE;
 }

@@ -33,7 +33,11 @@ int vop__vhost_receive(struct vop__vhost_socket *s);
 /** Closes the descriptors that nobody has kept, and goes on to the next message. */
 void vop__vhost_message_end(struct vop__vhost_socket *s);
 
-/** Answers the present message: 0, -EPIPE, or -EPROTO if the front end does not read what it asks for. */
-int vop__vhost_reply(struct vop__vhost_socket *s, const void *payload, size_t size);
+/** Answers the present message, with a descriptor or -1: 0, -EPIPE, or -EPROTO if the front end does not read what it
+ * asks for. */
+int vop__vhost_reply(struct vop__vhost_socket *s, const void *payload, size_t size, int fd);
+
+/** Sends a request of the back end's own, for which it wants no answer: 0, -EAGAIN: there is no room, or -EPIPE. */
+int vop__vhost_request(int socket, uint32_t request, const void *payload, size_t size);
 
 #endif

@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 struct header {
     uint32_t request, flags, size;
@@ -34,14 +35,27 @@ static void on_stop(void *context, unsigned index, vop_virtqueue *vq)
     f->stops++;
 }
 
-void front_open(struct front *f, uint64_t features)
+static void on_config(void *context, uint32_t offset, const void *bytes, uint32_t size)
 {
-    static const struct vop_vhost_user_events events = {.start = on_start, .stop = on_stop};
+    struct front *f = context;
+
+    memcpy(f->config + offset, bytes, size);
+    assert_int_equal(vop_vhost_user_set_config(f->device, offset, bytes, size), 0);
+}
+
+static void on_reset(void *context)
+{
+    ((struct front *)context)->resets++;
+}
+
+static void open_device(struct front *f)
+{
+    static const struct vop_vhost_user_events events = {
+        .start = on_start, .stop = on_stop, .config_written = on_config, .reset = on_reset};
     static const uint8_t config[] = {1, 2, 3, 4, 5, 6, 7, 8};
     struct vop_vhost_user_options o;
     int pair[2];
 
-    *f = (struct front){.features = features};
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     f->socket = pair[0];
     vop_vhost_user_options_init(&o, sizeof(o));
@@ -52,13 +66,86 @@ void front_open(struct front *f, uint64_t features)
     o.config_size = sizeof(config);
     o.events = &events;
     o.context = f;
+    o.record = f->record;
+    o.group = f->group;
     assert_int_equal(vop_vhost_user_open(pair[1], &o, &f->device), 0);
+}
+
+void front_open_with(struct front *f, uint64_t features, const char *record, uint32_t group)
+{
+    *f = (struct front){.features = features, .record = record, .group = group};
+    open_device(f);
     f->memory = memfd_create("machine", MFD_CLOEXEC);
     assert_int_equal(ftruncate(f->memory, MEMORY_SIZE), 0);
     f->base = mmap(NULL, MEMORY_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, f->memory, 0);
     assert_ptr_not_equal(f->base, MAP_FAILED);
     for (unsigned i = 0; i < QUEUES; i++)
         f->kick[i] = f->call[i] = -1;
+}
+
+void front_open(struct front *f, uint64_t features)
+{
+    front_open_with(f, features, NULL, 0);
+}
+
+/* A copy of a file, to be put back. */
+static uint8_t *save_file(const char *path, size_t *ret_size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    uint8_t *bytes;
+
+    assert_true(fd >= 0 && fstat(fd, &st) == 0);
+    bytes = malloc((size_t)st.st_size);
+    check(bytes != NULL);
+    assert_int_equal(read(fd, bytes, (size_t)st.st_size), st.st_size);
+    close(fd);
+    *ret_size = (size_t)st.st_size;
+    return bytes;
+}
+
+static void put_file_back(const char *path, uint8_t *bytes, size_t size)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, bytes, size), size);
+    close(fd);
+    free(bytes);
+}
+
+static uint8_t *save(const uint8_t *bytes, size_t size)
+{
+    uint8_t *copy = malloc(size);
+
+    check(copy != NULL);
+    memcpy(copy, bytes, size);
+    return copy;
+}
+
+void front_kill(struct front *f, uint8_t *kept, size_t kept_size)
+{
+    size_t record_size = 0;
+    uint8_t *memory = save(f->base, MEMORY_SIZE), *record = f->record ? save_file(f->record, &record_size) : NULL;
+    uint8_t *copy = kept ? save(kept, kept_size) : NULL;
+
+    vop_vhost_user_close(f->device);
+    close(f->socket);
+    memcpy(f->base, memory, MEMORY_SIZE);
+    free(memory);
+    if (kept)
+        memcpy(kept, copy, kept_size);
+    free(copy);
+    if (record)
+        put_file_back(f->record, record, record_size);
+    for (unsigned i = 0; i < QUEUES; i++) {
+        if (f->kick[i] >= 0)
+            close(f->kick[i]);
+        if (f->call[i] >= 0)
+            close(f->call[i]);
+        f->kick[i] = f->call[i] = -1;
+    }
+    open_device(f);
 }
 
 void front_close(struct front *f)
@@ -99,16 +186,34 @@ int front_ask(struct front *f, uint32_t request, const void *payload, uint32_t s
     return vop_vhost_user_process(f->device);
 }
 
-size_t front_answer(const struct front *f, uint32_t request, void *ret_payload, size_t room)
+size_t front_answer_fd(const struct front *f, uint32_t request, void *ret_payload, size_t room, int *ret_fd)
 {
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
     struct header h;
+    struct iovec iov = {&h, sizeof(h)};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
 
-    assert_int_equal(recv(f->socket, &h, sizeof(h), MSG_DONTWAIT), sizeof(h));
+    assert_int_equal(recvmsg(f->socket, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC), sizeof(h));
+    *ret_fd = -1;
+    if (CMSG_FIRSTHDR(&msg))
+        memcpy(ret_fd, CMSG_DATA(&control.header), sizeof(*ret_fd));
     assert_int_equal(h.request, request);
     assert_int_equal(h.flags, 5);
     assert_true(h.size <= room);
     assert_int_equal(recv(f->socket, ret_payload, h.size, MSG_DONTWAIT), h.size);
     return h.size;
+}
+
+size_t front_answer(const struct front *f, uint32_t request, void *ret_payload, size_t room)
+{
+    int fd;
+    size_t size = front_answer_fd(f, request, ret_payload, room, &fd);
+
+    assert_int_equal(fd, -1);
+    return size;
 }
 
 int front_u64(struct front *f, uint32_t request, uint64_t value)

@@ -22,9 +22,13 @@
 #define P_MQ F(0)
 #define P_LOG F(1)
 #define P_ACK F(3)
+#define P_REQ F(5)
 #define P_CONFIG F(9)
+#define P_INFLIGHT F(12)
 #define P_RESET F(13)
+#define P_INBAND F(14)
 #define P_SLOTS F(15)
+#define P_STATUS F(16)
 
 enum {
     GET_FEATURES = 1,
@@ -44,11 +48,18 @@ enum {
     SET_PROTOCOL = 16,
     GET_QUEUE_NUM = 17,
     SET_ENABLE = 18,
+    SET_REQ = 21,
     GET_CONFIG = 24,
+    SET_CONFIG = 25,
+    GET_INFLIGHT = 31,
+    SET_INFLIGHT = 32,
     RESET_DEVICE = 34,
+    VRING_KICK = 35,
     GET_SLOTS = 36,
     ADD_REG = 37,
     REM_REG = 38,
+    SET_STATUS = 39,
+    GET_STATUS = 40,
 };
 
 #define NEED_REPLY 8u
@@ -76,13 +87,23 @@ struct front {
     int kick[QUEUES], call[QUEUES];
     vop_virtqueue *driver[QUEUES];
     vop_virtqueue *running[QUEUES]; /* as start() and stop() have told */
-    unsigned starts, stops;
+    unsigned starts, stops, resets;
+    uint8_t config[8];  /* of the device, as it was written */
+    const char *record; /* file for the device's records */
+    uint32_t group;     /* of its queues */
     struct vop_ring_offsets offsets;
 };
 
 /** Joins a front end, with `features` to accept, and a device of QUEUES queues. Nothing is sent yet. */
 void front_open(struct front *f, uint64_t features);
+
+/** The same, with a file for the device's records (NULL: none), and its queues in groups of so many (0: none). */
+void front_open_with(struct front *f, uint64_t features, const char *record, uint32_t group);
 void front_close(struct front *f);
+
+/** The device dies, and another one takes its place at a new connection: what it did in dying is undone in the memory
+ * of the machine, in `kept` (NULL: nothing) and in the file for records. Nothing is sent yet. */
+void front_kill(struct front *f, uint8_t *kept, size_t kept_size);
 
 /** Sends a message with descriptors, without more. */
 void front_send(const struct front *f, uint32_t request, uint32_t flags, const void *payload, uint32_t size,
@@ -90,6 +111,9 @@ void front_send(const struct front *f, uint32_t request, uint32_t flags, const v
 
 /** The same, and what vop_vhost_user_process() says. */
 int front_ask(struct front *f, uint32_t request, const void *payload, uint32_t size, const int *fds, unsigned count);
+
+/** Receives an answer, with up to one descriptor (-1: none came): its size. */
+size_t front_answer_fd(const struct front *f, uint32_t request, void *ret_payload, size_t room, int *ret_fd);
 
 /** Receives an answer: its size. */
 size_t front_answer(const struct front *f, uint32_t request, void *ret_payload, size_t room);

@@ -24,6 +24,11 @@
  * Errors and threads are as in virtqueue.h: 0 or a negative errno value, with a line from vop_error_text(); the caller
  * locks. No call waits, except that the kernel may hold up a call that maps memory, or one that notifies a front end
  * which undoes O_NONBLOCK of its own descriptor and fills it.
+ *
+ * A device whose queues are in groups (`group`) may be used by a thread for each group, which serves its queues and
+ * calls vop_vhost_user_take() and vop_vhost_user_wrote() only, and by one more for all other calls. That one sees to it
+ * that no thread touches a queue while it is in vop_vhost_user_process() or vop_vhost_user_close(), which start and
+ * stop them.
  */
 #ifndef VOPIPC_VHOST_USER_H
 #define VOPIPC_VHOST_USER_H
@@ -42,17 +47,23 @@ extern "C" {
 
 typedef struct vop_vhost_user vop_vhost_user;
 
-/** What a program hears while it is in vop_vhost_user_process() or vop_vhost_user_close(). Neither may be NULL. */
+/** What a program hears while it is in vop_vhost_user_process() or vop_vhost_user_close(). */
 struct vop_vhost_user_events {
     /** Queue `index` runs, in device role. `vq` may be used until stop(). Features are final:
-     * vop_vhost_user_features(). */
+     * vop_vhost_user_features(). Not NULL. */
     void (*start)(void *context, unsigned index, vop_virtqueue *vq);
     /**
      * Queue `index` stops. Before this returns, complete the buffers that were taken, or put them back; those that are
      * neither are given out again when the queue goes on, so a device that lets some go must have completed all before
-     * them. It may go on at once (the front end moves the memory of its machine), or never.
+     * them, or there is an inflight record (virtqueue.h). It may go on at once (the front end moves the memory of its
+     * machine), or never. Not NULL.
      */
     void (*stop)(void *context, unsigned index, vop_virtqueue *vq);
+    /** The driver has written these bytes of the configuration. Whoever takes them over says so by
+     * vop_vhost_user_set_config(). May be NULL: nothing can be written. */
+    void (*config_written)(void *context, uint32_t offset, const void *bytes, uint32_t size);
+    /** The driver has reset the device; no queue runs. May be NULL. */
+    void (*reset)(void *context);
 };
 
 /** The device. Fill it with vop_vhost_user_options_init() first. */
@@ -68,6 +79,20 @@ struct vop_vhost_user_options {
     size_t config_size; /* up to VOP_VHOST_USER_CONFIG_MAX */
     const struct vop_vhost_user_events *events;
     void *context; /* given to `events` */
+
+    /**
+     * For programs with a thread for every so many queues: queues 0 to group - 1 share a descriptor for notifications,
+     * vop_vhost_user_queue_fd(), and so do the next ones. 0: all notifications come by vop_vhost_user_fd().
+     */
+    uint32_t group;
+
+    /**
+     * A file in which the library records what packed queues hold, for front ends that keep no inflight records
+     * (QEMU's, for network cards): then a packed queue survives the death of this program as a split one does. It is
+     * opened or made, with mode 0600, and removed at the end unless a front end's queues still ran; best on tmpfs,
+     * beside the socket. NULL: none. Copied by reference: it must stay.
+     */
+    const char *record;
 };
 
 /** Fills `options` (of `struct_size` bytes: pass sizeof) with the defaults. */
@@ -88,6 +113,7 @@ int vop_vhost_user_listen(const char *path, uint32_t mode, int *ret_fd);
  *
  * -EINVAL  an option makes no sense; the text says which
  * -ENOMEM, -EMFILE, -ENFILE  no memory, or no descriptor
+ * other    the file for records cannot be used; the text says why
  */
 int vop_vhost_user_open(int socket, const struct vop_vhost_user_options *options, vop_vhost_user **ret_device);
 
@@ -97,8 +123,16 @@ void vop_vhost_user_close(vop_vhost_user *device);
 /** Polls readable when there is something to process: a message, or a driver's notification. */
 int vop_vhost_user_fd(const vop_vhost_user *device);
 
+/** Polls readable when the driver has notified a queue of the group that queue `index` is in. It stays the same for as
+ * long as the device is open. Without groups, or such a queue: that of the device, or -1. */
+int vop_vhost_user_queue_fd(const vop_vhost_user *device, unsigned index);
+
+/** Takes these notifications: whoever calls it looks at the queues of the group afterwards. Does nothing without
+ * groups. */
+void vop_vhost_user_take(vop_vhost_user *device, unsigned index);
+
 /**
- * Handles what the front end has sent, and takes notifications: whoever calls it looks at all queues afterwards.
+ * Handles what the front end has sent, and takes notifications of queues in no group: whoever calls it looks at all queues afterwards.
  * Returns 0, or how the connection has ended; then close it:
  *
  * -EPIPE       the front end has closed it
@@ -116,6 +150,12 @@ uint64_t vop_vhost_user_features(const vop_vhost_user *device);
  * vop_virtqueue_call(): while a machine migrates, what is not told of may get lost. Costs nothing at other times.
  */
 void vop_vhost_user_wrote(vop_vhost_user *device, const void *base, size_t size);
+
+/**
+ * Changes bytes of the configuration, and tells the front end if it has a way to hear of it. -EINVAL: there are no such
+ * bytes.
+ */
+int vop_vhost_user_set_config(vop_vhost_user *device, uint32_t offset, const void *bytes, uint32_t size);
 
 /**
  * For a handler of SIGBUS, with the address of the fault (si_addr): true if it lies in memory of this front end. Then

@@ -39,6 +39,12 @@
  * driver has so many less. If all before them were returned in the order they came, then a device that resumes with
  * both positions at used_position takes them again.
  *
+ * Recording. A device that may be killed keeps an inflight record (`inflight` of struct vop_virtqueue_place) in memory
+ * that outlives it. The next one is given that memory, and goes on where the record and the ring say: the buffers that
+ * were taken and not returned come first, in the order in which they were taken, and then what the driver has added.
+ * None is lost, and none is returned twice, whenever the first one was killed. What it had done with them the program
+ * must know, or do again.
+ *
  * Errors. A call returns 0 or a count, or a negative errno value; vop_error_text() (error.h) has a line about it.
  * Outputs come last, are named ret_, and are untouched on failure. Pointers must not be NULL unless the call says so.
  * In every call:
@@ -106,6 +112,10 @@ struct vop_ring_offsets {
 int vop_ring_layout_offsets(enum vop_ring_layout layout, uint32_t size, size_t alignment,
                             struct vop_ring_offsets *ret_offsets);
 
+/** Bytes of the inflight record of a split or packed queue of `size` entries, which has the form that the specification
+ * of vhost-user proposes. 0: there is none for that layout or size. */
+size_t vop_ring_inflight_size(enum vop_ring_layout layout, uint32_t size);
+
 /** Flags of an area: what kind of memory it is. */
 #define VOP_AREA_POSTED 1u   /* stores of this side are posted (PCI): arming ends with one read-back */
 #define VOP_AREA_PLATFORM 2u /* device memory: processor barriers are too weak. Implied by ORDER_PLATFORM */
@@ -133,6 +143,11 @@ struct vop_virtqueue_place {
                             /* a packed queue a descriptor, with the wrap counter in bit 15: */
     uint16_t position;      /* the next to make available, or to take */
     uint16_t used_position; /* the next to get back, or to return */
+
+    struct vop_area
+        inflight; /* device, split or packed: the inflight record, aligned to 8; size 0: none. Of zeros: a */
+                  /* new one, and the queue begins as is said above. Otherwise the record says where, and */
+                  /* it is of a queue of the same layout and size whose areas are these */
 };
 
 /**
@@ -230,7 +245,8 @@ void vop_virtqueue_options_init(struct vop_virtqueue_options *options, size_t st
  * peer writes must belong to this session or be zero (see Starting, above). Notifications to this side are on, as after
  * vop_virtqueue_restart().
  *
- * -EINVAL  an option makes no sense, or no queue can resume there; the text says which
+ * -EINVAL  an option makes no sense, no queue can resume there, or the inflight record is not of such a queue; the text
+ *          says which
  * -ENOMEM  no memory for the private state
  */
 int vop_virtqueue_new(const struct vop_virtqueue_options *options, vop_virtqueue **ret_vq);

@@ -63,7 +63,8 @@ static void bring_up(void)
     setsockopt(sender, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 }
 
-/* An interface that comes up says so to its neighbours, now and a second later; every frame counts where tests count. */
+/* An interface that comes up says so to its neighbours, now and a second later; every frame counts where tests count.
+ */
 static void silence_ipv6(void)
 {
     int fd = open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY | O_CLOEXEC);

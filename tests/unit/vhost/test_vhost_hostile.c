@@ -30,7 +30,7 @@ static const struct {
     {"one beyond all", 0xffffffff, 0, 0, {0}, 0, "not served"},
     {"short features", SET_FEATURES, 0, 7, {1}, 0, "SET_FEATURES with 7 bytes"},
     {"features that were not offered", SET_FEATURES, 0, 8, {0, 1u << 31}, 0, "not offered"},
-    {"protocol features that were not offered", SET_PROTOCOL, 0, 8, {1u << 12}, 0, "not offered"},
+    {"protocol features that were not offered", SET_PROTOCOL, 0, 8, {1u << 2}, 0, "not offered"},
     {"descriptors with a number", SET_FEATURES, 0, 8, {0}, 1, "SET_FEATURES with descriptors"},
     {"a short table", SET_MEM_TABLE, 0, 8 + 31, {1}, 1, "a memory table of 1"},
     {"a table without files", SET_MEM_TABLE, 0, 40, {1, 0, 0x1000, 0, 0x1000}, 0, "with 0 descriptors"},
@@ -59,6 +59,21 @@ static const struct {
     {"no way for requests", 21, 0, 0, {0}, 0, "0 descriptors"},
     {"two ways for requests", 21, 0, 8, {0}, 2, "2 descriptors"},
     {"two", SET_ERR, 0, 8, {0}, 2, "2 descriptors"},
+    {"a status of nine bits", SET_STATUS, 0, 8, {0x100}, 0, "a status of 0x100"},
+    {"messages for notifications alone", SET_PROTOCOL, 0, 8, {1u << 14 | 1u << 3}, 0, "need the back end's channel"},
+    {"a notification that was not agreed on", VRING_KICK, 0, 8, {0}, 0, "not agreed on"},
+    {"one of a queue that there is not", VRING_KICK, 0, 8, {9}, 0, "no queue 9"},
+    {"records for no queues", GET_INFLIGHT, 0, 20, {0, 0, 0, 0, 16u << 16}, 0, "for 0 queues"},
+    {"records for too many", GET_INFLIGHT, 0, 20, {0, 0, 0, 0, 16u << 16 | 3}, 0, "for 3 queues"},
+    {"records for queues of nothing", GET_INFLIGHT, 0, 20, {0, 0, 0, 0, 2}, 0, "queues of 0"},
+    {"records for huge queues", GET_INFLIGHT, 0, 20, {0, 0, 0, 0, 0x80010002}, 0, "queues of 32769"},
+    {"records without memory", SET_INFLIGHT, 0, 20, {4096, 0, 0, 0, 16u << 16 | 2}, 0, "one descriptor"},
+    {"an eventfd for records", SET_INFLIGHT, 0, 20, {4096, 0, 0, 0, 16u << 16 | 2}, 1, "must be a memfd"},
+    {"records that do not fit", SET_INFLIGHT, 0, 20, {512, 0, 0, 0, 16u << 16 | 2}, 1, "records of 512 bytes"},
+    {"records that wrap", SET_INFLIGHT, 0, 20, {4096, 0, 0xfffffff8, 0xffffffff, 16u << 16 | 2}, 1, "records of"},
+    {"configuration to write beyond its end", SET_CONFIG, 0, 16, {5, 4}, 0, "4 bytes of configuration to write from 5"},
+    {"more than there is", SET_CONFIG, 0, 12, {0, 4}, 0, "to write"},
+    {"with flags that there are not", SET_CONFIG, 0, 16, {0, 4, 2}, 0, "to write"},
     {"configuration beyond its end", GET_CONFIG, 0, 12, {250, 7}, 0, "7 bytes of configuration from 250"},
     {"configuration that wraps", GET_CONFIG, 0, 12, {0xffffffff, 2}, 0, "configuration"},
     {"very much configuration", GET_CONFIG, 0, 12, {0, 0xffffffff}, 0, "configuration"},
@@ -359,9 +374,10 @@ static void test_cut(void **state)
 /* Requests, indexes, sizes, addresses and descriptors by chance; the device serves whatever runs. */
 static void test_chance(void **state)
 {
-    static const uint32_t requests[] = {GET_FEATURES, SET_FEATURES, SET_MEM_TABLE, SET_NUM,      SET_ADDR,  SET_BASE,
-                                        GET_BASE,     SET_KICK,     SET_CALL,      SET_PROTOCOL, GET_SLOTS, ADD_REG,
-                                        REM_REG,      SET_ENABLE,   GET_CONFIG,    RESET_DEVICE, 99};
+    static const uint32_t requests[] = {
+        GET_FEATURES, SET_FEATURES, SET_MEM_TABLE, SET_NUM,    SET_ADDR,   SET_BASE,   GET_BASE,   SET_KICK,
+        SET_CALL,     SET_PROTOCOL, GET_SLOTS,     ADD_REG,    REM_REG,    SET_ENABLE, GET_CONFIG, RESET_DEVICE,
+        SET_CONFIG,   GET_INFLIGHT, SET_INFLIGHT,  VRING_KICK, SET_STATUS, GET_STATUS, SET_REQ,    99};
     unsigned connections = getenv("VOP_LONG") ? 20000 : 600;
     int before = open_fds();
     uint64_t seed = 14;

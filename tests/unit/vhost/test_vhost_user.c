@@ -313,6 +313,109 @@ static void test_call_socket(void **state)
     front_close(&f);
 }
 
+/* Notifications as messages, both ways, where there are no descriptors for them. */
+static void test_inband(void **state)
+{
+    struct {
+        uint32_t request, flags, size, index, num;
+    } call;
+    const uint64_t none = 1 | 0x100;
+    struct vop_taken_buf buf;
+    struct iovec iov;
+    struct front f;
+    int ends[2];
+
+    (void)state;
+    front_open(&f, kinds[0].features);
+    front_negotiate(&f, P_ACK | P_REQ | P_INBAND);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    assert_int_equal(front_ask(&f, SET_REQ, NULL, 0, &ends[1], 1), 0);
+    close(ends[1]);
+    front_start(&f, 1, 0); /* with descriptors, which are taken back */
+    assert_int_equal(front_u64(&f, SET_CALL, none), 0);
+    assert_int_equal(front_u64(&f, SET_KICK, none), 0);
+    front_add(&f, 1, 0);
+    assert_int_equal(vop_vhost_user_process(f.device), 0);
+    assert_int_equal(vop_virtqueue_take(f.running[1], &iov, 1, &buf), 1);
+    assert_int_equal(vop_virtqueue_restart(f.running[1]), 1);
+    assert_int_equal(front_state(&f, VRING_KICK, 1, 0), 0);
+    assert_true(test_readable(vop_vhost_user_fd(f.device)));
+    assert_int_equal(vop_vhost_user_process(f.device), 0);
+    assert_false(test_readable(vop_vhost_user_fd(f.device)));
+    memset(iov.iov_base, 4, 64);
+    assert_int_equal(vop_virtqueue_complete(f.running[1], buf.handle, 64), 0);
+    assert_int_equal(vop_virtqueue_call(f.running[1]), 1);
+    assert_int_equal(recv(ends[0], &call, sizeof(call), MSG_DONTWAIT), sizeof(call));
+    assert_int_equal(call.request, 4);
+    assert_int_equal(call.flags, 1);
+    assert_int_equal(call.size, 8);
+    assert_int_equal(call.index, 1);
+    front_check(&f, 1, 0, 4);
+    close(ends[0]);
+    front_close(&f);
+}
+
+/* A status is kept, and one of 0 is a reset. A driver writes configuration, and the device changes it. */
+static void test_status(void **state)
+{
+    struct {
+        uint32_t offset, size, flags;
+        uint8_t bytes[2];
+    } write = {6, 2, 0, {60, 70}}, read = {6, 2, 0, {0}};
+    uint32_t news[3 + 3];
+    struct front f;
+    int ends[2];
+
+    (void)state;
+    front_open(&f, kinds[0].features);
+    front_negotiate(&f, P_STATUS | P_CONFIG | P_REQ);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    assert_int_equal(front_ask(&f, SET_REQ, NULL, 0, &ends[1], 1), 0);
+    close(ends[1]);
+    assert_int_equal(front_u64(&f, SET_STATUS, 7), 0);
+    assert_int_equal(front_get_u64(&f, GET_STATUS), 7);
+    front_start(&f, 0, 0);
+    assert_int_equal(f.resets, 0);
+    assert_int_equal(front_u64(&f, SET_STATUS, 0), 0);
+    assert_int_equal(f.resets, 1);
+    assert_null(f.running[0]);
+    assert_int_equal(front_get_u64(&f, GET_STATUS), 0);
+    assert_int_equal(front_ask(&f, SET_CONFIG, &write, 14, NULL, 0), 0);
+    assert_int_equal(f.config[7], 70);
+    assert_int_equal(recv(ends[0], news, sizeof(news), MSG_DONTWAIT), sizeof(news));
+    assert_int_equal(news[0], 2);
+    assert_int_equal(front_ask(&f, GET_CONFIG, &read, 14, NULL, 0), 0);
+    assert_int_equal(front_answer(&f, GET_CONFIG, &read, sizeof(read)), 14);
+    assert_int_equal(read.bytes[0], 60);
+    assert_int_equal(vop_vhost_user_set_config(f.device, 7, "", 2), -EINVAL);
+    close(ends[0]);
+    front_close(&f);
+}
+
+/* Each group has a descriptor for its queues, and messages have one of their own. */
+static void test_groups(void **state)
+{
+    struct front f;
+
+    (void)state;
+    front_open_with(&f, kinds[0].features, NULL, 1);
+    front_negotiate(&f, 0);
+    front_start(&f, 0, 0);
+    front_start(&f, 1, 0);
+    assert_int_equal(vop_vhost_user_queue_fd(f.device, QUEUES), -1);
+    for (unsigned i = 0; i < QUEUES; i++) {
+        front_add(&f, i, 0);
+        assert_true(test_readable(vop_vhost_user_queue_fd(f.device, i)));
+        assert_false(test_readable(vop_vhost_user_queue_fd(f.device, 1 - i)));
+        assert_false(test_readable(vop_vhost_user_fd(f.device)));
+        vop_vhost_user_take(f.device, i);
+        assert_false(test_readable(vop_vhost_user_queue_fd(f.device, i)));
+        front_serve(&f, i, 1);
+        front_check(&f, i, 0, 1);
+    }
+    front_close(&f);
+}
+
 /* A name is taken from the dead only. */
 static void test_listen(void **state)
 {
@@ -376,11 +479,13 @@ static void test_options(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_queues, test_guard), cmocka_unit_test_setup(test_taken_again, test_guard),
-        cmocka_unit_test_setup(test_enable, test_guard), cmocka_unit_test_setup(test_memory, test_guard),
-        cmocka_unit_test_setup(test_log, test_guard),    cmocka_unit_test_setup(test_facts, test_guard),
-        cmocka_unit_test_setup(test_pieces, test_guard), cmocka_unit_test_setup(test_call_socket, test_guard),
-        cmocka_unit_test_setup(test_listen, test_guard), cmocka_unit_test_setup(test_options, test_guard),
+        cmocka_unit_test_setup(test_queues, test_guard),  cmocka_unit_test_setup(test_taken_again, test_guard),
+        cmocka_unit_test_setup(test_enable, test_guard),  cmocka_unit_test_setup(test_memory, test_guard),
+        cmocka_unit_test_setup(test_log, test_guard),     cmocka_unit_test_setup(test_facts, test_guard),
+        cmocka_unit_test_setup(test_pieces, test_guard),  cmocka_unit_test_setup(test_call_socket, test_guard),
+        cmocka_unit_test_setup(test_inband, test_guard),  cmocka_unit_test_setup(test_status, test_guard),
+        cmocka_unit_test_setup(test_groups, test_guard),  cmocka_unit_test_setup(test_listen, test_guard),
+        cmocka_unit_test_setup(test_options, test_guard),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
