@@ -251,6 +251,8 @@ static void look(void *context, struct control_facts *ret_facts)
     ret_facts->interface = &bridge->interface;
     ret_facts->is_up = bridge->pairs > 0;
     ret_facts->channel = bridge->link.channel;
+    ret_facts->net2009 = bridge->link.pair.link;
+    ret_facts->device = bridge->link.pair.device;
     ret_facts->sessions = bridge->sessions;
     ret_facts->uptime_ms = (uv_hrtime() - bridge->started_at) / 1000000;
     ret_facts->queues_max = get_queues_max(bridge);

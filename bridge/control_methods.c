@@ -66,6 +66,23 @@ static json_t *describe_peer(vop_channel *channel)
     return json_integer(info.peer_pid);
 }
 
+/* A board's network device, or null. */
+static json_t *describe_device(const struct control_facts *facts)
+{
+#define NUMBER(name) #name, (json_int_t)info.name
+    struct vop_net2009_info info;
+
+    if (!facts->net2009)
+        return json_null();
+    vop_net2009_get_info(facts->net2009, facts->device, &info, sizeof(info));
+    return json_pack("{s:i, s:s, s:b, s:I, s:I, s:[{s:i, s:i}, {s:i, s:i}], s:I, s:I, s:I, s:I, s:I, s:I}", "device",
+                     (int)facts->device, "side", info.is_board ? "board" : "host", "is_met", info.is_met,
+                     NUMBER(status), NUMBER(peer_status), "queues", "avail", info.queue[0].avail, "used",
+                     info.queue[0].used, "avail", info.queue[1].avail, "used", info.queue[1].used, NUMBER(interrupts),
+                     NUMBER(storms), NUMBER(rescues), NUMBER(malformed), NUMBER(dropped), NUMBER(failed));
+#undef NUMBER
+}
+
 static json_t *describe_mac(const uint8_t mac[6])
 {
     return json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
@@ -83,17 +100,17 @@ static json_t *run_status(void *context, json_t *params, struct control_failure 
         return NULL;
     look(context, &facts);
     options = facts.options;
-    return json_pack("{s:s, s:I, s:I, s:{s:s, s:s?, s:i, s:o, s:o, s:b}, s:{s:s, s:s, s:s, s:o, s:I}, s:i, s:i, s:o}",
-                     "version", vop_version(), "pid", (json_int_t)getpid(), "uptime_ms",
-                     (json_int_t)facts.uptime_ms, /* */
-                     "interface", "name", facts.tap->name, "netns", options->netns, "mtu", (int)facts.interface->mtu,
-                     "mac", describe_mac(facts.interface->mac), "offload", describe_offload(facts.tap->offload),
-                     "persist", options->persist || facts.tap->was_there, /* */
-                     "link", "uri", options->link, "role", options->listen ? "listen" : "connect", "state",
-                     facts.is_up ? "up" : "down", "peer_pid", describe_peer(facts.channel), "sessions",
-                     (json_int_t)facts.sessions, /* */
-                     "queues", (int)facts.tap->queues_in_use, "queues_max", (int)facts.queues_max, "steering",
-                     steer_describe_mode(subject->steer));
+    return json_pack(
+        "{s:s, s:I, s:I, s:{s:s, s:s?, s:i, s:o, s:o, s:b}, s:{s:s, s:s, s:s, s:o, s:I, s:o}, s:i, s:i, s:o}",
+        "version", vop_version(), "pid", (json_int_t)getpid(), "uptime_ms", (json_int_t)facts.uptime_ms, /* */
+        "interface", "name", facts.tap->name, "netns", options->netns, "mtu", (int)facts.interface->mtu, "mac",
+        describe_mac(facts.interface->mac), "offload", describe_offload(facts.tap->offload), "persist",
+        options->persist || facts.tap->was_there, /* */
+        "link", "uri", options->link, "role", options->listen ? "listen" : "connect", "state",
+        facts.is_up ? "up" : "down", "peer_pid", describe_peer(facts.channel), "sessions", (json_int_t)facts.sessions,
+        "net2009", describe_device(&facts), /* */
+        "queues", (int)facts.tap->queues_in_use, "queues_max", (int)facts.queues_max, "steering",
+        steer_describe_mode(subject->steer));
 }
 
 static json_t *run_stats(void *context, json_t *params, struct control_failure *failure)

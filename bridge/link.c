@@ -81,6 +81,8 @@ bool link_look(struct link *link, struct link_peer *ret_peer)
     struct vop_channel_info info = {.struct_size = sizeof(info)};
     uint8_t config[VOP_DEVICE_CONFIG_MAX];
 
+    if (link->kind == LINK_2009)
+        return link_2009_look(&link->pair, ret_peer);
     if (!link->channel || vop_channel_get_info(link->channel, &info) < 0 ||
         vop_channel_peer_config(link->channel, &link->generation, config) <= 0)
         return false;
@@ -99,7 +101,7 @@ void link_announce(struct link *link, bool is_up, uint32_t mtu)
 {
     struct vop_net_config config;
 
-    if (link->is_vhost)
+    if (link->kind == LINK_VHOST)
         return;
     memcpy(&config, link->setup.options.config, sizeof(config));
     config.status = vop_to_le16(is_up ? VOP_NET_S_LINK_UP : 0);
@@ -109,7 +111,9 @@ void link_announce(struct link *link, bool is_up, uint32_t mtu)
     memcpy(link->setup.options.config, &config, sizeof(config));
     link->is_changed = true; /* the listener has what was said when it was opened */
     link->setup.mtu = mtu;
-    if (link->channel)
+    if (link->kind == LINK_2009)
+        link_2009_announce(&link->pair, &config);
+    else if (link->channel)
         tell_peer(link);
 }
 
@@ -160,8 +164,11 @@ static void take_channel(struct link *link, vop_channel *channel)
 
 void link_drop(struct link *link, int why, const char *text)
 {
-    if (link->is_vhost) {
-        link_vhost_drop(&link->vhost, why, text);
+    if (link->kind != LINK_CHANNEL) {
+        if (link->kind == LINK_VHOST)
+            link_vhost_drop(&link->vhost, why, text);
+        else
+            link_2009_drop(&link->pair, why, text);
         return;
     }
     log_down(link, why, text);
@@ -345,19 +352,27 @@ static void begin_wait(struct link *link)
     uv_timer_start(&link->retry, on_retry, delay, 0);
 }
 
+static enum link_kind kind_of(const char *uri)
+{
+    if (link_is_vhost(uri))
+        return LINK_VHOST;
+    return link_is_2009(uri) ? LINK_2009 : LINK_CHANNEL;
+}
+
 int link_open(struct link *link, uv_loop_t *loop, const struct link_setup *setup, link_up *up, void *context)
 {
     int ret;
 
     memset(link, 0, sizeof(*link));
-    link->is_vhost = link_is_vhost(setup->uri);
-    if (link->is_vhost) {
-        ret = link_vhost_open(&link->vhost, loop, setup, up, context);
+    link->kind = kind_of(setup->uri);
+    link->setup = *setup;
+    if (link->kind != LINK_CHANNEL) {
+        ret = link->kind == LINK_VHOST ? link_vhost_open(&link->vhost, loop, setup, up, context)
+                                       : link_2009_open(&link->pair, loop, setup, up, context);
         link->loop = ret ? NULL : loop;
         return ret;
     }
     link->loop = loop;
-    link->setup = *setup;
     link->up = up;
     link->context = context;
     link->retry_ms = RETRY_FIRST_MS;
@@ -375,8 +390,11 @@ void link_close(struct link *link)
     if (!link->loop)
         return;
     link->loop = NULL;
-    if (link->is_vhost) {
-        link_vhost_close(&link->vhost);
+    if (link->kind != LINK_CHANNEL) {
+        if (link->kind == LINK_VHOST)
+            link_vhost_close(&link->vhost);
+        else
+            link_2009_close(&link->pair);
         return;
     }
     if (link->channel)

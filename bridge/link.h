@@ -12,7 +12,8 @@
  * In WAITING and in UP a listener whose socket loses its name is closed, and the timer opens another one. That takes
  * nothing from a channel that is up.
  *
- * A link to a virtual machine (vhost-user:) goes its own way: link_vhost.h.
+ * A link to a virtual machine (vhost-user:) goes its own way, and so does a board's network device (mpc8349-2009:):
+ * link_vhost.h, link_2009.h.
  *
  * WAITING -> UP by itself; UP -> WAITING by link_drop(); all -> CLOSED by link_close(). Coming up and going down are
  * logged.
@@ -20,6 +21,7 @@
 #ifndef VOP_BRIDGE_LINK_H
 #define VOP_BRIDGE_LINK_H
 
+#include "link_2009.h"
 #include "link_setup.h"
 #include "link_vhost.h"
 #include "port_channel.h"
@@ -30,11 +32,18 @@
 #include <uv.h>
 #include <vopipc/channel.h>
 
+enum link_kind {
+    LINK_CHANNEL,
+    LINK_VHOST,
+    LINK_2009,
+};
+
 /** Private to link.c. */
 struct link {
-    uv_loop_t *loop; /* NULL: CLOSED */
-    bool is_vhost;   /* then the rest is not used */
+    uv_loop_t *loop;     /* NULL: CLOSED */
+    enum link_kind kind; /* where it is no channel, the next but one, `setup` and nothing else is used */
     struct link_vhost vhost;
+    struct link_2009 pair;
     struct link_setup setup;
     link_up *up;
     void *context;

@@ -6,6 +6,7 @@
  */
 #include "options.h"
 
+#include "link_2009.h"
 #include "link_vhost.h"
 #include "log.h"
 #include "offload.h"
@@ -330,12 +331,18 @@ static const struct address *find_address_kept_out(const struct options *options
     return NULL;
 }
 
-/* A machine's card has one queue pair: more queues of the interface would have nothing to do. And its link listens. */
+/* Is this a network device with one queue pair, more queues of the interface having nothing to do? */
+static bool is_device(const struct options *options)
+{
+    return options->link && (link_is_vhost(options->link) || link_is_2009(options->link));
+}
+
+/* A link to a machine listens; a board and its host know which of them the other follows. */
 static void imply_options(struct options *options)
 {
-    if (!options->link || !link_is_vhost(options->link))
+    if (!is_device(options))
         return;
-    options->listen = true;
+    options->listen = link_is_vhost(options->link) || link_2009_is_host(options->link);
     if (!options->queues_are_named)
         options->queues = 1;
 }
@@ -351,8 +358,11 @@ static error_t check_options(const struct options *options)
         log_line("--socket-mode: only the side that listens makes a socket; give it there, with --listen");
     else if (options->keep_lost_netns && !options->netns)
         log_line("--on-netns-loss keep: no namespace is named; say which with --netns, or leave this out");
-    else if (options->link && link_is_vhost(options->link) && options->queues > 1)
-        log_line("--queues %u: a link to a virtual machine (vhost-user:) has one; leave this out", options->queues);
+    else if (is_device(options) && options->queues > 1)
+        log_line(
+            "--queues %u: a link to a virtual machine (vhost-user:), or to a board in the layout of 2009, has one; "
+            "leave this out",
+            options->queues);
     else if (find_address_kept_out(options))
         log_line("--mtu %u --address %s: IPv6 needs an MTU of %u at least; raise it or leave the address out",
                  options->mtu, find_address_kept_out(options)->text, IPV6_MTU_LEAST);

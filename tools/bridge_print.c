@@ -49,6 +49,29 @@ static void print_list_of_words(const json_t *list, FILE *out)
     json_array_foreach(list, i, word) fprintf(out, " %s", json_is_string(word) ? json_string_value(word) : "?");
 }
 
+/* A board's network device. */
+static void print_device(const json_t *device, FILE *out)
+{
+    static const char *const names[] = {"interrupts", "storms", "rescues", "malformed", "dropped", "failed"};
+    const json_t *queues = json_object_get(device, "queues");
+
+    if (!json_is_object(device))
+        return;
+    fprintf(out,
+            "  device %" JSON_INTEGER_FORMAT "   on the %s, %s, status %" JSON_INTEGER_FORMAT
+            ", of the peer %" JSON_INTEGER_FORMAT,
+            get_number(device, "device"), get_text(device, "side"),
+            json_is_true(json_object_get(device, "is_met")) ? "started" : "not started", get_number(device, "status"),
+            get_number(device, "peer_status"));
+    for (size_t i = 0; i < json_array_size(queues); i++)
+        fprintf(out, ", queue %zu at %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT, i,
+                get_number(json_array_get(queues, i), "used"), get_number(json_array_get(queues, i), "avail"));
+    fputs("\n            ", out);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        fprintf(out, "%s %s %" JSON_INTEGER_FORMAT, i ? "," : "", names[i], get_number(device, names[i]));
+    fputc('\n', out);
+}
+
 void bridge_print_status(const char *name, const json_t *status, FILE *out)
 {
     const json_t *interface = json_object_get(status, "interface");
@@ -69,6 +92,7 @@ void bridge_print_status(const char *name, const json_t *status, FILE *out)
     if (json_is_integer(peer))
         fprintf(out, ", peer is process %" JSON_INTEGER_FORMAT, json_integer_value(peer));
     fprintf(out, ", sessions %" JSON_INTEGER_FORMAT "\n", get_number(link, "sessions"));
+    print_device(json_object_get(link, "net2009"), out);
     fprintf(out, "  steering   %s\n", get_text(steering, "mode"));
     if (json_is_string(json_object_get(steering, "fallback")))
         fprintf(out, "  FALLBACK   %s\n", get_text(steering, "fallback"));

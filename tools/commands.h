@@ -19,6 +19,7 @@
     COMMAND(pci, "list PCI devices, who has them, and what to do")                        \
     COMMAND(bind, "give PCI devices to a driver through which programs reach them")       \
     COMMAND(unbind, "take PCI devices back, and give them to the driver they had before") \
+    COMMAND(mpc8349, "see the registers of an MPC8349 board, decoded, and its link")      \
     COMMAND(bridge, "see how the bridges that run here are doing, steer their frames, and end them")
 
 #define DECLARE_COMMAND(name, summary) int command_##name(int argc, char **argv);
@@ -38,5 +39,8 @@ bool bind_device(const char *root, const char *address, const char *driver, bool
 
 /** Takes a device back from a usable driver, and lets the one that had it before have it. */
 bool unbind_device(const char *root, const char *address, FILE *out);
+
+/** Shows the registers of a board, by its full address or as "board", and its link. */
+bool show_board(const char *root, const char *name, bool as_json, FILE *out);
 
 #endif

@@ -11,20 +11,46 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A device of so many bytes, in words: "512 KiB". */
+static const char *size_text(uint64_t size, char text[24])
+{
+    bool is_small = size < 1u << 20;
+
+    (void)snprintf(text, 24, "%llu %s", (unsigned long long)(size >> (is_small ? 10 : 20)), is_small ? "KiB" : "MiB");
+    return text;
+}
+
+static void describe_board(struct device *d)
+{
+    static const struct {
+        uint16_t device;
+        const char *name;
+    } parts[] = {{0x0080, "MPC8349E"}, {0x0081, "MPC8349"},  {0x0082, "MPC8347E"}, {0x0083, "MPC8347"},
+                 {0x0084, "MPC8347E"}, {0x0085, "MPC8347"},  {0x0086, "MPC8343E"}, {0x0087, "MPC8343"},
+                 {0x00b4, "MPC8315E"}, {0x00b6, "MPC8314E"}, {0xc006, "MPC8308"}};
+    const char *name = "relative of the MPC8349";
+    char text[24];
+
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        name = parts[i].device == d->pci.device ? parts[i].name : name;
+    if (d->pci.bar[1].size)
+        (void)snprintf(d->what, sizeof(d->what), "%s, %s", name, size_text(d->pci.bar[1].size, text));
+    else
+        (void)snprintf(d->what, sizeof(d->what), "%s, no BAR 1", name);
+}
+
 static void describe(struct device *d)
 {
     const struct vop__pci_info *pci = &d->pci;
+    char text[24];
 
     d->is_bridge = pci->class_code >> 8 == 0x06;
     d->is_known = true;
     if (vop__pci_is_ivshmem(pci)) {
-        bool is_small = pci->bar[2].size < 1u << 20;
-
-        (void)snprintf(d->what, sizeof(d->what), "ivshmem, %llu %s, %s",
-                       (unsigned long long)(pci->bar[2].size >> (is_small ? 10 : 20)), is_small ? "KiB" : "MiB",
+        (void)snprintf(d->what, sizeof(d->what), "ivshmem, %s, %s", size_text(pci->bar[2].size, text),
                        pci->bar[1].size ? "doorbell" : "no doorbell");
     } else if (vop__pci_is_mpc8349(pci)) {
-        (void)snprintf(d->what, sizeof(d->what), "MPC8349 or relative");
+        describe_board(d);
     } else {
         d->is_known = false;
         if (d->is_bridge)

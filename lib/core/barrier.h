@@ -23,7 +23,8 @@
  *   C       sender: used.idx, fence, loads used_event      receiver: used_event, flush, loads used.idx again
  *   D       receiver: avail.idx, fence, loads avail_event  sender: avail_event, flush, loads avail.idx again
  *   E       announce: state, after every other field and   announce: state, before every other field and word
- *           every word that belongs to the session         Likewise config_generation, after and before `config`
+ *           every word that belongs to the session         Likewise config_generation, after and before `config`,
+ *                                                          and the status of a device of 2009 (net2009/device.c)
  *   F       announce: incarnation = 0 before the fields    announce: incarnation once more after the fields
  *           of a new session are stored                    were read (the two must agree). Likewise the odd
  *                                                          config_generation before `config`, and once more after it

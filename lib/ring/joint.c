@@ -36,6 +36,7 @@ struct transfer {
     uint32_t room;   /* in the sinks */
     unsigned jobs;   /* that the engine has */
     bool is_over;    /* nothing more will be begun */
+    bool is_counted; /* the number of sinks is in the source */
     bool is_dropped;
     int error; /* of the engine */
     unsigned sinks, from_segments, to_segments;
@@ -52,6 +53,7 @@ struct vop__joint {
     unsigned first, count;
     unsigned takes; /* of sinks, in this step */
     bool is_stopped;
+    bool is_asked[2]; /* the drivers of source and sink were asked to notify */
     struct transfer at[TRANSFERS];
 };
 
@@ -90,7 +92,7 @@ static int take_source(struct vop__joint *j, struct transfer *t)
     t->from_segments = buf.readable;
     t->to_segments = t->from_at = t->to_at = 0;
     t->from_done = t->to_done = 0;
-    t->is_over = t->is_dropped = false;
+    t->is_over = t->is_counted = t->is_dropped = false;
     t->error = 0;
     return 1;
 }
@@ -167,9 +169,27 @@ static void advance(struct transfer *t, size_t size)
     }
 }
 
+/* Byte by byte, since a driver may put it into two segments. */
+static void put_count(const struct vop__joint *j, const struct transfer *t, const struct iovec *segment)
+{
+    size_t at = j->options.count_at;
+
+    for (unsigned i = 0; i < 2; i++, at++) {
+        uint8_t byte = (uint8_t)(t->sinks >> 8 * i);
+
+        while (at >= segment->iov_len)
+            at -= (segment++)->iov_len;
+        j->options.ops->put(j->options.context, (uint8_t *)segment->iov_base + at, &byte, 1);
+    }
+}
+
 /* 1 all that it will ever have was given to the engine, 0 the engine has no room now. */
 static int copy(struct vop__joint *j, struct transfer *t)
 {
+    if (j->options.may_merge && j->options.count_in_source && !t->is_counted) {
+        put_count(j, t, t->from);
+        t->is_counted = true;
+    }
     while (t->begun < t->size) {
         size_t size = piece_size(t);
         int ret =
@@ -243,21 +263,6 @@ static void hear(struct vop__joint *j)
     }
 }
 
-/* Byte by byte, since a driver may put it into two segments. */
-static void put_count(const struct vop__joint *j, const struct transfer *t)
-{
-    size_t at = j->options.count_at;
-    unsigned segment = 0;
-
-    for (unsigned i = 0; i < 2; i++, at++) {
-        uint8_t byte = (uint8_t)(t->sinks >> 8 * i);
-
-        while (at >= t->to[segment].iov_len)
-            at -= t->to[segment++].iov_len;
-        j->options.ops->put(j->options.context, (uint8_t *)t->to[segment].iov_base + at, &byte, 1);
-    }
-}
-
 static void count_end(struct vop__joint *j, const struct transfer *t)
 {
     if (t->is_dropped || t->error < 0) {
@@ -274,8 +279,8 @@ static int return_chains(struct vop__joint *j, const struct transfer *t)
     uint32_t rest = t->is_dropped || t->error < 0 ? 0 : t->size;
     int ret = 0;
 
-    if (rest > 0 && j->options.may_merge)
-        put_count(j, t);
+    if (rest > 0 && j->options.may_merge && !j->options.count_in_source)
+        put_count(j, t, t->to);
     count_end(j, t);
     for (unsigned i = 0; i < t->sinks && ret == 0; i++) {
         uint32_t length = rest < t->sink[i].size ? rest : t->sink[i].size;
@@ -314,6 +319,35 @@ static int call(struct vop__joint *j)
 
     j->counts.calls += (sink > 0 ? 1u : 0u) + (source > 0 ? 1u : 0u);
     return sink < 0 ? sink : source;
+}
+
+/* ---- Waiting ---- */
+
+static void disarm(struct vop__joint *j, unsigned i)
+{
+    if (j->is_asked[i])
+        vop_virtqueue_disable(i == 0 ? j->options.source : j->options.sink);
+    j->is_asked[i] = false;
+}
+
+/* A transfer that has no room yet waits for the sink, and the next source waits for that transfer. */
+int vop__joint_arm(struct vop__joint *j)
+{
+    unsigned i = j->count > 0 && !transfer_at(j, j->count - 1)->is_over;
+    int ret;
+
+    if (!vop__joint_is_idle(j))
+        return 0;
+    disarm(j, 1 - i);
+    ret = vop_virtqueue_restart(i == 0 ? j->options.source : j->options.sink);
+    j->is_asked[i] = ret > 0;
+    return ret;
+}
+
+void vop__joint_disarm(struct vop__joint *j)
+{
+    disarm(j, 0);
+    disarm(j, 1);
 }
 
 /* ---- The joint ---- */
@@ -371,6 +405,7 @@ int vop__joint_new(const struct vop__joint_options *options, struct vop__joint *
     for (unsigned i = 1; i < TRANSFERS; i++)
         j->at[i].sink = j->at[0].sink + (size_t)i * info.size;
     j->options = *options;
+    j->is_asked[0] = j->is_asked[1] = true; /* as queues begin */
     j->sink_size = info.size;
     *ret_joint = j;
     return 0;

@@ -32,7 +32,7 @@ struct vop__copy_ops {
     /** 1: a job has ended, well (*ret_error is 0) or not (-errno). 0: none has. NULL where copy() never returns 0. */
     int (*poll)(void *context, uint32_t *ret_job, int *ret_error);
 
-    /** Stores a few bytes that come after all that has been copied. */
+    /** Stores a few bytes, after all that has been copied and before all that will be. */
     void (*put)(void *context, void *to, const void *from, size_t size);
 };
 
@@ -40,9 +40,9 @@ struct vop__joint_options {
     vop_virtqueue *source, *sink; /* device role both; the caller keeps them */
     const struct vop__copy_ops *ops;
     void *context;
-    bool may_merge; /* a chain to read may go into several chains to write (MRG_RXBUF), */
-    uint32_t
-        count_at; /* and how many is stored little-endian in 16 bits at this offset of the first one, last of all */
+    bool may_merge;       /* a chain to read may go into several chains to write (MRG_RXBUF), */
+    uint32_t count_at;    /* and how many is stored little-endian in 16 bits at this offset of the first one: */
+    bool count_in_source; /* where put() reaches the source only: in it, before it is copied. Else in the sink, last */
 };
 
 /** What has come of the chains so far. */
@@ -64,6 +64,15 @@ int vop__joint_new(const struct vop__joint_options *options, struct vop__joint *
  * error of notify(). After an error: stop, step until it is idle, and begin anew.
  */
 int vop__joint_step(struct vop__joint *j);
+
+/**
+ * Before sleeping, once there is nothing to do: asks the drivers to notify of what the joint waits for. 1 asked; 0
+ * there is something already, or the engine has jobs; or an error of notify().
+ */
+int vop__joint_arm(struct vop__joint *j);
+
+/** Takes that back: the drivers need not notify. */
+void vop__joint_disarm(struct vop__joint *j);
 
 /** Begins no more chains. Jobs that the engine has go on: step until vop__joint_is_idle(). */
 void vop__joint_stop(struct vop__joint *j);

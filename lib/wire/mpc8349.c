@@ -287,7 +287,7 @@ int vop__mpc8349_adopt(const struct vop__mpc8349_end *end, unsigned side, const 
                  .system = vop__side_lock_name(name),
                  .name = strdup(name)},
         .users = 1,
-        .start = {.end = *end, .side = side, .half_size = half_size(end, side)},
+        .start = {.end = *end, .side = side, .layout = VOP__MPC8349_NATIVE, .half_size = half_size(end, side)},
     };
     s->side.remote.size = s->start.half_size;
     vop__relay_init(&s->relay);

@@ -47,6 +47,12 @@ struct vop__mpc8349_end {
     struct vop__window local;  /* all memory that there is for the half that this side reads */
     struct vop__window remote; /* host: BAR 1; board: of no size until reach() */
     uint32_t bus_address;      /* host: of `local`, aligned to 4096 */
+    struct {
+        uint32_t local;    /* address of `local` */
+        uint32_t outbound; /* address of the outbound window, */
+        uint32_t bus;      /* where on the bus it begins, */
+        uint32_t size;     /* and how much it shows */
+    } dma;                 /* board: what its DMA engine reaches */
     const struct vop__mpc8349_ops *ops;
     void *context;
     int irq_fd; /* polls readable when there was an interrupt; -1: there is none */

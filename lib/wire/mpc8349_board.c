@@ -271,6 +271,10 @@ int vop__mpc8349_board_open(const char *root, const char *uio, struct vop__mpc83
     }
     end.local = (struct vop__window){
         .base = b->map[MAP_BLOCK].base, .size = (size_t)b->map[MAP_BLOCK].size, .flags = VOP__WINDOW_PLATFORM};
+    end.dma.local = (uint32_t)b->map[MAP_BLOCK].address;
+    end.dma.outbound = (uint32_t)b->map[MAP_OUTBOUND].address;
+    end.dma.bus = b->outbound_bus;
+    end.dma.size = (uint32_t)b->map[MAP_OUTBOUND].size;
     end.irq_fd = b->fd;
     (void)board_enable(b); /* the last user may have taken an interrupt and not let the next one through */
     *ret_end = end;

@@ -12,7 +12,7 @@
 #define AGAIN_NS (100 * VOP__NS_PER_MS) /* between two rings that were not answered */
 
 #define OMR1_MARK 0x56u     /* bits 31 to 24 */
-#define OMR1_NATIVE 1u      /* bits 23 to 20 */
+#define OMR1_LAYOUT 20      /* bits 23 to 20 */
 #define OMR1_PAGES 0xfffffu /* bits 19 to 0 */
 
 /* The same thing has another name on either side. */
@@ -62,12 +62,16 @@ static void ring_again(struct vop__mpc8349_start *s, uint32_t bit)
     vop__mpc8349_ring(s, bit);
 }
 
-/* The board: nothing of it goes to the host's memory from here on, and the host is told so. */
+/* The board: nothing of it goes to the host's memory from here on, and the host is told so. While a DMA engine goes on,
+ * only the first is true; meet() tells the host when it is idle. */
 static void stop(struct vop__mpc8349_start *s)
 {
     s->end.ops->leave(s->end.context);
     set_state(s, VOP__MPC8349_IN_RESET);
-    vop__mpc8349_ring(s, VOP__MPC8349_RESET);
+    if (s->is_moving)
+        s->rung = 0;
+    else
+        vop__mpc8349_ring(s, VOP__MPC8349_RESET);
 }
 
 int64_t vop__mpc8349_take(struct vop__mpc8349_start *s)
@@ -113,7 +117,7 @@ static void begin_host(struct vop__mpc8349_start *s)
 static void offer(struct vop__mpc8349_start *s)
 {
     s->omr[0] = s->end.bus_address;
-    s->omr[1] = OMR1_MARK << 24 | OMR1_NATIVE << 20 | (uint32_t)(s->half_size >> MPC8349_PAGE_SHIFT);
+    s->omr[1] = OMR1_MARK << 24 | (uint32_t)s->layout << OMR1_LAYOUT | (uint32_t)(s->half_size >> MPC8349_PAGE_SHIFT);
     store(s, MPC8349_OMR0, s->omr[0]);
     store(s, MPC8349_OMR1, s->omr[1]);
     set_state(s, VOP__MPC8349_OFFERED);
@@ -157,6 +161,15 @@ static void begin_board(struct vop__mpc8349_start *s)
     stop(s);
 }
 
+static int refuse_layout(const struct vop__mpc8349_start *s, unsigned layout)
+{
+    static const char *const name[] = {[VOP__MPC8349_NATIVE] = "mpc8349:", [VOP__MPC8349_2009] = "mpc8349-2009:"};
+
+    return vop__error(EPROTO, "the host offers layout %u, and this is layout %u: begin the name of the link with %s",
+                      layout, (unsigned)s->layout,
+                      layout == VOP__MPC8349_NATIVE || layout == VOP__MPC8349_2009 ? name[layout] : "what it has");
+}
+
 static bool is_valid(uint32_t omr1)
 {
     return omr1 >> 24 == OMR1_MARK && (omr1 & OMR1_PAGES) >= VOP__MPC8349_HALF_MIN >> MPC8349_PAGE_SHIFT;
@@ -165,11 +178,11 @@ static bool is_valid(uint32_t omr1)
 static int accept(struct vop__mpc8349_start *s, struct vop__window *remote)
 {
     size_t size = (size_t)(s->omr[1] & OMR1_PAGES) << MPC8349_PAGE_SHIFT;
+    unsigned layout = s->omr[1] >> OMR1_LAYOUT & 0xf;
     int ret;
 
-    if ((s->omr[1] >> 20 & 0xf) != OMR1_NATIVE)
-        return vop__error(EPROTO, "the host offers layout %u (2: that of 2009), this is the native link, 1",
-                          s->omr[1] >> 20 & 0xf);
+    if (layout != (unsigned)s->layout)
+        return refuse_layout(s, layout);
     if (size > s->end.local.size)
         return vop__error(EPROTO, "the host offers halves of %zu bytes, and this board has %zu behind BAR 1", size,
                           s->end.local.size);
@@ -209,11 +222,11 @@ static int meet_board(struct vop__mpc8349_start *s, struct vop__window *remote)
 
     (void)vop__mpc8349_take(s); /* it answers a RESET */
     heard = __atomic_exchange_n(&s->heard, 0, __ATOMIC_ACQ_REL);
-    if (heard & VOP__MPC8349_START)
+    if ((heard & VOP__MPC8349_START) && !s->is_moving)
         return hear_start(s, remote);
     if (state_of(s) == VOP__MPC8349_MET)
         (void)vop__mpc8349_check(s);
-    else if (vop__clock_ns() - s->rung >= AGAIN_NS)
+    else if (!s->is_moving && vop__clock_ns() - s->rung >= AGAIN_NS)
         begin_board(s);
     return state_of(s) == VOP__MPC8349_MET;
 }

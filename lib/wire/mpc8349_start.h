@@ -11,6 +11,9 @@
  *   MET       a wire can be made                             the same
  *
  * A RESET of the other side leads back from any state.
+ *
+ * OMR1 says which of two layouts the memory has. The 2009 layout has four devices, whose frames the board's DMA engine
+ * moves: while it does, is_moving is set, and the answer to a RESET waits.
  */
 #ifndef VOP_WIRE_MPC8349_START_H
 #define VOP_WIRE_MPC8349_START_H
@@ -26,14 +29,21 @@ enum vop__mpc8349_state {
     VOP__MPC8349_MET
 };
 
+enum vop__mpc8349_layout { /* in OMR1 */
+    VOP__MPC8349_NATIVE = 1,
+    VOP__MPC8349_2009 = 2,
+};
+
 struct vop__mpc8349_start {
     struct vop__mpc8349_end end;
     unsigned side;
+    enum vop__mpc8349_layout layout;
+    bool is_moving;                /* board, 2009: its DMA engine may reach the host's memory */
     size_t half_size;              /* host: as it offers it; board: as it was offered */
     uint32_t omr[2];               /* as they were stored (host) or believed (board) */
     enum vop__mpc8349_state state; /* atomic */
     uint32_t heard;                /* atomic: RESET and START that were taken and not thought about yet */
-    int64_t rung;                  /* when this side last rang RESET or START */
+    int64_t rung;                  /* when this side last rang RESET or START; 0: it is to be rung at once */
 };
 
 /** Begins: rings RESET. */
@@ -47,8 +57,8 @@ int vop__mpc8349_meet(struct vop__mpc8349_start *s, struct vop__window *remote);
 
 /**
  * Takes this side's doorbells and acknowledges all that raises its interrupt. On the host this is the load that lets
- * its memory be believed. Board: a RESET is answered at once. Returns the bits, or -ECONNRESET: nobody is there. Any
- * thread.
+ * its memory be believed. Board: a RESET is answered at once, or when nothing is moving. Returns the bits, or
+ * -ECONNRESET: nobody is there. Any thread.
  */
 int64_t vop__mpc8349_take(struct vop__mpc8349_start *s);
 

@@ -201,6 +201,7 @@ struct vop__mpc8349_end ends_end(struct ends *e, unsigned side)
     struct vop__mpc8349_end result = {
         .io = {.load32 = end_load32, .store32 = end_store32, .context = end},
         .bus_address = ENDS_HOST,
+        .dma = {.local = ENDS_BLOCK, .outbound = M8349_OUTBOUND, .size = M8349_OUTBOUND_SIZE},
         .ops = &end_ops,
         .context = end,
         .irq_fd = e->at[side].is_deaf ? -1 : e->at[side].fd,

@@ -13,6 +13,7 @@
 #include <vopipc/le.h>
 #include <vopipc/log.h>
 #include <vopipc/net.h>
+#include <vopipc/net2009.h>
 #include <vopipc/spin.h>
 #include <vopipc/version.h>
 #include <vopipc/vhost_user.h>

@@ -67,6 +67,10 @@ static void test_defaults(void **state)
     assert_true(options.queues_are_named && options.has_affinity && CPU_COUNT(&options.affinity) == 2);
     assert_int_equal(parse("--link vhost-user:/run/a --tap vop0 --socket-mode 0660", &options), 0);
     assert_true(options.listen && options.queues == 1);
+    assert_int_equal(parse("--link mpc8349-2009:0000:02:00.0?device=1 --tap vop0", &options), 0);
+    assert_true(options.listen && options.queues == 1);
+    assert_int_equal(parse("--link mpc8349-2009:board?device=1 --listen --tap vop0", &options), 0);
+    assert_true(!options.listen && options.queues == 1);
 }
 
 static void test_everything(void **state)
@@ -168,6 +172,7 @@ static void test_wrong(void **state)
         "--link shm:/run/a --tap vop0 --queues 0",
         "--link shm:/run/a --tap vop0 --queues 17",
         "--link vhost-user:/run/a --tap vop0 --queues 2",
+        "--link mpc8349-2009:board --tap vop0 --queues 2",
         "--link shm:/run/a --tap vop0 --affinity 3-1",
         "--link shm:/run/a --tap vop0 --queues 16 --slots 32768 --slot-size 4096",
     };

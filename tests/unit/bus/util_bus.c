@@ -136,7 +136,7 @@ static void end_store32(void *context, uint32_t offset, uint32_t value)
 static int end_reach(void *context, uint32_t bus_address, size_t size, struct vop__window *ret_window)
 {
     (void)context;
-    check(bus_address == BUS_ADDRESS && size == BUS_HALF);
+    check(bus_address == BUS_ADDRESS && size <= BUS_HALF);
     *ret_window = (struct vop__window){
         .base = bus.window[1], .size = size, .flags = VOP__WINDOW_POSTED | VOP__WINDOW_PLATFORM | VOP__WINDOW_UNCACHED};
     return 0;
@@ -182,6 +182,7 @@ struct vop__mpc8349_end bus_end(unsigned side)
                   .size = BUS_HALF,
                   .flags = VOP__WINDOW_PLATFORM},
         .bus_address = BUS_ADDRESS,
+        .dma = {.local = BUS_BLOCK, .outbound = M8349_OUTBOUND, .size = M8349_OUTBOUND_SIZE},
         .ops = &end_ops,
         .context = &bus.irq_fd[side],
         .irq_fd = bus.irq_fd[side],

@@ -96,7 +96,7 @@ static void test_vfio_needs_an_iommu(void **state)
     tree_put("dev/vfio/12", "");
     assert_string_equal(read_device("0000:00:05.0").pci.node, "/dev/vfio/12");
     assert_true(read_device("0000:00:05.0").is_ready);
-    assert_string_equal(read_device("0000:00:05.0").what, "MPC8349 or relative");
+    assert_string_equal(read_device("0000:00:05.0").what, "MPC8349E, 4 KiB");
 }
 
 static void test_other_devices(void **state)
