@@ -16,8 +16,8 @@ SANITIZED = bool(os.environ.get("VOP_SANITIZED"))
 SLOW = 5 if SANITIZED else 1  # stretches deadlines
 
 
-def program():
-    path = BIN / "vop-bridge"
+def program(name="vop-bridge"):
+    path = BIN / name
     assert path.exists(), f"{path} is missing: build first (cmake --preset release && cmake --build --preset release)"
     return str(path)
 
@@ -61,12 +61,12 @@ def run(*words, seconds=10, **options):
 class Bridge:
     """One running vop-bridge. Its lines go to a file, so that it can never block on us."""
 
-    def __init__(self, *words, namespace=None, log, prefix=()):
+    def __init__(self, *words, namespace=None, log, prefix=(), name="vop-bridge"):
         self.log = pathlib.Path(log)
         enter = ["setpriv", "--pdeathsig", "KILL"]  # not even SIGKILL of the tests leaves it behind
         enter += [*(["ip", "netns", "exec", namespace.name] if namespace else []), *prefix]
         with self.log.open("a") as stderr:
-            self.process = subprocess.Popen([*enter, program(), *map(str, words)], stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen([*enter, program(name), *map(str, words)], stdin=subprocess.DEVNULL,
                                             stdout=stderr, stderr=stderr)
         self.pid = self.process.pid
 

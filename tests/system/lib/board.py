@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A host and its MPC8349 board: a machine with our driver, the model in its PCI slot, and a program on the board.
+
+The machine is 10.99.0.1 and side 0. The board's program runs here, in a namespace of its own, and is 10.99.0.2."""
+import collections
+import contextlib
+import json
+import pathlib
+import re
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+from lib.bridge import BIN, Bridge, eventually
+from lib.vm import SLOW
+
+SLOT = 4
+PIN = (10, 10, 11, 11)[(SLOT - 1) % 4]  # of the interrupt controller: how QEMU's pc leads INTA of this slot there
+ADDRESS = f"0000:00:{SLOT:02x}.0"
+SYSFS = f"/sys/bus/pci/devices/{ADDRESS}"
+BLOCK = 1 << 20  # bytes behind BAR 1, and of the pool
+SLOTS = 256      # what fits there
+MEMORY = 192     # MiB of the machine
+HOST, BOARD = "10.99.0.1", "10.99.0.2"
+FILE_PORT = 5001
+PINGS_ID = 0x8349
+BOARD_BRIDGE = "vop-bridge-on-model"
+PROGRAMS = ["vop-bridge", "vop"]  # in the machine
+
+
+class Model:
+    """A board, without anybody on either side."""
+
+    def __init__(self, place, name="board"):
+        self.place = pathlib.Path(place)
+        self.slot, self.core, self.qtest = (self.place / f"{name}.{what}" for what in ("slot", "core", "qtest"))
+        self.process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", BIN / "model8349", self.slot, self.core, str(BLOCK), self.qtest,
+             str(PIN)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline() == "ready\n"
+
+    def order(self, *words):
+        """What tests/rig8349/main.c says; the line that it answers."""
+        self.process.stdin.write(" ".join(map(str, words)) + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+    def counts(self):
+        return json.loads(self.order("counts"))
+
+    def connection(self):
+        """A board for a slot of a machine."""
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(str(self.slot))
+        return connection
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+def machine_options(model, connection):
+    """Arguments of a machine with the board in its slot. It has one processor: while the proxy device waits for an answer,
+    QEMU lets others run, and takes their accesses for re-entrant ones and drops them."""
+    return {"devices": [f"x-pci-proxy-dev,id=board,fd={connection.fileno()},addr={SLOT}"],
+            "memory": MEMORY, "processors": 1, "fds": [connection.fileno()],
+            "words": ["-object", f"memory-backend-memfd,id=ram,size={MEMORY}M,share=on", "-machine",
+                      "memory-backend=ram", "-qtest", f"unix:{model.qtest},server=on,wait=off", "-qtest-log",
+                      "/dev/null"]}
+
+
+class HostSide:
+    """The machine, and the bridge in it."""
+
+    def __init__(self, model, start_machine):
+        """start_machine(**options) makes the machine."""
+        with model.connection() as connection:
+            self.machine = start_machine(**machine_options(model, connection))
+        self.bridge = None
+
+    def wait_boot(self):
+        self.machine.wait_boot()
+        self.machine.load_modules("uio", "tun")
+        self.machine.run(f"insmod /modules/vop_pci_uio.ko pool_size={BLOCK}")
+        assert int(self.machine.run(f"cat {SYSFS}/irq")) == PIN
+        self.machine.start(f"nc -ll -p {FILE_PORT} -e cat /tmp/new", "/dev/null")
+        return self
+
+    def start_bridge(self, scheme="mpc8349", *words):
+        self.bridge = self.machine.start(f"vop-bridge --link '{scheme}:{ADDRESS}' --listen --tap vop0 "
+                                         f"--slots {SLOTS} --address {HOST}/24 {' '.join(words)}", "/tmp/bridge")
+
+    def stop_bridge(self, signal="TERM"):
+        self.machine.run(f"kill -{signal} {self.bridge}")
+        self.machine.eventually(f"! grep -q vop-bridge /proc/{self.bridge}/cmdline", "the end of the bridge")
+        self.bridge = None
+
+    def says(self):
+        return self.machine.run("cat /tmp/bridge").splitlines()
+
+    def wait_carrier(self, value, seconds=10):
+        self.machine.eventually(f"cat /tmp/bridge; [ \"$(cat /sys/class/net/vop0/carrier)\" = {value} ]",
+                                f"carrier {value}", seconds)
+
+    def ping(self, count=20, interval=0.05):
+        """(per cent lost, [time in seconds])"""
+        text = self.machine.status(f"ping -c {count} -i {interval} -W 2 {BOARD}", count * interval + 5)[1]
+        return float(re.search(r"([\d.]+)% packet loss", text)[1]), [float(t) / 1e3 for t in
+                                                                    re.findall(r"time=([\d.]+) ms", text)]
+
+    def unplug(self):
+        self.machine.unplug("board")
+
+    def plug(self, model):
+        with model.connection() as connection:
+            self.machine.monitor.give("board", connection.fileno())
+        self.machine.monitor.execute("device_add", driver="x-pci-proxy-dev", id="board", fd="board",
+                                     addr=f"{SLOT:#x}")
+
+
+class BoardSide:
+    """The board's bridge, here in a namespace."""
+
+    def __init__(self, model, namespace, place, program=BOARD_BRIDGE):
+        self.model, self.namespace, self.place, self.program = model, namespace, pathlib.Path(place), program
+        self.bridge = None
+
+    def start_bridge(self, scheme="mpc8349", *words):
+        self.bridge = Bridge("--link", f"{scheme}:board?uio={self.model.core}", "--tap", "vop0", "--address",
+                             f"{BOARD}/24", "--slots", SLOTS, *words, namespace=self.namespace, log=self.place / "board.log",
+                             name=self.program)
+
+    def kill_bridge(self):
+        self.bridge.kill()
+        self.bridge = None
+
+    def wait_carrier(self, value, seconds=10):
+        eventually(lambda: self.namespace.has_carrier("vop0") == bool(value),
+                   lambda: f"carrier {value}: {self.bridge.text()}", seconds)
+
+    def says(self):
+        return self.bridge.text().splitlines()
+
+    def serve(self, data):
+        """Whoever connects gets that, until the end of a with statement."""
+        return _Server(self.namespace, data)
+
+    def fetch(self, port, seconds=30):
+        """What the machine serves there."""
+        end = time.monotonic() + seconds * SLOW
+        while True:
+            with contextlib.suppress(OSError), self.namespace.socket() as connection:
+                connection.settimeout(seconds)
+                connection.connect((HOST, port))
+                data = b""
+                while more := connection.recv(1 << 16):
+                    data += more
+                return data
+            assert time.monotonic() < end, f"nothing from {HOST}:{port}: {self.bridge.text()}"
+            time.sleep(0.05)
+
+
+class _Server:
+    def __init__(self, namespace, data):
+        self.data = data
+        self.listener = namespace.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind(("", FILE_PORT))
+        self.listener.listen(8)
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                with self.listener.accept()[0] as connection, contextlib.suppress(OSError):
+                    connection.settimeout(30 * SLOW)
+                    connection.sendall(self.data)
+
+    def __enter__(self):
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+class Pings:
+    """Numbered pings from the board to the machine: no answer may come twice, so neither way has a frame twice."""
+
+    def __init__(self, board):
+        self.socket = board.namespace.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        self.socket.settimeout(0.002)
+        self.seen = collections.Counter()
+        self.sent = 0
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _request(self):
+        """Type 8, code 0, checksum, identifier, number."""
+        words = (8 << 8, PINGS_ID, self.sent)
+        total = sum(words)
+        return struct.pack(">HHHH", words[0], ~(total + (total >> 16)) & 0xffff, *words[1:])
+
+    def _receive(self):
+        packet = self.socket.recv(256)
+        kind, _, _, identifier, number = struct.unpack_from(">BBHHH", packet, 4 * (packet[0] & 15))
+        if (kind, identifier) == (0, PINGS_ID):
+            self.seen[number] += 1
+
+    def _run(self):
+        while not self.stopping.is_set():
+            self.sent += 1
+            with contextlib.suppress(OSError):
+                self.socket.sendto(self._request(), (HOST, 0))
+            with contextlib.suppress(OSError):
+                while True:
+                    self._receive()
+
+    def stop(self):
+        """How many were answered, and those that were more than once."""
+        self.stopping.set()
+        self.thread.join()
+        self.socket.close()
+        return len(self.seen), [number for number, times in self.seen.items() if times > 1]
+
+
+def join(host, board, scheme="mpc8349"):
+    """Starts the bridges that are not there, and waits until the link is up: seconds."""
+    begin = time.monotonic()
+    if not board.bridge:
+        board.start_bridge(scheme)
+    if not host.bridge:
+        host.start_bridge(scheme)
+    host.wait_carrier(1)
+    board.wait_carrier(1)
+    return time.monotonic() - begin
+
+
+def wait_answer(host):
+    """Until a ping is answered: the first ones ask who has the address."""
+    host.machine.eventually(f"ping -c 1 -W 1 {BOARD}", "a ping is answered")
