@@ -63,7 +63,7 @@ static void test_frames(void **state)
                 assert_int_equal(from->ops->process(from), 0);
         }
         assert_int_equal(buffer.length, length);
-        port_buffer_read(&buffer, got, length);
+        port_buffer_read(&buffer, 0, got, length);
         assert_memory_equal(got + 12, bytes + 12, length - 12);
         assert_int_equal(to->ops->release(to), 0);
     }
