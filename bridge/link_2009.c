@@ -163,8 +163,8 @@ static void on_reopen(uv_timer_t *timer)
 
 /* ---- All ---- */
 
-int link_2009_open(struct link_2009 *link, uv_loop_t *loop, const struct link_setup *setup, const struct link_events *events,
-                   void *context)
+int link_2009_open(struct link_2009 *link, uv_loop_t *loop, const struct link_setup *setup,
+                   const struct link_events *events, void *context)
 {
     int ret;
 

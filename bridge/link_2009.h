@@ -43,8 +43,8 @@ bool link_is_2009(const char *uri);
 bool link_2009_is_host(const char *uri);
 
 /** As link_open(). */
-int link_2009_open(struct link_2009 *link, uv_loop_t *loop, const struct link_setup *setup, const struct link_events *events,
-                   void *context);
+int link_2009_open(struct link_2009 *link, uv_loop_t *loop, const struct link_setup *setup,
+                   const struct link_events *events, void *context);
 
 /** As link_drop(), link_look(), and link_close() for a link that is open. */
 void link_2009_drop(struct link_2009 *link, int why, const char *text);

@@ -72,8 +72,8 @@ static inline void vop__tx_put(struct vop__tx *tx, uint32_t slots, size_t length
         __atomic_store_n(&tx->holder, vop__thread(), __ATOMIC_RELEASE);
 }
 
-/** Turns the next `slots` slots into a message of `length` bytes, publishes it, and kicks as above. An ousted side stores
- * nothing. */
+/** Turns the next `slots` slots into a message of `length` bytes, publishes it, and kicks as above. An ousted side
+ * stores nothing. */
 static inline void vop__tx_send(struct vop__tx *tx, uint32_t slots, size_t length)
 {
     enum vop__kick how;

@@ -56,7 +56,7 @@ struct direction {
     struct vop_spin *spin;
     enum vop__bell bell;
     struct vop__sleeper *sleeper;
-    size_t length; /* sending: of the message */
+    size_t length;             /* sending: of the message */
     struct vop_buffer *buffer; /* sending: for the reservation */
     vop__counter *sleeps;
     vop__counter *spins_hit;
@@ -65,8 +65,7 @@ struct direction {
 
 static int try(const struct direction *d)
 {
-    return d->bell == VOP__BELL_MESSAGES ? vop__rx_try(&d->c->rx)
-                                         : vop__tx_try(&d->c->tx, d->length, d->buffer);
+    return d->bell == VOP__BELL_MESSAGES ? vop__rx_try(&d->c->rx) : vop__tx_try(&d->c->tx, d->length, d->buffer);
 }
 
 static int arm(const struct direction *d, uint32_t how, uint32_t *ret_word)

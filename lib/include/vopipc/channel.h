@@ -434,8 +434,8 @@ int vop_channel_commit(vop_channel *channel, size_t length, unsigned flags);
 /** Gives the open reservation back. Does nothing without one. */
 void vop_channel_cancel(vop_channel *channel);
 
-/** Publishes messages held back by VOP_COMMIT_MORE or vop_channel_send_more(): they are accepted on return. Errors as for
- * vop_channel_commit(). */
+/** Publishes messages held back by VOP_COMMIT_MORE or vop_channel_send_more(): they are accepted on return. Errors as
+ * for vop_channel_commit(). */
 int vop_channel_flush(vop_channel *channel);
 
 /**
