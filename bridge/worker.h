@@ -55,9 +55,11 @@ struct worker {
     struct port *port;    /* NULL unless HELD or CARRYING */
     uv_poll_t *port_poll; /* frees itself when closed */
 
-    bool is_held;   /* HELD */
-    bool is_over;   /* the session ended, and `lost` was told */
-    bool is_asleep; /* the last turn ended in an arm */
+    bool is_held;          /* HELD */
+    bool is_over;          /* the session ended, and `lost` was told */
+    bool is_asleep;        /* the last turn ended in an arm */
+    uint64_t bytes_before; /* as counted when the work had run out the last time */
+    int64_t work;          /* bytes between two such moments, on average */
     struct vop_spin spin;
     uint64_t idle_since; /* when the work had run out, by uv_hrtime() */
 };

@@ -333,6 +333,8 @@ int vop__doorbells_process(struct vop__doorbells *d, unsigned queue, int epoll_f
 
     if (vop__doorbells_is_socket(d, queue)) { /* nothing else can be ready */
         ret = take_message_timed(d, &d->bell[0][0].slow_takes);
+        if (ret == 1 && !d->is_clean && d->refuses_fds) /* if that was the last, there is no need to look any more */
+            (void)look_at_message(d);
         return ret < 0 ? ret : 0;
     }
     n = epoll_wait(epoll_fd, events, sizeof(events) / sizeof(events[0]), 0);

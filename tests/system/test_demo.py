@@ -20,7 +20,7 @@ def test_help(option):
     assert (status, errors) == (0, "")
     assert output.startswith("usage: ./demo")
     for word in ("--echo", "--vm", "--keep", "--json", "ping_loss_percent", "tcp_ratio", "rr_ratio", "echo_ratio",
-                 "tcp_mbps"):
+                 "steering_pinned_percent", "tcp_mbps"):
         assert word in output
 
 

@@ -287,6 +287,21 @@ static void test_event_loop(void **state)
     close(fd);
 }
 
+/* From the first kick on one call takes one, where no descriptor can lie behind it. */
+static void test_seen_empty(void **state)
+{
+    int fd = open_epoll();
+
+    (void)state;
+    kick(0, VOP__BELL_MESSAGES);
+    kick(0, VOP__BELL_MESSAGES);
+    assert_int_equal(vop__doorbells_process(&end[1], 0, fd), 0);
+    assert_false(end[1].is_clean);
+    assert_int_equal(vop__doorbells_process(&end[1], 0, fd), 0);
+    assert_int_equal(end[1].is_clean, end[1].refuses_fds);
+    close(fd);
+}
+
 static void test_large_message(void **state)
 {
     int fd = open_epoll();
@@ -398,6 +413,7 @@ int main(void)
         TEST(test_death),
         TEST(test_last_words),
         TEST(test_event_loop),
+        TEST(test_seen_empty),
         TEST(test_large_message),
         TEST(test_empty_message),
         TEST(test_half_closed),

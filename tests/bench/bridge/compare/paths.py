@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Ways for frames between two network namespaces, `a` and `b`: how each is set up."""
 import os
+import pathlib
 import shutil
 import subprocess
 import time
@@ -83,14 +84,16 @@ class Path:
         self.address = f"10.98.{number}.2"
         self.number = number
         self.carriers = []
+        self.carrier_pids = []
 
     def cpu_s(self):
         """Seconds of processor time that the carriers have taken until now."""
-        return sum(time.clock_gettime((~process.pid << 3) | 2) for process in self.carriers)
+        return sum(time.clock_gettime((~pid << 3) | 2) for pid in self.carrier_pids)
 
     def start(self, place, suffix, *words):
         process = place.start(f"{self.name}{suffix}", *words)
         self.carriers.append(process)
+        self.carrier_pids.append(process.pid)
         return process
 
     def wait_for_interface(self, side):
@@ -172,6 +175,18 @@ class UringRelay(Relay):
     name, title, program = "uring", "io_uring relay", "bench-bridge-relay-uring"
 
 
+class PairOfRelays(Relay):
+    """Of two processes; the second is a child of the first."""
+
+    name, title, program = "pair", "pair of relays", "bench-bridge-relay-pair"
+
+    def set_up(self, place):
+        super().set_up(place)
+        first = self.carriers[0].pid
+        child = int(pathlib.Path(f"/proc/{first}/task/{first}/children").read_text())
+        self.carrier_pids = [first, child]
+
+
 class Socat(Path):
     name, title, package, program = "socat", "socat", "socat", "socat"
 
@@ -215,7 +230,7 @@ class Pasta(Path):
 
 
 OURS, FLOOR, RELAY = Bridges.name, Veth.name, Relay.name
-ALL = [Veth, Bridges, BridgesOneQueue, Relay, RelayTwoQueues, UringRelay, Socat, Vde, Pasta]
+ALL = [Veth, Bridges, BridgesOneQueue, Relay, RelayTwoQueues, UringRelay, PairOfRelays, Socat, Vde, Pasta]
 if len(os.sched_getaffinity(0)) != 2:  # else that is the default
     ALL.insert(3, BridgesTwoQueues)
 TWO_QUEUES = BridgesTwoQueues.name if BridgesTwoQueues in ALL else OURS
