@@ -138,7 +138,10 @@ void rig_core_serve(struct rig *r)
 /* A processor runs one program: another one that comes is not let in. */
 void rig_core_accept(struct rig *r, int fd)
 {
-    struct core_hello hello = {.block_size = r->block_size};
+    struct core_hello hello = {.block = RIG_BLOCK,
+                               .block_size = r->block_size,
+                               .outbound = M8349_OUTBOUND,
+                               .outbound_size = M8349_OUTBOUND_SIZE};
     int events[2] = {-1, -1}, irq = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
     if (r->core_fd >= 0 || irq < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, events) < 0 ||

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * core_end.c - the board's end of the MPC8349 wire, as wire/mpc8349_board.c opens it, but at the model: a program that
- * is linked with this file finds its board at the socket that mpc8349:board?uio=SOCKET names.
+ * is linked with this file finds its board at the socket that VOP_MODEL8349 names in its environment.
  *
  * Room: tests. core_protocol.h is the contract. The linker takes this definition of vop__mpc8349_board_open() and
  * leaves that of the library out; nothing else of a program differs.
@@ -240,39 +240,41 @@ static int start_watcher(struct end *e)
     return err ? vop__error(err, "no thread: %s", strerror(err)) : 0;
 }
 
-static int open_end(struct end *e)
+static int open_end(struct end *e, struct core_hello *hello)
 {
-    struct core_hello hello;
     int fds[CORE_HELLO_FDS];
 
-    if (receive(e->requests, &hello, sizeof(hello), fds) != sizeof(hello))
+    if (receive(e->requests, hello, sizeof(*hello), fds) != sizeof(*hello))
         return vop__error(EADDRINUSE, "another program is on that board; end it");
     e->block = fds[0];
     e->irq = fds[1];
     e->events = fds[2];
-    e->local = mmap(NULL, hello.block_size, PROT_READ | PROT_WRITE, MAP_SHARED, e->block, 0);
+    e->local = mmap(NULL, hello->block_size, PROT_READ | PROT_WRITE, MAP_SHARED, e->block, 0);
     if (e->local == MAP_FAILED) {
         e->local = NULL;
         return vop__error(ENOMEM, "cannot map the memory of the board");
     }
-    e->local_size = hello.block_size;
+    e->local_size = hello->block_size;
     return start_watcher(e);
 }
 
 int vop__mpc8349_board_open(const char *root, const char *uio, struct vop__mpc8349_end *ret_end)
 {
+    const char *path = getenv("VOP_MODEL8349");
+    struct core_hello hello;
     struct end *e = calloc(1, sizeof(*e));
     int ret;
 
     (void)root;
+    (void)uio;
     if (!e)
         return vop__error(ENOMEM, "no memory for a link");
     *e = (struct end){.requests = -1, .events = -1, .irq = -1, .block = -1};
     pthread_mutex_init(&e->lock, NULL);
-    ret = uio ? connect_model(uio) : vop__error(EINVAL, "this program finds its board at mpc8349:board?uio=SOCKET");
+    ret = path ? connect_model(path) : vop__error(EINVAL, "VOP_MODEL8349 is to name the socket of a model");
     e->requests = ret;
     if (ret >= 0)
-        ret = open_end(e);
+        ret = open_end(e, &hello);
     if (ret < 0) {
         end_close(e);
         return ret;
@@ -280,6 +282,7 @@ int vop__mpc8349_board_open(const char *root, const char *uio, struct vop__mpc83
     *ret_end = (struct vop__mpc8349_end){
         .io = {.load32 = end_load32, .store32 = end_store32, .context = e},
         .local = {.base = e->local, .size = e->local_size, .flags = VOP__WINDOW_PLATFORM},
+        .dma = {.local = hello.block, .outbound = hello.outbound, .bus = hello.bus, .size = hello.outbound_size},
         .ops = &end_ops,
         .context = e,
         .irq_fd = e->irq,

@@ -10,9 +10,13 @@
 
 #include <stdint.h>
 
-/** The first message of the model, with descriptors: memory behind BAR 1, interrupts, socket of events. */
+/**
+ * The first message of the model, with descriptors: memory behind BAR 1, interrupts, socket of events. Addresses are
+ * local ones, for the DMA engine, but for that on the bus.
+ */
 struct core_hello {
-    uint32_t block_size;
+    uint32_t block, block_size;
+    uint32_t outbound, outbound_size, bus;
 };
 #define CORE_HELLO_FDS 3
 

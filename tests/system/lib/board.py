@@ -7,6 +7,7 @@ import contextlib
 import json
 import pathlib
 import re
+import shlex
 import socket
 import struct
 import subprocess
@@ -26,6 +27,7 @@ MEMORY = 192     # MiB of the machine
 HOST, BOARD = "10.99.0.1", "10.99.0.2"
 FILE_PORT = 5001
 PINGS_ID = 0x8349
+NATIVE, PAIR = "mpc8349", "mpc8349-2009"
 BOARD_BRIDGE = "vop-bridge-on-model"
 PROGRAMS = ["vop-bridge", "vop"]  # in the machine
 
@@ -73,6 +75,16 @@ def machine_options(model, connection):
                       "/dev/null"]}
 
 
+def words_of(scheme, where, address):
+    """Arguments of a bridge. The host's listens; in the layout of 2009 there are no slots, and nobody does."""
+    words = ["--tap", "vop0", "--address", f"{address}/24", "--link", f"{scheme}:{where}"]
+    if scheme == PAIR:
+        words[-1] += "?device=0"
+    else:
+        words += ["--slots", str(SLOTS)] + (["--listen"] if address == HOST else [])
+    return words
+
+
 class HostSide:
     """The machine, and the bridge in it."""
 
@@ -90,9 +102,8 @@ class HostSide:
         self.machine.start(f"nc -ll -p {FILE_PORT} -e cat /tmp/new", "/dev/null")
         return self
 
-    def start_bridge(self, scheme="mpc8349", *words):
-        self.bridge = self.machine.start(f"vop-bridge --link '{scheme}:{ADDRESS}' --listen --tap vop0 "
-                                         f"--slots {SLOTS} --address {HOST}/24 {' '.join(words)}", "/tmp/bridge")
+    def start_bridge(self, scheme=NATIVE):
+        self.bridge = self.machine.start(shlex.join(["vop-bridge", *words_of(scheme, ADDRESS, HOST)]), "/tmp/bridge")
 
     def stop_bridge(self, signal="TERM"):
         self.machine.run(f"kill -{signal} {self.bridge}")
@@ -112,6 +123,12 @@ class HostSide:
         return float(re.search(r"([\d.]+)% packet loss", text)[1]), [float(t) / 1e3 for t in
                                                                     re.findall(r"time=([\d.]+) ms", text)]
 
+    def iperf(self, seconds, *options):
+        """Mbit/s that arrived."""
+        self.machine.eventually(f"iperf3 -c {BOARD} -t {seconds} -J {' '.join(options)} >/tmp/iperf",
+                                "iperf3 runs to its end", 10 + seconds)
+        return json.loads(self.machine.run("cat /tmp/iperf"))["end"]["sum_received"]["bits_per_second"] / 1e6
+
     def unplug(self):
         self.machine.unplug("board")
 
@@ -129,14 +146,29 @@ class BoardSide:
         self.model, self.namespace, self.place, self.program = model, namespace, pathlib.Path(place), program
         self.bridge = None
 
-    def start_bridge(self, scheme="mpc8349", *words):
-        self.bridge = Bridge("--link", f"{scheme}:board?uio={self.model.core}", "--tap", "vop0", "--address",
-                             f"{BOARD}/24", "--slots", SLOTS, *words, namespace=self.namespace, log=self.place / "board.log",
+    def start_bridge(self, scheme=NATIVE):
+        self.bridge = Bridge(*words_of(scheme, "board", BOARD), namespace=self.namespace,
+                             prefix=["env", f"VOP_MODEL8349={self.model.core}"], log=self.place / "board.log",
                              name=self.program)
 
     def kill_bridge(self):
-        self.bridge.kill()
+        if self.bridge:
+            self.bridge.kill()
         self.bridge = None
+
+    def stop_bridge(self):
+        self.bridge.stop()
+        self.bridge = None
+
+    @contextlib.contextmanager
+    def iperf_server(self):
+        server = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "ip", "netns", "exec", self.namespace.name,
+                                   "iperf3", "-s"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        try:
+            yield
+        finally:
+            server.kill()
+            server.wait()
 
     def wait_carrier(self, value, seconds=10):
         eventually(lambda: self.namespace.has_carrier("vop0") == bool(value),
@@ -229,7 +261,7 @@ class Pings:
         return len(self.seen), [number for number, times in self.seen.items() if times > 1]
 
 
-def join(host, board, scheme="mpc8349"):
+def join(host, board, scheme=NATIVE):
     """Starts the bridges that are not there, and waits until the link is up: seconds."""
     begin = time.monotonic()
     if not board.bridge:
