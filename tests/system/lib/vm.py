@@ -55,8 +55,12 @@ class Software:
         self.initramfs = pathlib.Path(place) / f"initramfs-{series}"
         module = pathlib.Path(place) / f"driver-{series}"
         self._run("make", "-C", DRIVER, f"KERNEL={found / 'headers'}", f"OUT={module}")
+        helper = pathlib.Path(place) / f"mmio-pci-{series}"
+        shutil.copytree(HERE / "mmio-pci", helper)
+        self._run("make", "-C", found / "headers", f"M={helper}", "modules")
         self._run(HERE / "make_initramfs", self.initramfs, HERE / "init", found / "modules",
-                  module / "vop_pci_uio.ko", shutil.which("iperf3"), *[BIN / program for program in programs])
+                  module / "vop_pci_uio.ko", helper / "vop_mmio_pci.ko", shutil.which("iperf3"),
+                  *[BIN / program for program in programs])
 
     @staticmethod
     def _run(*words):
@@ -125,10 +129,10 @@ class Monitor:
 
 
 class Machine:
-    """One machine. `devices` are -device arguments of QEMU; `words` are other ones; it inherits the descriptors `fds`."""
+    """One machine. `devices` are -device arguments of QEMU; `words` are other ones, which may name open `files`."""
 
     def __init__(self, name, directory, kernel, initramfs, devices=(), words=(), append="", board="pc", memory=192,
-                 fds=(), processors=2):
+                 files=(), processors=2):
         self.name = name
         self.directory = pathlib.Path(directory)
         self.console = self.directory / f"{name}.console"
@@ -148,7 +152,7 @@ class Machine:
             command += ["-device", device]
         self.errors = (self.directory / f"{name}.qemu").open("w+")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors,
-                                        pass_fds=fds)
+                                        pass_fds=files)
         try:
             self.agent = _connected(agent, 5 * SLOW)
             self.monitor = Monitor(monitor)
