@@ -6,6 +6,7 @@
  * says no. What comes over the socket is looked at in a private copy.
  */
 #include "core/error.h"
+#include "core/log.h"
 #include "sys/closer.h"
 #include "vhost/device.h"
 
@@ -200,6 +201,8 @@ static int add_mem_reg(struct vop_vhost_user *v, struct vop__vhost_message *m)
 
     if (m->fd_count != 1)
         return vop__error(EPROTO, "memory comes with one descriptor, not %u", m->fd_count);
+    if (vop__vhost_memory_again(&v->shared.memory, &m->payload.single.region))
+        return 0;
     ret = vop__vhost_memory_add(&v->shared.memory, &m->payload.single.region, m->fd[0]);
     return ret < 0 ? ret : show_memory(v);
 }
@@ -359,6 +362,9 @@ int vop__vhost_handle(struct vop_vhost_user *v, struct vop__vhost_message *m)
     bool wants_answer =
         m->header.flags & VOP__VHOST_NEED_REPLY && vop__vhost_speaks(v, VOP__VHOST_PROTOCOL_F_REPLY_ACK);
 
+    if (wants_answer && ret < 0) /* the front end hears no more than that it was refused */
+        vop__log(VOP_LOG_ERROR, "refused request %u of a vhost-user front end: %s", m->header.request,
+                 vop_error_text());
     if (wants_answer && (ret == 0 || ret == -EPROTO || ret == -ENOMEM))
         ret = vop__vhost_answer(v, ret < 0);
     return ret < 0 ? ret : 0;

@@ -150,6 +150,8 @@ static void test_memory(void **state)
         assert_int_equal(front_ask(&f, REM_REG, &one, sizeof(one), NULL, 0), 0);
         front_add(&f, 1, (unsigned)((half - DATA) / 64)); /* the first that has no memory now */
         assert_int_equal(front_ask(&f, ADD_REG, &one, sizeof(one), &f.memory, 1), 0);
+        assert_int_equal(front_ask(&f, ADD_REG, &one, sizeof(one), &f.memory, 1), 0); /* for another queue pair */
+        assert_int_equal(front_ask(&f, REM_REG, &one, sizeof(one), NULL, 0), 0);
         front_serve(&f, 1, 2);
         front_check(&f, 1, (unsigned)((half - DATA) / 64), 2);
         assert_int_equal(front_table(&f, &all, &f.memory, 1), 0);
