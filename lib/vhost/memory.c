@@ -81,18 +81,39 @@ static void unmap(struct vop__vhost_mapping *mapping)
     *mapping = (struct vop__vhost_mapping){.map = NULL};
 }
 
-int vop__vhost_memory_remove(struct vop__vhost_memory *m, const struct vop__vhost_region *region)
+static struct vop__vhost_mapping *find_mapping(struct vop__vhost_memory *m, const struct vop__vhost_region *region)
 {
     for (unsigned i = 0; i < m->count; i++) {
         const struct vop__vhost_region *r = &m->mapping[i].region;
 
-        if (r->guest != region->guest || r->user != region->user || r->size != region->size)
-            continue;
-        unmap(&m->mapping[i]);
-        m->mapping[i] = m->mapping[--m->count];
+        if (r->guest == region->guest && r->user == region->user && r->size == region->size)
+            return &m->mapping[i];
+    }
+    return NULL;
+}
+
+bool vop__vhost_memory_again(struct vop__vhost_memory *m, const struct vop__vhost_region *region)
+{
+    struct vop__vhost_mapping *mapping = find_mapping(m, region);
+
+    if (mapping)
+        mapping->again++;
+    return mapping != NULL;
+}
+
+int vop__vhost_memory_remove(struct vop__vhost_memory *m, const struct vop__vhost_region *region)
+{
+    struct vop__vhost_mapping *mapping = find_mapping(m, region);
+
+    if (!mapping)
+        return vop__error(EPROTO, "there is no memory at %#llx to remove", (unsigned long long)region->guest);
+    if (mapping->again > 0) {
+        mapping->again--;
         return 0;
     }
-    return vop__error(EPROTO, "there is no memory at %#llx to remove", (unsigned long long)region->guest);
+    unmap(mapping);
+    *mapping = m->mapping[--m->count];
+    return 1;
 }
 
 void vop__vhost_memory_clear(struct vop__vhost_memory *m)

@@ -20,6 +20,7 @@ struct vop__vhost_mapping {
     uint8_t *base; /* of the region */
     void *map;     /* the file from its beginning, since large pages are mapped as a whole only */
     size_t map_size;
+    unsigned again; /* times that it was added besides, and is to be removed */
 };
 
 struct vop__vhost_memory {
@@ -34,7 +35,11 @@ struct vop__vhost_memory {
  */
 int vop__vhost_memory_add(struct vop__vhost_memory *m, const struct vop__vhost_region *region, int fd);
 
-/** Unmaps a region, known by guest address, user address and size: 0 or -EPROTO. */
+/** Is it there already? Then it is to be removed once more. QEMU before 8.0 adds and removes each region for each queue
+ * pair. */
+bool vop__vhost_memory_again(struct vop__vhost_memory *m, const struct vop__vhost_region *region);
+
+/** Unmaps a region, known by guest address, user address and size: 1, 0: it was added more often, or -EPROTO. */
 int vop__vhost_memory_remove(struct vop__vhost_memory *m, const struct vop__vhost_region *region);
 
 void vop__vhost_memory_clear(struct vop__vhost_memory *m);
