@@ -171,7 +171,6 @@ static void test_wrong(void **state)
         "--link shm:/run/a --tap vop0 --address fd00::1/64 --mtu 1279",
         "--link shm:/run/a --tap vop0 --queues 0",
         "--link shm:/run/a --tap vop0 --queues 17",
-        "--link vhost-user:/run/a --tap vop0 --queues 2",
         "--link mpc8349-2009:board --tap vop0 --queues 2",
         "--link shm:/run/a --tap vop0 --affinity 3-1",
         "--link shm:/run/a --tap vop0 --queues 16 --slots 32768 --slot-size 4096",

@@ -529,7 +529,8 @@ static void test_level(void **state)
     }
     assert_int_equal(test_count_fds(), fds);
     assert_int_equal(test_count_maps("vop-half"), maps);
-    assert_true(mallinfo2().uordblks <= bytes + 64 * 1024);
+    /* what each thread keeps for its next malloc() counts as in use; LeakSanitizer finds what is smaller than that */
+    assert_true(mallinfo2().uordblks <= bytes + 256 * 1024);
 }
 
 int main(void)
