@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Two namespaces, two bridges: what is sent arrives, unchanged, at any size and over IPv4 and IPv6."""
 import threading
-
 import time
 
 import pytest
