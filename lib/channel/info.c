@@ -76,6 +76,7 @@ int vop_channel_get_stats(const vop_channel *c, struct vop_channel_stats *ret_st
         .sleeps = vop__counted(&c->tx.sleeps) + vop__counted(&c->rx.sleeps),
         .spins_hit = vop__counted(&c->tx.spins_hit) + vop__counted(&c->rx.spins_hit),
         .rescues = vop__counted(&c->tx.rescues) + vop__counted(&c->rx.rescues),
+        .storms = __atomic_load_n(&c->link->wire->storms, __ATOMIC_RELAXED),
     };
 
     return give_struct(ret_stats, &stats, ret_stats->struct_size, offsetof(struct vop_channel_stats, rescues),

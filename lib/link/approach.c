@@ -212,16 +212,15 @@ static void drop_channel(struct approach *a)
     a->channel = NULL;
 }
 
-/* The peer's block cannot be used. What a dead peer left behind is of no interest; a live one must be told. */
-static int check_refusal(struct approach *a, int err)
+/* The peer's block cannot be used, as it was when the step began or later. What a dead peer left behind, or whoever had
+ * the memory before, is of no interest, also if it is just being overwritten; a live peer must be told. */
+static int check_refusal(struct approach *a, const struct vop__claim *before, int err)
 {
-    struct vop__claim now = vop__session_claim(a->local);
-
     if (vop__channel_was_known(a->channel)) /* it was READY for this side, so it lives */
         drop_channel(a);
-    else if (is_same(&now, &a->peer))
+    else if (is_same(before, &a->peer))
         return 0;
-    return refuse(a, now.incarnation, err);
+    return refuse(a, before->incarnation, err);
 }
 
 /* A file that was deleted and made anew: whoever opens it from now on is not in the memory that this side has. */
@@ -267,6 +266,7 @@ static int look_around(struct approach *a)
 /* 1 the channel is up, 0 the peer must act first, -EPROTO it is not for us, else an error of this side. */
 static int step(struct approach *a)
 {
+    struct vop__claim before;
     int ret;
 
     if (!a->channel) {
@@ -282,10 +282,11 @@ static int step(struct approach *a)
         drop_channel(a);
         return vop__error(EADDRINUSE, "%.120s: somebody else has taken side %u", a->side->name, a->side->number);
     }
+    before = vop__session_claim(a->local);
     ret = vop__channel_step(a->channel);
     if (ret == 0)
         return look_around(a);
-    return ret == -EPROTO || ret == -EMSGSIZE ? check_refusal(a, ret) : ret;
+    return ret == -EPROTO || ret == -EMSGSIZE ? check_refusal(a, &before, ret) : ret;
 }
 
 /* The same, and hands over the channel. What a step found means nothing if the memory is gone by the end of it. */

@@ -19,6 +19,7 @@
 #include "net2009/frames.h"
 #include "net2009/resolver.h"
 #include "wire/mpc8349_start.h"
+#include "wire/storm.h"
 
 /** What the devices of a block share. */
 struct vop__2009_bus {
@@ -26,7 +27,7 @@ struct vop__2009_bus {
     struct vop__window mine, theirs; /* blocks; theirs has no size until both sides have met */
     struct vop__engine engine;       /* board */
     uint64_t interrupts;
-    unsigned barren; /* interrupts since the last tick that nothing came of */
+    struct vop__storm storm; /* of interrupts that nothing came of */
 };
 
 struct vop__2009_device {

@@ -67,7 +67,9 @@ void vop__frames_open(struct vop__frames *f, vop_virtqueue *rx, vop_virtqueue *t
     f->rx_size = is_merging ? f->size : (uint32_t)(longest < f->size ? f->size : longest);
     f->rx_count = (unsigned)(all / f->rx_size);
     f->held_count = f->returned = 0;
-    f->unused = UINT64_MAX;
+    f->unused_count = VOP__2009_N;
+    for (unsigned i = 0; i < VOP__2009_N; i++)
+        f->unused[i] = (uint8_t)(VOP__2009_N - 1 - i);
     f->is_asked[RX] = f->is_asked[TX] = true; /* as a queue begins */
 }
 
@@ -186,8 +188,8 @@ int vop__frames_release(struct vop__frames *f)
 {
     int ret = 0;
 
-    for (unsigned i = 0; i < f->held_count && ret == 0; i++)
-        ret = give_back(f, f->held[i].number);
+    for (unsigned i = f->held_count; i > 0 && ret == 0; i--) /* the last descriptor that was freed comes first */
+        ret = give_back(f, f->held[i - 1].number);
     f->held_count = 0;
     if (ret < 0 || f->returned < RETURNED_MAX)
         return ret;
@@ -198,40 +200,44 @@ int vop__frames_release(struct vop__frames *f)
 
 /* ---- Sending ---- */
 
+/* The buffers of a message, the last one first, as its descriptors were freed. */
+static void free_message(struct vop__frames *f, unsigned at)
+{
+    unsigned count = 1;
+
+    for (unsigned i = at; f->next[i] != i; i = f->next[i])
+        count++;
+    for (unsigned i = 0; i < count; i++, at = f->next[at])
+        f->unused[f->unused_count + count - 1 - i] = (uint8_t)at;
+    f->unused_count += count;
+}
+
 static int take_sent(struct vop__frames *f)
 {
     void *token;
     int ret;
 
-    while ((ret = vop_virtqueue_get_buf(f->tx, &token, NULL)) > 0) {
-        unsigned at = number_of(token);
-
-        for (f->unused |= UINT64_C(1) << at; f->next[at] != at; f->unused |= UINT64_C(1) << at)
-            at = f->next[at];
-    }
+    while ((ret = vop_virtqueue_get_buf(f->tx, &token, NULL)) > 0)
+        free_message(f, number_of(token));
     return ret;
 }
 
 int vop__frames_reserve(struct vop__frames *f, size_t length, struct vop_net2009_message *ret_message)
 {
     size_t wanted = (length + f->size - 1) / f->size;
-    uint64_t rest;
     int ret;
 
     if (wanted > VOP__2009_N)
         return -EMSGSIZE;
-    if ((unsigned)__builtin_popcountll(f->unused) < wanted) {
+    if (f->unused_count < wanted) {
         ret = take_sent(f);
         if (ret < 0)
             return ret;
-        if ((unsigned)__builtin_popcountll(f->unused) < wanted)
+        if (f->unused_count < wanted)
             return -EAGAIN;
     }
-    rest = f->unused;
-    for (unsigned i = 0; i < wanted; i++, rest &= rest - 1) {
-        f->picked[i] = (uint8_t)__builtin_ctzll(rest);
-        f->room[i] = (struct iovec){tx_buffer(f, f->picked[i]), f->size};
-    }
+    for (unsigned i = 0; i < wanted; i++)
+        f->room[i] = (struct iovec){tx_buffer(f, f->unused[f->unused_count - 1 - i]), f->size};
     *ret_message = (struct vop_net2009_message){f->room, (unsigned)wanted, wanted * f->size};
     return 0;
 }
@@ -239,16 +245,16 @@ int vop__frames_reserve(struct vop__frames *f, size_t length, struct vop_net2009
 int vop__frames_commit(struct vop__frames *f, size_t length)
 {
     unsigned count = (unsigned)((length + f->size - 1) / f->size);
+    const uint8_t *first = f->unused + f->unused_count - 1;
     int ret;
 
     f->room[count - 1].iov_len = length - (size_t)(count - 1) * f->size;
-    ret = vop_virtqueue_add_buf(f->tx, f->room, count, 0, token_of(f->picked[0]));
+    ret = vop_virtqueue_add_buf(f->tx, f->room, count, 0, token_of(*first));
     if (ret < 0)
         return ret;
-    for (unsigned i = 0; i < count; i++) {
-        f->next[f->picked[i]] = f->picked[i + 1 < count ? i + 1 : i];
-        f->unused &= ~(UINT64_C(1) << f->picked[i]);
-    }
+    for (unsigned i = 0; i < count; i++)
+        f->next[*(first - i)] = *(first - (i + 1 < count ? i + 1 : i));
+    f->unused_count -= count;
     return 0;
 }
 

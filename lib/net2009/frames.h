@@ -35,10 +35,10 @@ struct vop__frames {
     unsigned returned; /* buffers added that the device was not told of */
     uint64_t malformed;
 
-    uint64_t unused;           /* bit i: buffer i can be sent from */
-    uint8_t next[VOP__2009_N]; /* of a message's buffers; the last one is its own next */
+    uint8_t unused[VOP__2009_N]; /* buffers that can be sent from, a stack: those used last come first, so that */
+    unsigned unused_count;       /* the descriptor that is free now is most likely theirs already */
+    uint8_t next[VOP__2009_N];   /* of a message's buffers; the last one is its own next */
     struct iovec room[VOP__2009_N];
-    uint8_t picked[VOP__2009_N];     /* the buffers of `room` */
     bool is_asked[VOP__2009_QUEUES]; /* rx, tx: the device was asked to notify */
 };
 

@@ -16,6 +16,7 @@
 #include "core/options.h"
 #include "net2009/device.h"
 #include "net2009/name.h"
+#include "wire/storm.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@
 #define TICK_NS (100 * VOP__NS_PER_MS)
 #define TICK_POLLED_NS (5 * VOP__NS_PER_MS) /* where there is no interrupt */
 #define SLOW_NS (500 * VOP__NS_PER_MS)      /* between looks across the bus at a session that goes well */
-#define BARREN_MAX 2000u                    /* interrupts for nothing, in a tick: a storm */
+#define BARREN_MAX 2000u                    /* interrupts for nothing, in a tenth of a second */
 #define CLOSE_NS VOP__NS_PER_S              /* the longest wait for the engine at the end */
 
 struct vop_net2009 {
@@ -38,9 +39,7 @@ struct vop_net2009 {
     int epoll_fd, timer_fd;
     int64_t slow_at; /* when the last slow look was */
     bool is_met, is_gone;
-    bool is_deaf;        /* the interrupt is not let through before the next tick */
     bool has_complained; /* of what the host offers */
-    uint64_t storms;
 
     pthread_mutex_t lock; /* of what any thread may ask for: */
     struct vop_net2009_info info[VOP_NET2009_DEVICES];
@@ -59,7 +58,7 @@ static void publish(vop_net2009 *link)
     FOR_EACH_DEVICE(link, d)
     {
         vop__2009_device_get_info(d, &link->info[d->number]);
-        link->info[d->number].storms = link->storms;
+        link->info[d->number].storms = link->bus.storm.storms;
         memcpy(link->peer_config[d->number], d->peer_config, sizeof(d->peer_config));
     }
     pthread_mutex_unlock(&link->lock);
@@ -135,15 +134,11 @@ static int64_t take_doorbells(vop_net2009 *link, bool anyway)
         return 0;
     link->bus.start.is_moving = is_moving(link);
     bits = vop__mpc8349_take(&link->bus.start);
-    if (ret == 0 && !link->is_deaf)
-        return bits;
     link->bus.interrupts += (uint64_t)ret;
-    if (!anyway && ++link->bus.barren > BARREN_MAX) {
-        link->storms += !link->is_deaf;
-        link->is_deaf = true;
+    if (bits < 0 && ret > 0)
+        vop__storm_pause(&link->bus.storm);
+    if (bits < 0 || (ret > 0 ? !vop__storm_take(&link->bus.storm) : !vop__storm_is_over(&link->bus.storm)))
         return bits;
-    }
-    link->is_deaf = false;
     return end->ops->enable(end->context) < 0 ? -1 : bits;
 }
 
@@ -193,7 +188,6 @@ int vop_net2009_process(vop_net2009 *link)
         now = vop__clock_ns();
         is_slow = now - link->slow_at >= SLOW_NS;
         link->slow_at = is_slow ? now : link->slow_at;
-        link->bus.barren = 0;
     }
     look_at_link(link, bits, is_slow);
     news = look_at_devices(link, bits, is_tick, is_slow);
@@ -238,7 +232,7 @@ int vop_net2009_peek(vop_net2009 *link, unsigned device, struct vop_net2009_mess
     if (!d->is_up)
         return vop__2009_device_error(d);
     if (ret > 0) {
-        link->bus.barren = 0;
+        vop__storm_calm(&link->bus.storm);
         d->rescues += d->is_rescue;
     }
     d->is_rescue = false;
@@ -265,7 +259,8 @@ int vop_net2009_reserve(vop_net2009 *link, unsigned device, size_t length, struc
         ret = vop__frames_reserve(&d->frames, length, ret_message);
     if (!d->is_up)
         return vop__2009_device_error(d);
-    link->bus.barren = ret == 0 ? 0 : link->bus.barren;
+    if (ret == 0)
+        vop__storm_calm(&link->bus.storm);
     return vop__2009_device_check(d, ret);
 }
 
@@ -486,6 +481,7 @@ int vop__net2009_adopt(const struct vop__mpc8349_end *end, unsigned side, const 
         return vop__error(ENOMEM, "no memory for a link");
     link->bus.start = (struct vop__mpc8349_start){
         .end = *end, .side = side, .layout = VOP__MPC8349_2009, .half_size = VOP__2009_BLOCK};
+    link->bus.storm = (struct vop__storm){.most = BARREN_MAX, .is_listening = true};
     link->bus.mine = (struct vop__window){end->local.base, VOP__2009_BLOCK, end->local.flags};
     link->devices = o.devices;
     link->epoll_fd = link->timer_fd = -1;

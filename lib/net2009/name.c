@@ -51,7 +51,7 @@ static bool read_option(const char *option, struct vop__2009_name *name, struct 
 
 int vop__2009_name_read(const char *uri, struct vop__2009_name *ret_name, struct vop_net2009_options *options)
 {
-    char text[96], *rest = text, *part;
+    char text[160], *rest = text, *part;
 
     memset(ret_name, 0, sizeof(*ret_name));
     if (!vop_net2009_is_name(uri) || strlen(uri + strlen(SCHEME)) >= sizeof(text))

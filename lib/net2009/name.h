@@ -14,7 +14,7 @@
 struct vop__2009_name {
     bool is_board;
     char address[VOP__PCI_ADDRESS_SIZE]; /* host */
-    char uio[16];                        /* board; empty: whichever there is */
+    char uio[96];                        /* board; empty: whichever there is */
 };
 
 /** What the name says of devices and channels goes into `options`. 0, or -EINVAL with a text. */

@@ -11,10 +11,16 @@
 #include "ring/split.h"
 #include "ring/vq_driver.h"
 
+#include <string.h>
+
+#define WORDS_2009 3u  /* of a descriptor of 2009 */
+#define DESCS_2009 64u /* that there can be */
+
 struct split_driver {
     struct vop__driver driver;
     struct vop__split ring;
-    uint64_t seen; /* used buffers, as used.idx said last: got <= seen <= published */
+    uint64_t seen;                           /* used buffers, as used.idx said last: got <= seen <= published */
+    uint32_t stored[DESCS_2009][WORDS_2009]; /* 2009: what the descriptors hold */
 };
 
 static struct split_driver *of(struct vop_virtqueue *vq)
@@ -29,6 +35,7 @@ static void start(struct vop_virtqueue *vq, const struct vop_virtqueue_place *pl
 
     vop__split_place(r, vq, place);
     vop__driver_start(&s->driver);
+    memset(s->stored, 0, sizeof(s->stored));
     vq->position = vq->used_position = r->base;
     for (uint32_t i = 0; i < vq->size; i++) {
         vop__split_store_desc(r, i, 0, 0, 0, 0);
@@ -58,6 +65,30 @@ static uint64_t fill_table(struct split_driver *s, const struct iovec *segments,
     return address;
 }
 
+/* A table of 2009 lies across a bus, and where buffers come again in the same order most words of it stay as they are.
+ */
+static __attribute__((noinline)) void store_changes(struct split_driver *s, uint32_t index, uint32_t addr, uint32_t len,
+                                                    uint32_t last)
+{
+    const uint32_t now[WORDS_2009] = {addr, len, last};
+    vop_le32 *w = vop__split_words(&s->ring, index);
+
+    for (unsigned i = 0; i < WORDS_2009; i++) {
+        if (s->stored[index][i] != now[i])
+            vop__store_le32(&w[i], now[i]);
+        s->stored[index][i] = now[i];
+    }
+}
+
+static inline void store_desc(struct split_driver *s, uint32_t index, uint64_t addr, uint32_t len, uint32_t flags,
+                              uint32_t next)
+{
+    if (__builtin_expect(s->ring.desc_size != sizeof(struct vop_desc), 0))
+        store_changes(s, index, (uint32_t)addr, len, flags | next << 16);
+    else
+        vop__split_store_desc(&s->ring, index, addr, len, flags, next);
+}
+
 /* The next entry of the available ring. */
 static void offer(const struct split_driver *s, uint32_t head)
 {
@@ -84,14 +115,14 @@ static __attribute__((noinline)) int add_any(struct vop_virtqueue *vq, const str
         uint32_t flags = i >= out ? VOP_DESC_F_WRITE : 0;
         bool more = i + 1 < descs;
 
-        vop__split_store_desc(&s->ring, at, vop__driver_address(d, &segments[i], i >= out),
-                              (uint32_t)segments[i].iov_len, more ? flags | VOP_DESC_F_NEXT : flags, more ? next : 0);
+        store_desc(s, at, vop__driver_address(d, &segments[i], i >= out), (uint32_t)segments[i].iov_len,
+                   more ? flags | VOP_DESC_F_NEXT : flags, more ? next : 0);
         at = next;
     }
     if (direct < total) {
         uint64_t table = fill_table(s, segments, direct, out, total);
 
-        vop__split_store_desc(&s->ring, at, table, (total - direct) * 16, VOP_DESC_F_INDIRECT, 0);
+        store_desc(s, at, table, (total - direct) * 16, VOP_DESC_F_INDIRECT, 0);
         at = vq->records[at].next;
     }
     offer(s, head);
@@ -109,7 +140,7 @@ static int add(struct vop_virtqueue *vq, const struct iovec *segments, uint32_t 
     if (!vop__driver_single(&s->driver, segments, out, in, &address))
         return add_any(vq, segments, out, in, token);
     len = (uint32_t)segments->iov_len;
-    vop__split_store_desc(&s->ring, head, address, len, in ? VOP_DESC_F_WRITE : 0, 0);
+    store_desc(s, head, address, len, in ? VOP_DESC_F_WRITE : 0, 0);
     offer(s, head);
     s->driver.free_head = vq->records[head].next;
     vop__driver_hold(&s->driver, head, 1, in ? len : 0, token);

@@ -13,6 +13,7 @@
 #include "pci/address.h"
 #include "wire/mpc8349_start.h"
 #include "wire/relay.h"
+#include "wire/storm.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 #include <sys/epoll.h>
 
 #define PAIRS_WITH_BELLS 8u /* others share theirs */
+#define STORM 5000u         /* interrupts in a tenth of a second: more than there are messages to sleep for */
 
 struct mpc8349_side {
     struct vop__side side;
@@ -28,6 +30,7 @@ struct mpc8349_side {
     bool is_forgotten;
     struct vop__mpc8349_start start;
     struct vop__relay relay;
+    struct vop__storm storm;
 };
 
 struct mpc8349_wire {
@@ -66,25 +69,37 @@ static int mpc8349_kick(struct vop__wire *wire, unsigned queue, enum vop__bell b
     return 0;
 }
 
+/* Called at least once in two naps by whoever waits: the one that also ends a storm. */
 static int mpc8349_alive(struct vop__wire *wire)
 {
     struct mpc8349_side *s = owner_of(wire);
 
+    if (vop__storm_is_over(&s->storm))
+        (void)s->start.end.ops->enable(s->start.end.context);
     if (end_check(s) < 0 || (wire->polled && vop__mpc8349_take(&s->start) < 0))
         return -ECONNRESET;
     return vop__mpc8349_check(&s->start);
 }
 
 /* 1 with the doorbells that rang, 0 there was no interrupt, -ECONNRESET. */
-static int take_interrupt(struct mpc8349_side *s, int64_t *ret_bits)
+static int take_interrupt(struct vop__wire *wire, int64_t *ret_bits)
 {
+    struct mpc8349_side *s = owner_of(wire);
     const struct vop__mpc8349_end *e = &s->start.end;
     int ret = e->ops->take(e->context);
 
     if (ret <= 0)
         return ret < 0 ? -ECONNRESET : 0;
     *ret_bits = vop__mpc8349_take(&s->start);
-    return *ret_bits < 0 || e->ops->enable(e->context) < 0 ? -ECONNRESET : 1;
+    if (*ret_bits < 0) {
+        vop__storm_pause(&s->storm);
+        return -ECONNRESET;
+    }
+    if (!vop__storm_take(&s->storm)) {
+        __atomic_store_n(&wire->storms, __atomic_load_n(&s->storm.storms, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+        return 1;
+    }
+    return e->ops->enable(e->context) < 0 ? -ECONNRESET : 1;
 }
 
 /* Loads across the bus but for the doorbells are left to alive(), which is not called for each wake-up. */
@@ -102,7 +117,7 @@ static int mpc8349_wait(struct vop__wire *wire, unsigned queue, enum vop__bell b
     if (fds[1].revents)
         vop__relay_take(&s->relay, bell);
     if (fds[0].revents)
-        taken = take_interrupt(s, &bits);
+        taken = take_interrupt(wire, &bits);
     if (taken < 0 || (bits & VOP__MPC8349_RESET) || end_check(s) < 0)
         return -ECONNRESET;
     if (bits & bit_of(queue, 1 - bell))
@@ -131,7 +146,7 @@ static int mpc8349_process(struct vop__wire *wire, unsigned queue, int epoll_fd)
 {
     struct mpc8349_side *s = owner_of(wire);
     int64_t bits = 0;
-    int taken = wire->polled ? 0 : take_interrupt(s, &bits);
+    int taken = wire->polled ? 0 : take_interrupt(wire, &bits);
 
     (void)queue;
     (void)epoll_fd;
@@ -287,6 +302,7 @@ int vop__mpc8349_adopt(const struct vop__mpc8349_end *end, unsigned side, const 
                  .system = vop__side_lock_name(name),
                  .name = strdup(name)},
         .users = 1,
+        .storm = {.most = STORM, .is_listening = true},
         .start = {.end = *end, .side = side, .layout = VOP__MPC8349_NATIVE, .half_size = half_size(end, side)},
     };
     s->side.remote.size = s->start.half_size;

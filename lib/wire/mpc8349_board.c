@@ -172,6 +172,14 @@ static int find_uio(const char *root, char name[16])
                       "modprobe uio_pdrv_genirq of_id=" COMPATIBLE);
 }
 
+static int take_name(const char *uio, char name[16])
+{
+    if (strlen(uio) >= 16)
+        return vop__error(ENODEV, "'%.80s' is not the name of a UIO device, such as uio0", uio);
+    memcpy(name, uio, strlen(uio) + 1);
+    return 0;
+}
+
 static int open_device(struct board *b, const char *root)
 {
     b->fd = vop__sysfs_open(O_RDWR | O_NONBLOCK, "%s/dev/%s", root, b->name);
@@ -260,9 +268,7 @@ int vop__mpc8349_board_open(const char *root, const char *uio, struct vop__mpc83
     if (!b)
         return vop__error(ENOMEM, "no memory for a link");
     b->fd = -1;
-    if (uio)
-        (void)snprintf(b->name, sizeof(b->name), "%s", uio);
-    ret = uio ? 0 : find_uio(root, b->name);
+    ret = uio ? take_name(uio, b->name) : find_uio(root, b->name);
     if (ret == 0)
         ret = open_board(b, root, &end.io);
     if (ret < 0) {

@@ -11,7 +11,8 @@
 #include <errno.h>
 
 #define ENDS (MPC8349_SR_EOCDI | MPC8349_SR_EOSI | MPC8349_SR_TE)
-#define DIRECT (MPC8349_MR_CTM | MPC8349_MR_DMSEN) /* what it copies may be in the processor's cache */
+/* What it copies may be in the processor's cache. It interrupts nobody, for an error neither: SR tells. */
+#define DIRECT (MPC8349_MR_CTM | MPC8349_MR_DMSEN | MPC8349_MR_TEM)
 
 static void store(const struct vop__mpc8349_dma *d, unsigned channel, uint32_t at, uint32_t value)
 {

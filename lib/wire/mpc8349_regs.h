@@ -56,6 +56,7 @@
 #define MPC8349_MR_CTM 0x04u       /* direct mode; else a chain of descriptors from CDAR */
 #define MPC8349_MR_TEM 0x08u       /* no interrupt for an error */
 #define MPC8349_MR_EOTIE 0x80u     /* an interrupt at the end */
+#define MPC8349_MR_IRQS 0x80000u   /* interrupts go to the host; how, nobody says. Not used */
 #define MPC8349_MR_DMSEN 0x100000u /* direct mode: snooped */
 
 #define MPC8349_SR_EOCDI 0x01u /* the end of the chain, or of a direct transfer; W1C */

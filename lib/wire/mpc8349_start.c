@@ -9,6 +9,8 @@
 #include "core/clock.h"
 #include "core/error.h"
 
+#include <vopipc/abi.h>
+
 #define AGAIN_NS (100 * VOP__NS_PER_MS) /* between two rings that were not answered */
 
 #define OMR1_MARK 0x56u     /* bits 31 to 24 */
@@ -114,8 +116,19 @@ static void begin_host(struct vop__mpc8349_start *s)
     ring_again(s, VOP__MPC8349_RESET);
 }
 
+/* The memory of a fresh board has anything in it, and here nothing says so: the host is not there yet. */
+static void clear_announce(const struct vop__mpc8349_start *s)
+{
+    struct vop_announce *a = vop__window_at(&s->end.remote, 0);
+
+    vop__store_le64(&a->incarnation, 0);
+    vop__window_publish32(&s->end.remote, &a->state, VOP_STATE_ABSENT, 'E');
+}
+
 static void offer(struct vop__mpc8349_start *s)
 {
+    if (s->layout == VOP__MPC8349_NATIVE)
+        clear_announce(s);
     s->omr[0] = s->end.bus_address;
     s->omr[1] = OMR1_MARK << 24 | (uint32_t)s->layout << OMR1_LAYOUT | (uint32_t)(s->half_size >> MPC8349_PAGE_SHIFT);
     store(s, MPC8349_OMR0, s->omr[0]);

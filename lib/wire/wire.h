@@ -104,6 +104,7 @@ struct vop__wire {
     uint16_t system;           /* watched: names the system in which no other process has this side; 0: unknown */
     uint32_t doorbell;         /* address of this side's doorbell, to be announced; 0: it has no address */
     uint32_t peer_doorbell;    /* as the peer announced it; set once, by the channel, before the first kick */
+    unsigned storms;           /* atomic: times that its interrupts came too often to be let through (storm.h) */
     int socket;                /* shm: to the peer; -1: not yet */
     pid_t peer_pid;            /* the peer's process, if the wire knows it; else -1 */
     uid_t peer_uid;

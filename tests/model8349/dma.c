@@ -151,15 +151,25 @@ void m8349_dma_step(struct m8349 *m)
         step_channel(m, &m->dma[i]);
 }
 
-bool m8349_dma_irq(const struct m8349 *m)
+static bool interrupts(const struct m8349_channel *c)
+{
+    return (c->sr & MPC8349_SR_EOCDI && c->mr & MPC8349_MR_EOTIE) ||
+           (c->sr & MPC8349_SR_TE && !(c->mr & MPC8349_MR_TEM)) ||
+           (c->sr & MPC8349_SR_EOSI && c->cdar & MPC8349_DESC_EOSIE && !(c->mr & MPC8349_MR_CTM));
+}
+
+bool m8349_dma_interrupts(const struct m8349 *m, enum m8349_view view)
 {
     for (unsigned i = 0; i < MPC8349_DMA_CHANNELS; i++) {
-        const struct m8349_channel *c = &m->dma[i];
+        bool is_steered = m->options.irqs_steers && (m->dma[i].mr & MPC8349_MR_IRQS);
 
-        if ((c->sr & MPC8349_SR_EOCDI && c->mr & MPC8349_MR_EOTIE) ||
-            (c->sr & MPC8349_SR_TE && !(c->mr & MPC8349_MR_TEM)) ||
-            (c->sr & MPC8349_SR_EOSI && c->cdar & MPC8349_DESC_EOSIE && !(c->mr & MPC8349_MR_CTM)))
+        if (is_steered == (view == M8349_HOST) && interrupts(&m->dma[i]))
             return true;
     }
     return false;
+}
+
+bool m8349_dma_irq(const struct m8349 *m)
+{
+    return m8349_dma_interrupts(m, M8349_CORE);
 }

@@ -235,6 +235,17 @@ struct vop__mpc8349_end ends_end(struct ends *e, unsigned side)
 
 /* ---- The whole ---- */
 
+struct m8349_options ends_kind(unsigned kind)
+{
+    return (struct m8349_options){.gates_status = kind & 1,
+                                  .wide_odr = kind >> 1 & 1,
+                                  .core_sees_om = kind >> 2 & 1,
+                                  .any_raises = kind >> 3 & 1,
+                                  .random_reset = kind >> 4 & 1,
+                                  .irqs_steers = kind >> 5 & 1,
+                                  .seed = kind};
+}
+
 void ends_begin_reset(struct ends *e)
 {
     lock(e);

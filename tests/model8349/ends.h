@@ -32,6 +32,11 @@ struct ends {
     } at[2];          /* each side */
 };
 
+#define ENDS_KINDS 64u /* of a part, by what is not known of it */
+
+/** The `kind`th of all combinations of the model's switches for what is not known. */
+struct m8349_options ends_kind(unsigned kind);
+
 /** A board that is booted, and a host. `options` without memory; each half has `half_size` bytes. */
 struct ends *ends_open(const struct m8349_options *options, uint32_t half_size);
 void ends_close(struct ends *e);

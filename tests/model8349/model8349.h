@@ -38,6 +38,7 @@ struct m8349_options {
     bool wide_odr;     /* ODR has 32 bits, not 29 */
     bool core_sees_om; /* the core reads OMISR and OMIMR; else they are 0 for it */
     bool any_raises;   /* message registers raise their events whoever stores; else only the other side's stores do */
+    bool irqs_steers;  /* MR.IRQS of a DMA channel sends its interrupt to INTA in place of the core */
     bool random_reset; /* masks are random after a reset, too, not only message registers */
     uint64_t seed;     /* for what is random */
 

@@ -30,5 +30,6 @@ bool m8349_copy_to(struct m8349 *m, uint32_t local, const uint8_t *from, uint32_
 uint32_t m8349_dma_load(const struct m8349 *m, uint32_t offset);
 void m8349_dma_store(struct m8349 *m, uint32_t offset, uint32_t value);
 void m8349_dma_step(struct m8349 *m);
+bool m8349_dma_interrupts(const struct m8349 *m, enum m8349_view view);
 
 #endif

@@ -48,7 +48,7 @@ static uint32_t im_status(const struct m8349 *m)
 
 bool m8349_inta(const struct m8349 *m)
 {
-    return !m->in_reset && (om_status(m) & ~m->omimr) != 0;
+    return !m->in_reset && ((om_status(m) & ~m->omimr) != 0 || m8349_dma_interrupts(m, M8349_HOST));
 }
 
 bool m8349_core_irq(const struct m8349 *m)

@@ -74,6 +74,26 @@ static void test_done_is_not_there(void **state)
     }
 }
 
+/* Whom a channel interrupts at its end: the core, and with IRQS, if that is what it means, the host. */
+static void test_steering(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        bool is_steered = i == 3;
+
+        part_open(&m, &(struct m8349_options){.irqs_steers = i & 1});
+        start_direct(0, BLOCK, BLOCK + 100, 100);
+        if (i & 2)
+            core_out(&m, MPC8349_DMA(0) + MPC8349_DMA_MR,
+                     MPC8349_MR_CTM | MPC8349_MR_EOTIE | MPC8349_MR_IRQS | MPC8349_MR_CS);
+        m8349_step(&m);
+        assert_int_equal(m8349_inta(&m), is_steered);
+        assert_int_equal(m8349_dma_irq(&m), !is_steered);
+        core_out(&m, MPC8349_DMA(0) + MPC8349_DMA_SR, MPC8349_SR_EOCDI | MPC8349_SR_EOSI);
+        assert_false(m8349_inta(&m) || m8349_dma_irq(&m));
+    }
+}
+
 static void put_descriptor(uint32_t at, uint32_t from, uint32_t to, uint32_t next, uint32_t count)
 {
     uint32_t words[8] = {from, 0, to, 0, next, 0, count, 0};
@@ -155,9 +175,9 @@ static void test_reset_stops(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_direct), cmocka_unit_test(test_done_is_not_there),
-        cmocka_unit_test(test_chain),  cmocka_unit_test(test_circle),
-        cmocka_unit_test(test_errors), cmocka_unit_test(test_reset_stops),
+        cmocka_unit_test(test_direct),      cmocka_unit_test(test_steering), cmocka_unit_test(test_done_is_not_there),
+        cmocka_unit_test(test_chain),       cmocka_unit_test(test_circle),   cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_reset_stops),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,8 +19,8 @@ def test_help(option):
     status, output, errors = demo(option)
     assert (status, errors) == (0, "")
     assert output.startswith("usage: ./demo")
-    for word in ("--echo", "--vm", "--mpc8349", "--keep", "--json", "ping_loss_percent", "tcp_ratio", "rr_ratio", "echo_ratio",
-                 "tcp_mbps", "pair.tcp_mbps"):
+    for word in ("--echo", "--vm", "--mpc8349", "--keep", "--json", "ping_loss_percent", "tcp_ratio", "rr_ratio",
+                 "echo_ratio", "tcp_mbps", "pair.tcp_mbps"):
         assert word in output
 
 

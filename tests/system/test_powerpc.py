@@ -80,3 +80,16 @@ def test_native_link(place, server, client):
     output, errors = talker.communicate(lines, timeout=60)
     assert (talker.returncode, output, errors) == (0, lines, "")
     assert listener.poll() is None
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("kind", ["native", "2009"])
+def test_board(kind, machine):
+    """A board's program of the library alone, at a model of an MPC8349 in another process: it answers all pings, by a
+    native link and by a pair of drivers of 2009, and so does the next one after it was killed."""
+    name = "answer-ping-on-model"
+    command = (program(name),) if machine == "native" else (*QEMU, POWERPC / name)
+    done = subprocess.run([program("ping-board"), kind, "5", "200", *command], text=True, capture_output=True,
+                          timeout=120)
+    assert (done.returncode, done.stderr) == (0, ""), done
+    assert done.stdout.startswith("pings=1000 answered=1000 "), done.stdout

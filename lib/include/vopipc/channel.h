@@ -597,7 +597,8 @@ struct vop_channel_stats {
     uint64_t rx_kicks;     /* kicks after them */
     uint64_t sleeps;       /* times a blocking call slept */
     uint64_t spins_hit;    /* times spinning found what it waited for */
-    uint64_t rescues;      /* ivshmem: times a look at the rings found what no kick had announced */
+    uint64_t rescues;      /* ivshmem, mpc8349: times a look at the rings found what no kick had announced */
+    uint64_t storms;       /* mpc8349: times the peer rang so often that its interrupts were shut out for 100 ms */
 };
 
 /** Fills `ret_stats` up to its struct_size. May be called while other threads send and receive: figures may lag. */

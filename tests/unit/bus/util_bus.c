@@ -64,6 +64,7 @@ uint64_t vop__hook_load(const void *p, unsigned size, int order, char letter)
     for (unsigned side = 0; side < 2; side++) {
         if (!is_in(p, bus.window[side], &offset))
             continue;
+        bus.kept_loads += bus.is_2009 && offset % 4096 < 1024;
         return bus.window_loads_push ? load_window(side, (uint32_t)offset, size)
                                      : load_ahead(load_window, side, (uint32_t)offset, size);
     }
@@ -81,7 +82,7 @@ void vop__hook_store(void *p, unsigned size, uint64_t value, int order, char let
         if (!is_in(p, bus.window[side], &offset))
             continue;
         check(size == 4 || (size == 2 && !bus.words_only)); /* the rings of virtio have fields of 16 bits */
-        bus.kept_stores += offset == BUS_HEARTBEAT;
+        bus.kept_stores += !bus.is_2009 && offset == BUS_HEARTBEAT;
         if (side == BUS_HOST)
             m8349_host_store(&bus.model, 1, (uint32_t)offset, size, (uint32_t)value);
         else
@@ -103,7 +104,7 @@ static unsigned side_of(void *context)
     return context == &bus.irq_fd[1];
 }
 
-static void look_at_lines(void)
+void bus_look(void)
 {
     for (unsigned side = 0; side < 2; side++) {
         uint64_t one = 1;
@@ -130,7 +131,7 @@ static void end_store32(void *context, uint32_t offset, uint32_t value)
         m8349_host_store(&bus.model, 0, offset, 4, value);
     else
         m8349_core_store(&bus.model, M8349_IMMR + offset, 4, value);
-    look_at_lines();
+    bus_look();
 }
 
 static int end_reach(void *context, uint32_t bus_address, size_t size, struct vop__window *ret_window)
@@ -156,7 +157,7 @@ static int end_enable(void *context)
         bus.kept_loads++;
     }
     bus.is_enabled[side_of(context)] = true;
-    look_at_lines();
+    bus_look();
     return 0;
 }
 
@@ -202,7 +203,7 @@ void bus_arrive(void)
 {
     for (unsigned i = 0; i <= bus.model.options.posted; i++)
         m8349_step(&bus.model);
-    look_at_lines();
+    bus_look();
 }
 
 void bus_open(unsigned posted)

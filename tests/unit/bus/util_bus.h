@@ -26,8 +26,9 @@ struct bus {
     uint8_t *window[2];     /* by who stores there: BAR 1, the host's memory through the outbound window */
     int irq_fd[2];          /* of each side */
     bool is_enabled[2];     /* its next interrupt is let through */
+    bool is_2009;           /* the memory has that layout */
     bool words_only;        /* across the bus, from here on */
-    uint64_t kept_loads;    /* looks at OMR1 and loads of the kernel's driver: not those of messages */
+    uint64_t kept_loads;    /* looks at OMR1 and status blocks, loads of the kernel's driver: not those of messages */
     uint64_t kept_stores;   /* heartbeats */
     bool window_loads_push; /* a load across the bus pushes stores ahead, as it must; false: a broken machine */
     bool odr_loads_push;
@@ -44,6 +45,9 @@ struct vop__mpc8349_end bus_end(unsigned side);
 
 /** Time passes, until all that was on the bus has arrived. */
 void bus_arrive(void);
+
+/** Delivers interrupts that have come up with time. */
+void bus_look(void);
 
 /** From now on accesses count. */
 void bus_count(void);

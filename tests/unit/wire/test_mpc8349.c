@@ -11,6 +11,7 @@
 #include "wire/mpc8349_start.h"
 
 #include <vopipc/error.h>
+#include <vopipc/le.h>
 
 #define HALF 65536u
 #define OMR1 (0x56100000u | HALF / 4096)
@@ -207,6 +208,16 @@ static void test_board_restarts(void **state)
     close_ends();
 }
 
+/* Whatever the board's memory held: the host does not seem to be there before it says so. */
+static void assert_absent(void)
+{
+    struct vop_announce *a = (void *)(ends->model.options.dram + ENDS_BLOCK);
+
+    assert_int_not_equal(vop_from_le32(a->magic), 0); /* it held something */
+    assert_int_equal(vop_from_le64(a->incarnation), 0);
+    assert_int_equal(vop_from_le32(a->state), VOP_STATE_ABSENT);
+}
+
 static void test_board_reset(void **state)
 {
     struct vop__wire *wire;
@@ -231,6 +242,7 @@ static void test_board_reset(void **state)
     open_side(1);
     meet_both();
     assert_met();
+    assert_absent();
     close_ends();
 }
 

@@ -60,6 +60,7 @@ static void expect_end(struct vop__mpc8349_dma *d, uint32_t job, int error)
     }
     assert_int_equal(got, job);
     assert_int_equal(got_error, error);
+    assert_false(m8349_dma_irq(&m) || m8349_inta(&m)); /* it is looked at, and interrupts nobody */
 }
 
 static void test_both_ways(void **state)
