@@ -21,7 +21,7 @@
 /* One program's end. */
 struct end {
     struct ends *ends;
-    unsigned side;
+    unsigned side, generation;
     uint8_t *local;
     uint8_t *remote; /* NULL: none yet */
 };
@@ -86,18 +86,26 @@ void ends_store(struct ends *e, unsigned side, uint32_t offset, uint32_t value)
     unlock(e);
 }
 
+/* Another one in its place is not the device that this end has opened. */
+static bool is_gone(const struct end *end)
+{
+    return __atomic_load_n(&end->ends->at[end->side].is_gone, __ATOMIC_RELAXED) ||
+           __atomic_load_n(&end->ends->generation, __ATOMIC_RELAXED) != end->generation;
+}
+
 static uint32_t end_load32(void *context, uint32_t offset)
 {
     const struct end *end = context;
 
-    return ends_load(end->ends, end->side, offset);
+    return is_gone(end) ? UINT32_MAX : ends_load(end->ends, end->side, offset);
 }
 
 static void end_store32(void *context, uint32_t offset, uint32_t value)
 {
     const struct end *end = context;
 
-    ends_store(end->ends, end->side, offset, value);
+    if (!is_gone(end))
+        ends_store(end->ends, end->side, offset, value);
 }
 
 /* ---- Memory ---- */
@@ -145,7 +153,7 @@ static int end_take(void *context)
     const struct end *end = context;
     uint64_t count;
 
-    if (end->ends->at[end->side].is_gone)
+    if (is_gone(end))
         return -ENODEV;
     if (read(end->ends->at[end->side].fd, &count, sizeof(count)) < 0)
         return 0;
@@ -157,6 +165,8 @@ static int end_enable(void *context)
 {
     const struct end *end = context;
 
+    if (is_gone(end))
+        return -ENODEV;
     lock(end->ends);
     end->ends->at[end->side].is_enabled = true;
     unlock(end->ends);
@@ -167,7 +177,7 @@ static int end_check(void *context)
 {
     const struct end *end = context;
 
-    return __atomic_load_n(&end->ends->at[end->side].is_gone, __ATOMIC_RELAXED) ? -ENODEV : 0;
+    return is_gone(end) ? -ENODEV : 0;
 }
 
 static void end_forget(void *context)
@@ -209,7 +219,7 @@ struct vop__mpc8349_end ends_end(struct ends *e, unsigned side)
 
     if (!end)
         abort();
-    *end = (struct end){.ends = e, .side = side, .local = map_half(e, side)};
+    *end = (struct end){.ends = e, .side = side, .generation = e->generation, .local = map_half(e, side)};
     result.local = (struct vop__window){.base = end->local, .size = e->half_size, .flags = VOP__WINDOW_PLATFORM};
     if (side == VOP__MPC8349_HOST) {
         end->remote = map_half(e, VOP__MPC8349_BOARD);
@@ -250,6 +260,39 @@ void ends_end_reset(struct ends *e)
         e->model.options.dram[ENDS_BLOCK + i] = (uint8_t)(i * 31 + e->model.now);
     m8349_end_reset(&e->model);
     m8349_boot(&e->model, ENDS_BLOCK, e->half_size, 0);
+    unlock(e);
+}
+
+void ends_die(struct ends *e)
+{
+    uint64_t one = 1;
+
+    lock(e);
+    m8349_begin_reset(&e->model);
+    __atomic_add_fetch(&e->generation, 1, __ATOMIC_RELAXED);
+    for (unsigned side = 0; side < 2; side++) {
+        __atomic_store_n(&e->at[side].is_gone, true, __ATOMIC_RELAXED);
+        if (write(e->at[side].fd, &one, sizeof(one)) != sizeof(one)) /* sleepers hear of it, as those of UIO do */
+            abort();
+    }
+    unlock(e);
+}
+
+void ends_replace(struct ends *e)
+{
+    uint64_t count;
+
+    lock(e);
+    memset(e->model.options.dram + ENDS_BLOCK, 0, e->half_size);
+    memset(e->model.options.host, 0, e->half_size);
+    m8349_end_reset(&e->model);
+    m8349_boot(&e->model, ENDS_BLOCK, e->half_size, 0);
+    for (unsigned side = 0; side < 2; side++) {
+        e->at[side].is_enabled = false;
+        if (read(e->at[side].fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+            abort();
+        __atomic_store_n(&e->at[side].is_gone, false, __ATOMIC_RELAXED);
+    }
     unlock(e);
 }
 

@@ -20,6 +20,7 @@
 struct ends {
     pid_t owner; /* atomic: the process that has the lock of the rest; 0: nobody. One that was killed loses it */
     struct m8349 model;
+    unsigned generation; /* atomic: counts deaths */
     uint32_t half_size;
     int memory[2]; /* descriptor of each half */
     struct {
@@ -50,6 +51,11 @@ void ends_store(struct ends *e, unsigned side, uint32_t offset, uint32_t value);
 /** Reset of the board in two parts. It comes back with other memory, booted. */
 void ends_begin_reset(struct ends *e);
 void ends_end_reset(struct ends *e);
+
+/** The model dies: nothing is there any more for either side. And another one takes its
+ * place; memory is clear. */
+void ends_die(struct ends *e);
+void ends_replace(struct ends *e);
 
 /** What a host's kernel does when the program that has the board is gone: bus master off; and on again. */
 void ends_set_master(struct ends *e, bool on);

@@ -88,7 +88,8 @@ static bool set_switch(struct m8349_options *o, const char *name, bool on)
         bool *is_on;
     } switches[] = {{"gates_status", &o->gates_status}, {"wide_odr", &o->wide_odr},
                     {"core_sees_om", &o->core_sees_om}, {"any_raises", &o->any_raises},
-                    {"random_reset", &o->random_reset}, {"is_locked", &o->is_locked}};
+                    {"random_reset", &o->random_reset}, {"is_locked", &o->is_locked},
+                    {"irqs_steers", &o->irqs_steers}};
 
     for (unsigned i = 0; i < sizeof(switches) / sizeof(switches[0]); i++) {
         if (strcmp(switches[i].name, name) == 0) {

@@ -13,7 +13,8 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from lib import netns  # noqa: E402
-from lib.board import ADDRESS, BOARD, HOST, NATIVE, PAIR, PROGRAMS, BoardSide, HostSide, Model, join, wait_answer  # noqa: E402,E501
+from lib.board import (ADDRESS, BOARD, HOST, NATIVE, PAIR, PROGRAMS, BoardSide, HostSide, Model,  # noqa: E402
+                       join, wait_answer)
 from lib.vm import Machine, Software, Unavailable  # noqa: E402
 
 PINGS = 50

@@ -125,7 +125,7 @@ def test_carrier_follows_the_other_side(world, scheme):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("switches", [["gates_status", "any_raises"], ["wide_odr", "core_sees_om"]])
+@pytest.mark.parametrize("switches", [["gates_status", "any_raises"], ["wide_odr", "core_sees_om", "irqs_steers"]])
 def test_what_is_not_known_of_the_part(world, switches, scheme):
     for name in switches:
         assert world.model.order("set", name, 1) == "ok"

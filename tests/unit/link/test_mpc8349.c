@@ -1,82 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_mpc8349.c - channels across the bus of the model, sides in threads and in processes: traffic with good and bad
- * doorbells, kills of either side, resets of the board, and what a hostile side can store.
+ * test_mpc8349.c - channels across the bus of the model, sides in threads: traffic with good and bad doorbells, and
+ * what a hostile side can store.
  *
  * Room: tests.
  */
-#include "support/link.h"
-
-#include "link/approach.h"
-#include "model8349/ends.h"
+#include "unit/link/util_mpc8349.h"
 
 #include <pthread.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 
-#define HOST VOP__MPC8349_HOST
-#define BOARD VOP__MPC8349_BOARD
 #define ROUNDS 300
-#define WAIT 20000 /* ms: guards against hangs */
-
-static struct ends *ends;
-
-static int open_end(unsigned side, struct vop__side **ret_side)
-{
-    struct vop__mpc8349_end end = ends_end(ends, side);
-    int ret = vop__mpc8349_adopt(&end, side, side == HOST ? "0000:02:00.0" : "board", ret_side);
-
-    if (ret < 0)
-        end.ops->close(end.context);
-    return ret;
-}
-
-static int open_host(const char *rest, struct vop__side **ret_side)
-{
-    (void)rest;
-    return open_end(HOST, ret_side);
-}
-
-static int open_board(const char *rest, struct vop__side **ret_side)
-{
-    (void)rest;
-    return open_end(BOARD, ret_side);
-}
-
-static struct vop__attempt *begin_connect(unsigned side, struct vop_options *options)
-{
-    struct vop__attempt *attempt;
-
-    options->connect_wait = 1;
-    check(vop__options_resolve(options, options) == 0);
-    if (vop__approach_begin(side == HOST ? open_host : open_board, "", options, &attempt) < 0)
-        fail_msg("%s", vop_error_text());
-    return attempt;
-}
-
-static vop_channel *connect_with(unsigned side, uint32_t queue_size, uint32_t slot_size)
-{
-    struct vop_options options = link_options(queue_size, slot_size, VOP_SPIN_NEVER);
-    struct vop__attempt *attempt = begin_connect(side, &options);
-    double begin = test_seconds();
-    vop_channel *c = NULL;
-    int ret;
-
-    while ((ret = vop__approach_step(attempt, &c)) == -EAGAIN) {
-        check(test_seconds() - begin < WAIT / 1000);
-        test_sleep_ms(2);
-    }
-    if (ret < 0)
-        fprintf(stderr, "side %u: %s\n", side, vop_error_text());
-    check(ret == 0);
-    vop__approach_end(attempt, false);
-    return c;
-}
-
-static vop_channel *connect_side(unsigned side)
-{
-    return connect_with(side, 16, 256);
-}
 
 static void *connect_board(void *size)
 {
@@ -306,142 +239,7 @@ static void test_too_small(void **state)
     ends_close(ends);
 }
 
-/* ---- Deaths ---- */
-
-/** What processes know of each other's work. */
-static struct ledger {
-    uint32_t handled; /* by whichever child is there: the last number */
-    uint32_t twice;   /* numbers that came again, or too late */
-} * ledger;
-
-/* Echoes until it is killed. */
-static pid_t fork_echo(unsigned side)
-{
-    pid_t child = test_child();
-
-    if (child != 0)
-        return child;
-    for (;;) {
-        vop_channel *c;
-        uint32_t number;
-
-        if (side == HOST)
-            ends_set_master(ends, true);
-        c = connect_side(side);
-        while (vop_channel_recv(c, &number, sizeof(number), WAIT) == sizeof(number)) {
-            if (number <= __atomic_load_n(&ledger->handled, __ATOMIC_RELAXED))
-                __atomic_add_fetch(&ledger->twice, 1, __ATOMIC_RELAXED);
-            __atomic_store_n(&ledger->handled, number, __ATOMIC_RELAXED);
-            if (vop_channel_send(c, &number, sizeof(number), WAIT) < 0)
-                break;
-        }
-        vop_channel_close(c);
-    }
-}
-
-static void kill_child(pid_t child, unsigned side)
-{
-    kill(child, SIGKILL);
-    check(waitpid(child, NULL, 0) == child);
-    if (side == HOST)
-        ends_set_master(ends, false); /* its kernel does that */
-}
-
-/* Sends numbers for a while. 0, or how the link ended. */
-static int ask(vop_channel *c, uint32_t *number, unsigned rounds)
-{
-    for (unsigned i = 0; i < rounds; i++) {
-        uint32_t answer, mine = ++*number;
-        int ret = vop_channel_send(c, &mine, sizeof(mine), WAIT);
-        ssize_t length = ret < 0 ? ret : vop_channel_recv(c, &answer, sizeof(answer), WAIT);
-
-        if (length <= 0)
-            return length < 0 ? (int)length : -EPIPE;
-        assert_int_equal(answer, mine);
-    }
-    return 0;
-}
-
-static void survive(unsigned victim, unsigned kills)
-{
-    vop_channel *c = NULL;
-    uint32_t number = 0;
-    pid_t child = 0;
-
-    ends = ends_open(&(struct m8349_options){0}, 65536);
-    *ledger = (struct ledger){0};
-    for (unsigned i = 0; i < kills; i++) {
-        child = fork_echo(victim);
-        if (c) { /* the new one is heard of at once, by its RESET */
-            assert_true(ask(c, &number, 1000000) < 0);
-            vop_channel_close(c);
-        }
-        c = connect_side(1 - victim);
-        assert_int_equal(ask(c, &number, 1 + i % 50), 0);
-        kill_child(child, victim);
-    }
-    assert_int_equal(ledger->twice, 0);
-    vop_channel_close(c);
-    ends_close(ends);
-}
-
-static void test_kills(void **state)
-{
-    unsigned kills = getenv("VOP_LONG") ? 1000 : 25;
-
-    (void)state;
-    survive(BOARD, kills);
-    survive(HOST, kills);
-}
-
-/* Nobody comes in its place: silence tells. */
-static void test_silence(void **state)
-{
-    (void)state;
-    for (unsigned victim = 0; victim < 2; victim++) {
-        uint32_t number = 0;
-        vop_channel *c;
-        pid_t child;
-        double begin;
-
-        ends = ends_open(&(struct m8349_options){0}, 65536);
-        *ledger = (struct ledger){0};
-        child = fork_echo(victim);
-        c = connect_side(1 - victim);
-        assert_int_equal(ask(c, &number, 10), 0);
-        kill_child(child, victim);
-        begin = test_seconds();
-        assert_int_equal(vop_channel_recv(c, &number, sizeof(number), WAIT), -ECONNRESET);
-        assert_true(test_seconds() - begin < 6);
-        vop_channel_close(c);
-        ends_close(ends);
-    }
-}
-
-static void test_board_resets(void **state)
-{
-    unsigned resets = getenv("VOP_LONG") ? 200 : 8;
-    uint32_t number = 0;
-    vop_channel *c;
-
-    (void)state;
-    ends = ends_open(&(struct m8349_options){.random_reset = true}, 65536);
-    *ledger = (struct ledger){0};
-    for (unsigned i = 0; i < resets; i++) {
-        pid_t child = fork_echo(BOARD);
-
-        c = connect_side(HOST);
-        assert_int_equal(ask(c, &number, 20), 0);
-        kill(child, SIGSTOP); /* a processor that is reset stores nothing more */
-        ends_begin_reset(ends);
-        kill_child(child, BOARD);
-        assert_int_equal(ask(c, &number, 1000000), -ECONNRESET);
-        vop_channel_close(c);
-        ends_end_reset(ends);
-    }
-    assert_int_equal(ledger->twice, 0);
-    ends_close(ends);
-}
+/* ---- Its end ---- */
 
 /* An orderly end is the end of stream, with all that was sent before. */
 static void test_close(void **state)
@@ -550,26 +348,13 @@ static void test_storm_is_bounded(void **state)
     close_pair(&l);
 }
 
-static int make_ledger(void **state)
-{
-    ledger = mmap(NULL, sizeof(*ledger), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    return ledger == MAP_FAILED ? -1 : test_guard(state);
-}
-
-static int free_ledger(void **state)
-{
-    (void)state;
-    return munmap(ledger, sizeof(*ledger));
-}
-
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make_ledger, free_ledger)
+#define TEST(name) cmocka_unit_test_setup(name, test_guard)
     static const struct CMUnitTest tests[] = {
-        TEST(test_traffic),          TEST(test_bad_doorbells), TEST(test_deaf),          TEST(test_two_sleepers),
-        TEST(test_small_halves),     TEST(test_too_small),     TEST(test_kills),         TEST(test_silence),
-        TEST(test_board_resets),     TEST(test_close),         TEST(test_random_memory), TEST(test_storm),
-        TEST(test_storm_is_bounded),
+        TEST(test_traffic),      TEST(test_bad_doorbells),    TEST(test_deaf),  TEST(test_two_sleepers),
+        TEST(test_small_halves), TEST(test_too_small),        TEST(test_close), TEST(test_random_memory),
+        TEST(test_storm),        TEST(test_storm_is_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
