@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <vopipc/le.h>
 
 #define SEGMENTS 256u /* of the buffers of one frame */
 #define BUFFERS VOP_NET_PIECES_MAX

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <vopipc/le.h>
 
 #define BUFFERS 64u        /* of each queue */
 #define MERGED_SIZE 1536u  /* of a receive buffer where a frame may take several */

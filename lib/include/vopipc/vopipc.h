@@ -19,6 +19,7 @@
 #include <vopipc/mmio.h>
 #include <vopipc/net.h>
 #include <vopipc/netdev.h>
+#include <vopipc/remote.h>
 #include <vopipc/rng.h>
 #include <vopipc/spin.h>
 #include <vopipc/version.h>
