@@ -55,4 +55,7 @@ enum vop__mmio_register vop__mmio_at(enum vop_mmio_map map, uint64_t offset);
 /** Its offset in this map; 0, which is the magic value's, if the map has no such register. */
 uint32_t vop__mmio_offset(enum vop_mmio_map map, enum vop__mmio_register which);
 
+/** The context of the options, if `access` is that of a device behind registers; otherwise NULL. */
+void *vop__mmio_context(const vop_bus_device *d, const struct vop_mmio_access *access);
+
 #endif

@@ -190,12 +190,12 @@ static void write_queue(vop_mmio *m, enum vop__mmio_register which, uint32_t val
         set_half(&q->device, which == VOP__MMIO_QUEUE_DEVICE_HIGH, value);
 }
 
+/* The page size stays: Linux says it once, and resets the device after that. */
 static void forget(vop_mmio *m)
 {
     memset(m->queue, 0, sizeof(m->queue));
     memset(m->pfn, 0, sizeof(m->pfn));
     m->device_sel = m->driver_sel = m->queue_sel = 0;
-    m->page_size = m->map == VOP_MMIO_2011 ? VOP__MMIO_PAGE_2011 : 0;
     set_pending(m, 0);
 }
 
@@ -284,7 +284,7 @@ int vop_mmio_new(const struct vop_mmio_options *options, vop_device *device, vop
         free(m);
         return ret;
     }
-    forget(m);
+    m->page_size = VOP__MMIO_PAGE_2011; /* until a driver of version 1 says another */
     *ret_mmio = m;
     return 0;
 }

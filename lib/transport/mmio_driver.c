@@ -217,6 +217,10 @@ static int notify(void *context, unsigned index, uint32_t value)
 
 static void gone(void *context)
 {
+    const struct mmio *m = context;
+
+    if (m->options.access->gone)
+        m->options.access->gone(m->options.context);
     free(context);
 }
 
@@ -253,6 +257,13 @@ int vop_mmio_interrupt(vop_bus_device *d)
     for (unsigned i = 0; pending & VOP__MMIO_INTERRUPT_USED && i < VOP_DEVICE_QUEUES_MAX; i++)
         vop_bus_interrupt(d, i);
     return 0;
+}
+
+void *vop__mmio_context(const vop_bus_device *d, const struct vop_mmio_access *access)
+{
+    const struct mmio *m = vop_bus_context(d, &transport);
+
+    return m && m->options.access == access ? m->options.context : NULL;
 }
 
 /* ---- Adding ---- */

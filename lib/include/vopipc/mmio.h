@@ -75,6 +75,8 @@ void vop_mmio_write(vop_mmio *mmio, uint64_t offset, unsigned size, uint64_t val
 struct vop_mmio_access {
     uint64_t (*read)(void *context, uint64_t offset, unsigned size);
     void (*write)(void *context, uint64_t offset, unsigned size, uint64_t value);
+    /** The bus has let go of the device: nobody reaches for the registers any more. May be NULL. */
+    void (*gone)(void *context);
 };
 
 /** Registers mapped into this process (UIO, /dev/mem): the context is where they begin, aligned to 8. */

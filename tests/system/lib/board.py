@@ -69,7 +69,7 @@ def machine_options(model, connection):
     """Arguments of a machine with the board in its slot. It has one processor: while the proxy device waits for an
     answer, QEMU lets others run, and takes their accesses for re-entrant ones and drops them."""
     return {"devices": [f"x-pci-proxy-dev,id=board,fd={connection.fileno()},addr={SLOT}"],
-            "memory": MEMORY, "processors": 1, "files": [connection.fileno()],
+            "memory": MEMORY, "processors": 1, "fds": [connection.fileno()],
             "words": ["-object", f"memory-backend-memfd,id=ram,size={MEMORY}M,share=on", "-machine",
                       "memory-backend=ram", "-qtest", f"unix:{model.qtest},server=on,wait=off", "-qtest-log",
                       "/dev/null"]}

@@ -129,10 +129,10 @@ class Monitor:
 
 
 class Machine:
-    """One machine. `devices` are -device arguments of QEMU; `words` are other ones, which may name open `files`."""
+    """One machine. `devices` are -device arguments of QEMU, `words` other ones; it inherits the descriptors `fds`."""
 
     def __init__(self, name, directory, kernel, initramfs, devices=(), words=(), append="", board="pc", memory=192,
-                 files=(), processors=2):
+                 fds=(), processors=2):
         self.name = name
         self.directory = pathlib.Path(directory)
         self.console = self.directory / f"{name}.console"
@@ -152,7 +152,7 @@ class Machine:
             command += ["-device", device]
         self.errors = (self.directory / f"{name}.qemu").open("w+")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors,
-                                        pass_fds=files)
+                                        pass_fds=fds)
         try:
             self.agent = _connected(agent, 5 * SLOW)
             self.monitor = Monitor(monitor)
