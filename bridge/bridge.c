@@ -236,6 +236,13 @@ static void on_link_pause(void *context, bool is_paused)
         crew_release(&bridge->crew);
 }
 
+static void on_peer_moved(void *context, const uint8_t address[6])
+{
+    struct bridge *bridge = context;
+
+    tap_announce(&bridge->tap, address);
+}
+
 static void on_netns_lost(void *context)
 {
     stop_bridge(context, -ENOENT);
@@ -367,7 +374,8 @@ static int open_crew(struct bridge *bridge)
 /* The link comes last, for it may begin a session at once. The interface persists only if all else has worked. */
 static int open_all(struct bridge *bridge)
 {
-    static const struct link_events events = {.up = begin_session, .pause = on_link_pause, .lost = on_crew_lost};
+    static const struct link_events events = {
+        .up = begin_session, .pause = on_link_pause, .moved = on_peer_moved, .lost = on_crew_lost};
     struct link_setup setup;
     int ret = watch_signals(bridge);
 

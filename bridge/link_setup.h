@@ -33,6 +33,8 @@ struct link_events {
     int (*up)(void *context, struct port *const *ports, unsigned count, const struct link_peer *peer);
     /** Keeps all threads from the ports, which may change meanwhile, or lets them go on. */
     void (*pause)(void *context, bool is_paused);
+    /** The peer, of this Ethernet address, has moved here from another host. */
+    void (*moved)(void *context, const uint8_t address[6]);
     /** The link itself has found that the session is over. link_drop() is called from in it. */
     void (*lost)(void *context, int why, const char *text);
 };

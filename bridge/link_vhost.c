@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * link_vhost.c - a link whose peer is the network card of a virtual machine: vhost-user:PATH, or PATH?packed.
+ * link_vhost.c - a link whose peer is the network card of a virtual machine: vhost-user:PATH, with options behind a ?.
  *
  * Room: bridge.
  */
@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,21 +22,39 @@
 #define SCHEME "vhost-user:"
 #define RECORD ".rings" /* the name of the socket with this is that of the file of records */
 #define REOPEN_MS 250   /* after the socket has lost its name */
+#define RETRY_FIRST_MS 20
+#define RETRY_LAST_MS 250
 
 bool link_is_vhost(const char *uri)
 {
     return strncmp(uri, SCHEME, strlen(SCHEME)) == 0;
 }
 
+static int read_option(struct link_vhost *link, const char *word, size_t length)
+{
+    static const struct {
+        const char *word;
+        size_t offset;
+    } options[] = {{"packed", offsetof(struct link_vhost, is_packed)},
+                   {"connect", offsetof(struct link_vhost, is_connecting)}};
+
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        if (strlen(options[i].word) == length && memcmp(options[i].word, word, length) == 0) {
+            *(bool *)((char *)link + options[i].offset) = true;
+            return 0;
+        }
+    }
+    log_line("%s: there is no option '%.*s', only packed and connect, as in ?packed&connect", link->setup.uri,
+             (int)length, word);
+    return -EINVAL;
+}
+
 static int read_name(struct link_vhost *link)
 {
-    const char *path = link->setup.uri + strlen(SCHEME), *option = strchr(path, '?');
-    size_t length = option ? (size_t)(option - path) : strlen(path);
+    const char *path = link->setup.uri + strlen(SCHEME), *options = strchr(path, '?');
+    size_t length = options ? (size_t)(options - path) : strlen(path);
+    int ret = 0;
 
-    if (option && strcmp(option, "?packed") != 0) {
-        log_line("%s: there is no option '%s', only ?packed", link->setup.uri, option);
-        return -EINVAL;
-    }
     if (length + sizeof(RECORD) > sizeof(link->path)) {
         log_line("%s: too long for the name of a socket", link->setup.uri);
         return -EINVAL;
@@ -43,8 +62,14 @@ static int read_name(struct link_vhost *link)
     memcpy(link->path, path, length); /* behind it all is 0 */
     memcpy(link->record, path, length);
     memcpy(link->record + length, RECORD, sizeof(RECORD));
-    link->is_packed = option != NULL;
-    return 0;
+    while (options && ret == 0) {
+        const char *word = options + 1;
+        size_t size = strcspn(word, "&");
+
+        ret = read_option(link, word, size);
+        options = word[size] ? word + size : NULL;
+    }
+    return ret;
 }
 
 /* ---- A front end that cuts its memory short ---- */
@@ -105,8 +130,12 @@ static int open_poll(struct link_vhost *link, uv_poll_t **ret_poll, int fd, uv_p
 
 static void on_front_end(uv_poll_t *poll, int status, int events);
 
+static void try_later(struct link_vhost *link);
+
 static void listen_again(struct link_vhost *link)
 {
+    if (link->is_connecting)
+        try_later(link);
     if (link->listener >= 0 && !link->listener_poll)
         (void)open_poll(link, &link->listener_poll, link->listener, on_front_end);
 }
@@ -200,9 +229,16 @@ static void on_stop(void *context, unsigned index, vop_virtqueue *vq)
     port_vhost_stop(&link->ports[index / PORT_VHOST_QUEUES], index % PORT_VHOST_QUEUES);
 }
 
+static void on_moved(void *context, const uint8_t address[6])
+{
+    struct link_vhost *link = context;
+
+    link->events->moved(link->context, address);
+}
+
 static int open_device(struct link_vhost *link, int socket)
 {
-    static const struct vop_vhost_user_events events = {.start = on_start, .stop = on_stop};
+    static const struct vop_vhost_user_events events = {.start = on_start, .stop = on_stop, .moved = on_moved};
     const struct vop_options *offer = &link->setup.options;
     struct vop_vhost_user_options options;
     int ret;
@@ -318,6 +354,34 @@ static void on_reopen(uv_timer_t *timer)
         uv_timer_start(&link->reopen, on_reopen, REOPEN_MS * 40, 0);
 }
 
+/* ---- LISTENING, where the front end does that ---- */
+
+static void try_connect(struct link_vhost *link)
+{
+    int socket, ret = vop_vhost_user_connect(link->path, &socket);
+
+    if (ret == 0 && open_device(link, socket) == 0) {
+        link->retry_ms = RETRY_FIRST_MS;
+        link->has_complained = false;
+        return;
+    }
+    if (ret < 0 && !link->has_complained)
+        log_line("waiting for the front end: %s", vop_error_text());
+    link->has_complained = true;
+    try_later(link);
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    try_connect(timer->data);
+}
+
+static void try_later(struct link_vhost *link)
+{
+    uv_timer_start(&link->reopen, on_retry, link->retry_ms, 0);
+    link->retry_ms = link->retry_ms * 2 < RETRY_LAST_MS ? link->retry_ms * 2 : RETRY_LAST_MS;
+}
+
 /* ---- All ---- */
 
 int link_vhost_open(struct link_vhost *link, uv_loop_t *loop, const struct link_setup *setup,
@@ -334,8 +398,11 @@ int link_vhost_open(struct link_vhost *link, uv_loop_t *loop, const struct link_
     link->listener = -1;
     uv_timer_init(loop, &link->reopen);
     link->reopen.data = link;
+    link->retry_ms = RETRY_FIRST_MS;
     ret = read_name(link);
-    if (!ret)
+    if (!ret && link->is_connecting)
+        try_connect(link);
+    else if (!ret)
         ret = open_listener(link);
     if (ret)
         link_vhost_close(link);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * link_vhost.h - a link whose peer is the network card of a virtual machine: vhost-user:PATH, or PATH?packed.
+ * link_vhost.h - a link whose peer is the network card of a virtual machine: vhost-user:PATH, with options behind a ?.
  *
- * Room: bridge. On a libuv loop. It listens on the socket for the program that runs the machine, its front end.
+ * Room: bridge. On a libuv loop. It listens on the socket for the program that runs the machine, its front end; or it
+ * connects, if that program listens (?connect).
  *
- *   LISTENING   no front end
+ *   LISTENING   no front end; connecting: a timer tries again, 20 ms to 250 ms apart
  *   CONNECTED   a front end, whose driver does not use the card: the machine boots, or its interface is down
  *   UP          the driver has the queues of one pair running, or of several from the first on: a session
  *
@@ -30,14 +31,17 @@ struct link_vhost {
     struct link_setup setup;
     char path[PATH_MAX];
     char record[PATH_MAX];
-    bool is_packed; /* packed rings are offered as well */
+    bool is_packed;     /* packed rings are offered as well */
+    bool is_connecting; /* the front end listens */
     const struct link_events *events;
     void *context;
 
     int listener;
     uv_poll_t *listener_poll; /* frees itself when closed, as does the other */
     struct socket_watch socket_watch;
-    uv_timer_t reopen;
+    uv_timer_t reopen; /* to listen anew, or to connect again */
+    unsigned retry_ms;
+    bool has_complained; /* that there is no front end */
 
     vop_vhost_user *device; /* NULL while LISTENING */
     uv_poll_t *device_poll;

@@ -262,6 +262,21 @@ unsigned tap_drain(int fd)
     return count;
 }
 
+/* "Reverse request" (RFC 903) of a machine for itself, padded to the least length of a frame. */
+void tap_announce(const struct tap *tap, const uint8_t address[6])
+{
+    static const uint8_t fixed[] = {0x80, 0x35, 0, 1, 0x08, 0x00, 6, 4, 0, 3};
+    uint8_t frame[sizeof(struct vop_net_hdr) + 60] = {0};
+    uint8_t *ether = frame + sizeof(struct vop_net_hdr), *rarp = ether + 12;
+
+    memset(ether, 0xff, 6);
+    memcpy(ether + 6, address, 6);
+    memcpy(rarp, fixed, sizeof(fixed));
+    memcpy(rarp + 10, address, 6); /* the sender's, and that in question */
+    memcpy(rarp + 20, address, 6);
+    (void)!write(tap->queue_fd[0], frame, sizeof(frame));
+}
+
 bool tap_is_there(int fd)
 {
     struct ifreq request;

@@ -8,6 +8,7 @@
 #define VOP_BRIDGE_TAP_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define TAP_NAME_SIZE 16 /* IFNAMSIZ. Its header, <net/if.h>, does not compile beside <linux/if.h> */
 
@@ -65,6 +66,12 @@ int tap_carrier_set(const struct tap *tap, bool is_on);
  * is off, no others follow. Returns the number of frames.
  */
 unsigned tap_drain(int fd);
+
+/**
+ * Lets switches learn that this Ethernet address is behind the interface now: a RARP frame to all, of the kind that a
+ * machine which has moved sends. One that is lost is no failure.
+ */
+void tap_announce(const struct tap *tap, const uint8_t address[6]);
 
 /** Is the interface of this descriptor still there, or was it deleted? */
 bool tap_is_there(int fd);

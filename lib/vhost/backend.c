@@ -61,6 +61,7 @@ static uint64_t protocol_of(const struct vop_vhost_user_options *o)
            VOP__VHOST_BIT(VOP__VHOST_PROTOCOL_F_RESET_DEVICE) |
            VOP__VHOST_BIT(VOP__VHOST_PROTOCOL_F_INBAND_NOTIFICATIONS) |
            VOP__VHOST_BIT(VOP__VHOST_PROTOCOL_F_CONFIGURE_MEM_SLOTS) | VOP__VHOST_BIT(VOP__VHOST_PROTOCOL_F_STATUS) |
+           (o->events->moved ? VOP__VHOST_BIT(VOP__VHOST_PROTOCOL_F_RARP) : 0) |
            (o->queue_num ? VOP__VHOST_BIT(VOP__VHOST_PROTOCOL_F_MQ) : 0) |
            (o->config ? VOP__VHOST_BIT(VOP__VHOST_PROTOCOL_F_CONFIG) : 0);
 }

@@ -36,6 +36,7 @@ static inline bool vop__vhost_speaks(const struct vop_vhost_user *v, unsigned fe
 
 void vop__vhost_stop_all(struct vop_vhost_user *v);
 int vop__vhost_start_all(struct vop_vhost_user *v);
+void vop__vhost_halt_all(struct vop_vhost_user *v); /* until they are started again */
 void vop__vhost_reset_all(struct vop_vhost_user *v);
 
 /** The queue of that number. NULL: there is none, and the text says so. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * listen.c - a Unix socket under a path, in the place of one that a dead server left there.
+ * listen.c - a Unix socket under a path, in the place of one that a dead server left there; and connecting to one.
  *
  * Room: vhost.
  */
@@ -44,16 +44,44 @@ static int bind_and_listen(int fd, const struct sockaddr_un *address, uint32_t m
     return 0;
 }
 
+static int make_address(const char *path, struct sockaddr_un *ret_address)
+{
+    size_t length = strlen(path);
+
+    if (length == 0 || length >= sizeof(ret_address->sun_path))
+        return vop__error(ENAMETOOLONG, "%s: the name of a socket has 1 to %zu bytes", path,
+                          sizeof(ret_address->sun_path) - 1);
+    memset(ret_address, 0, sizeof(*ret_address));
+    ret_address->sun_family = AF_UNIX;
+    memcpy(ret_address->sun_path, path, length);
+    return 0;
+}
+
+int vop_vhost_user_connect(const char *path, int *ret_fd)
+{
+    struct sockaddr_un address;
+    int fd, ret = make_address(path, &address);
+
+    if (ret < 0)
+        return ret;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0) {
+        *ret_fd = fd;
+        return 0;
+    }
+    ret = vop__error(errno, "%s: %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return ret;
+}
+
 int vop_vhost_user_listen(const char *path, uint32_t mode, int *ret_fd)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    size_t length = strlen(path);
-    int probe, fd = -1, ret;
+    struct sockaddr_un address;
+    int probe, fd = -1, ret = make_address(path, &address);
 
-    if (length == 0 || length >= sizeof(address.sun_path))
-        return vop__error(ENAMETOOLONG, "%s: the name of a socket has 1 to %zu bytes", path,
-                          sizeof(address.sun_path) - 1);
-    memcpy(address.sun_path, path, length);
+    if (ret < 0)
+        return ret;
     probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     ret = probe < 0 ? -errno : remove_stale(probe, &address);
     if (ret == 0) {

@@ -39,6 +39,13 @@ static bool is_running(const struct vop_vhost_user *v)
     return false;
 }
 
+void vop__vhost_halt_all(struct vop_vhost_user *v)
+{
+    vop__vhost_stop_all(v);
+    for (unsigned i = 0; i < v->queue_count; i++)
+        v->queue[i].is_started = false;
+}
+
 void vop__vhost_reset_all(struct vop_vhost_user *v)
 {
     for (unsigned i = 0; i < v->queue_count; i++)
@@ -115,13 +122,14 @@ static int reset_device(struct vop_vhost_user *v, struct vop__vhost_message *m)
     return 0;
 }
 
-/* Which bits make sense, and when, the front end knows: here the status is kept, and its end heard. */
+/* Which bits make sense, and when, the front end knows: here the status is kept. One of 0 stops the queues, and no more:
+ * QEMU before 8.0 sets it when its machine stops, before it asks where the queues are. */
 static int set_status(struct vop_vhost_user *v, struct vop__vhost_message *m)
 {
     if (m->payload.u64 > 0xff)
         return vop__error(EPROTO, "a status of %#llx", (unsigned long long)m->payload.u64);
     if (m->payload.u64 == 0)
-        reset(v);
+        vop__vhost_halt_all(v);
     v->status = m->payload.u64;
     return 0;
 }
@@ -280,6 +288,17 @@ static int set_config(struct vop_vhost_user *v, struct vop__vhost_message *m)
     return 0;
 }
 
+/* The address is the first six bytes of the number as it lies in memory. */
+static int send_rarp(struct vop_vhost_user *v, struct vop__vhost_message *m)
+{
+    uint8_t address[6];
+
+    memcpy(address, &m->payload.u64, sizeof(address));
+    if (v->options.events->moved)
+        v->options.events->moved(v->options.context, address);
+    return 0;
+}
+
 /* ---- Inflight records ---- */
 
 static int get_inflight_fd(struct vop_vhost_user *v, struct vop__vhost_message *m)
@@ -328,6 +347,7 @@ static const struct vop__vhost_handled requests[VOP__VHOST_REQUESTS] = {
     [VOP__VHOST_GET_QUEUE_NUM] = {"GET_QUEUE_NUM", get_queue_num, 0, false},
     [VOP__VHOST_SET_VRING_ENABLE] = {"SET_VRING_ENABLE", vop__vhost_set_vring_enable, sizeof(struct vop__vhost_state),
                                      false},
+    [VOP__VHOST_SEND_RARP] = {"SEND_RARP", send_rarp, 8, false},
     [VOP__VHOST_SET_BACKEND_REQ_FD] = {"SET_BACKEND_REQ_FD", set_backend_req_fd, 0, true},
     [VOP__VHOST_GET_CONFIG] = {"GET_CONFIG", get_config, offsetof(struct vop__vhost_config, bytes), false},
     [VOP__VHOST_SET_CONFIG] = {"SET_CONFIG", set_config, offsetof(struct vop__vhost_config, bytes), false},

@@ -4,12 +4,12 @@
  *
  * Room: the public headers. It needs virtqueue.h.
  *
- * The front end (QEMU, Cloud Hypervisor, user-mode-linux, DPDK's virtio-user) connects to a Unix socket. Over it come
+ * The front end (QEMU, Cloud Hypervisor, user-mode-linux, DPDK's virtio-user) is met on a Unix socket. Over it come
  * the machine's memory, as files, and where in it the queues lie. This library maps the memory, makes a virtqueue of
  * each queue that the front end starts, and hands it to the program, which serves it by the calls of virtqueue.h. What
  * of the protocol is served: docs/PROTOCOL.md, vhost-user.
  *
- *     vop_vhost_user_listen()    a socket; poll it, accept(2)
+ *     vop_vhost_user_listen()    a socket; poll it, accept(2). Or vop_vhost_user_connect(), if the front end listens
  *     vop_vhost_user_open()      one connection
  *     vop_vhost_user_fd()        poll it for reading, then
  *     vop_vhost_user_process()   which calls start() and stop() for queues
@@ -64,6 +64,9 @@ struct vop_vhost_user_events {
     void (*config_written)(void *context, uint32_t offset, const void *bytes, uint32_t size);
     /** The driver has reset the device; no queue runs. May be NULL. */
     void (*reset)(void *context);
+    /** Network device: the machine of this Ethernet address has moved here from another host, which switches on the way
+     * to it should learn (by a RARP frame). May be NULL: then machines whose drivers do so themselves are fine. */
+    void (*moved)(void *context, const uint8_t address[6]);
 };
 
 /** The device. Fill it with vop_vhost_user_options_init() first. */
@@ -107,6 +110,17 @@ void vop_vhost_user_options_init(struct vop_vhost_user_options *options, size_t 
  * other          as for bind(2)
  */
 int vop_vhost_user_listen(const char *path, uint32_t mode, int *ret_fd);
+
+/**
+ * Connects to a socket on which the other side listens: a front end can do so as well. The descriptor, close-on-exec
+ * and non-blocking, is the caller's.
+ *
+ * -ENOENT, -ECONNREFUSED  nobody listens there
+ * -EAGAIN        so many wait there that there is no place
+ * -ENAMETOOLONG  a socket's name has 107 bytes at most
+ * other          as for connect(2)
+ */
+int vop_vhost_user_connect(const char *path, int *ret_fd);
 
 /**
  * Begins to serve the front end at the other end of `socket`, which is taken on success.

@@ -357,7 +357,7 @@ static void test_inband(void **state)
     front_close(&f);
 }
 
-/* A status is kept, and one of 0 is a reset. A driver writes configuration, and the device changes it. */
+/* A status is kept, and one of 0 stops the queues, which know where they were. A driver writes configuration, and the device changes it. */
 static void test_status(void **state)
 {
     struct {
@@ -378,10 +378,17 @@ static void test_status(void **state)
     assert_int_equal(front_get_u64(&f, GET_STATUS), 7);
     front_start(&f, 0, 0);
     assert_int_equal(f.resets, 0);
+    front_add(&f, 0, 0);
+    front_serve(&f, 0, 1);
+    front_check(&f, 0, 0, 1);
     assert_int_equal(front_u64(&f, SET_STATUS, 0), 0);
-    assert_int_equal(f.resets, 1);
     assert_null(f.running[0]);
     assert_int_equal(front_get_u64(&f, GET_STATUS), 0);
+    assert_int_equal(front_state(&f, SET_ENABLE, 0, 1), 0);
+    assert_int_equal(front_stop(&f, 0), 1);
+    assert_int_equal(f.resets, 0);
+    assert_int_equal(front_ask(&f, RESET_DEVICE, NULL, 0, NULL, 0), 0);
+    assert_int_equal(f.resets, 1);
     assert_int_equal(front_ask(&f, SET_CONFIG, &write, 14, NULL, 0), 0);
     assert_int_equal(f.config[7], 70);
     assert_int_equal(recv(ends[0], news, sizeof(news), MSG_DONTWAIT), sizeof(news));
