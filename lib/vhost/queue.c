@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "sys/closer.h"
+#include "vhost/front_ask.h"
 #include "vhost/socket.h"
 
 #include <fcntl.h>
@@ -107,13 +108,8 @@ int vop__vhost_queue_set_call(struct vop__vhost_queue *q, int fd)
 
 void vop__vhost_queue_take_kick(const struct vop__vhost_queue *q)
 {
-    uint64_t count;
-    struct iovec iov = {.iov_base = &count, .iov_len = sizeof(count)};
-
-    /* preadv2(2), which not every libc has, from no position: the front end may have undone O_NONBLOCK. Before Linux
-     * 5.8 an eventfd cannot be asked so. */
-    if (q->kick >= 0 && syscall(SYS_preadv2, q->kick, &iov, 1, -1L, -1L, RWF_NOWAIT) < 0 && errno == EOPNOTSUPP)
-        (void)!read(q->kick, &count, sizeof(count));
+    if (q->kick >= 0)
+        vop__vhost_take_eventfd(q->kick);
 }
 
 /* ---- Events of the virtqueue ---- */
@@ -264,10 +260,15 @@ void vop__vhost_queue_reset(struct vop__vhost_queue *q, struct vop__vhost_shared
     vop__vhost_queue_init(q, q->index, q->epoll);
 }
 
-/* A packed queue has two positions there, next to take and next to return. */
+/* A packed queue has two positions there, next to take and next to return. DPDK's driver says the first one only when it
+ * begins; it would stand for a queue that is full, all of it in flight. */
+#define PACKED_BEGINNING 0x8000u
+
 void vop__vhost_queue_set_base(struct vop__vhost_queue *q, uint64_t features, uint32_t base)
 {
-    q->position = (uint16_t)(has_feature(features, VOP_F_RING_PACKED) ? base >> 16 : base);
+    bool packed = has_feature(features, VOP_F_RING_PACKED);
+
+    q->position = (uint16_t)(packed && base != PACKED_BEGINNING ? base >> 16 : base);
 }
 
 uint32_t vop__vhost_queue_base(const struct vop__vhost_queue *q, uint64_t features)

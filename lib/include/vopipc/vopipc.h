@@ -15,6 +15,7 @@
 #include <vopipc/net.h>
 #include <vopipc/spin.h>
 #include <vopipc/version.h>
+#include <vopipc/vhost_front.h>
 #include <vopipc/vhost_user.h>
 #include <vopipc/virtqueue.h>
 
