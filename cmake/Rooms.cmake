@@ -3,6 +3,7 @@
 #
 #   programs -> include/vopipc -> link -> channel -> native, wire
 #   include/vopipc -> vhost -> sys, and ring through include/vopipc
+#   include/vopipc -> device, standard, transport, and each other and ring through include/vopipc
 #   wire -> pci -> sys      ring, net and all others -> core
 #
 # One program sees more than the public headers: vop looks at PCI devices through the room pci.

@@ -8,11 +8,19 @@
 #define VOPIPC_VOPIPC_H
 
 #include <vopipc/abi.h>
+#include <vopipc/block.h>
 #include <vopipc/channel.h>
+#include <vopipc/console.h>
+#include <vopipc/device.h>
+#include <vopipc/driver.h>
 #include <vopipc/error.h>
 #include <vopipc/le.h>
 #include <vopipc/log.h>
+#include <vopipc/mmio.h>
 #include <vopipc/net.h>
+#include <vopipc/netdev.h>
+#include <vopipc/remote.h>
+#include <vopipc/rng.h>
 #include <vopipc/spin.h>
 #include <vopipc/version.h>
 #include <vopipc/vhost_front.h>

@@ -55,8 +55,12 @@ class Software:
         self.initramfs = pathlib.Path(place) / f"initramfs-{series}"
         module = pathlib.Path(place) / f"driver-{series}"
         self._run("make", "-C", DRIVER, f"KERNEL={found / 'headers'}", f"OUT={module}")
+        helper = pathlib.Path(place) / f"mmio-pci-{series}"
+        shutil.copytree(HERE / "mmio-pci", helper)
+        self._run("make", "-C", found / "headers", f"M={helper}", "modules")
         self._run(HERE / "make_initramfs", self.initramfs, HERE / "init", found / "modules",
-                  module / "vop_pci_uio.ko", shutil.which("iperf3"), *[BIN / program for program in programs])
+                  module / "vop_pci_uio.ko", helper / "vop_mmio_pci.ko", shutil.which("iperf3"),
+                  *[BIN / program for program in programs])
 
     @staticmethod
     def _run(*words):
@@ -116,9 +120,10 @@ class Monitor:
 
 
 class Machine:
-    """One machine. `devices` are -device arguments of QEMU; `words` are other ones."""
+    """One machine. `devices` are -device arguments of QEMU; `words` are other ones; it inherits the descriptors `fds`."""
 
-    def __init__(self, name, directory, kernel, initramfs, devices=(), words=(), append="", board="pc", memory=192):
+    def __init__(self, name, directory, kernel, initramfs, devices=(), words=(), append="", board="pc", memory=192,
+                 fds=(), processors=2):
         self.name = name
         self.directory = pathlib.Path(directory)
         self.console = self.directory / f"{name}.console"
@@ -126,8 +131,8 @@ class Machine:
         self.buffer = b""
         agent, monitor = self.directory / f"{name}.agent", self.directory / f"{name}.qmp"
         command = ["setpriv", "--pdeathsig", "KILL",  # not even SIGKILL of the tests leaves it behind
-                   "qemu-system-x86_64", "-name", name, "-accel", "tcg", "-smp", "2", "-cpu", CPU, "-m", str(memory),
-                   "-M", board,
+                   "qemu-system-x86_64", "-name", name, "-accel", "tcg", "-smp", str(processors),
+                   "-cpu", CPU, "-m", str(memory), "-M", board,
                    "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                    "-kernel", str(kernel), "-initrd", str(initramfs),
                    "-append", f"console=ttyS0 loglevel=5 panic=-1 oops=panic {BUSY_HOST} {append}",
@@ -137,7 +142,8 @@ class Machine:
         for device in devices:
             command += ["-device", device]
         self.errors = (self.directory / f"{name}.qemu").open("w+")
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors)
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors,
+                                        pass_fds=fds)
         try:
             self.agent = _connected(agent, 5 * SLOW)
             self.monitor = Monitor(monitor)

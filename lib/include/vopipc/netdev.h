@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * netdev.h - a network card (virtio 1.2, 5.1): device and driver.
+ *
+ * Room: the public headers. It needs driver.h and net.h, which has the header of a frame and what to do with it.
+ *
+ * Frames pass with the header of net.h, little-endian and of 12 bytes, whatever is on the wire. A card has pairs of
+ * queues; of these a driver uses one until it asks for more (MQ). Memory of a frame that is shown to received() is the
+ * other side's, which may change it: copy, then look.
+ */
+#ifndef VOPIPC_NETDEV_H
+#define VOPIPC_NETDEV_H
+
+#include <vopipc/driver.h>
+#include <vopipc/net.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VOP_NET_PAIRS_MAX 31u /* and a queue for control */
+#define VOP_NET_PIECES_MAX 64u
+
+/* Features beside those of net.h (5.1.3). */
+#define VOP_NET_F_CSUM 0u
+#define VOP_NET_F_HOST_TSO4 11u
+#define VOP_NET_F_HOST_TSO6 12u
+#define VOP_NET_F_HOST_ECN 13u
+#define VOP_NET_F_MRG_RXBUF 15u
+#define VOP_NET_F_CTRL_VQ 17u
+#define VOP_NET_F_MQ 22u
+#define VOP_NET_F_HOST_USO 56u
+
+/** Configuration (5.1.4), in the order of enum vop_net_field; the MAC address is its first six bytes. */
+enum vop_net_field {
+    VOP_NET_STATUS,
+    VOP_NET_MAX_PAIRS,
+    VOP_NET_MTU
+};
+const struct vop_config_field *vop_net_field(enum vop_net_field which);
+
+/* ---- Device ---- */
+
+/** What a device tells. Entries may be NULL. They may call the device's vop_net_device_ functions. */
+struct vop_net_device_events {
+    /**
+     * The driver has sent a frame on queue pair `pair`. Returns true if it was taken. If not it comes again, first,
+     * after vop_net_device_resume(). The header is a copy that nobody has checked: vop_net_hdr_check().
+     */
+    bool (*received)(void *context, unsigned pair, const struct vop_net_hdr *header, const struct iovec *pieces,
+                     unsigned count, size_t size);
+    /** There may be room for what vop_net_device_write() refused. */
+    void (*writable)(void *context, unsigned pair);
+    /** The driver uses so many queue pairs from now on; 0: it has stopped. */
+    void (*pairs_changed)(void *context, unsigned pairs);
+};
+
+/** Fill it with vop_net_device_options_init() first. */
+struct vop_net_device_options {
+    size_t struct_size; /* set by vop_net_device_options_init() */
+    uint8_t mac[6];     /* all 0: none is offered */
+    uint16_t mtu;       /* 0: none is offered */
+    bool is_down;       /* the link is not up at first */
+    bool is_single;     /* do not offer MRG_RXBUF: a frame takes one buffer */
+    uint32_t pairs;     /* 1 to VOP_NET_PAIRS_MAX. Default 1 */
+    uint64_t offloads;  /* of VOP_NET_OFFLOADS, CSUM and HOST_ bits: what is offered */
+    const struct vop_net_device_events *events;
+    void *context; /* given to `events` */
+};
+
+void vop_net_device_options_init(struct vop_net_device_options *options, size_t struct_size);
+
+/** -EINVAL: an option makes no sense. -ENOMEM. */
+int vop_net_device_new(const struct vop_net_device_options *options, vop_device **ret_device);
+
+/* The following take a device made by that; -EINVAL for any other, and for a pair that it has not. */
+
+/**
+ * Gives the driver a frame. `header` may be NULL: all 0.
+ *
+ * -EAGAIN    the driver has too few buffers now; writable() tells when there may be more
+ * -EMSGSIZE  it fits into no buffer, or into none of so many as there can be
+ * -ENETDOWN  the queue does not run
+ */
+int vop_net_device_write(vop_device *device, unsigned pair, const struct vop_net_hdr *header,
+                         const struct iovec *pieces, unsigned count);
+
+/** received() can take frames again. */
+int vop_net_device_resume(vop_device *device, unsigned pair);
+
+/** Queue pairs that the driver uses now; 0: it has none running. */
+unsigned vop_net_device_pairs(vop_device *device);
+
+/** The link is up, or down. */
+int vop_net_device_set_link(vop_device *device, bool is_up);
+
+/* ---- Driver ---- */
+
+typedef struct vop_net vop_net;
+
+/** The driver. Its context is a const struct vop_net_events, or NULL. */
+const struct vop_driver *vop_net_driver(void);
+
+/** What the driver tells. Entries may be NULL. They may call the functions below. */
+struct vop_net_events {
+    void *context;
+    /** A frame has come; its memory is lent until this returns. */
+    void (*received)(void *context, vop_net *net, unsigned pair, const struct vop_net_hdr *header,
+                     const struct iovec *pieces, unsigned count, size_t size);
+    /** There may be room for what vop_net_send() refused. */
+    void (*writable)(void *context, vop_net *net, unsigned pair);
+    /** The link, the MTU or the number of pairs has changed. */
+    void (*changed)(void *context, vop_net *net);
+};
+
+struct vop_net_info {
+    bool has_mac;
+    uint8_t mac[6];
+    uint16_t mtu; /* 0: the device does not say */
+    bool is_up;
+    unsigned pairs_max, pairs; /* that there are, and that are in use */
+    uint64_t dropped;          /* frames of the device that made no sense */
+};
+
+void vop_net_get_info(const vop_net *net, struct vop_net_info *ret_info);
+
+/**
+ * Sends a frame, which is copied. `header` may be NULL: all 0.
+ *
+ * -EAGAIN    there is no room now; writable() tells when there may be some
+ * -EMSGSIZE  longer than the MTU allows
+ * -EINVAL    there is no such pair
+ */
+int vop_net_send(vop_net *net, unsigned pair, const struct vop_net_hdr *header, const struct iovec *pieces,
+                 unsigned count);
+
+/** Asks the device to use so many pairs; changed() tells when it does. -EINVAL: there are not so many. -EAGAIN: it has
+ * not answered the last question. */
+int vop_net_set_pairs(vop_net *net, unsigned pairs);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

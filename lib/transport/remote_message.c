@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * remote_message.c - messages that carry registers, and the socket on which a device waits for drivers.
+ *
+ * Room: transport.
+ */
+#include "core/error.h"
+#include "sys/closer.h"
+#include "transport/remote.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <vopipc/le.h>
+
+#define BACKLOG 8
+
+union control {
+    struct cmsghdr align;
+    char space[CMSG_SPACE(sizeof(int))];
+};
+
+int vop__remote_send(int socket, enum vop__remote_op op, unsigned size, uint64_t offset, uint64_t value, int fd)
+{
+    struct vop__remote_message m = {.magic = vop_to_le32(VOP__REMOTE_MAGIC),
+                                    .op = (uint8_t)op,
+                                    .size = (uint8_t)size,
+                                    .offset = vop_to_le64(offset),
+                                    .value = vop_to_le64(value)};
+    struct iovec iov = {&m, sizeof(m)};
+    union control control = {.space = {0}};
+    struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1};
+
+    if (fd >= 0) {
+        h.msg_control = &control;
+        h.msg_controllen = sizeof(control);
+        control.align =
+            (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(fd))};
+        memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
+    }
+    if (sendmsg(socket, &h, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof(m))
+        return 0;
+    return errno == EAGAIN ? -EAGAIN : vop__error_static(EPIPE, "the other side has closed the connection");
+}
+
+int vop__remote_receive(int socket, struct vop__remote_message *ret_message, int *ret_fd)
+{
+    struct iovec iov = {ret_message, sizeof(*ret_message)};
+    union control control;
+    struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+    ssize_t got = recvmsg(socket, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    const struct cmsghdr *c = got > 0 ? CMSG_FIRSTHDR(&h) : NULL;
+
+    *ret_fd = -1;
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+        memcpy(ret_fd, CMSG_DATA(c), sizeof(*ret_fd));
+    if (got < 0 && errno == EAGAIN)
+        return 0;
+    if (got <= 0)
+        return vop__error_static(EPIPE, "the other side has closed the connection");
+    if (got == (ssize_t)sizeof(*ret_message) && !(h.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) &&
+        vop_from_le32(ret_message->magic) == VOP__REMOTE_MAGIC)
+        return 1;
+    if (*ret_fd >= 0)
+        vop__closer_take(ret_fd, 1);
+    *ret_fd = -1;
+    return vop__error(EPROTO, "a message of %zd bytes that is none of virtio registers", got);
+}
+
+/* ---- Listening ---- */
+
+/* Removes a socket that nobody listens on: 0 if the name is free. */
+static int remove_stale(int fd, const struct sockaddr_un *name)
+{
+    struct stat st;
+
+    if (lstat(name->sun_path, &st) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (!S_ISSOCK(st.st_mode) || connect(fd, (const struct sockaddr *)name, sizeof(*name)) == 0 ||
+        errno != ECONNREFUSED)
+        return -EADDRINUSE;
+    return unlink(name->sun_path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int open_socket(void)
+{
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    return fd < 0 ? -errno : fd;
+}
+
+/* A socket has its mode before anybody can connect. */
+static int bind_and_listen(int fd, const struct sockaddr_un *name, uint32_t mode)
+{
+    if (fchmod(fd, mode) < 0 || bind(fd, (const struct sockaddr *)name, sizeof(*name)) < 0 ||
+        chmod(name->sun_path, mode) < 0 || listen(fd, BACKLOG) < 0)
+        return -errno;
+    return 0;
+}
+
+int vop_remote_listen(const char *path, uint32_t mode, int *ret_fd)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    int probe, fd = -1, ret;
+
+    if (strlen(path) == 0 || strlen(path) >= sizeof(name.sun_path))
+        return vop__error(ENAMETOOLONG, "%s: the name of a socket has 1 to %zu bytes", path, sizeof(name.sun_path) - 1);
+    memcpy(name.sun_path, path, strlen(path));
+    probe = open_socket();
+    ret = probe < 0 ? probe : remove_stale(probe, &name);
+    if (ret == 0)
+        ret = fd = open_socket();
+    if (fd >= 0)
+        ret = bind_and_listen(fd, &name, mode ? mode : 0600);
+    if (probe >= 0)
+        close(probe);
+    if (ret == 0) {
+        *ret_fd = fd;
+        return 0;
+    }
+    if (fd >= 0)
+        close(fd);
+    return vop__error(-ret, "%s: %s", path, strerror(-ret));
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * remote_client.c - the driver's end of what vop serve --socket serves: copies a disk, random numbers or a console.
+ *
+ * Room: tests. remote-client PATH: a disk goes to standard output as a whole; of random numbers 4096 bytes; a console
+ * gets standard input, and what it says goes to standard output, until a line that is "bye".
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <vopipc/vopipc.h>
+
+static vop_bus *bus;
+static vop_bus_device *d;
+
+static void fail(const char *what)
+{
+    fprintf(stderr, "remote-client: %s: %s\n", what, vop_error_text());
+    exit(1);
+}
+
+static void step(void)
+{
+    struct pollfd p = {.fd = vop_remote_bus_fd(d), .events = POLLIN};
+
+    (void)poll(&p, 1, 100);
+    if (vop_remote_bus_process(d) < 0)
+        fail("the device");
+    (void)vop_bus_process(bus);
+}
+
+static void on_done(void *context, int result)
+{
+    if (result)
+        fail("a request");
+    *(bool *)context = true;
+}
+
+static void copy_disk(vop_block *block)
+{
+    struct vop_block_info info;
+    void *data;
+
+    vop_block_get_info(block, &info);
+    if (vop_bus_alloc(d, 65536, &data) < 0)
+        fail("memory");
+    for (uint64_t sector = 0; sector < info.sectors; sector += 128) {
+        size_t size = info.sectors - sector < 128 ? (size_t)(info.sectors - sector) * VOP_BLOCK_SECTOR : 65536;
+        const struct iovec iov = {data, size};
+        bool is_done = false;
+        const struct vop_block_request r = {
+            .type = VOP_BLOCK_IN, .sector = sector, .segments = &iov, .count = 1, .done = on_done, .context = &is_done};
+
+        if (vop_block_begin(block, &r) < 0)
+            fail("a request");
+        while (!is_done)
+            step();
+        if (fwrite(data, size, 1, stdout) != 1)
+            exit(1);
+    }
+}
+
+static void copy_numbers(vop_rng *rng)
+{
+    uint8_t bytes[4096];
+    size_t got = 0;
+
+    while (got < sizeof(bytes)) {
+        int ret = vop_rng_read(rng, bytes + got, sizeof(bytes) - got);
+
+        if (ret > 0)
+            got += (size_t)ret;
+        else
+            step();
+    }
+    (void)!fwrite(bytes, sizeof(bytes), 1, stdout);
+}
+
+static void talk(vop_console *console)
+{
+    char line[256], said[4096];
+    size_t size = 0;
+
+    while (fgets(line, sizeof(line), stdin)) {
+        for (size_t done = 0, length = strlen(line); done < length;) {
+            int ret = vop_console_write(console, 0, line + done, length - done);
+
+            if (ret > 0)
+                done += (size_t)ret;
+            else
+                step();
+        }
+    }
+    while (size < sizeof(said) - 1 && !(size >= 4 && memcmp(said + size - 4, "bye\n", 4) == 0)) {
+        int ret = vop_console_read(console, 0, said + size, 1);
+
+        if (ret > 0)
+            size += (size_t)ret;
+        else
+            step();
+    }
+    (void)!fwrite(said, size, 1, stdout);
+}
+
+int main(int argc, char **argv)
+{
+    struct vop_remote_options o;
+
+    if (argc != 2 || vop_bus_new(&bus) < 0 || vop_bus_add_driver(bus, vop_block_driver(), NULL) < 0 ||
+        vop_bus_add_driver(bus, vop_rng_driver(), NULL) < 0 || vop_bus_add_driver(bus, vop_console_driver(), NULL) < 0)
+        return 2;
+    vop_remote_options_init(&o, sizeof(o));
+    o.path = argv[1];
+    if (vop_remote_connect(bus, &o, &d) < 0)
+        fail(argv[1]);
+    if (!vop_bus_instance(d)) {
+        fprintf(stderr, "remote-client: %s\n", vop_bus_complaint(d));
+        return 1;
+    }
+    if (vop_bus_id(d) == VOP_ID_BLOCK)
+        copy_disk(vop_bus_instance(d));
+    else if (vop_bus_id(d) == VOP_ID_RNG)
+        copy_numbers(vop_bus_instance(d));
+    else
+        talk(vop_bus_instance(d));
+    vop_bus_free(bus);
+    return 0;
+}

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""vop serve: a disk, random numbers and a console, for a driver in another program."""
+import contextlib
+import os
+import signal
+import subprocess
+
+import pytest
+
+from lib.bridge import BIN, eventually
+
+SECONDS = 60  # guards against hangs
+
+
+@contextlib.contextmanager
+def serving(*words, path, **options):
+    process = subprocess.Popen([BIN / "vop", "serve", *words, f"--socket={path}"], stderr=subprocess.PIPE,
+                               **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE} | options)
+    try:
+        eventually(path.exists, "vop listens", 10)
+        yield process
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(SECONDS) == 0, process.stderr.read()
+        assert not path.exists()
+    finally:
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream:
+                stream.close()
+
+
+def client(path, text=b""):
+    done = subprocess.run([BIN / "remote-client", path], input=text, capture_output=True, timeout=SECONDS)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_block(tmp_path):
+    disk = tmp_path / "disk"
+    contents = os.urandom((1 << 20) + 1536)
+    disk.write_bytes(contents + b"rest")
+    with serving("block", disk, "--read-only", path=tmp_path / "s"):
+        for _ in range(3):  # one driver after the other
+            assert client(tmp_path / "s") == contents
+
+
+def test_rng(tmp_path):
+    with serving("rng", path=tmp_path / "s"):
+        first, second = client(tmp_path / "s"), client(tmp_path / "s")
+    assert len(first) == 4096 and first != second
+
+
+def test_console(tmp_path):
+    """What the driver writes comes out, and what comes in the driver reads, if it was there before the driver, too."""
+    with serving("console", path=tmp_path / "s", stdin=subprocess.PIPE) as process:
+        process.stdin.write(b"login: bye\n")
+        process.stdin.flush()
+        assert client(tmp_path / "s", b"hello\nthere\n") == b"login: bye\n"
+        assert process.stdout.read(12) == b"hello\nthere\n"
+        process.stdin.close()  # its end is not that of the console
+        process.stdin = None
+
+
+@pytest.mark.parametrize("words", [
+    ["tape", "--socket=x"], ["block", "--socket=x"], ["rng", "file", "--socket=x"], ["rng"],
+    ["rng", "--socket=x", "--vhost-user=y"]])
+def test_usage(words):
+    done = subprocess.run([BIN / "vop", "serve", *words], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.startswith("vop serve:"), done.stderr
+
+
+@pytest.mark.parametrize("words, said", [
+    (["block", "/nowhere", "--socket=x"], "/nowhere: No such file"),
+    (["block", "/dev/null", "--socket=x"], "a regular file or a block device"),
+    (["rng", "--socket=/nowhere/x"], "/nowhere/x: No such file"),
+    (["rng", f"--socket={'x' * 200}"], "the name of a socket")])
+def test_complaints(words, said):
+    done = subprocess.run([BIN / "vop", "serve", *words], capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 1 and said in done.stderr, done.stderr
