@@ -114,9 +114,20 @@ static void vhost_close(void *connection)
     free(v);
 }
 
+/* What cannot be written the device leaves as it was. */
+static void vhost_config_written(void *context, uint32_t offset, const void *bytes, uint32_t size)
+{
+    struct vhost *v = context;
+
+    vop_device_write_config(v->device, offset, bytes, size);
+    vop_device_read_config(v->device, offset, v->config, size);
+    (void)vop_vhost_user_set_config(v->user, offset, v->config, size);
+}
+
 static int vhost_open_user(struct vhost *v, int socket)
 {
-    static const struct vop_vhost_user_events events = {.start = vhost_start, .stop = vhost_stop};
+    static const struct vop_vhost_user_events events = {
+        .start = vhost_start, .stop = vhost_stop, .config_written = vhost_config_written};
     struct vop_vhost_user_options o;
 
     vop_vhost_user_options_init(&o, sizeof(o));

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "sys/closer.h"
+#include "vhost/front_ask.h"
 #include "vhost/socket.h"
 
 #include <fcntl.h>
@@ -20,7 +21,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SEGMENTS_MAX 1024u /* of one buffer; Linux writes no more in one call */
+#define PACKED_BEGINNING 0x8000u /* position 0 in the first lap */
+#define SEGMENTS_MAX 1024u       /* of one buffer; Linux writes no more in one call */
 
 void vop__vhost_queue_init(struct vop__vhost_queue *q, unsigned index, int epoll)
 {
@@ -107,13 +109,8 @@ int vop__vhost_queue_set_call(struct vop__vhost_queue *q, int fd)
 
 void vop__vhost_queue_take_kick(const struct vop__vhost_queue *q)
 {
-    uint64_t count;
-    struct iovec iov = {.iov_base = &count, .iov_len = sizeof(count)};
-
-    /* preadv2(2), which not every libc has, from no position: the front end may have undone O_NONBLOCK. Before Linux
-     * 5.8 an eventfd cannot be asked so. */
-    if (q->kick >= 0 && syscall(SYS_preadv2, q->kick, &iov, 1, -1L, -1L, RWF_NOWAIT) < 0 && errno == EOPNOTSUPP)
-        (void)!read(q->kick, &count, sizeof(count));
+    if (q->kick >= 0)
+        vop__vhost_take_eventfd(q->kick);
 }
 
 /* ---- Events of the virtqueue ---- */
@@ -160,6 +157,15 @@ static int place_area(const struct vop__vhost_queue *q, const struct vop__vhost_
                       (unsigned long long)user);
 }
 
+/* user-mode-linux begins packed queues at position 0 in a lap without a wrap counter, which is the second one. Nobody
+ * has served a ring whose device area is zero, so it cannot have come so far. */
+static bool is_new(const struct vop_area *device)
+{
+    static const uint8_t zero[4];
+
+    return memcmp(device->base, zero, sizeof(zero)) == 0;
+}
+
 static int fill_options(const struct vop__vhost_queue *q, struct vop__vhost_shared *shared,
                         struct vop_region region[VOP__VHOST_SLOTS], struct vop_virtqueue_options *o)
 {
@@ -188,6 +194,8 @@ static int fill_options(const struct vop__vhost_queue *q, struct vop__vhost_shar
         ret = place_area(q, &shared->memory, "driver", q->addr.avail, offsets.driver_size, &p->driver);
     if (ret == 0)
         ret = place_area(q, &shared->memory, "device", q->addr.used, offsets.device_size, &p->device);
+    if (ret == 0 && packed && q->position == 0 && is_new(&p->device))
+        p->position = p->used_position = PACKED_BEGINNING;
     return ret;
 }
 
@@ -264,10 +272,14 @@ void vop__vhost_queue_reset(struct vop__vhost_queue *q, struct vop__vhost_shared
     vop__vhost_queue_init(q, q->index, q->epoll);
 }
 
-/* A packed queue has two positions there, next to take and next to return. */
+/* A packed queue has two positions there, next to take and next to return. DPDK's driver says the first one only when
+ * it begins; it would stand for a queue that is full, all of it in flight. */
+
 void vop__vhost_queue_set_base(struct vop__vhost_queue *q, uint64_t features, uint32_t base)
 {
-    q->position = (uint16_t)(has_feature(features, VOP_F_RING_PACKED) ? base >> 16 : base);
+    bool packed = has_feature(features, VOP_F_RING_PACKED);
+
+    q->position = (uint16_t)(packed && base != PACKED_BEGINNING ? base >> 16 : base);
 }
 
 uint32_t vop__vhost_queue_base(const struct vop__vhost_queue *q, uint64_t features)

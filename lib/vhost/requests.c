@@ -122,8 +122,8 @@ static int reset_device(struct vop_vhost_user *v, struct vop__vhost_message *m)
     return 0;
 }
 
-/* Which bits make sense, and when, the front end knows: here the status is kept. One of 0 stops the queues, and no more:
- * QEMU before 8.0 sets it when its machine stops, before it asks where the queues are. */
+/* Which bits make sense, and when, the front end knows: here the status is kept. One of 0 stops the queues, and no
+ * more: QEMU before 8.0 sets it when its machine stops, before it asks where the queues are. */
 static int set_status(struct vop_vhost_user *v, struct vop__vhost_message *m)
 {
     if (m->payload.u64 > 0xff)

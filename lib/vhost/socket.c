@@ -110,31 +110,31 @@ void vop__vhost_message_end(struct vop__vhost_socket *s)
     memset(&s->message.payload, 0, sizeof(s->message.payload));
 }
 
-/* Sends a message as a whole, or nothing of it: 0, or -errno. A stream socket with room for less than this small
- * message is one whose other end does not read. */
-static int send_message(int socket, const struct vop__vhost_header *header, const void *payload, int fd)
+/* A stream socket with room for less than such a small message is one whose other end does not read. */
+int vop__vhost_send(int socket, const struct vop__vhost_header *header, const void *payload, const int *fds,
+                    unsigned count)
 {
     union {
         struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
+        char bytes[CMSG_SPACE(sizeof(int) * VOP__VHOST_FDS_MAX)];
     } control = {.bytes = {0}};
     struct iovec iov[2] = {{.iov_base = (void *)(uintptr_t)header, .iov_len = sizeof(*header)},
                            {.iov_base = (void *)(uintptr_t)payload, .iov_len = header->size}};
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
-    ssize_t count;
+    ssize_t sent;
 
-    if (fd >= 0) {
+    if (count > 0) {
         msg.msg_control = &control;
-        msg.msg_controllen = sizeof(control);
+        msg.msg_controllen = CMSG_SPACE(sizeof(int) * count);
         control.header.cmsg_level = SOL_SOCKET;
         control.header.cmsg_type = SCM_RIGHTS;
-        control.header.cmsg_len = CMSG_LEN(sizeof(fd));
-        memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+        control.header.cmsg_len = CMSG_LEN(sizeof(int) * count);
+        memcpy(CMSG_DATA(&control.header), fds, sizeof(int) * count);
     }
-    count = sendmsg(socket, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (count < 0)
+    sent = sendmsg(socket, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0)
         return errno == EINTR ? -EAGAIN : -errno;
-    return count == (ssize_t)(sizeof(*header) + header->size) ? 0 : -EPROTO;
+    return sent == (ssize_t)(sizeof(*header) + header->size) ? 0 : -EPROTO;
 }
 
 int vop__vhost_reply(struct vop__vhost_socket *s, const void *payload, size_t size, int fd)
@@ -144,7 +144,7 @@ int vop__vhost_reply(struct vop__vhost_socket *s, const void *payload, size_t si
         .flags = VOP__VHOST_VERSION | VOP__VHOST_REPLY,
         .size = (uint32_t)size,
     };
-    int ret = send_message(s->fd, &header, payload, fd);
+    int ret = vop__vhost_send(s->fd, &header, payload, &fd, fd >= 0);
 
     if (ret == 0)
         return 0;
@@ -156,7 +156,7 @@ int vop__vhost_reply(struct vop__vhost_socket *s, const void *payload, size_t si
 int vop__vhost_request(int socket, uint32_t request, const void *payload, size_t size)
 {
     const struct vop__vhost_header header = {.request = request, .flags = VOP__VHOST_VERSION, .size = (uint32_t)size};
-    int ret = send_message(socket, &header, payload, -1);
+    int ret = vop__vhost_send(socket, &header, payload, NULL, 0);
 
     return ret == 0 || ret == -EAGAIN ? ret : -EPIPE;
 }

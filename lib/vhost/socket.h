@@ -33,6 +33,11 @@ int vop__vhost_receive(struct vop__vhost_socket *s);
 /** Closes the descriptors that nobody has kept, and goes on to the next message. */
 void vop__vhost_message_end(struct vop__vhost_socket *s);
 
+/** Sends a message as a whole, with descriptors beside it, or nothing of it: 0, -EAGAIN, or another -errno, without a
+ * text. Does not wait. */
+int vop__vhost_send(int socket, const struct vop__vhost_header *header, const void *payload, const int *fds,
+                    unsigned count);
+
 /** Answers the present message, with a descriptor or -1: 0, -EPIPE, or -EPROTO if the front end does not read what it
  * asks for. */
 int vop__vhost_reply(struct vop__vhost_socket *s, const void *payload, size_t size, int fd);

@@ -91,11 +91,11 @@ def test_migration(boot, namespaces, tmp_path, kind):
         source.machine.eventually(f"ping -c 1 -W 1 {HOST}", "ping")
         server = threading.Thread(target=serve, daemon=True)
         server.start()
-        source.machine.start(f"nc {HOST} {PORT} >/tmp/data </dev/null", "/tmp/nc")
+        source.machine.start(f"nc {HOST} {PORT}", "/tmp/data")
         assert half.wait(60 * SLOW)
         said = migrate(source.machine, target.machine, tmp_path)
         print(f"{kind}: the machine stood still for {said['downtime']} ms, {said['ram']['transferred'] >> 20} MiB")
-        target.machine.eventually(f"[ $(wc -c </tmp/data) = {SIZE} ]", "all is received", 60)
+        target.machine.eventually(f"[ $(wc -c </tmp/data) = {SIZE} ]", "all is received", 20)
         server.join(10 * SLOW)
         there = target.machine.run("md5sum </tmp/data", 30).split()[0]
         assert there == hashlib.md5(sent).hexdigest()

@@ -357,7 +357,8 @@ static void test_inband(void **state)
     front_close(&f);
 }
 
-/* A status is kept, and one of 0 stops the queues, which know where they were. A driver writes configuration, and the device changes it. */
+/* A status is kept, and one of 0 stops the queues, which know where they were. A driver writes configuration, and the
+ * device changes it. */
 static void test_status(void **state)
 {
     struct {

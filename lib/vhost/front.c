@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * front.c - the front end of vhost-user: what is agreed with a back end, and queues that it serves.
+ *
+ * Room: vhost. The messages: front_ask.c.
+ */
+#include "core/error.h"
+#include "core/options.h"
+#include "sys/closer.h"
+#include "vhost/front_ask.h"
+
+#include <vopipc/vhost_front.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define BIT(bit) (UINT64_C(1) << (bit))
+#define PAGE 4096u
+#define TABLE_ENTRIES 32u        /* segments of an indirect buffer */
+#define PACKED_START 0x80008000u /* both positions 0, in the first lap */
+
+struct queue {
+    vop_virtqueue *vq; /* NULL: it does not run */
+    int kick, call;
+    uint8_t *ring;
+    size_t ring_size;
+};
+
+struct vop_vhost_front {
+    struct vop__vhost_ask ask;
+    uint64_t features;
+    uint64_t protocol;
+    uint32_t queue_num;
+    struct vop_vhost_front_memory memory[VOP_VHOST_FRONT_MEMORY_MAX];
+    unsigned memory_count;
+    unsigned queue_count;
+    struct queue queue[];
+};
+
+static bool is_packed(const vop_vhost_front *f)
+{
+    return f->features & BIT(VOP_F_RING_PACKED);
+}
+
+/* ---- What is agreed on ---- */
+
+void vop_vhost_front_options_init(struct vop_vhost_front_options *options, size_t struct_size)
+{
+    struct vop_vhost_front_options o = {
+        .struct_size = struct_size,
+        .features = BIT(VOP_F_VERSION_1) | BIT(VOP_F_INDIRECT_DESC) | BIT(VOP_F_EVENT_IDX),
+        .required = BIT(VOP_F_VERSION_1),
+        .queues = 2,
+        .timeout_ms = 5000,
+    };
+
+    memset(options, 0, struct_size);
+    memcpy(options, &o, struct_size < sizeof(o) ? struct_size : sizeof(o));
+}
+
+static int check_memory(const struct vop_vhost_front_options *o)
+{
+    if (!o->memory || o->memory_count == 0 || o->memory_count > VOP_VHOST_FRONT_MEMORY_MAX)
+        return vop__error(EINVAL, "a front end shows 1 to %u pieces of memory, not %u", VOP_VHOST_FRONT_MEMORY_MAX,
+                          o->memory_count);
+    for (uint32_t i = 0; i < o->memory_count; i++) {
+        if (o->memory[i].size == 0 || !o->memory[i].base)
+            return vop__error(EINVAL, "piece %u of the memory is empty", i);
+    }
+    return 0;
+}
+
+static int resolve(const struct vop_vhost_front_options *options, struct vop_vhost_front_options *ret_options)
+{
+    int ret;
+
+    vop_vhost_front_options_init(ret_options, sizeof(*ret_options));
+    ret = vop__options_take(options, "vop_vhost_front_options_init", ret_options, sizeof(*ret_options));
+    if (ret < 0)
+        return ret;
+    if (ret_options->queues == 0 || ret_options->queues > VOP_VHOST_FRONT_QUEUES_MAX)
+        return vop__error(EINVAL, "a front end uses 1 to %u queues, not %u", VOP_VHOST_FRONT_QUEUES_MAX,
+                          ret_options->queues);
+    return check_memory(ret_options);
+}
+
+/* Protocol features come first: from REPLY_ACK on, each request says how it went. */
+static int agree_on_protocol(vop_vhost_front *f, uint64_t offered)
+{
+    static const uint64_t wanted =
+        BIT(VOP__VHOST_PROTOCOL_F_MQ) | BIT(VOP__VHOST_PROTOCOL_F_REPLY_ACK) | BIT(VOP__VHOST_PROTOCOL_F_CONFIG);
+    uint64_t number = 0;
+    int ret;
+
+    if (!(offered & BIT(VOP__VHOST_F_PROTOCOL_FEATURES)))
+        return 0;
+    ret = vop__vhost_ask_u64(&f->ask, VOP__VHOST_GET_PROTOCOL_FEATURES, &number);
+    f->protocol = number & wanted;
+    if (ret == 0)
+        ret = vop__vhost_tell_u64(&f->ask, VOP__VHOST_SET_PROTOCOL_FEATURES, f->protocol, -1);
+    f->ask.has_acks = f->protocol & BIT(VOP__VHOST_PROTOCOL_F_REPLY_ACK);
+    if (ret == 0 && f->protocol & BIT(VOP__VHOST_PROTOCOL_F_MQ)) {
+        ret = vop__vhost_ask_u64(&f->ask, VOP__VHOST_GET_QUEUE_NUM, &number);
+        f->queue_num = (uint32_t)number;
+    }
+    return ret;
+}
+
+static int agree(vop_vhost_front *f, const struct vop_vhost_front_options *o)
+{
+    uint64_t offered = 0, missing;
+    int ret = vop__vhost_ask_u64(&f->ask, VOP__VHOST_GET_FEATURES, &offered);
+
+    if (ret < 0)
+        return ret;
+    missing = o->required & ~offered;
+    if (missing)
+        return vop__error(EOPNOTSUPP, "the back end does not offer features %#llx", (unsigned long long)missing);
+    f->features = o->features & offered;
+    ret = agree_on_protocol(f, offered);
+    if (ret == 0)
+        ret = vop__vhost_tell(&f->ask, VOP__VHOST_SET_OWNER, NULL, 0, NULL, 0);
+    if (ret == 0)
+        ret = vop__vhost_tell_u64(&f->ask, VOP__VHOST_SET_FEATURES,
+                                  f->features | (offered & BIT(VOP__VHOST_F_PROTOCOL_FEATURES)), -1);
+    f->ask.has_enable = offered & BIT(VOP__VHOST_F_PROTOCOL_FEATURES);
+    return ret;
+}
+
+static int show_memory(vop_vhost_front *f)
+{
+    struct vop__vhost_table table = {.count = f->memory_count};
+    int fds[VOP_VHOST_FRONT_MEMORY_MAX];
+
+    for (unsigned i = 0; i < f->memory_count; i++) {
+        const struct vop_vhost_front_memory *m = &f->memory[i];
+
+        table.region[i] = (struct vop__vhost_region){
+            .guest = (uintptr_t)m->base, .size = m->size, .user = (uintptr_t)m->base, .offset = m->offset};
+        fds[i] = m->fd;
+    }
+    return vop__vhost_tell(&f->ask, VOP__VHOST_SET_MEM_TABLE, &table,
+                           offsetof(struct vop__vhost_table, region[f->memory_count]), fds, f->memory_count);
+}
+
+int vop_vhost_front_open(int socket, const struct vop_vhost_front_options *options, vop_vhost_front **ret_front)
+{
+    struct vop_vhost_front_options o;
+    vop_vhost_front *f;
+    int ret = resolve(options, &o);
+
+    if (ret < 0)
+        return ret;
+    f = calloc(1, sizeof(*f) + o.queues * sizeof(f->queue[0]));
+    if (!f)
+        return vop__error_static(ENOMEM, "no memory for a front end");
+    f->ask = (struct vop__vhost_ask){.fd = socket, .timeout_ms = o.timeout_ms};
+    f->memory_count = o.memory_count;
+    memcpy(f->memory, o.memory, o.memory_count * sizeof(f->memory[0]));
+    f->queue_count = o.queues;
+    for (unsigned i = 0; i < f->queue_count; i++)
+        f->queue[i].kick = f->queue[i].call = -1;
+    ret = agree(f, &o);
+    if (ret == 0)
+        ret = show_memory(f);
+    if (ret < 0) {
+        free(f);
+        return ret;
+    }
+    *ret_front = f;
+    return 0;
+}
+
+/* ---- Queues ---- */
+
+static void free_queue(struct queue *q)
+{
+    const int fds[2] = {q->kick, q->call};
+
+    vop__closer_take(fds, 2);
+    vop_virtqueue_free(q->vq);
+    *q = (struct queue){.kick = -1, .call = -1};
+}
+
+void vop_vhost_front_close(vop_vhost_front *f)
+{
+    if (!f)
+        return;
+    for (unsigned i = 0; i < f->queue_count; i++)
+        free_queue(&f->queue[i]);
+    vop__closer_take_socket(f->ask.fd);
+    free(f);
+}
+
+static int offsets_of(const vop_vhost_front *f, uint32_t size, struct vop_ring_offsets *ret_offsets)
+{
+    return vop_ring_layout_offsets(is_packed(f) ? VOP_RING_PACKED : VOP_RING_SPLIT, size, 64, ret_offsets);
+}
+
+static size_t tables_size(const vop_vhost_front *f, uint32_t size)
+{
+    return f->features & BIT(VOP_F_INDIRECT_DESC) ? (size_t)16 * TABLE_ENTRIES * size : 0;
+}
+
+size_t vop_vhost_front_ring_size(const vop_vhost_front *f, uint32_t size)
+{
+    struct vop_ring_offsets offsets;
+
+    if (offsets_of(f, size, &offsets) < 0)
+        return 0;
+    return (offsets.total + tables_size(f, size) + PAGE - 1) & ~(size_t)(PAGE - 1);
+}
+
+static bool is_in_memory(const vop_vhost_front *f, const uint8_t *base, size_t size)
+{
+    for (unsigned i = 0; i < f->memory_count; i++) {
+        uintptr_t offset = (uintptr_t)base - (uintptr_t)f->memory[i].base;
+
+        if (offset < f->memory[i].size && size <= f->memory[i].size - offset)
+            return true;
+    }
+    return false;
+}
+
+/* What is full holds a notification already. */
+static int notify(void *context, uint32_t value)
+{
+    static const uint64_t one = 1;
+    const struct queue *q = context;
+
+    (void)value;
+    (void)!write(q->kick, &one, sizeof(one));
+    return 0;
+}
+
+static int make_virtqueue(const vop_vhost_front *f, unsigned index, struct queue *q, uint32_t size)
+{
+    static const struct vop_virtqueue_events events = {.notify = notify};
+    struct vop_virtqueue_options o;
+    struct vop_ring_offsets at;
+    int ret = offsets_of(f, size, &at);
+
+    if (ret < 0)
+        return ret;
+    vop_virtqueue_options_init(&o, sizeof(o));
+    o.role = VOP_VIRTQUEUE_DRIVER;
+    o.layout = is_packed(f) ? VOP_RING_PACKED : VOP_RING_SPLIT;
+    o.features[0] = (uint32_t)f->features;
+    o.features[1] = (uint32_t)(f->features >> 32);
+    o.index = index;
+    o.place.size = size;
+    o.place.desc = (struct vop_area){q->ring + at.desc, at.desc_size, 0};
+    o.place.driver = (struct vop_area){q->ring + at.driver, at.driver_size, 0};
+    o.place.device = (struct vop_area){q->ring + at.device, at.device_size, 0};
+    o.place.tables = (struct vop_area){q->ring + at.total, tables_size(f, size), 0};
+    o.place.tables_address = (uintptr_t)o.place.tables.base;
+    o.place.tables_entries = TABLE_ENTRIES;
+    o.events = &events;
+    o.context = q;
+    memset(q->ring, 0, q->ring_size);
+    return vop_virtqueue_new(&o, &q->vq);
+}
+
+static int tell_queue(vop_vhost_front *f, unsigned index, const struct queue *q, uint32_t size)
+{
+    struct vop__vhost_state state = {.index = index, .num = size};
+    struct vop__vhost_addr addr = {.index = index};
+    struct vop_ring_offsets at;
+    int ret = offsets_of(f, size, &at);
+
+    if (ret == 0)
+        ret = vop__vhost_tell(&f->ask, VOP__VHOST_SET_VRING_NUM, &state, sizeof(state), NULL, 0);
+    state.num = is_packed(f) ? PACKED_START : 0;
+    if (ret == 0)
+        ret = vop__vhost_tell(&f->ask, VOP__VHOST_SET_VRING_BASE, &state, sizeof(state), NULL, 0);
+    addr.desc = (uintptr_t)q->ring + at.desc;
+    addr.avail = (uintptr_t)q->ring + at.driver;
+    addr.used = (uintptr_t)q->ring + at.device;
+    if (ret == 0)
+        ret = vop__vhost_tell(&f->ask, VOP__VHOST_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0);
+    if (ret == 0)
+        ret = vop__vhost_tell_u64(&f->ask, VOP__VHOST_SET_VRING_CALL, index, q->call);
+    if (ret == 0)
+        ret = vop__vhost_tell_u64(&f->ask, VOP__VHOST_SET_VRING_KICK, index, q->kick);
+    state.num = 1;
+    if (ret == 0 && f->ask.has_enable)
+        ret = vop__vhost_tell(&f->ask, VOP__VHOST_SET_VRING_ENABLE, &state, sizeof(state), NULL, 0);
+    return ret;
+}
+
+int vop_vhost_front_start(vop_vhost_front *f, unsigned index, uint32_t size, void *ring, vop_virtqueue **ret_vq)
+{
+    size_t ring_size = vop_vhost_front_ring_size(f, size);
+    struct queue *q = &f->queue[index < f->queue_count ? index : 0];
+    int ret;
+
+    if (index >= f->queue_count || q->vq)
+        return vop__error(EINVAL, "there is no queue %u, or it runs", index);
+    if (ring_size == 0)
+        return -EINVAL;
+    if ((uintptr_t)ring % PAGE || !is_in_memory(f, ring, ring_size))
+        return vop__error(EINVAL, "queue %u: its ring is not aligned to %u, or not in the memory", index, PAGE);
+    q->ring = ring;
+    q->ring_size = ring_size;
+    q->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    q->call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    ret = q->kick < 0 || q->call < 0 ? vop__error(errno, "a descriptor for queue %u: %s", index, strerror(errno))
+                                     : make_virtqueue(f, index, q, size);
+    if (ret == 0)
+        ret = tell_queue(f, index, q, size);
+    if (ret < 0) {
+        free_queue(q);
+        return ret;
+    }
+    *ret_vq = q->vq;
+    return 0;
+}
+
+int vop_vhost_front_stop(vop_vhost_front *f, unsigned index)
+{
+    struct vop__vhost_state state = {.index = index};
+    int ret;
+
+    if (index >= f->queue_count || !f->queue[index].vq)
+        return vop__error(EINVAL, "queue %u does not run", index);
+    ret = vop__vhost_ask(&f->ask, VOP__VHOST_GET_VRING_BASE, &state, sizeof(state), &state, sizeof(state));
+    if (ret >= 0 && ret != (int)sizeof(state))
+        ret = vop__error(EPROTO, "%d bytes of a queue's position", ret);
+    if (ret < 0)
+        return ret;
+    free_queue(&f->queue[index]);
+    return 0;
+}
+
+int vop_vhost_front_queue_fd(const vop_vhost_front *f, unsigned index)
+{
+    return index < f->queue_count ? f->queue[index].call : -1;
+}
+
+void vop_vhost_front_take(vop_vhost_front *f, unsigned index)
+{
+    if (index < f->queue_count && f->queue[index].call >= 0)
+        vop__vhost_take_eventfd(f->queue[index].call);
+}
+
+/* ---- The rest ---- */
+
+uint64_t vop_vhost_front_features(const vop_vhost_front *f)
+{
+    return f->features;
+}
+
+uint32_t vop_vhost_front_queue_num(const vop_vhost_front *f)
+{
+    return f->queue_num;
+}
+
+int vop_vhost_front_fd(const vop_vhost_front *f)
+{
+    return f->ask.fd;
+}
+
+int vop_vhost_front_get_config(vop_vhost_front *f, uint32_t offset, void *ret_bytes, uint32_t size)
+{
+    struct vop__vhost_config config = {.offset = offset, .size = size};
+    size_t header = offsetof(struct vop__vhost_config, bytes);
+    int ret;
+
+    if (!(f->protocol & BIT(VOP__VHOST_PROTOCOL_F_CONFIG)) || size > sizeof(config.bytes) ||
+        offset > sizeof(config.bytes) - size)
+        return vop__error(EOPNOTSUPP, "the back end has no %u bytes of configuration at %u", size, offset);
+    ret = vop__vhost_ask(&f->ask, VOP__VHOST_GET_CONFIG, &config, header + size, &config, sizeof(config));
+    if (ret < 0)
+        return ret;
+    if (ret != (int)(header + size))
+        return vop__error(EOPNOTSUPP, "the back end has no %u bytes of configuration at %u", size, offset);
+    memcpy(ret_bytes, config.bytes, size);
+    return 0;
+}
