@@ -77,7 +77,7 @@ static const struct argp_option option_table[] = {
     {"affinity", KEY_AFFINITY, "CPULIST", 0, "Processors of these threads, one each, as in 0,2-4 (any)", 0},
     {"spin-us", KEY_SPIN_US, "N", 0, "Longest spinning before it sleeps, in microseconds; 0: never spin (50)", 0},
     {"steer", KEY_STEER, "kernel|rss|obj=FILE,prog=NAME", 0,
-     "How frames are spread over the queues of the TAP: by the kernel (the default), by a program of vop-bridge, or by "
+     "How frames are spread over the queues of the TAP: by the kernel, by a program of vop-bridge (the default), or by "
      "one of yours",
      0},
     {"verbose", KEY_VERBOSE, NULL, 0, "Say what is done", 0},
@@ -414,6 +414,7 @@ int options_parse(int argc, char **argv, struct options *ret_options)
         .slot_size = OPTIONS_SLOT_SIZE_DEFAULT,
         .queues = count_processors(),
         .spin_us = OPTIONS_SPIN_US_DEFAULT,
+        .steer = {.mode = STEER_MODE_PROGRAM},
     };
     error_t ret;
 

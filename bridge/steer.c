@@ -83,6 +83,8 @@ int steer_rss(struct steer *steer, const struct steer_rss *rss)
         policy->inner = rss->inner;
     if (rss->has_default)
         policy->default_queue = rss->default_queue;
+    if (rss->has_sparse)
+        policy->sparse = rss->is_sparse;
     end_change(steer, policy);
     return 0;
 }
@@ -152,6 +154,7 @@ int steer_reset(struct steer *steer)
     policy = begin_change(steer);
     steer_policy_init(policy, steer->queues);
     steer_policy_set_key(policy, steer->key);
+    policy->sparse = 1;
     end_change(steer, policy);
     return 0;
 }
@@ -182,6 +185,7 @@ void steer_stats(const struct steer *steer, struct steer_stats *ret_stats)
 
         for (unsigned i = 0; i < STEER_STAGES; i++)
             sum.stages[i] += load_count(&part->stages[i]);
+        sum.moved += load_count(&part->moved);
         for (unsigned i = 0; i < STEER_QUEUES; i++) {
             sum.frames[i] += load_count(&part->frames[i]);
             sum.bytes[i] += load_count(&part->bytes[i]);
@@ -215,7 +219,7 @@ void steer_open(struct steer *steer, int tap_fd, unsigned queues, const struct s
     int ret;
 
     *steer = (struct steer){.tap_fd = tap_fd, .queues = queues, .program.fd = -1};
-    if (wish->mode == STEER_MODE_KERNEL) {
+    if (wish->mode == STEER_MODE_KERNEL || queues == 1) { /* with one there is nothing to steer, ever */
         (void)attach(steer, -1);
         return;
     }

@@ -45,20 +45,21 @@ struct steer {
 
 /** What steer_rss() changes. */
 struct steer_rss {
-    bool has_key, has_spread, has_hash, has_types, has_inner, has_default;
+    bool has_key, has_spread, has_hash, has_types, has_inner, has_default, has_sparse;
     uint8_t key[STEER_KEY_SIZE];
     struct steer_spread spread;
     enum steer_hash hash;
     unsigned types; /* set of enum steer_hash_type */
     unsigned inner; /* set of enum steer_inner */
     unsigned default_queue;
+    bool is_sparse; /* sparse flows escape from busy queues */
 };
 
 /**
  * Loads and attaches what is wished for. Where that does not work the kernel steers, which is logged.
  *
  * tap_fd   any queue of the TAP. It stays the caller's, who keeps it open until steer_close()
- * queues   1 to STEER_QUEUES: as many are attached. With one the kernel runs no program
+ * queues   1 to STEER_QUEUES: as many are attached, and there will never be more. With one nothing is loaded
  */
 void steer_open(struct steer *steer, int tap_fd, unsigned queues, const struct steer_wish *wish);
 

@@ -113,10 +113,10 @@ static json_t *describe_rss(const struct steer *steer, const struct steer_policy
 {
     char key[STEER_KEY_TEXT_SIZE];
 
-    return json_pack("{s:s, s:s, s:o, s:o, s:i, s:o}", "hfunc", steer_hash_words.word[policy->hash], "hkey",
+    return json_pack("{s:s, s:s, s:o, s:o, s:i, s:b, s:o}", "hfunc", steer_hash_words.word[policy->hash], "hkey",
                      steer_format_key(steer->key, key), "types", describe_set(&steer_type_words, policy->hash_types),
                      "inner", describe_set(&steer_inner_words, policy->inner), "default", (int)policy->default_queue,
-                     "table", describe_shorts(policy->table, STEER_TABLE));
+                     "sparse", (int)policy->sparse, "table", describe_shorts(policy->table, STEER_TABLE));
 }
 
 /* A parameter that a method without any got, or one that was not taken. */
@@ -148,6 +148,7 @@ json_t *steer_run_show(void *context, json_t *params, struct control_failure *fa
     json_object_set_new(result, "pins", describe_pins(policy));
     json_object_set_new(result, "classes", describe_classes(policy));
     json_object_set_new(result, "stages", describe_stages(&stats));
+    json_object_set_new(result, "moved", json_integer((json_int_t)stats.moved));
     json_object_set_new(result, "frames", describe_counts(stats.frames, steer->queues));
     json_object_set_new(result, "bytes", describe_counts(stats.bytes, steer->queues));
     return result;
@@ -197,6 +198,22 @@ static bool take_number(json_t *params, const char *name, unsigned limit, bool *
         return false;
     }
     *ret_number = (unsigned)number;
+    json_object_del(params, name);
+    return true;
+}
+
+static bool take_bool(json_t *params, const char *name, bool *ret_has, bool *ret_value, struct control_failure *failure)
+{
+    const json_t *value = json_object_get(params, name);
+
+    *ret_has = value != NULL;
+    if (!value)
+        return true;
+    if (!json_is_boolean(value)) {
+        control_fail(failure, CONTROL_BAD_PARAMS, "%s: neither true nor false", name);
+        return false;
+    }
+    *ret_value = json_is_true(value);
     json_object_del(params, name);
     return true;
 }
@@ -324,7 +341,7 @@ json_t *steer_run_rss(void *context, json_t *params, struct control_failure *fai
         !take_set(params, "types", &steer_type_words, &rss.has_types, &rss.types, failure) ||
         !take_set(params, "inner", &steer_inner_words, &rss.has_inner, &rss.inner, failure) ||
         !take_number(params, "default", STEER_QUEUES - 1, &rss.has_default, &rss.default_queue, failure) ||
-        refuse_params(params, failure))
+        !take_bool(params, "sparse", &rss.has_sparse, &rss.is_sparse, failure) || refuse_params(params, failure))
         return NULL;
     rss.hash = hash;
     return finish(steer_rss(steer, &rss), steer, failure);

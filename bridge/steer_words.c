@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const stages[] = {"pinned", "mark", "user", "priority", "pcp", "dscp", "cpu", "hash", "default"};
+static const char *const stages[] = {"pinned", "mark", "user", "priority", "pcp",
+                                     "dscp",   "cpu",  "hash", "default",  "sparse"};
 static const char *const hashes[] = {"none", "toeplitz", "symmetric"};
 static const char *const types[] = {"ipv4", "tcp4", "udp4", "ipv6", "tcp6", "udp6"};
 static const char *const inners[] = {"vxlan", "geneve", "gre"};

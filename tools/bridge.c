@@ -188,6 +188,7 @@ static const struct argp_option options[] = {
     {"types", KEY_STEER + 5, "LIST", 0, "What is hashed: some of ipv4,tcp4,udp4,ipv6,tcp6,udp6", 0},
     {"inner", KEY_STEER + 6, "LIST", 0, "Tunnels inside of which it is hashed: vxlan,geneve,gre or none", 0},
     {"default", KEY_STEER + 7, "N", 0, "Queue of what is not hashed", 0},
+    {"sparse", KEY_STEER + 8, "on|off", 0, "Sparse flows escape from busy queues", 0},
     {0},
 };
 

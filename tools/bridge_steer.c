@@ -54,7 +54,9 @@ const char *steer_set_option(json_t *params, const char *option, const char *val
 {
     json_t *member;
 
-    if (strcmp(option, "equal") == 0 || strcmp(option, "default") == 0)
+    if (strcmp(option, "sparse") == 0)
+        member = strcmp(value, "on") == 0 ? json_true() : strcmp(value, "off") == 0 ? json_false() : NULL;
+    else if (strcmp(option, "equal") == 0 || strcmp(option, "default") == 0)
         member = read_number(value);
     else if (strcmp(option, "weight") == 0 || strcmp(option, "table") == 0)
         member = read_list(value, true);
@@ -64,6 +66,8 @@ const char *steer_set_option(json_t *params, const char *option, const char *val
         member = json_string(value);
     if (json_object_set_new(params, option, member) == 0)
         return NULL;
+    if (strcmp(option, "sparse") == 0)
+        return "neither on nor off";
     return strcmp(option, "weight") == 0 || strcmp(option, "table") == 0 ? "not a list of numbers, as 3,1"
                                                                          : "not a number";
 }
@@ -156,7 +160,7 @@ static void print_counters(const json_t *steer, FILE *out)
         if (json_integer_value(count))
             fprintf(out, " %s %" JSON_INTEGER_FORMAT, stage, json_integer_value(count));
     }
-    fputc('\n', out);
+    fprintf(out, "; moved %" JSON_INTEGER_FORMAT "\n", get_number(steer, "moved"));
     for (size_t i = 0; i < json_array_size(frames); i++)
         fprintf(out, "  queue %-3zu frames %" JSON_INTEGER_FORMAT ", bytes %" JSON_INTEGER_FORMAT "\n", i,
                 json_integer_value(json_array_get(frames, i)), json_integer_value(json_array_get(bytes, i)));
@@ -178,7 +182,8 @@ void steer_print(const char *name, const json_t *steer, FILE *out)
     print_words(rss, "types", out);
     fputs(", inside of", out);
     print_words(rss, "inner", out);
-    fprintf(out, ", else queue %" JSON_INTEGER_FORMAT "\n  hkey      %s\n", get_number(rss, "default"),
+    fprintf(out, ", else queue %" JSON_INTEGER_FORMAT "%s\n  hkey      %s\n", get_number(rss, "default"),
+            json_is_true(json_object_get(rss, "sparse")) ? "; sparse flows escape from busy queues" : "",
             get_text(rss, "hkey"));
     print_table(json_object_get(rss, "table"), out);
     print_pins_and_classes(steer, out);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * steer.bpf.c - which queue of the TAP takes a frame: pinned flow, class, hash, default; the first that decides.
+ * steer.bpf.c - which queue of the TAP takes a frame: pinned flow, class, hash, default; the first that decides. Where
+ * the last two lead to a busy queue, a sparse flow escapes to one that is not.
  *
  * Room: bridge. A program for TUNSETSTEERINGEBPF. The kernel runs it for each frame that it sends through the TAP, with
  * soft interrupts off, if the TAP has more than one queue. It uses the fields of struct __sk_buff and helpers only, so
@@ -54,6 +55,13 @@ struct {
     __type(key, __u32);
     __type(value, struct steer_stats);
 } stats SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct steer_rates);
+} rates SEC(".maps");
 
 #define INLINE static __attribute__((always_inline))
 
@@ -379,53 +387,138 @@ INLINE __u32 hash_symmetric(const struct steer_flow *flow, enum scope scope)
     return (__u32)(hash >> 32);
 }
 
-INLINE __u32 choose(struct __sk_buff *skb, const struct steer_policy *policy, __u32 *ret_stage)
+/* What was decided, in one number. */
+INLINE __u64 decide(__u32 queue, __u32 stage, __u32 hash)
 {
-    struct packet packet = {.dscp = 0xff};
-    __u16 tag = 0;
-    __u32 network = 0, pcp = 8, queue, hash;
-    enum scope scope;
-    __u16 type = find_network(skb, 0, &network, &tag);
-    int is_whole = read_network(skb, type, network, &packet);
+    return (__u64)hash << 32 | (stage & 0xff) << 16 | (queue & 0xffff);
+}
 
+/*
+ * The kernel's verifier looks at functions that are not static once, not for each way that leads to them and from them;
+ * so this one and balance() are not, and have numbers for arguments and results.
+ */
+__attribute__((noinline)) __u64 choose(struct __sk_buff *skb, __u32 active)
+{
+    const struct steer_policy *policy = bpf_map_lookup_elem(&policies, &active);
+    struct packet packet = {.dscp = 0xff};
+    __u16 tag = 0, type;
+    __u32 network = 0, pcp = 8, queue, stage = STEER_DEFAULT, hash;
+    enum scope scope;
+    int is_whole;
+
+    if (!policy)
+        return decide(0, STEER_DEFAULT, 0);
+    type = find_network(skb, 0, &network, &tag);
+    is_whole = read_network(skb, type, network, &packet);
     if (policy->inner && is_whole)
         look_inside(skb, policy->inner, &packet);
     if (policy->pins && packet.flow.version) {
         queue = find_pin(policy, &packet.flow);
-        *ret_stage = STEER_PINNED;
         if (queue < policy->queues)
-            return queue;
+            return decide(queue, STEER_PINNED, 0);
     }
     if (policy->classes) {
         if (skb->vlan_present)
             pcp = skb->vlan_tci >> 13 & 7;
         else if (network > 14)
             pcp = tag >> 13;
-        queue = classify(skb, policy, &packet, pcp, ret_stage);
+        queue = classify(skb, policy, &packet, pcp, &stage);
         if (queue < policy->queues)
-            return queue;
+            return decide(queue, stage, 0);
     }
     scope = packet.flow.version ? get_scope(policy, &packet) : SCOPE_NONE;
-    *ret_stage = STEER_HASH;
-    if (scope != SCOPE_NONE && policy->hash != STEER_HASH_NONE) {
-        hash = policy->hash == STEER_HASH_TOEPLITZ ? hash_toeplitz(policy, &packet.flow, scope)
-                                                   : hash_symmetric(&packet.flow, scope);
-        queue = policy->table[hash & (STEER_TABLE - 1)];
-        if (queue < policy->queues)
-            return queue;
+    if (scope == SCOPE_NONE || policy->hash == STEER_HASH_NONE)
+        return decide(policy->default_queue, STEER_DEFAULT, 0);
+    hash = policy->hash == STEER_HASH_TOEPLITZ ? hash_toeplitz(policy, &packet.flow, scope)
+                                               : hash_symmetric(&packet.flow, scope);
+    queue = policy->table[hash & (STEER_TABLE - 1)];
+    return queue < policy->queues ? decide(queue, STEER_HASH, hash)
+                                  : decide(policy->default_queue, STEER_DEFAULT, hash);
+}
+
+/* ---- Sparse flows ---- */
+
+INLINE __u32 bytes_of(const struct steer_rate *rate, __u32 window)
+{
+    __u32 age = window - rate->window;
+
+    return age < STEER_WINDOWS ? rate->bytes >> age : 0;
+}
+
+INLINE void count_bytes(struct steer_rate *rate, __u32 window, __u32 bytes)
+{
+    rate->bytes = bytes_of(rate, window) + bytes;
+    rate->window = window;
+}
+
+/*
+ * A frame waits behind all that its queue holds, so a flow of few bytes is not to share a queue with one of many. It
+ * escapes when its queue is busy, goes back when that is quiet or it is sparse no more, and else stays where it is.
+ * Where to: to the least busy of some queues that stand elsewhere in the table.
+ */
+INLINE __u32 spare(const struct steer_policy *policy, const struct steer_rates *r, __u32 bytes, __u32 hash,
+                   __u32 window, __u32 queue, __u32 last)
+{
+    __u32 load = bytes_of(&r->queue[queue & (STEER_QUEUES - 1)], window);
+    __u32 least = load / STEER_ESCAPE_SHARE, found = queue;
+
+    if (load < STEER_BUSY_BYTES / STEER_QUIET_SHARE || bytes >= STEER_SPARSE_BYTES || bytes > load / STEER_SPARSE_SHARE)
+        return queue;
+#pragma unroll
+    for (__u32 i = 0; i < STEER_ESCAPES; i++) {
+        __u32 other = policy->table[(hash + 1 + i * (STEER_TABLE / STEER_ESCAPES)) & (STEER_TABLE - 1)];
+        __u32 its_load = bytes_of(&r->queue[other & (STEER_QUEUES - 1)], window);
+
+        if (other == last && last != queue && its_load < STEER_BUSY_BYTES)
+            return last;
+        if (other < policy->queues && its_load < least) {
+            least = its_load;
+            found = other;
+        }
     }
-    *ret_stage = STEER_DEFAULT;
-    return policy->default_queue;
+    return load < STEER_BUSY_BYTES ? queue : found;
+}
+
+#define BALANCED_SPARSE (1u << 16)
+#define BALANCED_MOVED (1u << 17)
+
+/*
+ * Counts the frame, and returns the queue that it takes, with a bit set if it escaped, and another if its flow took
+ * another queue before.
+ */
+__attribute__((noinline)) __u32 balance(__u32 active, __u32 length, __u32 hash, __u32 queue, __u32 may_escape)
+{
+    __u32 zero = 0, window = (__u32)(bpf_ktime_get_coarse_ns() >> STEER_WINDOW_SHIFT), spared = queue;
+    const struct steer_policy *policy = bpf_map_lookup_elem(&policies, &active);
+    struct steer_rates *r = bpf_map_lookup_elem(&rates, &zero);
+    __u32 moved = 0;
+
+    if (!policy || !r)
+        return queue & 0xffff;
+    if (may_escape) {
+        struct steer_flow_rate *flow = &r->flow[hash >> 8 & (STEER_FLOWS - 1)];
+        int is_known = flow->hash == hash && window - flow->rate.window < STEER_WINDOWS;
+
+        count_bytes(&flow->rate, window, length);
+        spared = spare(policy, r, flow->rate.bytes, hash, window, queue, is_known ? flow->queue : queue);
+        if (is_known && flow->queue != spared)
+            moved = BALANCED_MOVED;
+        flow->hash = hash;
+        flow->queue = spared;
+    }
+    count_bytes(&r->queue[spared & (STEER_QUEUES - 1)], window, length);
+    return (spared & 0xffff) | (spared != queue ? BALANCED_SPARSE : 0) | moved;
 }
 
 SEC("socket")
 int steer(struct __sk_buff *skb)
 {
     __u32 zero = 0, cpu = bpf_get_smp_processor_id();
-    __u32 active, stage = STEER_DEFAULT, queue;
+    __u32 active, stage, queue;
     const struct steer_control *c = bpf_map_lookup_elem(&control, &zero);
     struct steer_stats *s = bpf_map_lookup_elem(&stats, &cpu);
     const struct steer_policy *policy;
+    __u64 decided;
 
     if (!c)
         return 0;
@@ -433,7 +526,17 @@ int steer(struct __sk_buff *skb)
     policy = bpf_map_lookup_elem(&policies, &active);
     if (!policy)
         return 0;
-    queue = choose(skb, policy, &stage);
+    decided = choose(skb, active);
+    queue = decided & 0xffff;
+    stage = decided >> 16 & 0xff;
+    if (policy->sparse) {
+        queue = balance(active, skb->len, decided >> 32, queue, stage == STEER_HASH || stage == STEER_DEFAULT);
+        if (queue & BALANCED_SPARSE)
+            stage = STEER_SPARSE;
+        if ((queue & BALANCED_MOVED) && s)
+            s->moved++;
+        queue &= 0xffff;
+    }
     if (s) {
         s->stages[stage < STEER_STAGES ? stage : STEER_DEFAULT]++;
         s->frames[queue & (STEER_QUEUES - 1)]++;

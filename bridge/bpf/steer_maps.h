@@ -24,6 +24,20 @@
 #define STEER_POLICIES 4
 #define STEER_NO_QUEUE 0xffff
 
+/*
+ * What is sparse, and what is busy. Bytes are counted by windows of 4.2 ms, and what was counted before halves with
+ * each: a steady flow comes to twice the bytes of a window.
+ */
+#define STEER_WINDOW_SHIFT 22    /* of nanoseconds */
+#define STEER_WINDOWS 16         /* after so many without a frame, 67 ms, a flow is as good as new */
+#define STEER_SPARSE_BYTES 65536 /* a flow that has less: 62 Mb/s, */
+#define STEER_SPARSE_SHARE 8     /* and less than this part of what its queue carries */
+#define STEER_BUSY_BYTES 131072  /* a queue that has more: 125 Mb/s */
+#define STEER_QUIET_SHARE 8      /* it is so until it has less than this part of that */
+#define STEER_ESCAPE_SHARE 4     /* of a busy queue's bytes: what another has that sparse flows escape to */
+#define STEER_ESCAPES 4          /* queues of the table that are tried */
+#define STEER_FLOWS 4096         /* whose bytes are counted, by hash */
+
 /* How it was decided, in the order in which it is tried. */
 enum steer_stage {
     STEER_PINNED,
@@ -35,6 +49,7 @@ enum steer_stage {
     STEER_CPU,
     STEER_HASH,
     STEER_DEFAULT,
+    STEER_SPARSE, /* hash or default, but that queue is busy, and the flow is sparse: to a queue that is not */
     STEER_STAGES,
 };
 
@@ -95,7 +110,8 @@ struct steer_policy {
     __u32 pins;       /* how many there are */
     __u32 mark_rules;
     __u32 user_rules;
-    __u32 zero[7];
+    __u32 sparse; /* 1: sparse flows escape to other queues of the table */
+    __u32 zero[6];
     __u16 table[STEER_TABLE];
     __u16 priority[16]; /* STEER_NO_QUEUE: does not decide; the same below */
     __u16 pcp[8];
@@ -111,9 +127,28 @@ struct steer_policy {
 /* One for each processor, so that no two write to one. */
 struct steer_stats {
     __u64 stages[STEER_STAGES];
-    __u64 zero[7];
+    __u64 moved; /* frames that took another queue than the last one of their flow, which came shortly before */
+    __u64 zero[5];
     __u64 frames[STEER_QUEUES];
     __u64 bytes[STEER_QUEUES];
+};
+
+/* Bytes of late. Processors may count at the same time and lose some: this decides about speed only. */
+struct steer_rate {
+    __u32 window;
+    __u32 bytes;
+};
+
+struct steer_flow_rate {
+    struct steer_rate rate;
+    __u32 hash; /* of the flow */
+    __u32 queue;
+};
+
+/* What the program remembers from frame to frame. Nobody else looks at it. */
+struct steer_rates {
+    struct steer_rate queue[STEER_QUEUES];
+    struct steer_flow_rate flow[STEER_FLOWS];
 };
 
 struct steer_control {

@@ -101,8 +101,15 @@ def test_refusals(start, words, said):
     assert steered.show()["changes"] == 1
 
 
-def test_the_kernel_steers_by_default(start):
+def test_default(start):
+    """With several queues the program steers; with one nothing has to."""
     steered = start()
+    steered.needs_program()
+    assert steered.show()["mode"] == "rss" and steered.show()["rss"]["sparse"] is True
+
+
+def test_kernel(start):
+    steered = start("--steer", "kernel")
     assert steered.show() == {"bridge": f"vop0.{steered.bridge.pid}", "mode": "kernel", "fallback": None, "queues": 2}
     status, _, err = steered.call("steer", "rss", "--equal", 1)
     assert status == 1 and "the kernel steers here; start the bridge with --steer rss" in err

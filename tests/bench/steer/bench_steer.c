@@ -50,6 +50,12 @@ static void use_toeplitz(struct steer_policy *policy)
     policy->hash = STEER_HASH_TOEPLITZ;
 }
 
+static void use_sparse(struct steer_policy *policy)
+{
+    policy->hash = STEER_HASH_TOEPLITZ;
+    policy->sparse = 1;
+}
+
 static void use_symmetric(struct steer_policy *policy)
 {
     policy->hash = STEER_HASH_SYMMETRIC;
@@ -80,6 +86,7 @@ static const struct bench_case {
 } cases[] = {
 #define FRAME(frame) frame, sizeof(frame) - 1
     {"udp4_toeplitz_ns", "UDP/IPv4, Toeplitz by table", use_toeplitz, FRAME(FRAME_IPV4)},
+    {"udp4_sparse_ns", "the same, and sparse flows escape", use_sparse, FRAME(FRAME_IPV4)},
     {"udp4_symmetric_ns", "UDP/IPv4, symmetric hash", use_symmetric, FRAME(FRAME_IPV4)},
     {"udp4_pinned_ns", "UDP/IPv4, pinned flow", use_pin, FRAME(FRAME_IPV4)},
     {"udp4_class_ns", "UDP/IPv4, class by DSCP", use_class, FRAME(FRAME_IPV4)},

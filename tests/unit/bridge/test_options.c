@@ -126,6 +126,8 @@ static void test_steer(void **state)
 
     (void)state;
     assert_int_equal(parse("--link shm:/a --tap vop0", &options), 0);
+    assert_int_equal(options.steer.mode, STEER_MODE_PROGRAM);
+    assert_int_equal(parse("--link shm:/a --tap vop0 --steer kernel", &options), 0);
     assert_int_equal(options.steer.mode, STEER_MODE_KERNEL);
     assert_int_equal(parse("--link shm:/a --tap vop0 --steer rss", &options), 0);
     assert_int_equal(options.steer.mode, STEER_MODE_PROGRAM);

@@ -288,6 +288,67 @@ static void test_queue_count(void **state)
     assert_int_equal(steer_changes(&steer), changes);
 }
 
+/* ---- Sparse flows ---- */
+
+/* A hundred long frames of one flow, and then a short one of another. */
+static void send_flood(unsigned flood, unsigned sparse)
+{
+    uint8_t frame[1400] = {0};
+
+    (void)make_frame(flood, 0, frame);
+    for (unsigned i = 0; i < 100; i++)
+        send_frame(frame, sizeof(frame));
+    send_number(sparse, 1);
+}
+
+static uint64_t count_escapes(void)
+{
+    struct steer_stats stats;
+
+    steer_stats(&steer, &stats);
+    return stats.stages[STEER_SPARSE];
+}
+
+/* It escapes from the queue of a flood, the flood stays; and it is back when the flood is over. */
+static void test_sparse(void **state)
+{
+    unsigned queue = find_queue(0), flood = 1;
+    struct steer_rss rss = {.has_sparse = true};
+    struct steer_stats before, stats;
+    double until = test_seconds() + 20;
+
+    (void)state;
+    while (find_queue(flood) != queue)
+        flood++;
+    for (unsigned i = 0; i < 20; i++)
+        send_flood(flood, 0);
+    drain();
+    steer_stats(&steer, &before);
+    do {
+        assert_true(test_seconds() < until);
+        send_flood(flood, 0);
+        steer_stats(&steer, &stats);
+    } while (stats.stages[STEER_SPARSE] == before.stages[STEER_SPARSE]);
+    assert_int_equal((stats.frames[queue] - before.frames[queue]) % 100, 0);
+    assert_true(stats.moved > 0);
+    drain();
+    test_sleep_ms(200);
+    assert_int_equal(find_queue(0), queue);
+
+    rss.is_sparse = false;
+    assert_int_equal(steer_rss(&steer, &rss), 0);
+    before.stages[STEER_SPARSE] = count_escapes();
+    for (unsigned i = 0; i < 50; i++)
+        send_flood(flood, 0);
+    assert_int_equal(count_escapes(), before.stages[STEER_SPARSE]);
+    rss = (struct steer_rss){.has_sparse = true, .is_sparse = true, .has_spread = true};
+    rss.spread = (struct steer_spread){.kind = STEER_SPREAD_WEIGHTS, .count = 1, .weight = {1}};
+    assert_int_equal(steer_rss(&steer, &rss), 0); /* no other queue is in the table */
+    for (unsigned i = 0; i < 50; i++)
+        send_flood(flood, 0);
+    assert_int_equal(count_escapes(), before.stages[STEER_SPARSE]);
+}
+
 /* ---- Changes under load ---- */
 
 enum {
@@ -531,6 +592,7 @@ int main(void)
         TEST(test_chain),
         TEST(test_refusals_change_nothing),
         TEST(test_queue_count),
+        TEST(test_sparse),
         TEST(test_changes_under_load),
         TEST(test_moved_flows_are_reordered_at_a_move_only),
         TEST(test_close_detaches),
