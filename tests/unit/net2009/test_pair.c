@@ -6,7 +6,7 @@
  */
 #include "unit/net2009/util_pair.h"
 
-#include "net2009/layout.h"
+#include "wire/mpc8349_2009.h"
 
 static const struct m8349_options plain;
 
