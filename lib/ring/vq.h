@@ -85,6 +85,9 @@ extern const struct vop__vq_ops vop__split_driver_ops;
 extern const struct vop__vq_ops vop__split_device_ops;
 extern const struct vop__vq_ops vop__packed_driver_ops;
 extern const struct vop__vq_ops vop__packed_device_ops;
+extern const struct vop__vq_ops vop__split_big_driver_ops; /* big.h */
+extern const struct vop__vq_ops vop__split_big_device_ops;
+extern const struct vop__vq_ops vop__split_big_logged_ops;
 extern const struct vop__vq_ops vop__split_logged_ops; /* devices whose caller hears what they store */
 extern const struct vop__vq_ops vop__packed_logged_ops;
 

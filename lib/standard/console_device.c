@@ -298,10 +298,10 @@ static void config_written(void *context, uint32_t offset, uint32_t size)
 {
     const struct console_device *c = context;
     const struct vop_config_field *f = vop_console_field(VOP_CONSOLE_EMERG_WR);
+    uint32_t at = f->offset + (vop_device_is_big_endian(c->device) ? f->size - 1u : 0); /* of the byte that counts */
     uint8_t byte[4];
 
-    (void)size;
-    if (offset != f->offset || !c->events->emergency)
+    if (at < offset || at >= offset + size || !c->events->emergency) /* legacy drivers write byte by byte */
         return;
     vop_device_get_config(c->device, f->offset, byte, sizeof(byte));
     c->events->emergency(c->context, byte[0]);

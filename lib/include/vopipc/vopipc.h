@@ -24,6 +24,7 @@
 #include <vopipc/spin.h>
 #include <vopipc/version.h>
 #include <vopipc/vhost_user.h>
+#include <vopipc/virtio_pci.h>
 #include <vopipc/virtqueue.h>
 
 #endif
