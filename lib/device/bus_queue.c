@@ -118,6 +118,7 @@ static int make(struct vop__bus_queue *q)
     o.place = q->place;
     o.regions = &region;
     o.region_count = d->memory.all.base ? 1 : 0;
+    o.flags = vop_bus_is_big_endian(d) ? VOP_VIRTQUEUE_BIG_ENDIAN : 0;
     o.events = &events;
     o.context = q;
     return vop_virtqueue_new(&o, &q->vq);

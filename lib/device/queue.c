@@ -158,6 +158,7 @@ int vop_device_enable_queue(vop_device *d, unsigned index, const struct vop_queu
     o.regions = d->regions;
     o.region_count = d->region_count;
     o.segments_max = place->size < d->options.segments_max ? place->size : d->options.segments_max;
+    o.flags = vop_device_is_big_endian(d) ? VOP_VIRTQUEUE_BIG_ENDIAN : 0;
     o.events = d->transport->wrote ? &logged_events : &events;
     o.context = q;
     ret = place_areas(q, place, o.layout, &o.place);

@@ -20,6 +20,10 @@
 #include "core/window.h"
 #include "ring/vq.h"
 
+#ifndef VOP__RING_BIG
+#define VOP__RING_BIG 0 /* big.h */
+#endif
+
 /** Where the words of a split ring lie in this process. */
 struct vop__split {
     uint8_t *desc;
@@ -84,11 +88,11 @@ static inline void vop__split_store_desc(const struct vop__split *s, uint32_t in
 {
     vop_le32 *w = vop__split_words(s, index);
 
-    vop__store_le32(w++, (uint32_t)addr);
+    vop__store_le32(w++, (uint32_t)(VOP__RING_BIG ? addr >> 32 : addr));
     if (s->desc_size == 16)
-        vop__store_le32(w++, (uint32_t)(addr >> 32));
+        vop__store_le32(w++, (uint32_t)(VOP__RING_BIG ? addr : addr >> 32));
     vop__store_le32(w++, len);
-    vop__store_le32(w, flags | next << 16);
+    vop__store_le32(w, VOP__RING_BIG ? flags << 16 | next : flags | next << 16);
 }
 
 #endif

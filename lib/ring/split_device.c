@@ -77,10 +77,12 @@ static inline void load_desc(const struct vop__split *r, uint32_t index, struct 
     ret_desc->addr = vop__load_le32(w++);
     if (r->desc_size == 16)
         ret_desc->addr |= (uint64_t)vop__load_le32(w++) << 32;
+    if (VOP__RING_BIG)
+        ret_desc->addr = ret_desc->addr << 32 | ret_desc->addr >> 32;
     ret_desc->len = vop__load_le32(w++);
     last = vop__load_le32(w);
-    ret_desc->flags = (uint16_t)last;
-    ret_desc->next = (uint16_t)(last >> 16);
+    ret_desc->flags = (uint16_t)(VOP__RING_BIG ? last >> 16 : last);
+    ret_desc->next = (uint16_t)(VOP__RING_BIG ? last : last >> 16);
 }
 
 /* A table is followed along `next`, like the ring. segments_max bounds a loop. */

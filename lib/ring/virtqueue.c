@@ -21,6 +21,9 @@ static const struct vop__vq_ops *const operations[][3] = {
     [VOP_RING_2009] = {&vop__split_driver_ops, &vop__split_device_ops, &vop__split_recorded_ops},
 };
 
+static const struct vop__vq_ops *const big_operations[3] = {&vop__split_big_driver_ops, &vop__split_big_device_ops,
+                                                            &vop__split_big_recorded_ops};
+
 static bool is_logged(const struct vop_virtqueue_options *o)
 {
     return o->role == VOP_VIRTQUEUE_DEVICE && o->events && o->events->stored;
@@ -28,9 +31,11 @@ static bool is_logged(const struct vop_virtqueue_options *o)
 
 static const struct vop__vq_ops *operations_of(const struct vop_virtqueue_options *o)
 {
+    const struct vop__vq_ops *const *row = o->flags & VOP_VIRTQUEUE_BIG_ENDIAN ? big_operations : operations[o->layout];
+
     if (o->role == VOP_VIRTQUEUE_DRIVER)
-        return operations[o->layout][0];
-    return operations[o->layout][is_logged(o) || o->place.inflight.size > 0 ? 2 : 1];
+        return row[0];
+    return row[is_logged(o) || o->place.inflight.size > 0 ? 2 : 1];
 }
 
 /* ---- Making and freeing ---- */

@@ -87,6 +87,9 @@ extern const struct vop__vq_ops vop__split_driver_ops;
 extern const struct vop__vq_ops vop__split_device_ops;
 extern const struct vop__vq_ops vop__packed_driver_ops;
 extern const struct vop__vq_ops vop__packed_device_ops;
+extern const struct vop__vq_ops vop__split_big_driver_ops; /* big.h */
+extern const struct vop__vq_ops vop__split_big_device_ops;
+extern const struct vop__vq_ops vop__split_big_recorded_ops;
 extern const struct vop__vq_ops vop__split_recorded_ops; /* devices that are logged or keep an inflight record */
 extern const struct vop__vq_ops vop__packed_recorded_ops;
 

@@ -103,6 +103,17 @@ static uint32_t word_of(const uint8_t bytes[4])
     return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
 }
 
+/* Of a big-endian descriptor, the words that a little-endian one would have. */
+static void turn_round(uint32_t word[4])
+{
+    uint32_t high = __builtin_bswap32(word[0]), last = __builtin_bswap32(word[3]);
+
+    word[0] = __builtin_bswap32(word[1]);
+    word[1] = high;
+    word[2] = __builtin_bswap32(word[2]);
+    word[3] = last >> 16 | last << 16;
+}
+
 int vop__chain_entry(struct vop__chain *c, uint64_t table, uint32_t index, struct vop__desc *ret_desc)
 {
     uint64_t addr = table + (uint64_t)index * 16; /* inside a table that does not wrap */
@@ -123,6 +134,8 @@ int vop__chain_entry(struct vop__chain *c, uint64_t table, uint32_t index, struc
         for (unsigned i = 0; i < 4; i++)
             word[i] = word_of(&bytes[4 * (size_t)i]);
     }
+    if (c->vq->options.flags & VOP_VIRTQUEUE_BIG_ENDIAN)
+        turn_round(word);
     ret_desc->addr = (uint64_t)word[1] << 32 | word[0];
     ret_desc->len = word[2];
     ret_desc->flags = (uint16_t)word[3];

@@ -118,8 +118,10 @@ int vop__vq_options_resolve(const struct vop_virtqueue_options *options, struct 
         return ret;
     if (!o.regions && o.region_count > 0)
         return vop__error(EINVAL, "%zu regions and no table of them", o.region_count);
-    if (o.flags & ~VOP_VIRTQUEUE_LENIENT)
+    if (o.flags & ~(VOP_VIRTQUEUE_LENIENT | VOP_VIRTQUEUE_BIG_ENDIAN))
         return vop__error(EINVAL, "unknown flags %#x", o.flags);
+    if (o.flags & VOP_VIRTQUEUE_BIG_ENDIAN && o.layout != VOP_RING_LEGACY)
+        return vop__error_static(EINVAL, "only a legacy ring can be big-endian");
     if (o.role != VOP_VIRTQUEUE_DRIVER && o.role != VOP_VIRTQUEUE_DEVICE)
         return vop__error(EINVAL, "there is no role %u", o.role);
     ret = check_features(&o);

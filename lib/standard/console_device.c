@@ -2,186 +2,23 @@
 /*
  * console_device.c - a console as a device (virtio 1.2, 5.3).
  *
- * Room: standard. What is to be told of a port is a set of bits, which become control messages as the driver has room
- * for them: a driver that takes none costs no memory.
+ * Room: standard.
  */
+#include "standard/console_device.h"
 #include "core/error.h"
 #include "core/options.h"
-#include "standard/console.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SEGMENTS 64u
-
-/* What a driver has to be told of a port, in this order. */
-enum news {
-    NEWS_ADD = 1u << VOP__CONSOLE_PORT_ADD,
-    NEWS_CONSOLE = 1u << VOP__CONSOLE_IS_CONSOLE,
-    NEWS_NAME = 1u << VOP__CONSOLE_NAME,
-    NEWS_OPEN = 1u << VOP__CONSOLE_OPEN,
-    NEWS_SIZE = 1u << VOP__CONSOLE_RESIZE,
-};
-
-struct port {
-    char name[VOP_CONSOLE_NAME_MAX + 1];
-    uint16_t cols, rows;
-    bool is_open;   /* here */
-    bool is_opened; /* by the driver */
-    unsigned news;
-    vop_virtqueue *rx, *tx; /* as the driver sees them; NULL: they do not run */
-
-    struct iovec held[SEGMENTS]; /* what the driver has written and was not taken yet */
-    struct vop_taken_buf buf;    /* ... */
-    bool is_held;
-    size_t taken; /* bytes of it */
-};
-
-struct console_device {
-    vop_device *device;
-    const struct vop_console_device_events *events;
-    void *context;
-    unsigned ports;
-    bool has_control; /* MULTIPORT was accepted */
-    bool is_ready;    /* the driver has said so */
-    vop_virtqueue *control_rx, *control_tx;
-    struct port port[VOP_CONSOLE_PORTS_MAX];
-};
-
-/* ---- Control ---- */
-
-static size_t write_news(const struct console_device *c, unsigned port, enum vop__console_event event,
-                         uint8_t ret_bytes[VOP__CONSOLE_CONTROL_MAX])
-{
-    const struct port *p = &c->port[port];
-    bool big_endian = vop_device_is_big_endian(c->device);
-    struct vop__console_control control = {.port = port, .event = (uint16_t)event, .value = 1};
-    size_t extra = 0;
-
-    if (event == VOP__CONSOLE_OPEN)
-        control.value = p->is_open;
-    vop__console_put(ret_bytes, &control, big_endian);
-    if (event == VOP__CONSOLE_RESIZE) { /* 5.3.6.2: rows first, unlike in the configuration */
-        vop__bytes_put(ret_bytes + VOP__CONSOLE_CONTROL_SIZE, 2, big_endian, p->rows);
-        vop__bytes_put(ret_bytes + VOP__CONSOLE_CONTROL_SIZE + 2, 2, big_endian, p->cols);
-        extra = 4;
-    } else if (event == VOP__CONSOLE_NAME) {
-        extra = strlen(p->name);
-        memcpy(ret_bytes + VOP__CONSOLE_CONTROL_SIZE, p->name, extra);
-    }
-    return VOP__CONSOLE_CONTROL_SIZE + extra;
-}
-
-/* One message: 1, 0 the driver has no room, or -errno. */
-static int send_one(const struct console_device *c, unsigned port, enum vop__console_event event)
-{
-    uint8_t bytes[VOP__CONSOLE_CONTROL_MAX];
-    size_t size = write_news(c, port, event, bytes);
-    struct iovec iov[SEGMENTS];
-    struct vop_taken_buf buf;
-    int ret = vop_virtqueue_take(c->control_rx, iov, SEGMENTS, &buf);
-
-    if (ret != 1)
-        return ret;
-    size = vop__pieces_write(iov + buf.readable, buf.writable, 0, bytes, size);
-    ret = vop_device_complete(c->device, c->control_rx, buf.handle, iov + buf.readable, (uint32_t)size);
-    return ret < 0 ? ret : 1;
-}
-
-/* Of one port: whether the driver has room for more. */
-static bool tell_of_port(struct console_device *c, unsigned port)
-{
-    static const enum vop__console_event order[] = {VOP__CONSOLE_PORT_ADD, VOP__CONSOLE_IS_CONSOLE, VOP__CONSOLE_NAME,
-                                                    VOP__CONSOLE_OPEN, VOP__CONSOLE_RESIZE};
-
-    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
-        if (!(c->port[port].news & 1u << order[i]))
-            continue;
-        if (send_one(c, port, order[i]) != 1)
-            return false;
-        c->port[port].news &= ~(1u << order[i]);
-    }
-    return true;
-}
-
-static void tell(struct console_device *c)
-{
-    int ret = 0;
-
-    while (c->control_rx && ret == 0) {
-        bool has_room = true;
-
-        for (unsigned i = 0; has_room && i < c->ports; i++)
-            has_room = tell_of_port(c, i);
-        ret = vop_virtqueue_call(c->control_rx);
-        if (has_room) {
-            vop_virtqueue_disable(c->control_rx);
-            return;
-        }
-        ret = ret < 0 ? ret : vop_virtqueue_restart(c->control_rx);
-    }
-}
-
-static void set_opened(struct console_device *c, unsigned port, bool is_open)
-{
-    if (c->port[port].is_opened == is_open)
-        return;
-    c->port[port].is_opened = is_open;
-    if (c->events->opened)
-        c->events->opened(c->context, port, is_open);
-}
-
-static void obey(struct console_device *c, const struct vop__console_control *said)
-{
-    if (said->event == VOP__CONSOLE_DEVICE_READY) {
-        c->is_ready = said->value == 1;
-        for (unsigned i = 0; c->is_ready && i < c->ports; i++)
-            c->port[i].news = NEWS_ADD;
-        return;
-    }
-    if (said->port >= c->ports)
-        return;
-    if (said->event == VOP__CONSOLE_PORT_READY && said->value == 1) {
-        struct port *p = &c->port[said->port];
-
-        p->news |= NEWS_OPEN | (said->port == 0 ? NEWS_CONSOLE | NEWS_SIZE : 0u) | (p->name[0] ? NEWS_NAME : 0u);
-    } else if (said->event == VOP__CONSOLE_OPEN) {
-        set_opened(c, said->port, said->value == 1);
-    }
-}
-
-static void hear(struct console_device *c)
-{
-    uint8_t bytes[VOP__CONSOLE_CONTROL_SIZE];
-    struct iovec iov[SEGMENTS];
-    struct vop_taken_buf buf;
-    int ret;
-
-    do {
-        while ((ret = vop_virtqueue_take(c->control_tx, iov, SEGMENTS, &buf)) == 1) {
-            bool is_whole = vop__pieces_read(iov, buf.readable, 0, bytes, sizeof(bytes)) == sizeof(bytes);
-
-            (void)vop_virtqueue_complete(c->control_tx, buf.handle, 0);
-            if (is_whole) {
-                const struct vop__console_control said = vop__console_get(bytes, vop_device_is_big_endian(c->device));
-
-                obey(c, &said);
-            }
-        }
-        if (ret == -ENOBUFS)
-            vop_virtqueue_fail(c->control_tx, "a control message in too many segments");
-    } while (ret == 0 && vop_virtqueue_restart(c->control_tx) == 0);
-    tell(c);
-}
-
 /* ---- Data from the driver ---- */
 
 /* What is held: true if all of it was taken. */
-static bool hand_over(struct console_device *c, unsigned port)
+static bool hand_over(struct vop__console_device *c, unsigned port)
 {
-    struct port *p = &c->port[port];
-    struct iovec rest[SEGMENTS];
+    struct vop__console_end *p = &c->port[port];
+    struct iovec rest[VOP__CONSOLE_SEGMENTS];
     unsigned count = vop__pieces_cut(p->held, p->buf.readable, p->taken, p->buf.readable_bytes - p->taken, rest);
 
     for (unsigned i = 0; c->events->received && i < count; i++) {
@@ -198,13 +35,13 @@ static bool hand_over(struct console_device *c, unsigned port)
     return true;
 }
 
-static void receive(struct console_device *c, unsigned port)
+static void receive(struct vop__console_device *c, unsigned port)
 {
-    struct port *p = &c->port[port];
+    struct vop__console_end *p = &c->port[port];
     int ret = 0;
 
     while (p->tx && ret == 0) {
-        while (p->is_held || (ret = vop_virtqueue_take(p->tx, p->held, SEGMENTS, &p->buf)) == 1) {
+        while (p->is_held || (ret = vop_virtqueue_take(p->tx, p->held, VOP__CONSOLE_SEGMENTS, &p->buf)) == 1) {
             if (!p->is_held)
                 p->taken = 0;
             p->is_held = true;
@@ -222,9 +59,9 @@ static void receive(struct console_device *c, unsigned port)
 
 /* ---- For the model ---- */
 
-static vop_virtqueue **find_queue(struct console_device *c, unsigned index)
+static vop_virtqueue **find_queue(struct vop__console_device *c, unsigned index)
 {
-    struct port *p = &c->port[vop__console_port(index)];
+    struct vop__console_end *p = &c->port[vop__console_port(index)];
 
     if (index == VOP__CONSOLE_CONTROL_RX)
         return &c->control_rx;
@@ -240,17 +77,17 @@ static bool is_control(unsigned index)
 
 static void start(void *context, unsigned index, vop_virtqueue *vq)
 {
-    struct console_device *c = context;
+    struct vop__console_device *c = context;
 
     *find_queue(c, index) = vq;
     if (!(index & 1))
         vop_virtqueue_disable(vq); /* until there is something to write, and no room */
     if (!c->has_control && c->port[0].rx && c->port[0].tx)
-        set_opened(c, 0, true);
+        vop__console_set_opened(c, 0, true);
 }
 
 /* What nobody has read any of is there still when the queue goes on. */
-static void let_go(struct port *p, vop_virtqueue *vq)
+static void let_go(struct vop__console_end *p, vop_virtqueue *vq)
 {
     if (p->is_held && p->taken == 0)
         (void)vop_virtqueue_untake(vq, p->buf.handle);
@@ -261,7 +98,7 @@ static void let_go(struct port *p, vop_virtqueue *vq)
 
 static void stop(void *context, unsigned index, vop_virtqueue *vq)
 {
-    struct console_device *c = context;
+    struct vop__console_device *c = context;
 
     *find_queue(c, index) = NULL;
     if (is_control(index))
@@ -269,17 +106,17 @@ static void stop(void *context, unsigned index, vop_virtqueue *vq)
     if (index & 1)
         let_go(&c->port[vop__console_port(index)], vq);
     if (!c->has_control)
-        set_opened(c, 0, false);
+        vop__console_set_opened(c, 0, false);
 }
 
 static void notified(void *context, unsigned index)
 {
-    struct console_device *c = context;
+    struct vop__console_device *c = context;
 
     if (index == VOP__CONSOLE_CONTROL_TX)
-        hear(c);
+        vop__console_hear(c);
     else if (index == VOP__CONSOLE_CONTROL_RX)
-        tell(c);
+        vop__console_tell(c);
     else if (index & 1)
         receive(c, vop__console_port(index));
     else if (c->events->writable)
@@ -288,7 +125,7 @@ static void notified(void *context, unsigned index)
 
 static int accept_features(void *context, const uint32_t features[VOP_FEATURE_WORDS])
 {
-    struct console_device *c = context;
+    struct vop__console_device *c = context;
 
     c->has_control = vop_features_has(features, VOP_CONSOLE_F_MULTIPORT);
     return 0;
@@ -296,12 +133,12 @@ static int accept_features(void *context, const uint32_t features[VOP_FEATURE_WO
 
 static void config_written(void *context, uint32_t offset, uint32_t size)
 {
-    const struct console_device *c = context;
+    const struct vop__console_device *c = context;
     const struct vop_config_field *f = vop_console_field(VOP_CONSOLE_EMERG_WR);
+    uint32_t at = f->offset + (vop_device_is_big_endian(c->device) ? f->size - 1u : 0); /* of the byte that counts */
     uint8_t byte[4];
 
-    (void)size;
-    if (offset != f->offset || !c->events->emergency)
+    if (at < offset || at >= offset + size || !c->events->emergency) /* legacy drivers write byte by byte */
         return;
     vop_device_get_config(c->device, f->offset, byte, sizeof(byte));
     c->events->emergency(c->context, byte[0]);
@@ -309,12 +146,12 @@ static void config_written(void *context, uint32_t offset, uint32_t size)
 
 static void reset(void *context)
 {
-    struct console_device *c = context;
+    struct vop__console_device *c = context;
 
     c->has_control = c->is_ready = false;
     for (unsigned i = 0; i < c->ports; i++) {
         c->port[i].news = 0;
-        set_opened(c, i, false);
+        vop__console_set_opened(c, i, false);
     }
 }
 
@@ -335,9 +172,9 @@ static const struct vop_device_ops ops = {
 
 /* ---- The program's calls ---- */
 
-static struct console_device *find_port(vop_device *device, unsigned port, int *ret_error)
+static struct vop__console_device *find_port(vop_device *device, unsigned port, int *ret_error)
 {
-    struct console_device *c = vop_device_context(device, &ops);
+    struct vop__console_device *c = vop_device_context(device, &ops);
 
     *ret_error = 0;
     if (!c || port >= c->ports) {
@@ -350,16 +187,16 @@ static struct console_device *find_port(vop_device *device, unsigned port, int *
 int vop_console_device_write(vop_device *device, unsigned port, const void *bytes, size_t size)
 {
     int ret;
-    struct console_device *c = find_port(device, port, &ret);
+    struct vop__console_device *c = find_port(device, port, &ret);
     vop_virtqueue *vq = c ? c->port[port].rx : NULL;
     size_t done = 0, limit = size < INT32_MAX ? size : INT32_MAX;
-    struct iovec iov[SEGMENTS];
+    struct iovec iov[VOP__CONSOLE_SEGMENTS];
     struct vop_taken_buf buf;
 
     if (!vq || !c->port[port].is_opened)
         return ret;
     do {
-        while (done < limit && (ret = vop_virtqueue_take(vq, iov, SEGMENTS, &buf)) == 1) {
+        while (done < limit && (ret = vop_virtqueue_take(vq, iov, VOP__CONSOLE_SEGMENTS, &buf)) == 1) {
             size_t part =
                 vop__pieces_write(iov + buf.readable, buf.writable, 0, (const uint8_t *)bytes + done, limit - done);
 
@@ -376,25 +213,25 @@ int vop_console_device_write(vop_device *device, unsigned port, const void *byte
 int vop_console_device_resume(vop_device *device, unsigned port)
 {
     int ret;
-    struct console_device *c = find_port(device, port, &ret);
+    struct vop__console_device *c = find_port(device, port, &ret);
 
     if (c)
         receive(c, port);
     return ret;
 }
 
-static void add_news(struct console_device *c, unsigned port, unsigned news)
+static void add_news(struct vop__console_device *c, unsigned port, unsigned news)
 {
     if (!c->is_ready)
         return;
     c->port[port].news |= news;
-    tell(c);
+    vop__console_tell(c);
 }
 
 int vop_console_device_resize(vop_device *device, unsigned port, uint16_t cols, uint16_t rows)
 {
     int ret;
-    struct console_device *c = find_port(device, port, &ret);
+    struct vop__console_device *c = find_port(device, port, &ret);
     uint8_t size[4];
 
     if (!c)
@@ -402,7 +239,7 @@ int vop_console_device_resize(vop_device *device, unsigned port, uint16_t cols, 
     c->port[port].cols = cols;
     c->port[port].rows = rows;
     if (c->has_control) {
-        add_news(c, port, NEWS_SIZE);
+        add_news(c, port, VOP__CONSOLE_NEWS_SIZE);
         return 0;
     }
     vop__bytes_put(size, 2, false, cols);
@@ -413,12 +250,12 @@ int vop_console_device_resize(vop_device *device, unsigned port, uint16_t cols, 
 int vop_console_device_set_open(vop_device *device, unsigned port, bool is_open)
 {
     int ret;
-    struct console_device *c = find_port(device, port, &ret);
+    struct vop__console_device *c = find_port(device, port, &ret);
 
     if (!c || c->port[port].is_open == is_open)
         return ret;
     c->port[port].is_open = is_open;
-    add_news(c, port, NEWS_OPEN);
+    add_news(c, port, VOP__CONSOLE_NEWS_OPEN);
     return 0;
 }
 
@@ -444,7 +281,7 @@ static int check_options(const struct vop_console_device_options *o)
     return 0;
 }
 
-static void fill(struct console_device *c, const struct vop_console_device_options *o)
+static void fill(struct vop__console_device *c, const struct vop_console_device_options *o)
 {
     static const struct vop_console_device_events none = {.received = NULL};
 
@@ -460,7 +297,7 @@ static void fill(struct console_device *c, const struct vop_console_device_optio
     c->port[0].rows = o->rows;
 }
 
-static int make(struct console_device *c, const struct vop_console_device_options *o)
+static int make(struct vop__console_device *c, const struct vop_console_device_options *o)
 {
     struct vop_device_options d;
     uint8_t config[12] = {0};
@@ -481,7 +318,7 @@ static int make(struct console_device *c, const struct vop_console_device_option
     d.writable_size = vop_console_field(VOP_CONSOLE_EMERG_WR)->size;
     d.fields = vop_console_field(VOP_CONSOLE_COLS);
     d.field_count = VOP_CONSOLE_EMERG_WR + 1;
-    d.segments_max = SEGMENTS;
+    d.segments_max = VOP__CONSOLE_SEGMENTS;
     d.ops = &ops;
     d.context = c;
     return vop_device_new(&d, &c->device);
@@ -490,7 +327,7 @@ static int make(struct console_device *c, const struct vop_console_device_option
 int vop_console_device_new(const struct vop_console_device_options *options, vop_device **ret_device)
 {
     struct vop_console_device_options o;
-    struct console_device *c;
+    struct vop__console_device *c;
     int ret;
 
     vop_console_device_options_init(&o, sizeof(o));

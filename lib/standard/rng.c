@@ -183,8 +183,11 @@ int vop_rng_read(vop_rng *r, void *ret_bytes, size_t size)
 
     if (r->taken == r->there && !r->is_asked)
         ret = ask(r);
-    if (ret == 0 && r->is_asked)
+    while (ret == 0 && r->is_asked) {
         ret = vop_virtqueue_get_buf(r->vq, &token, &r->there);
+        if (ret == 0 && vop_virtqueue_restart(r->vq) == 1) /* an interrupt tells of it */
+            break;
+    }
     if (ret < 0)
         return ret;
     if (ret == 1) {

@@ -31,7 +31,7 @@ def serving(*words, path, **options):
 
 
 def client(path, text=b""):
-    done = subprocess.run([BIN / "remote-client", path], input=text, capture_output=True, timeout=SECONDS)
+    done = subprocess.run([BIN / "driver-client", path], input=text, capture_output=True, timeout=SECONDS)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -89,7 +89,7 @@ typedef struct vop_virtqueue vop_virtqueue;
 enum vop_ring_layout {
     VOP_RING_SPLIT = 0,  /* virtio 1.x, 2.7. Size: a power of two, 1 to 32768 */
     VOP_RING_PACKED = 1, /* virtio 1.x, 2.8. Any size from 1 to 32768. Descriptors in coherent memory only */
-    VOP_RING_LEGACY = 2, /* split, in one block as virtio 0.9 places it, little-endian */
+    VOP_RING_LEGACY = 2, /* split, in one block as virtio 0.9 places it; little-endian, unless a flag says BIG_ENDIAN */
     VOP_RING_2009 = 3,   /* 12-byte descriptors (docs/PROTOCOL.md, The 2009 layout). Size: a power of two, 1 to 64.
                             Without indirect descriptors and event indexes */
 };
@@ -236,6 +236,11 @@ struct vop_virtqueue_options {
  * tables of a packed queue. Whoever serves it needs this, or offers not both RING_PACKED and INDIRECT_DESC.
  */
 #define VOP_VIRTQUEUE_LENIENT 1u
+
+/**
+ * Layout VOP_RING_LEGACY: the rings are big-endian, as those of virtio 0.9 are on a big-endian machine.
+ */
+#define VOP_VIRTQUEUE_BIG_ENDIAN 2u
 
 /** Fills `options` (of `struct_size` bytes: pass sizeof) with the defaults. */
 void vop_virtqueue_options_init(struct vop_virtqueue_options *options, size_t struct_size);

@@ -26,6 +26,7 @@
 #include <vopipc/version.h>
 #include <vopipc/vhost_front.h>
 #include <vopipc/vhost_user.h>
+#include <vopipc/virtio_pci.h>
 #include <vopipc/virtqueue.h>
 
 #endif

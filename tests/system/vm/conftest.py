@@ -7,7 +7,7 @@ import pytest
 
 from lib.vm import PLACE, Machine, Software, Unavailable
 
-PROGRAMS = ["uio-try", "pci-try", "vop", "vop-bridge", "echo_server", "echo_client"]
+PROGRAMS = ["uio-try", "pci-try", "vop", "vop-bridge", "echo_server", "echo_client", "driver-client"]
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 

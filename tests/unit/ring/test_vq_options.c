@@ -210,7 +210,7 @@ static void no_regions(struct vop_virtqueue_options *o)
 }
 static void flag(struct vop_virtqueue_options *o)
 {
-    o->flags = 2;
+    o->flags = 4;
 }
 static void endless(struct vop_virtqueue_options *o)
 {

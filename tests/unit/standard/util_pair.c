@@ -23,9 +23,11 @@ const struct pair_kind pair_kinds[] = {
      .without = BIT(VOP_F_RING_PACKED) | BIT(VOP_F_IN_ORDER) | BIT(VOP_F_EVENT_IDX) | BIT(VOP_F_INDIRECT_DESC),
      .has_memory = true},
     {.name = "legacy", .legacy = 4096, .has_memory = true},
+    {.name = "legacy, big-endian", .legacy = 4096, .is_big = true, .has_memory = true},
     {.name = "registers", .registers = VOP_MMIO_2, .has_memory = true},
     {.name = "registers, split", .registers = VOP_MMIO_2, .without = BIT(VOP_F_RING_PACKED)},
     {.name = "registers, version 1", .registers = VOP_MMIO_1, .has_memory = true},
+    {.name = "registers, version 1, big-endian", .registers = VOP_MMIO_1, .is_big = true, .has_memory = true},
     {.name = "registers of 2011", .registers = VOP_MMIO_2011, .has_memory = true},
 };
 const unsigned pair_kind_count = sizeof(pair_kinds) / sizeof(pair_kinds[0]);
@@ -63,7 +65,7 @@ static void open_registers(struct pair *p, const struct pair_kind *kind, const s
     m.map = kind->registers;
     m.interrupt = on_level;
     m.context = p;
-    m.is_big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ && kind->registers != VOP_MMIO_2;
+    m.is_big_endian = kind->is_big;
     assert_int_equal(vop_mmio_new(&m, p->device, &p->mmio), 0);
     assert_int_equal(vop_device_set_regions(p->device, &region, 1), 0);
     vop_mmio_bus_options_init(&o, sizeof(o));
@@ -71,6 +73,7 @@ static void open_registers(struct pair *p, const struct pair_kind *kind, const s
     o.size = VOP_MMIO_CONFIG + vop_device_config_size(p->device);
     o.access = &access;
     o.context = p;
+    o.is_big_endian = kind->is_big;
     o.memory = memory;
     o.without[0] = (uint32_t)kind->without;
     o.without[1] = (uint32_t)(kind->without >> 32);
@@ -87,6 +90,7 @@ static void open_joined(struct pair *p, const struct pair_kind *kind, const stru
     o.without[0] = (uint32_t)kind->without;
     o.without[1] = (uint32_t)(kind->without >> 32);
     o.legacy_alignment = kind->legacy;
+    o.is_big_endian = kind->is_big;
     o.memory = memory;
     assert_int_equal(vop_bus_join_options(p->bus, p->device, &o, &p->d), 0);
 }

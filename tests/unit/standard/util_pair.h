@@ -15,6 +15,7 @@ struct pair_kind {
     uint64_t without;            /* features that the driver does not accept */
     bool has_memory;             /* the device reaches a piece of memory only, at an address of its own */
     uint32_t legacy;             /* alignment of the rings of a legacy device; 0: it is none */
+    bool is_big;                 /* and of a big-endian machine */
     enum vop_mmio_map registers; /* 0: reached by calls */
 };
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * remote_client.c - the driver's end of what vop serve --socket serves: copies a disk, random numbers or a console.
+ * driver_client.c - a driver's program: copies a disk, random numbers or a console.
  *
- * Room: tests. remote-client PATH: a disk goes to standard output as a whole; of random numbers 4096 bytes; a console
- * gets standard input, and what it says goes to standard output, until a line that is "bye".
+ * Room: tests. driver-client PATH is for what vop serve --socket serves; driver-client pci:ADDRESS for a virtio device
+ * on PCI that vop_pci_uio has. A disk goes to standard output as a whole; of random numbers 4096 bytes; a console gets
+ * standard input, and what it says goes to standard output, until a line that is "bye".
  */
 #include <errno.h>
 #include <poll.h>
@@ -15,19 +16,23 @@
 
 static vop_bus *bus;
 static vop_bus_device *d;
+static bool is_pci;
 
 static void fail(const char *what)
 {
-    fprintf(stderr, "remote-client: %s: %s\n", what, vop_error_text());
+    fprintf(stderr, "driver-client: %s: %s\n", what, vop_error_text());
     exit(1);
 }
 
 static void step(void)
 {
-    struct pollfd p = {.fd = vop_remote_bus_fd(d), .events = POLLIN};
+    struct pollfd p = {.fd = is_pci ? vop_virtio_pci_fd(d) : vop_remote_bus_fd(d), .events = POLLIN};
 
-    (void)poll(&p, 1, 100);
-    if (vop_remote_bus_process(d) < 0)
+    if (poll(&p, 1, 20000) == 0) {
+        fprintf(stderr, "driver-client: no interrupt for 20 s\n");
+        exit(1);
+    }
+    if ((is_pci ? vop_virtio_pci_process(d) : vop_remote_bus_process(d)) < 0)
         fail("the device");
     (void)vop_bus_process(bus);
 }
@@ -105,19 +110,31 @@ static void talk(vop_console *console)
     (void)!fwrite(said, size, 1, stdout);
 }
 
+static int connect_device(const char *name)
+{
+    struct vop_virtio_pci_options p;
+    struct vop_remote_options r;
+
+    is_pci = strncmp(name, "pci:", 4) == 0;
+    if (is_pci) {
+        vop_virtio_pci_options_init(&p, sizeof(p));
+        p.address = name + 4;
+        return vop_virtio_pci_add(bus, &p, &d);
+    }
+    vop_remote_options_init(&r, sizeof(r));
+    r.path = name;
+    return vop_remote_connect(bus, &r, &d);
+}
+
 int main(int argc, char **argv)
 {
-    struct vop_remote_options o;
-
     if (argc != 2 || vop_bus_new(&bus) < 0 || vop_bus_add_driver(bus, vop_block_driver(), NULL) < 0 ||
         vop_bus_add_driver(bus, vop_rng_driver(), NULL) < 0 || vop_bus_add_driver(bus, vop_console_driver(), NULL) < 0)
         return 2;
-    vop_remote_options_init(&o, sizeof(o));
-    o.path = argv[1];
-    if (vop_remote_connect(bus, &o, &d) < 0)
+    if (connect_device(argv[1]) < 0)
         fail(argv[1]);
     if (!vop_bus_instance(d)) {
-        fprintf(stderr, "remote-client: %s\n", vop_bus_complaint(d));
+        fprintf(stderr, "driver-client: %s\n", vop_bus_complaint(d));
         return 1;
     }
     if (vop_bus_id(d) == VOP_ID_BLOCK)
