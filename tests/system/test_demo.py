@@ -20,7 +20,7 @@ def test_help(option):
     assert (status, errors) == (0, "")
     assert output.startswith("usage: ./demo")
     for word in ("--echo", "--vm", "--keep", "--json", "ping_loss_percent", "tcp_ratio", "rr_ratio", "echo_ratio",
-                 "tcp_mbps"):
+                 "tcp_mbps", "--vm-net", "tcp_qemu_tap_ratio", "rr_qemu_tap_ratio"):
         assert word in output
 
 
@@ -29,7 +29,7 @@ def test_help_from_elsewhere(tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [["--nonsense"], ["nonsense"], ["--json"], ["--vm", "--keep"],
-                                       ["--vm", "--echo"]])
+                                       ["--vm", "--echo"], ["--vm-net", "--keep"]])
 def test_wrong_usage(arguments):
     status, output, errors = demo(*arguments)
     assert (status, output) == (2, "")
