@@ -19,8 +19,9 @@ def test_help(option):
     status, output, errors = demo(option)
     assert (status, errors) == (0, "")
     assert output.startswith("usage: ./demo")
-    for word in ("--echo", "--vm", "--mpc8349", "--keep", "--json", "ping_loss_percent", "tcp_ratio", "rr_ratio",
-                 "echo_ratio", "steering_pinned_percent", "tcp_mbps", "pair.tcp_mbps"):
+    for word in ("--echo", "--vm", "--vm-net", "--mpc8349", "--keep", "--json", "ping_loss_percent", "tcp_ratio",
+                 "rr_ratio", "echo_ratio", "steering_pinned_percent", "tcp_mbps", "pair.tcp_mbps", "tcp_qemu_tap_ratio",
+                 "rr_qemu_tap_ratio"):
         assert word in output
 
 
@@ -29,7 +30,7 @@ def test_help_from_elsewhere(tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [["--nonsense"], ["nonsense"], ["--json"], ["--vm", "--keep"],
-                                       ["--vm", "--echo"], ["--mpc8349", "--keep"]])
+                                       ["--vm", "--echo"], ["--vm-net", "--keep"], ["--mpc8349", "--keep"]])
 def test_wrong_usage(arguments):
     status, output, errors = demo(*arguments)
     assert (status, output) == (2, "")
