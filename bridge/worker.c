@@ -181,6 +181,7 @@ static int spin(struct worker *worker)
     while (uv_hrtime() < until && !__atomic_load_n(&worker->is_called, __ATOMIC_RELAXED)) {
         int ret;
 
+        sched_yield(); /* whoever makes our work may be waiting for this processor, and we have just looked */
         worker->tap_is_readable = true;
         ret = turn(worker);
         if (ret)
@@ -189,7 +190,6 @@ static int spin(struct worker *worker)
             vop_spin_learn(&worker->spin, 0, false);
             return FORWARD_MORE;
         }
-        sched_yield(); /* whoever makes our work may be waiting for this processor */
     }
     return FORWARD_IDLE;
 }

@@ -10,16 +10,25 @@ BEGIN = "<!-- made by tests/bench/bridge/run --docs: begin -->"
 END = "<!-- made by tests/bench/bridge/run --docs: end -->"
 
 
+def load_text(machine):
+    """What a reader must know of the run."""
+    if machine["load"] < machine["processors"] / 2:
+        return ""
+    return (f" Other programs were at work beside it (a load of {machine['load']:.1f} at its beginning): figures move "
+            "with that, and most of all those of waiting.")
+
+
 def introduction(result):
     machine = result["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     return (f"`tests/bench/bridge/run --docs` made this section. Two network namespaces are joined in several ways at "
             f"once, and each work is played over one after the other, round by round. Seen in one run "
-            f"({machine_text(machine)}; {result['rounds']} rounds, {result['seconds']} s each; load of the machine at "
-            f"its beginning {machine['load']:.1f}). {versions}.\n\n"
+            f"({machine_text(machine)}; {result['rounds']} rounds, {result['seconds']} s each). {versions}."
+            f"{load_text(machine)}\n\n"
             "The MTU is 1500 everywhere. The relays are one process each that reads from one TAP and writes to the "
             "other, with the same virtio headers and offloads: epoll with read and write, and io_uring with a "
-            "multishot read. They copy as often as two bridges do, and have no peer that may die or lie. UDP is sent "
+            "multishot read. They copy as often as two bridges do, and have no peer that may die or lie. The pair of "
+            "relays is two processes with a ring between them that checks nothing. UDP is sent "
             "as fast as it can be (or at the named rate) and counted by a receiver whose socket holds 64 MB, so what "
             "is lost is lost on the way. Processor time is that of both ends of a connection and of the carriers. "
             "pasta ends connections itself.")

@@ -6,10 +6,10 @@ from compare.table import figure_text
 from report.picture import Picture
 
 OURS_COLOUR, RELAY_COLOUR, PEER_COLOUR, FLOOR_COLOUR = "#D55E00", "#0072B2", "#6BAED6", "#B0B0B0"
-LEGEND = ("{/:Bold orange}: two vop-bridges    {/:Bold blue}: relays of one process    {/:Bold pale}: others    "
-          "{/:Bold grey}: veth pair    The best is on top")
+LEGEND = ("{/:Bold orange}: two vop-bridges    {/:Bold blue}: relays that know no link",
+          "{/:Bold pale}: others    {/:Bold grey}: veth pair    The best is on top")
 COLUMNS = 3
-BAR_HEIGHT, BETWEEN, LABEL_WIDTH, PANEL_WIDTH, HEAD_HEIGHT = 17, 50, 165, 205, 40
+BAR_HEIGHT, BETWEEN, LABEL_WIDTH, PANEL_WIDTH, HEAD_HEIGHT = 17, 50, 165, 205, 52
 
 
 def colour(path):
@@ -50,7 +50,9 @@ def pictures(figures):
     heights = [max(len(bars) for _, bars in row) * BAR_HEIGHT for row in rows]
     picture = Picture("tests/bench/bridge/run", "bridge-bars", "two namespaces joined in several ways",
                       COLUMNS * (LABEL_WIDTH + PANEL_WIDTH) + 10, sum(heights) + BETWEEN * len(rows) + HEAD_HEIGHT)
-    picture.add(f'set label 1 "{LEGEND}" \\', f"    at screen 0.5,{1 - 18 / picture.height:.4f} center")
+    for number, line in enumerate(LEGEND, 1):
+        picture.add(f'set label {number} "{line}" \\',
+                    f"    at screen 0.5,{1 - (number * 18 + 2) / picture.height:.4f} center")
     top = HEAD_HEIGHT + BETWEEN - 20
     for number, row in enumerate(rows):
         for i, (work, bars) in enumerate(row):

@@ -2,6 +2,7 @@
 """Figures as text."""
 from compare.figures import NAMED
 from compare.paths import BY_NAME
+from compare.works import BY_KEY
 
 # What is aimed at: at least (True) or at most (False) so much.
 AIMS = {
@@ -80,5 +81,5 @@ def text(figures, result):
 
 def left_out_text(one):
     what = [BY_NAME[one["path"]].title] if one["path"] else []
-    what += [one["work"]] if one["work"] else []
+    what += [BY_KEY[one["work"]].title] if one["work"] else []
     return f"{', '.join(what)}: {one['why']}"
