@@ -7,7 +7,7 @@
 #   wire -> pci -> sys      ring, net and all others -> core
 #
 # One program sees more than the public headers: vop looks at PCI devices through the room pci, and at the registers and
-# memory of a board with what the headers of wire and net2009 say of them.
+# memory of a board with what the headers of wire say of them.
 #
 # Each room is an object library. Its include path is not lib/ but a directory of its own in the build tree, which
 # holds a symbolic link for each room that it may see:

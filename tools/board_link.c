@@ -6,7 +6,7 @@
  * 2009.
  */
 #include "board.h"
-#include "net2009/layout.h"
+#include "wire/mpc8349_2009.h"
 #include "wire/mpc8349_regs.h"
 
 #include <vopipc/abi.h>

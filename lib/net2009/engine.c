@@ -30,9 +30,17 @@ static void hear(struct vop__engine *e)
     int error;
 
     while (e->dma.busy && vop__mpc8349_dma_poll(&e->dma, &place, &error) > 0) {
+        if (place == VOP__MPC8349_DMA_STRAY)
+            continue;
         e->copy[place].has_ended = true;
         e->copy[place].error = error;
     }
+}
+
+bool vop__engine_is_idle(struct vop__engine *e)
+{
+    hear(e);
+    return e->dma.busy == 0;
 }
 
 static int copy(void *context, void *to, const void *from, size_t size, uint32_t job)

@@ -34,6 +34,9 @@ struct vop__engine_user {
 void vop__engine_init(struct vop__engine *e, const struct vop__mpc8349_io *io, unsigned channels, uint8_t *memory,
                       uint32_t address, uint32_t size);
 
+/** Is no copy under way, nor one of a program that had the engine before? */
+bool vop__engine_is_idle(struct vop__engine *e);
+
 /** For a joint, with a struct vop__engine_user. put() stores into the board's memory, and nowhere else. */
 extern const struct vop__copy_ops vop__engine_ops;
 

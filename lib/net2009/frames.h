@@ -12,7 +12,7 @@
 #ifndef VOP_NET2009_FRAMES_H
 #define VOP_NET2009_FRAMES_H
 
-#include "net2009/layout.h"
+#include "wire/mpc8349_2009.h"
 
 #include <vopipc/virtqueue.h>
 

@@ -66,7 +66,7 @@ static void publish(vop_net2009 *link)
 
 static bool is_moving(vop_net2009 *link)
 {
-    bool any = link->bus.engine.dma.busy != 0;
+    bool any = !vop__engine_is_idle(&link->bus.engine);
 
     FOR_EACH_DEVICE(link, d)
     any = any || vop__2009_device_is_moving(d);
@@ -492,9 +492,11 @@ int vop__net2009_adopt(const struct vop__mpc8349_end *end, unsigned side, const 
         free(link);
         return ret;
     }
-    vop__engine_init(&link->bus.engine, &end->io, o.dma_channels, end->local.base, end->dma.local,
-                     (uint32_t)end->local.size);
+    if (side == VOP__MPC8349_BOARD)
+        vop__engine_init(&link->bus.engine, &end->io, o.dma_channels, end->local.base, end->dma.local,
+                         (uint32_t)end->local.size);
     open_devices(link, &o, buffer_size);
+    link->bus.start.is_moving = is_moving(link);
     vop__mpc8349_begin(&link->bus.start);
     publish(link);
     *ret_link = link;

@@ -15,8 +15,8 @@
 #define VOP_NET2009_RESOLVER_H
 
 #include "net2009/engine.h"
-#include "net2009/layout.h"
 #include "wire/mpc8349.h"
+#include "wire/mpc8349_2009.h"
 
 #include <vopipc/virtqueue.h>
 

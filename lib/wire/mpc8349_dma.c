@@ -22,6 +22,13 @@ static void store(const struct vop__mpc8349_dma *d, unsigned channel, uint32_t a
 void vop__mpc8349_dma_init(struct vop__mpc8349_dma *d, const struct vop__mpc8349_io *io, unsigned channels)
 {
     *d = (struct vop__mpc8349_dma){.io = *io, .channels = channels & ((1u << MPC8349_DMA_CHANNELS) - 1)};
+    for (unsigned channel = 0; channel < MPC8349_DMA_CHANNELS; channel++) {
+        if (!(d->channels & 1u << channel) ||
+            !(vop__mpc8349_load(io, MPC8349_DMA(channel) + MPC8349_DMA_SR) & MPC8349_SR_CB))
+            continue;
+        d->busy |= 1u << channel;
+        d->job[channel] = VOP__MPC8349_DMA_STRAY;
+    }
 }
 
 int vop__mpc8349_dma_copy(struct vop__mpc8349_dma *d, uint32_t to, uint32_t from, uint32_t size, uint32_t job)

@@ -17,7 +17,12 @@ struct vop__mpc8349_dma {
     uint32_t job[MPC8349_DMA_CHANNELS];
 };
 
-/** `channels` has a bit for each that may be used. They must have no transfer under way. */
+#define VOP__MPC8349_DMA_STRAY UINT32_MAX /* the job of a transfer that was under way before */
+
+/**
+ * `channels` has a bit for each that may be used. A transfer that is under way is of a program that is gone: poll()
+ * tells of its end, too.
+ */
 void vop__mpc8349_dma_init(struct vop__mpc8349_dma *d, const struct vop__mpc8349_io *io, unsigned channels);
 
 /**

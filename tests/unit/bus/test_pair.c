@@ -8,7 +8,7 @@
 #include "net2009/link.h"
 #include "unit/bus/util_bus.h"
 
-#include "net2009/layout.h"
+#include "wire/mpc8349_2009.h"
 
 #include <vopipc/error.h>
 #include <vopipc/net2009.h>

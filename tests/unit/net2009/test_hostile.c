@@ -7,7 +7,7 @@
  */
 #include "unit/net2009/util_pair.h"
 
-#include "net2009/layout.h"
+#include "wire/mpc8349_2009.h"
 
 static uint64_t seed;
 

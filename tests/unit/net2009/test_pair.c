@@ -6,7 +6,7 @@
  */
 #include "unit/net2009/util_pair.h"
 
-#include "net2009/layout.h"
+#include "wire/mpc8349_2009.h"
 
 static const struct m8349_options plain;
 
@@ -177,6 +177,31 @@ static void test_restart(void **state)
         pair_exchange(&p, 0, 30);
         pair_end(&p);
     }
+}
+
+/* A board's program that was killed leaves the engine at work: the next one says nothing before that has ended. */
+static void test_stray_copy(void **state)
+{
+    struct pair p;
+    uint32_t at = M8349_IMMR + MPC8349_DMA(1);
+
+    (void)state;
+    pair_init(&p, &(struct m8349_options){.dma_bytes = 1}, HALF);
+    m8349_core_store(&p.ends->model, at + MPC8349_DMA_DAR, 4, ENDS_BLOCK + 0x20000);
+    m8349_core_store(&p.ends->model, at + MPC8349_DMA_SAR, 4, ENDS_BLOCK + 0x30000);
+    m8349_core_store(&p.ends->model, at + MPC8349_DMA_BCR, 4, 5000);
+    m8349_core_store(&p.ends->model, at + MPC8349_DMA_MR, 4, MPC8349_MR_CTM | MPC8349_MR_CS);
+    pair_open(&p, HOST);
+    pair_open(&p, BOARD);
+    while (ends_load(p.ends, BOARD, MPC8349_DMA(1) + MPC8349_DMA_SR) & MPC8349_SR_CB) {
+        assert_false(p.ends->model.omr[1]); /* the host has not answered a RESET of the board */
+        (void)vop_net2009_process(p.link[HOST]);
+        (void)vop_net2009_process(p.link[BOARD]);
+    }
+    p.ends->model.options.dma_bytes = 0;
+    pair_meet(&p);
+    pair_exchange(&p, 0, 30);
+    pair_end(&p);
 }
 
 /* A program that does not go on after an end is not up again by itself. */
@@ -377,10 +402,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, test_guard)
     static const struct CMUnitTest tests[] = {
-        TEST(test_meeting),          TEST(test_frames),      TEST(test_merging), TEST(test_devices),
-        TEST(test_other_devices),    TEST(test_config),      TEST(test_restart), TEST(test_not_started),
-        TEST(test_board_reset),      TEST(test_unplug),      TEST(test_silence), TEST(test_bad_doorbells),
-        TEST(test_no_common_header), TEST(test_older_peers), TEST(test_options),
+        TEST(test_meeting),       TEST(test_frames),           TEST(test_merging),     TEST(test_devices),
+        TEST(test_other_devices), TEST(test_config),           TEST(test_restart),     TEST(test_stray_copy),
+        TEST(test_not_started),   TEST(test_board_reset),      TEST(test_unplug),      TEST(test_silence),
+        TEST(test_bad_doorbells), TEST(test_no_common_header), TEST(test_older_peers), TEST(test_options),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

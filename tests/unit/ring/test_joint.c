@@ -557,6 +557,65 @@ static void test_random_chains(void **state)
     }
 }
 
+/* ---- Waiting ---- */
+
+/* A driver is asked to notify of just what is missing, and not while the engine has jobs. */
+static void test_arm(void **state)
+{
+    (void)state;
+    open_both(true);
+    engine.is_late = true;
+    run();
+    assert_int_equal(vop__joint_arm(joint), 1); /* for a source */
+    vop__joint_disarm(joint);
+    assert_int_equal(vq_add(&source, 0, 1, 0, 300, (void *)1), 0);
+    assert_true(vop_virtqueue_kick(source.driver) >= 0); /* the first kick always notifies */
+    assert_int_equal(vop__joint_arm(joint), 0);
+    run();
+    assert_int_equal(vop__joint_arm(joint), 1); /* for a sink: that transfer has no room */
+    assert_int_equal(vq_add(&source, 1000, 1, 0, 300, (void *)2), 0);
+    assert_int_equal(vop_virtqueue_kick(source.driver), 0); /* nobody waits for another source */
+    assert_int_equal(vop__joint_arm(joint), 1);
+    give(&sink, 0, 0, 1, 100, 3);
+    assert_int_equal(vop__joint_arm(joint), 0);
+    give(&sink, 1000, 0, 1, 400, 4);
+    engine.is_paused = true;
+    assert_int_equal(step(), 1);
+    assert_int_equal(vop__joint_arm(joint), 0); /* the engine has jobs */
+    engine.is_paused = false;
+    run();
+    expect_used(&source, 1, 0);
+    assert_int_equal(vop__joint_arm(joint), 1); /* the other one waits for its sink */
+    close_both();
+}
+
+/* The number of sinks goes into the source where the engine's owner reaches no sink. */
+static void test_count_in_source(void **state)
+{
+    struct vop__joint_options options = {
+        .ops = &engine_ops, .may_merge = true, .count_at = COUNT_AT, .count_in_source = true};
+
+    (void)state;
+    open_both(true);
+    vop__joint_free(joint);
+    options.source = source.device;
+    options.sink = sink.device;
+    assert_int_equal(vop__joint_new(&options, &joint), 0);
+    engine.is_late = true;
+    engine.room = 1;
+    memset(source.data, 7, 500);
+    give(&source, 0, 1, 0, 500, 1);
+    for (unsigned i = 0; i < 3; i++)
+        give(&sink, 1000 * i, 0, 1, 200, 2 + i);
+    run();
+    expect_used(&sink, 2, 200);
+    assert_int_equal(sink.data[COUNT_AT], 3);
+    assert_int_equal(sink.data[COUNT_AT + 1], 0);
+    assert_int_equal(sink.data[COUNT_AT + 2], 7);
+    assert_int_equal(source.data[COUNT_AT], 3);
+    close_both();
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, test_guard)
@@ -565,7 +624,7 @@ int main(void)
         TEST(test_split_count),   TEST(test_too_small), TEST(test_larger_than_all),
         TEST(test_odd_chains),    TEST(test_late),      TEST(test_errors),
         TEST(test_stop),          TEST(test_broken),    TEST(test_many_segments),
-        TEST(test_random_chains),
+        TEST(test_random_chains), TEST(test_arm),       TEST(test_count_in_source),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * layout.h - where things lie in a block of the 2009 layout (PROTOCOL.md, The 2009 layout).
+ * mpc8349_2009.h - where things lie in a block of the 2009 layout (PROTOCOL.md, The 2009 layout).
  *
- * Room: net2009.
+ * Room: wire. For net2009, and for whoever only looks.
  */
-#ifndef VOP_NET2009_LAYOUT_H
-#define VOP_NET2009_LAYOUT_H
+#ifndef VOP_WIRE_MPC8349_2009_H
+#define VOP_WIRE_MPC8349_2009_H
 
 #include "core/window.h"
 
