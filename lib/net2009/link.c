@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * link.c - a link of 2009: one end of the bus, its interrupt, the meeting of both sides, and the calls of
- * <vopipc/net2009.h>.
+ * link.c - a link of 2009: one end of the bus, its interrupt, the meeting of both sides.
  *
  * Room: net2009.
  *
@@ -31,32 +30,22 @@
 #define BARREN_MAX 2000u                    /* interrupts for nothing, in a tenth of a second */
 #define CLOSE_NS VOP__NS_PER_S              /* the longest wait for the engine at the end */
 
-struct vop_net2009 {
-    struct vop__2009_bus bus;
-    uint32_t devices; /* bit d: there is device d */
-    struct vop__2009_device device[VOP_NET2009_DEVICES];
-    unsigned first; /* whose turn it is with the engine */
-    int epoll_fd, timer_fd;
-    int64_t slow_at; /* when the last slow look was */
-    bool is_met, is_gone;
-    bool has_complained; /* of what the host offers */
-
-    pthread_mutex_t lock; /* of what any thread may ask for: */
-    struct vop_net2009_info info[VOP_NET2009_DEVICES];
-    uint32_t peer_config[VOP_NET2009_DEVICES][VOP__2009_CONFIG_WORDS];
-};
-
-#define FOR_EACH_DEVICE(link, d)                                                                     \
-    for (struct vop__2009_device *d = (link)->device; d < (link)->device + VOP_NET2009_DEVICES; d++) \
+/* Of those that are used, the one behind `d`; NULL: the first, or there is none. */
+static struct vop__2009_device *next_device(vop_net2009 *link, struct vop__2009_device *d)
+{
+    for (d = d ? d + 1 : link->device; d < link->device + VOP_NET2009_DEVICES; d++) {
         if (d->bus)
+            return d;
+    }
+    return NULL;
+}
 
 /* ---- Sessions ---- */
 
 static void publish(vop_net2009 *link)
 {
     pthread_mutex_lock(&link->lock);
-    FOR_EACH_DEVICE(link, d)
-    {
+    for (struct vop__2009_device *d = next_device(link, NULL); d; d = next_device(link, d)) {
         vop__2009_device_get_info(d, &link->info[d->number]);
         link->info[d->number].storms = link->bus.storm.storms;
         memcpy(link->peer_config[d->number], d->peer_config, sizeof(d->peer_config));
@@ -68,8 +57,8 @@ static bool is_moving(vop_net2009 *link)
 {
     bool any = !vop__engine_is_idle(&link->bus.engine);
 
-    FOR_EACH_DEVICE(link, d)
-    any = any || vop__2009_device_is_moving(d);
+    for (struct vop__2009_device *d = next_device(link, NULL); d; d = next_device(link, d))
+        any = any || vop__2009_device_is_moving(d);
     return any;
 }
 
@@ -77,8 +66,8 @@ static void lose(vop_net2009 *link, int why, const char *text)
 {
     link->is_met = false;
     link->bus.theirs.size = 0;
-    FOR_EACH_DEVICE(link, d)
-    vop__2009_device_leave(d, why, text);
+    for (struct vop__2009_device *d = next_device(link, NULL); d; d = next_device(link, d))
+        vop__2009_device_leave(d, why, text);
 }
 
 static void meet(vop_net2009 *link)
@@ -157,8 +146,7 @@ static int look_at_devices(vop_net2009 *link, int64_t bits, bool is_tick, bool i
 {
     int news = 0;
 
-    FOR_EACH_DEVICE(link, d)
-    {
+    for (struct vop__2009_device *d = next_device(link, NULL); d; d = next_device(link, d)) {
         if (is_tick)
             news |= vop__2009_device_tick(d, is_slow);
         else if (link->is_met && (!d->is_up || (bits & vop__2009_status_bit(d->number))))
@@ -194,189 +182,6 @@ int vop_net2009_process(vop_net2009 *link)
     if (is_tick || news)
         publish(link);
     return news;
-}
-
-/* ---- Frames ---- */
-
-static struct vop__2009_device *device_at(vop_net2009 *link, unsigned device)
-{
-    return &link->device[device % VOP_NET2009_DEVICES];
-}
-
-/* Each has its turn to be first, since whoever is finds the engine's channels free. */
-static int work(vop_net2009 *link)
-{
-    int any = 0;
-
-    if (link->bus.start.side == VOP__MPC8349_HOST)
-        return 0;
-    for (unsigned i = 0; i < VOP_NET2009_DEVICES; i++) {
-        struct vop__2009_device *d = device_at(link, link->first + i);
-
-        any |= d->bus && vop__2009_device_work(d) > 0;
-    }
-    link->first++;
-    return any;
-}
-
-int vop_net2009_peek(vop_net2009 *link, unsigned device, struct vop_net2009_message *ret_message)
-{
-    struct vop__2009_device *d = device_at(link, device);
-    int ret = vop__2009_device_error(d);
-
-    if (ret < 0)
-        return ret;
-    ret = vop__frames_peek(&d->frames, ret_message);
-    if (ret == -EAGAIN && work(link) > 0 && d->is_up)
-        ret = vop__frames_peek(&d->frames, ret_message);
-    if (!d->is_up)
-        return vop__2009_device_error(d);
-    if (ret > 0) {
-        vop__storm_calm(&link->bus.storm);
-        d->rescues += d->is_rescue;
-    }
-    d->is_rescue = false;
-    return vop__2009_device_check(d, ret);
-}
-
-int vop_net2009_release(vop_net2009 *link, unsigned device)
-{
-    struct vop__2009_device *d = device_at(link, device);
-    int ret = vop__2009_device_error(d);
-
-    return ret < 0 ? ret : vop__2009_device_check(d, vop__frames_release(&d->frames));
-}
-
-int vop_net2009_reserve(vop_net2009 *link, unsigned device, size_t length, struct vop_net2009_message *ret_message)
-{
-    struct vop__2009_device *d = device_at(link, device);
-    int ret = vop__2009_device_error(d);
-
-    if (ret < 0)
-        return ret;
-    ret = vop__frames_reserve(&d->frames, length, ret_message);
-    if (ret == -EAGAIN && work(link) > 0 && d->is_up)
-        ret = vop__frames_reserve(&d->frames, length, ret_message);
-    if (!d->is_up)
-        return vop__2009_device_error(d);
-    if (ret == 0)
-        vop__storm_calm(&link->bus.storm);
-    return vop__2009_device_check(d, ret);
-}
-
-int vop_net2009_commit(vop_net2009 *link, unsigned device, size_t length, bool more)
-{
-    struct vop__2009_device *d = device_at(link, device);
-    int ret = vop__2009_device_error(d);
-
-    if (ret < 0)
-        return ret;
-    ret = vop__2009_device_check(d, vop__frames_commit(&d->frames, length));
-    return ret < 0 || more ? ret : vop_net2009_flush(link, device);
-}
-
-void vop_net2009_cancel(vop_net2009 *link, unsigned device)
-{
-    (void)link;
-    (void)device; /* room is taken by commit only */
-}
-
-int vop_net2009_flush(vop_net2009 *link, unsigned device)
-{
-    struct vop__2009_device *d = device_at(link, device);
-    int ret = vop__2009_device_error(d);
-
-    if (ret < 0)
-        return ret;
-    ret = vop__2009_device_check(d, vop__frames_flush(&d->frames));
-    if (ret == 0)
-        (void)work(link);
-    return ret < 0 ? ret : vop__2009_device_error(d);
-}
-
-int vop_net2009_arm(vop_net2009 *link, unsigned device, bool for_room)
-{
-    struct vop__2009_device *d = device_at(link, device);
-    int ret = vop__2009_device_error(d);
-
-    if (ret < 0)
-        return ret;
-    if (work(link) > 0)
-        return 1;
-    ret = vop__2009_device_error(d);
-    return ret < 0 ? ret : vop__2009_device_arm(d, for_room);
-}
-
-/* ---- What there is ---- */
-
-uint32_t vop_net2009_devices(const vop_net2009 *link)
-{
-    return link->devices;
-}
-
-int vop_net2009_fd(const vop_net2009 *link)
-{
-    return link->epoll_fd;
-}
-
-void vop_net2009_start(vop_net2009 *link, unsigned device)
-{
-    struct vop__2009_device *d = device_at(link, device);
-
-    d->is_wanted = d->bus != NULL;
-    if (link->is_met && d->is_wanted)
-        (void)vop__2009_device_look(d);
-}
-
-bool vop_net2009_is_up(const vop_net2009 *link, unsigned device)
-{
-    return link->device[device % VOP_NET2009_DEVICES].is_up;
-}
-
-size_t vop_net2009_message_max(const vop_net2009 *link)
-{
-    return vop__frames_message_max(&link->device[__builtin_ctz(link->devices)].frames);
-}
-
-uint64_t vop_net2009_peer_features(const vop_net2009 *link, unsigned device)
-{
-    return vop_net_features_normalize(link->device[device % VOP_NET2009_DEVICES].peer_features);
-}
-
-void vop_net2009_set_config(vop_net2009 *link, unsigned device, const struct vop_net_config *config)
-{
-    vop_le32 words[VOP__2009_CONFIG_WORDS];
-
-    if (device >= VOP_NET2009_DEVICES)
-        return;
-    memcpy(words, config, sizeof(words));
-    pthread_mutex_lock(&link->lock);
-    for (unsigned i = 0; i < VOP__2009_CONFIG_WORDS; i++)
-        vop__store_le32(vop__2009_word(&link->bus.mine, device, VOP__2009_CONFIG + 4 * i), vop_from_le32(words[i]));
-    pthread_mutex_unlock(&link->lock);
-    vop__mpc8349_ring(&link->bus.start, vop__2009_status_bit(device));
-}
-
-static vop_net2009 *unlocked(const vop_net2009 *link)
-{
-    return (vop_net2009 *)(uintptr_t)link; /* its lock may be taken by whoever only asks */
-}
-
-void vop_net2009_peer_config(const vop_net2009 *link, unsigned device, struct vop_net_config *ret_config)
-{
-    pthread_mutex_lock(&unlocked(link)->lock);
-    memcpy(ret_config, link->peer_config[device % VOP_NET2009_DEVICES], sizeof(*ret_config));
-    pthread_mutex_unlock(&unlocked(link)->lock);
-}
-
-void vop_net2009_get_info(const vop_net2009 *link, unsigned device, struct vop_net2009_info *ret_info, size_t info_size)
-{
-    const struct vop_net2009_info *info = &link->info[device % VOP_NET2009_DEVICES];
-
-    memset(ret_info, 0, info_size);
-    pthread_mutex_lock(&unlocked(link)->lock);
-    memcpy(ret_info, info, info_size < sizeof(*info) ? info_size : sizeof(*info));
-    pthread_mutex_unlock(&unlocked(link)->lock);
 }
 
 /* ---- Beginning and end ---- */
@@ -503,6 +308,13 @@ int vop__net2009_adopt(const struct vop__mpc8349_end *end, unsigned side, const 
     return 0;
 }
 
+static int open_end(const struct vop__2009_name *name, struct vop__mpc8349_end *ret_end)
+{
+    if (name->is_board)
+        return vop__mpc8349_board_open("", name->uio[0] ? name->uio : NULL, ret_end);
+    return vop__mpc8349_host_open("", name->address, ret_end);
+}
+
 int vop_net2009_open(const char *uri, const struct vop_net2009_options *options, vop_net2009 **ret_link)
 {
     struct vop_net2009_options o = {.devices = 1, .dma_channels = 0xf};
@@ -510,13 +322,14 @@ int vop_net2009_open(const char *uri, const struct vop_net2009_options *options,
     struct vop__mpc8349_end end;
     int ret = vop__options_take(options, "vop_net2009_options_init", &o, sizeof(o));
 
-    if (ret == 0)
-        ret = vop__2009_name_read(uri, &name, &o);
+    if (ret != 0)
+        return ret;
     o.struct_size = sizeof(o);
-    if (ret == 0)
-        ret = name.is_board ? vop__mpc8349_board_open("", name.uio[0] ? name.uio : NULL, &end)
-                            : vop__mpc8349_host_open("", name.address, &end);
-    if (ret < 0)
+    ret = vop__2009_name_read(uri, &name, &o);
+    if (ret != 0)
+        return ret;
+    ret = open_end(&name, &end);
+    if (ret != 0)
         return ret;
     ret = vop__net2009_adopt(&end, name.is_board ? VOP__MPC8349_BOARD : VOP__MPC8349_HOST, &o, ret_link);
     if (ret < 0)
@@ -524,17 +337,22 @@ int vop_net2009_open(const char *uri, const struct vop_net2009_options *options,
     return ret;
 }
 
-void vop_net2009_close(vop_net2009 *link)
+/* The board's engine may have copies under way: they end in some milliseconds. */
+static void leave_all(vop_net2009 *link)
 {
     int64_t until = vop__clock_ns() + CLOSE_NS;
 
+    do {
+        for (struct vop__2009_device *d = next_device(link, NULL); d; d = next_device(link, d))
+            vop__2009_device_leave(d, -ECONNRESET, "closed");
+    } while (is_moving(link) && vop__clock_ns() < until);
+}
+
+void vop_net2009_close(vop_net2009 *link)
+{
     if (!link)
         return;
-    do
-        FOR_EACH_DEVICE(link, d)
-    vop__2009_device_leave(d, -ECONNRESET, "closed");
-    while (is_moving(link) && vop__clock_ns() < until)
-        ;
+    leave_all(link);
     link->bus.start.is_moving = false;
     vop__mpc8349_leave(&link->bus.start);
     link->bus.start.end.ops->close(link->bus.start.end.context);
