@@ -11,17 +11,22 @@
 #include "core/clock.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 
-#define VOP__STORM_NS (100 * VOP__NS_PER_MS)
+#define VOP__STORM_MS 100u
 
 struct vop__storm {
     unsigned most;     /* interrupts in a tenth of a second */
     unsigned count;    /* of this one. Atomic, as are all that follow */
-    int64_t begin;     /* of this one */
+    unsigned begin_ms; /* of this one. 32 bits: not every machine has atomic ones of 64 */
     unsigned storms;   /* so many there were */
     bool is_listening; /* false: one is masked */
 };
+
+/** A clock for begin_ms. It wraps. */
+static inline unsigned vop__storm_now(void)
+{
+    return (unsigned)(vop__clock_coarse_ns() / VOP__NS_PER_MS);
+}
 
 /** One was taken. True: let the next one through; false: do not. Any thread. */
 bool vop__storm_take(struct vop__storm *s);
