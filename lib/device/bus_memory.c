@@ -12,17 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int get_private(size_t size, size_t align, void **ret_memory)
-{
-    void *memory;
-
-    if (posix_memalign(&memory, align, size) != 0)
-        return vop__error(ENOMEM, "no %zu bytes of memory for a queue or its buffers", size);
-    memset(memory, 0, size);
-    *ret_memory = memory;
-    return 0;
-}
-
 static int insert(struct vop__bus_memory *m, size_t at, const struct vop__bus_piece *piece)
 {
     if (m->count == m->room) {
@@ -40,13 +29,31 @@ static int insert(struct vop__bus_memory *m, size_t at, const struct vop__bus_pi
     return 0;
 }
 
+/* Of all memory of the process: its offset is its address. */
+static int get_private(struct vop__bus_memory *m, size_t size, size_t align, void **ret_memory)
+{
+    void *memory;
+    int ret;
+
+    if (posix_memalign(&memory, align, size) != 0)
+        return vop__error(ENOMEM, "no %zu bytes of memory for a queue or its buffers", size);
+    ret = insert(m, m->count, &(struct vop__bus_piece){(uintptr_t)memory, size});
+    if (ret < 0) {
+        free(memory);
+        return ret;
+    }
+    memset(memory, 0, size);
+    *ret_memory = memory;
+    return 0;
+}
+
 int vop__bus_memory_get(struct vop__bus_memory *m, size_t size, size_t align, void **ret_memory)
 {
     size_t end = 0; /* of the piece before the gap */
     int ret;
 
     if (!m->all.base)
-        return get_private(size, align, ret_memory);
+        return get_private(m, size, align, ret_memory);
     for (size_t i = 0; i <= m->count; i++) {
         size_t limit = i < m->count ? m->piece[i].offset : m->all.size;
         size_t begin = end + (size_t)(-(m->all.address + end) & (align - 1)); /* aligned for the device */
@@ -67,15 +74,15 @@ int vop__bus_memory_get(struct vop__bus_memory *m, size_t size, size_t align, vo
 
 void vop__bus_memory_put(struct vop__bus_memory *m, void *memory)
 {
-    if (!m->all.base) {
-        free(memory);
-        return;
-    }
+    uintptr_t offset = (uintptr_t)memory - (uintptr_t)m->all.base;
+
     for (size_t i = 0; memory && i < m->count; i++) {
-        if ((uint8_t *)m->all.base + m->piece[i].offset != memory)
+        if (m->piece[i].offset != offset)
             continue;
         m->count--;
         memmove(m->piece + i, m->piece + i + 1, (m->count - i) * sizeof(*m->piece));
+        if (!m->all.base)
+            free(memory);
         return;
     }
 }
@@ -96,6 +103,8 @@ struct vop_region vop__bus_memory_region(const struct vop__bus_memory *m)
 
 void vop__bus_memory_clear(struct vop__bus_memory *m)
 {
+    for (size_t i = 0; i < m->count && !m->all.base; i++)
+        free((void *)m->piece[i].offset);
     free(m->piece);
     m->piece = NULL;
     m->count = m->room = 0;

@@ -13,7 +13,7 @@
 
 /** A piece that is given out. */
 struct vop__bus_piece {
-    size_t offset;
+    uintptr_t offset; /* in the memory */
     size_t size;
 };
 
@@ -35,6 +35,7 @@ uint64_t vop__bus_memory_address(const struct vop__bus_memory *m, const void *me
 /** The region of it, for a virtqueue. */
 struct vop_region vop__bus_memory_region(const struct vop__bus_memory *m);
 
+/** Everything is given back. */
 void vop__bus_memory_clear(struct vop__bus_memory *m);
 
 #endif

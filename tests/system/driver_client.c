@@ -76,6 +76,8 @@ static void copy_numbers(vop_rng *rng)
     while (got < sizeof(bytes)) {
         int ret = vop_rng_read(rng, bytes + got, sizeof(bytes) - got);
 
+        if (ret < 0 && ret != -EAGAIN)
+            fail("numbers");
         if (ret > 0)
             got += (size_t)ret;
         else

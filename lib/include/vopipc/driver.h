@@ -240,7 +240,8 @@ int vop_bus_add_queue(vop_bus_device *d, unsigned index, const struct vop_bus_qu
  */
 int vop_bus_reset_queue(vop_bus_device *d, unsigned index, void (*detach)(void *context, void *token), void *context);
 
-/** Memory for buffers, aligned to 64 bytes, zero, that the device reaches. -ENOMEM. */
+/** Memory for buffers, aligned to 64 bytes, zero, that the device reaches. What is not given back goes with the device.
+ * -ENOMEM. */
 int vop_bus_alloc(vop_bus_device *d, size_t size, void **ret_memory);
 
 /** Gives it back. NULL is allowed. */
