@@ -226,6 +226,13 @@ static void on_crew_lost(void *context, int why, const char *text)
     link_drop(&bridge->link, why, text);
 }
 
+static void on_crew_stuck(void *context)
+{
+    struct bridge *bridge = context;
+
+    link_unblock(&bridge->link);
+}
+
 static void on_link_pause(void *context, bool is_paused)
 {
     struct bridge *bridge = context;
@@ -366,6 +373,7 @@ static int open_crew(struct bridge *bridge)
         .affinity = bridge->options->has_affinity ? &bridge->options->affinity : NULL,
         .lost = on_crew_lost,
         .news = on_peer_news,
+        .stuck = on_crew_stuck,
         .context = bridge,
     };
 

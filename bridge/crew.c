@@ -16,6 +16,8 @@
 #include <string.h>
 #include <vopipc/error.h>
 
+#define PATIENCE_NS UINT64_C(100000000) /* with a worker whose turn takes some microseconds */
+
 typedef int job_fn(struct crew_member *member, void *argument);
 
 struct crew_member {
@@ -190,8 +192,10 @@ static int call(struct crew_member *member, job_fn *job, void *argument)
     member->job = job;
     member->argument = argument;
     uv_async_send(&member->called);
-    while (member->job)
-        uv_cond_wait(&member->done, &member->mutex);
+    while (member->job) {
+        if (uv_cond_timedwait(&member->done, &member->mutex, PATIENCE_NS) == UV_ETIMEDOUT)
+            member->crew->setup.stuck(member->crew->setup.context);
+    }
     ret = member->ret;
     uv_mutex_unlock(&member->mutex);
     __atomic_store_n(&member->worker.is_called, 0, __ATOMIC_RELAXED);

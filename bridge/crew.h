@@ -38,6 +38,8 @@ struct crew_setup {
     const cpu_set_t *affinity; /* worker i on the i-th of these processors, and from the first again; NULL: on any */
     crew_lost *lost;
     crew_news *news;
+    void (*stuck)(void *context); /* on the control loop: a worker has not answered for a while, nor can anything be
+                                     done before it does. A peer may be the reason */
     void *context;
 };
 

@@ -386,6 +386,12 @@ int link_open(struct link *link, uv_loop_t *loop, const struct link_setup *setup
     return ret;
 }
 
+void link_unblock(struct link *link)
+{
+    if (link->is_vhost && link->vhost.device)
+        vop_vhost_user_unblock(link->vhost.device);
+}
+
 void link_close(struct link *link)
 {
     if (!link->loop)

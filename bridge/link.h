@@ -90,6 +90,9 @@ void link_announce(struct link *link, bool is_up, uint32_t mtu);
 /** After a port's process() returned 1. Returns whether something is new, and fills in all of it. */
 bool link_look(struct link *link, struct link_peer *ret_peer);
 
+/** Ends the wait of a thread that a peer may hold up. */
+void link_unblock(struct link *link);
+
 /** Closes everything; does nothing if the link is not open. The loop must run once more before it is closed. */
 void link_close(struct link *link);
 

@@ -73,7 +73,8 @@ static int peek(struct port *port, struct port_buffer *ret_buffer)
     if (ret <= 0)
         return ret ? ret : -EAGAIN;
     self->peeked_handle = buf.handle;
-    /* A frame to send is all there is. In the tables of packed rings DPDK's driver calls some segments of it writable. */
+    /* A frame to send is all there is. In the tables of packed rings DPDK's driver calls some segments of it writable.
+     */
     *ret_buffer = (struct port_buffer){self->peeked, buf.readable + buf.writable,
                                        (size_t)buf.readable_bytes + buf.writable_bytes};
     return 1;

@@ -3,7 +3,8 @@
  * socket_watch.c - notices when the socket of a listener loses its name.
  *
  * Room: bridge. The directory is watched, because a socket that is open hears nothing of its name, and another one of
- * that name is a file of its own.
+ * that name is a file of its own. Only names are: libuv's own watch tells of each write to any file there, and reads on
+ * for as long as there are any, so that a busy log file beside the socket would stop the loop.
  */
 #include "socket_watch.h"
 
@@ -12,8 +13,11 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#define NAMES (IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVED_FROM | IN_MOVED_TO | IN_MOVE_SELF | IN_ONLYDIR)
 #define SCHEME "shm:"
 #define DESCRIPTOR "shm:fd:" /* somebody else's socket */
 
@@ -26,16 +30,18 @@ static bool has_name(const struct socket_watch *watch)
     return st.st_dev == watch->device && st.st_ino == watch->inode;
 }
 
-static void on_event(uv_fs_event_t *event, const char *name, int events, int status)
+/* What has happened does not matter: the name is looked at. Events that are left are for the next turn of the loop. */
+static void on_event(uv_poll_t *poll, int status, int events)
 {
-    struct socket_watch *watch = event->data;
+    struct socket_watch *watch = poll->data;
+    char bytes[4096];
 
-    (void)name; /* it may be that of the directory, which can go, too */
-    (void)events;
     (void)status;
+    (void)events;
+    (void)!read(watch->inotify, bytes, sizeof(bytes));
     if (has_name(watch))
         return;
-    uv_fs_event_stop(event);
+    uv_poll_stop(poll);
     watch->lost(watch->context);
 }
 
@@ -57,12 +63,19 @@ int socket_watch_open(struct socket_watch *watch, uv_loop_t *loop, const char *p
     if (length >= sizeof(copy))
         return -ENAMETOOLONG;
     memcpy(copy, path, length + 1);
-    ret = uv_fs_event_init(loop, &watch->event);
-    if (ret)
+    watch->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (watch->inotify < 0)
+        return -errno;
+    ret = uv_poll_init(loop, &watch->poll, watch->inotify);
+    if (ret) {
+        close(watch->inotify);
         return ret;
+    }
     watch->path = path;
-    watch->event.data = watch;
-    ret = uv_fs_event_start(&watch->event, on_event, dirname(copy), 0);
+    watch->poll.data = watch;
+    ret = uv_poll_start(&watch->poll, UV_READABLE, on_event);
+    if (!ret && inotify_add_watch(watch->inotify, dirname(copy), NAMES) < 0)
+        ret = -errno;
     if (!ret && lstat(path, &st) < 0)
         ret = -errno;
     if (ret) {
@@ -78,6 +91,7 @@ void socket_watch_close(struct socket_watch *watch)
 {
     if (!watch->path)
         return;
-    uv_close((uv_handle_t *)&watch->event, NULL);
+    uv_close((uv_handle_t *)&watch->poll, NULL);
+    close(watch->inotify);
     watch->path = NULL;
 }

@@ -21,7 +21,8 @@ struct socket_watch {
     ino_t inode;
     socket_lost *lost;
     void *context;
-    uv_fs_event_t event;
+    uv_poll_t poll;
+    int inotify;
 };
 
 /** The path of the socket that a listener of this link makes, a part of `uri`; NULL if it makes none. */

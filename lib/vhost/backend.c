@@ -8,6 +8,7 @@
 #include "core/options.h"
 #include "sys/closer.h"
 #include "vhost/device.h"
+#include "vhost/front_ask.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -253,6 +254,14 @@ int vop_vhost_user_set_config(vop_vhost_user *v, uint32_t offset, const void *by
         (void)vop__vhost_request(v->shared.requests, VOP__VHOST_BACKEND_CONFIG_CHANGED, &none,
                                  offsetof(struct vop__vhost_config, bytes));
     return 0;
+}
+
+void vop_vhost_user_unblock(vop_vhost_user *v)
+{
+    for (unsigned i = 0; i < v->queue_count; i++) {
+        if (v->queue[i].call >= 0 && !v->queue[i].call_is_socket)
+            vop__vhost_take_eventfd(v->queue[i].call);
+    }
 }
 
 bool vop_vhost_user_survive(vop_vhost_user *v, const void *address)

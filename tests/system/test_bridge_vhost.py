@@ -3,8 +3,10 @@
 next one."""
 import array
 import os
+import pathlib
 import socket
 import struct
+import threading
 
 import pytest
 
@@ -74,3 +76,52 @@ def test_memory_cut_short(bridge, tmp_path):
             bridge.wait_line("link down: .*has cut a file of its memory short", count)
         finally:
             front.close()
+
+
+def test_busy_directory(bridge, tmp_path):
+    """Somebody writes to files beside the socket all the time, and makes some: the bridge serves its front end."""
+    is_over = threading.Event()
+
+    def write():
+        with (tmp_path / "log").open("wb", buffering=0) as file:
+            while not is_over.is_set():
+                for _ in range(100):
+                    file.write(b"x")
+                (tmp_path / "other").touch()
+                (tmp_path / "other").unlink()
+
+    writers = [threading.Thread(target=write, daemon=True)]
+    for writer in writers:
+        writer.start()
+    try:
+        front = Front(tmp_path / "card")
+        bridge.wait_line("link up")
+        front.close()
+        bridge.wait_line("link down")
+    finally:
+        is_over.set()
+        for writer in writers:
+            writer.join()
+
+
+def test_many_connects(bridge, tmp_path):
+    """A thousand front ends, one after the other, leave no descriptor and no memory behind."""
+    def used():
+        status = pathlib.Path(f"/proc/{bridge.pid}/status").read_text()
+        rss = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+        return len(os.listdir(f"/proc/{bridge.pid}/fd")), rss
+
+    def connect(count):
+        for _ in range(count):
+            Front(tmp_path / "card").close()
+        eventually(lambda: used()[0] <= descriptors, lambda: (descriptors, used()), 30)
+
+    front = Front(tmp_path / "card")
+    bridge.wait_line("link up")
+    front.close()
+    bridge.wait_line("link down")
+    descriptors, _ = used()
+    connect(100)
+    memory = used()[1]
+    connect(900)
+    assert used()[1] < memory + 1024, f"KiB: {memory}, then {used()[1]}"

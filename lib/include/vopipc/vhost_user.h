@@ -23,7 +23,7 @@
  *
  * Errors and threads are as in virtqueue.h: 0 or a negative errno value, with a line from vop_error_text(); the caller
  * locks. No call waits, except that the kernel may hold up a call that maps memory, or one that notifies a front end
- * which undoes O_NONBLOCK of its own descriptor and fills it.
+ * which undoes O_NONBLOCK of its own descriptor and fills it: vop_vhost_user_unblock().
  *
  * A device whose queues are in groups (`group`) may be used by a thread for each group, which serves its queues and
  * calls vop_vhost_user_take() and vop_vhost_user_wrote() only, and by one more for all other calls. That one sees to it
@@ -170,6 +170,13 @@ void vop_vhost_user_wrote(vop_vhost_user *device, const void *base, size_t size)
  * bytes.
  */
 int vop_vhost_user_set_config(vop_vhost_user *device, uint32_t offset, const void *bytes, uint32_t size);
+
+/**
+ * Ends the wait of a thread that notifies a front end which has undone O_NONBLOCK of its descriptor and filled it, by
+ * taking what is in there: for a thread that has waited for that one too long. Does no harm otherwise. It may be called
+ * in the thread that calls vop_vhost_user_process(), while others are in calls for their groups.
+ */
+void vop_vhost_user_unblock(vop_vhost_user *device);
 
 /**
  * For a handler of SIGBUS, with the address of the fault (si_addr): true if it lies in memory of this front end. Then

@@ -7,6 +7,7 @@
  */
 #include "support/front.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -369,6 +370,41 @@ static void test_cut(void **state)
     sigaction(SIGBUS, &before, NULL);
 }
 
+/* ---- A descriptor that blocks ---- */
+
+static void *call(void *argument)
+{
+    check(vop_virtqueue_call(argument) >= 0);
+    return NULL;
+}
+
+/* A front end that fills its descriptor, and has the kernel wait for it, holds up a thread until another ends that. */
+static void test_blocked(void **state)
+{
+    const uint64_t full = UINT64_MAX - 1;
+    struct vop_taken_buf buf;
+    pthread_t thread;
+    struct iovec iov;
+    struct front f;
+
+    (void)state;
+    front_open(&f, FEATURES);
+    front_negotiate(&f, P_LOG);
+    front_start(&f, 0, 0);
+    front_add(&f, 0, 0);
+    assert_int_equal(vop_virtqueue_take(f.running[0], &iov, 1, &buf), 1);
+    assert_int_equal(vop_virtqueue_complete(f.running[0], buf.handle, 64), 0);
+    assert_int_equal(write(f.call[0], &full, sizeof(full)), sizeof(full));
+    assert_int_equal(fcntl(f.call[0], F_SETFL, 0), 0);
+    assert_int_equal(pthread_create(&thread, NULL, call, f.running[0]), 0);
+    while (pthread_tryjoin_np(thread, NULL) != 0) {
+        vop_vhost_user_unblock(f.device);
+        (void)usleep(1000);
+    }
+    assert_int_equal(fcntl(f.call[0], F_SETFL, O_NONBLOCK), 0);
+    front_close(&f);
+}
+
 /* ---- Chance ---- */
 
 /* Requests, indexes, sizes, addresses and descriptors by chance; the device serves whatever runs. */
@@ -434,7 +470,8 @@ int main(void)
         cmocka_unit_test_setup(test_messages, test_guard), cmocka_unit_test_setup(test_floods, test_guard),
         cmocka_unit_test_setup(test_tables, test_guard),   cmocka_unit_test_setup(test_files, test_guard),
         cmocka_unit_test_setup(test_rings, test_guard),    cmocka_unit_test_setup(test_running, test_guard),
-        cmocka_unit_test_setup(test_cut, test_guard),      cmocka_unit_test_setup(test_chance, test_guard),
+        cmocka_unit_test_setup(test_cut, test_guard),      cmocka_unit_test_setup(test_blocked, test_guard),
+        cmocka_unit_test_setup(test_chance, test_guard),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
