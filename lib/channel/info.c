@@ -63,6 +63,7 @@ int vop_channel_get_info(const vop_channel *c, struct vop_channel_info *ret_info
 
 int vop_channel_get_stats(const vop_channel *c, struct vop_channel_stats *ret_stats)
 {
+    bool is_here = vop__fate_is_here(c->link); /* a child of fork() has no wire */
     struct vop_channel_stats stats = {
         .tx_messages = vop__counted(&c->tx.messages),
         .tx_bytes = vop__counted(&c->tx.bytes),
@@ -76,7 +77,7 @@ int vop_channel_get_stats(const vop_channel *c, struct vop_channel_stats *ret_st
         .sleeps = vop__counted(&c->tx.sleeps) + vop__counted(&c->rx.sleeps),
         .spins_hit = vop__counted(&c->tx.spins_hit) + vop__counted(&c->rx.spins_hit),
         .rescues = vop__counted(&c->tx.rescues) + vop__counted(&c->rx.rescues),
-        .storms = __atomic_load_n(&c->link->wire->storms, __ATOMIC_RELAXED),
+        .storms = is_here ? __atomic_load_n(&c->link->wire->storms, __ATOMIC_RELAXED) : 0,
     };
 
     return give_struct(ret_stats, &stats, ret_stats->struct_size, offsetof(struct vop_channel_stats, rescues),
