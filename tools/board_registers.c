@@ -191,7 +191,7 @@ static void add_inbound(const struct board *board, json_t *list)
     uint32_t attributes = board_load_be(board, MPC8349_PIWAR0);
     char meaning[MEANING_SIZE] = "closed";
 
-    if (attributes & MPC8349_PIWAR_EN)
+    if ((attributes & MPC8349_PIWAR_EN) && (attributes & MPC8349_PIWAR_IWS) < 32) /* 2 GiB is the most: 30 */
         (void)snprintf(meaning, sizeof(meaning), "BAR 1: %llu KiB of local 0x%08x",
                        (1ull << ((attributes & MPC8349_PIWAR_IWS) + 1)) >> 10,
                        board_load_be(board, MPC8349_PITAR0) << MPC8349_PAGE_SHIFT);
