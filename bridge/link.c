@@ -388,7 +388,7 @@ int link_open(struct link *link, uv_loop_t *loop, const struct link_setup *setup
 
 void link_unblock(struct link *link)
 {
-    if (link->is_vhost && link->vhost.device)
+    if (link->kind == LINK_VHOST && link->vhost.device)
         vop_vhost_user_unblock(link->vhost.device);
 }
 
