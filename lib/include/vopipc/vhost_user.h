@@ -146,7 +146,8 @@ int vop_vhost_user_queue_fd(const vop_vhost_user *device, unsigned index);
 void vop_vhost_user_take(vop_vhost_user *device, unsigned index);
 
 /**
- * Handles what the front end has sent, and takes notifications of queues in no group: whoever calls it looks at all queues afterwards.
+ * Handles what the front end has sent, and takes notifications of queues in no group: whoever calls it looks at all
+ * queues afterwards.
  * Returns 0, or how the connection has ended; then close it:
  *
  * -EPIPE       the front end has closed it
