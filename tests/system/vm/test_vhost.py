@@ -152,8 +152,8 @@ def kill_under_load(world):
     """Kills the bridge again and again while pings go to the machine; returns the seconds until one is answered after
     each start."""
     waited = []
-    with subprocess.Popen(["ip", "netns", "exec", world.namespace.name, "ping", "-n", "-i", "0.01", GUEST], stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True) as pings:
+    with subprocess.Popen(["ip", "netns", "exec", world.namespace.name, "ping", "-n", "-i", "0.01", GUEST],
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as pings:
         try:
             pings.stdout.readline()  # what it does
             for _ in range(KILLS):

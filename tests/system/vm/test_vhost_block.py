@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A disk of a machine of QEMU that is `vop serve block`, killed again and again while the machine writes: QEMU keeps what
-was in flight, and the next one goes on with it. What was written is compared with what is read back, each time."""
+"""A disk of a machine of QEMU that is `vop serve block`, killed again and again while the machine writes: QEMU keeps
+what was in flight, and the next one goes on with it. What was written is compared with what is read back, each time."""
 import subprocess
 
 import pytest

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Live migration of a machine whose network card is vop-bridge, over vhost-user: from one QEMU to another, each with a
-bridge of its own, while a stream fills its memory. What the bridge writes there reaches the other QEMU by the log of dirty
-pages: without it, what was received would be lost."""
+bridge of its own, while a stream fills its memory. What the bridge writes there reaches the other QEMU by the log of
+dirty pages: without it, what was received would be lost."""
 import contextlib
 import hashlib
 import os

@@ -254,7 +254,7 @@ static void test_odd_buffers(void **state)
         close_both(&f, &port);
     }
     open_both(&f, &port, MERGING);
-    add(&f, 1, 0, 0, 1, 64); /* to be filled, in the queue of those to be read: as DPDK's driver gives its headers */
+    add(&f, 1, 0, 0, 1, 64); /* to be filled, in the queue of those to be read: it is read all the same */
     assert_int_equal(p->ops->peek(p, &buffer), 1);
     assert_int_equal(buffer.length, 64);
     assert_int_equal(p->ops->release(p), 0);
