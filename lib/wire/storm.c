@@ -8,9 +8,9 @@
 
 static bool is_new_time(struct vop__storm *s)
 {
-    int64_t now = vop__clock_coarse_ns();
+    uint32_t now = vop__storm_now();
 
-    if (now - __atomic_load_n(&s->begin, __ATOMIC_RELAXED) < VOP__STORM_NS)
+    if (now - __atomic_load_n(&s->begin, __ATOMIC_RELAXED) < VOP__STORM_MS)
         return false;
     __atomic_store_n(&s->begin, now, __ATOMIC_RELAXED);
     __atomic_store_n(&s->count, 0, __ATOMIC_RELAXED);

@@ -13,18 +13,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define VOP__STORM_NS (100 * VOP__NS_PER_MS)
+#define VOP__STORM_MS 100u
 
 struct vop__storm {
     unsigned most;     /* interrupts in a tenth of a second */
     unsigned count;    /* of this one. Atomic, as are all that follow */
-    int64_t begin;     /* of this one */
+    uint32_t begin;    /* of this one, in milliseconds: not every machine has atomic words of 64 bits */
     unsigned storms;   /* so many there were */
     bool is_listening; /* false: one is masked */
 };
 
 /** One was taken. True: let the next one through; false: do not. Any thread. */
 bool vop__storm_take(struct vop__storm *s);
+
+/** Milliseconds, as `begin` has them. */
+static inline uint32_t vop__storm_now(void)
+{
+    return (uint32_t)(vop__clock_coarse_ns() / VOP__NS_PER_MS);
+}
 
 /** One was taken, and its device is not there: it stays masked for as long. Any thread. */
 void vop__storm_pause(struct vop__storm *s);
