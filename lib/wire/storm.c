@@ -8,11 +8,11 @@
 
 static bool is_new_time(struct vop__storm *s)
 {
-    unsigned now = vop__storm_now();
+    uint32_t now = vop__storm_now();
 
-    if (now - __atomic_load_n(&s->begin_ms, __ATOMIC_RELAXED) < VOP__STORM_MS)
+    if (now - __atomic_load_n(&s->begin, __ATOMIC_RELAXED) < VOP__STORM_MS)
         return false;
-    __atomic_store_n(&s->begin_ms, now, __ATOMIC_RELAXED);
+    __atomic_store_n(&s->begin, now, __ATOMIC_RELAXED);
     __atomic_store_n(&s->count, 0, __ATOMIC_RELAXED);
     return true;
 }

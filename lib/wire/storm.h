@@ -17,12 +17,12 @@
 struct vop__storm {
     unsigned most;     /* interrupts in a tenth of a second */
     unsigned count;    /* of this one. Atomic, as are all that follow */
-    unsigned begin_ms; /* of this one. 32 bits: not every machine has atomic ones of 64 */
+    uint32_t begin;    /* of this one, in milliseconds: not every machine has atomic words of 64 bits */
     unsigned storms;   /* so many there were */
     bool is_listening; /* false: one is masked */
 };
 
-/** A clock for begin_ms. It wraps. */
+/** A clock for begin. It wraps. */
 static inline unsigned vop__storm_now(void)
 {
     return (unsigned)(vop__clock_coarse_ns() / VOP__NS_PER_MS);
@@ -30,6 +30,12 @@ static inline unsigned vop__storm_now(void)
 
 /** One was taken. True: let the next one through; false: do not. Any thread. */
 bool vop__storm_take(struct vop__storm *s);
+
+/** Milliseconds, as `begin` has them. */
+static inline uint32_t vop__storm_now(void)
+{
+    return (uint32_t)(vop__clock_coarse_ns() / VOP__NS_PER_MS);
+}
 
 /** One was taken, and its device is not there: it stays masked for as long. Any thread. */
 void vop__storm_pause(struct vop__storm *s);

@@ -25,12 +25,12 @@ static void test_bound(void **state)
 
     (void)state;
     (void)vop__storm_take(&s);
-    s.begin_ms = vop__storm_now();
+    s.begin = vop__storm_now();
     s.most = 100;
     s.count = 0;
     for (unsigned i = 0; i < 100; i++)
         assert_true(vop__storm_take(&s));
-    s.begin_ms = vop__storm_now(); /* however long that took */
+    s.begin = vop__storm_now(); /* however long that took */
     assert_false(vop__storm_take(&s));
     assert_int_equal(s.storms, 1);
     assert_true(is_over_soon(&s));
@@ -44,7 +44,7 @@ static void test_calm(void **state)
 
     (void)state;
     for (unsigned i = 0; i < 10000; i++) {
-        s.begin_ms = vop__storm_now();
+        s.begin = vop__storm_now();
         assert_true(vop__storm_take(&s));
         if (i % 100 == 99)
             vop__storm_calm(&s);
@@ -59,7 +59,7 @@ static void test_time(void **state)
 
     (void)state;
     for (unsigned i = 0; i < 1000; i++) {
-        s.begin_ms -= 2 * VOP__STORM_MS;
+        s.begin -= 2 * VOP__STORM_MS;
         assert_true(vop__storm_take(&s));
     }
 }
