@@ -191,16 +191,6 @@ int vop_bus_fd(const vop_bus *bus)
     return bus->event;
 }
 
-void vop__bus_wake(vop_bus *bus)
-{
-    static const uint64_t one = 1;
-
-    if (bus->is_pending)
-        return;
-    bus->is_pending = true;
-    (void)!write(bus->event, &one, sizeof(one)); /* what is full is readable already */
-}
-
 /* What came for one device: true if there was anything. */
 static bool deliver(vop_bus_device *d)
 {

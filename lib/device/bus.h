@@ -7,6 +7,7 @@
  *   bus.c          the bus: who is offered what         bus_device.c   one device: its life from offer to removal
  *   bus_config.c   its configuration, by field          bus_queue.c    its queues
  *   bus_memory.c   memory that it reaches               join.c         a device of this process as its transport
+ *   bus_facts.c    what all of them ask
  *
  * A device is bound while a driver has it. Notifications of joined devices are bits, which vop_bus_process() turns into
  * calls: a device that called its driver from inside of its driver's kick would come back to a queue that is in use.

@@ -30,24 +30,9 @@ uint32_t vop_bus_vendor(const vop_bus_device *d)
     return d->options.vendor;
 }
 
-uint32_t vop_bus_status(const vop_bus_device *d)
-{
-    return vop__bus_ops(d)->get_status(d->options.context);
-}
-
 bool vop_bus_offers(const vop_bus_device *d, unsigned bit)
 {
     return vop_features_has(d->offered, bit);
-}
-
-bool vop_bus_has(const vop_bus_device *d, unsigned bit)
-{
-    return vop_features_has(d->accepted, bit);
-}
-
-bool vop_bus_is_big_endian(const vop_bus_device *d)
-{
-    return d->options.legacy_alignment && d->options.is_big_endian;
 }
 
 void *vop_bus_instance(const vop_bus_device *d)

@@ -159,7 +159,7 @@ int vop_bus_add_queue(vop_bus_device *d, unsigned index, const struct vop_bus_qu
     return 0;
 }
 
-int vop_bus_reset_queue(vop_bus_device *d, unsigned index, void (*detach)(void *context, void *token), void *context)
+int vop_bus_reset_queue(vop_bus_device *d, unsigned index, vop_bus_detach *detach, void *context)
 {
     struct vop__bus_queue *q = index < VOP_DEVICE_QUEUES_MAX ? &d->queue[index] : NULL;
     void *token;

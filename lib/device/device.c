@@ -155,17 +155,6 @@ void vop_device_detach(vop_device *d)
     d->flags = 0;
 }
 
-bool vop_device_is_big_endian(const vop_device *d)
-{
-    return d->flags & VOP_DEVICE_BIG_ENDIAN;
-}
-
-void vop__device_tell(struct vop_device *d)
-{
-    if (d->transport && d->status & VOP_STATUS_DRIVER_OK)
-        d->transport->config_changed(d->transport_context);
-}
-
 /* ---- Configuration ---- */
 
 uint32_t vop_device_generation(const vop_device *d)

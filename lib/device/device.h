@@ -5,7 +5,7 @@
  * Room: device. Theory of operation
  *
  *   device.c   the device and its configuration      status.c   its life cycle: features, status, reset
- *   queue.c    its queues
+ *   queue.c    its queues                               agree.c    what was agreed on, which all of them ask
  *
  * A queue goes through these states, and each step is taken in one place:
  *

@@ -11,19 +11,6 @@
 
 #include <string.h>
 
-bool vop_device_has(const vop_device *d, unsigned bit)
-{
-    return vop_features_has(d->accepted, bit);
-}
-
-/* Registers of a legacy driver have 32 bits of features. */
-uint32_t vop_device_offered(const vop_device *d, uint32_t word)
-{
-    if (word >= VOP_FEATURE_WORDS || (word > 0 && vop__device_is_legacy(d)))
-        return 0;
-    return d->options.features[word];
-}
-
 void vop_device_accept(vop_device *d, uint32_t word, uint32_t bits)
 {
     if (word >= VOP_FEATURE_WORDS || d->status & VOP_STATUS_FEATURES_OK || d->is_accepted)
@@ -31,31 +18,6 @@ void vop_device_accept(vop_device *d, uint32_t word, uint32_t bits)
     if (vop__device_is_legacy(d))
         bits &= vop_device_offered(d, word);
     d->accepted[word] = bits;
-}
-
-/* 2.2: what was not offered was not understood; without VERSION_1 a driver is one of the legacy interface. */
-static bool makes_sense(const struct vop_device *d)
-{
-    for (uint32_t i = 0; i < VOP_FEATURE_WORDS; i++) {
-        if (d->accepted[i] & ~vop_device_offered(d, i))
-            return false;
-    }
-    return vop__device_is_legacy(d) || !vop_features_has(d->options.features, VOP_F_VERSION_1) ||
-           vop_device_has(d, VOP_F_VERSION_1);
-}
-
-int vop__device_agree(struct vop_device *d)
-{
-    int ret = 0;
-
-    if (d->is_accepted)
-        return 0;
-    if (!makes_sense(d))
-        return vop__error_static(EINVAL, "the driver has accepted features that were not offered, or not VERSION_1");
-    if (d->options.ops->accept)
-        ret = d->options.ops->accept(d->options.context, d->accepted);
-    d->is_accepted = ret == 0;
-    return ret;
 }
 
 static void reset(struct vop_device *d)
@@ -106,14 +68,6 @@ void vop_device_set_status(vop_device *d, uint32_t status)
         d->status |= VOP_STATUS_DRIVER_OK;
         begin(d);
     }
-}
-
-void vop_device_break(vop_device *d)
-{
-    if (d->status & VOP_STATUS_NEEDS_RESET)
-        return;
-    d->status |= VOP_STATUS_NEEDS_RESET;
-    vop__device_tell(d);
 }
 
 int vop_device_adopt(vop_device *d, const uint32_t features[VOP_FEATURE_WORDS])

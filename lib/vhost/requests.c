@@ -52,15 +52,6 @@ void vop__vhost_reset_all(struct vop_vhost_user *v)
         vop__vhost_queue_reset(&v->queue[i], &v->shared);
 }
 
-/* NULL: there is none, and the text says so. */
-struct vop__vhost_queue *vop__vhost_find_queue(struct vop_vhost_user *v, uint64_t index)
-{
-    if (index < v->queue_count)
-        return &v->queue[index];
-    (void)vop__error(EPROTO, "there is no queue %llu, only %u", (unsigned long long)index, v->queue_count);
-    return NULL;
-}
-
 /* ---- Features ---- */
 
 int vop__vhost_answer(struct vop_vhost_user *v, uint64_t value)

@@ -7,6 +7,15 @@
 #include "core/error.h"
 #include "vhost/device.h"
 
+/* NULL: there is none, and the text says so. */
+struct vop__vhost_queue *vop__vhost_find_queue(struct vop_vhost_user *v, uint64_t index)
+{
+    if (index < v->queue_count)
+        return &v->queue[index];
+    (void)vop__error(EPROTO, "there is no queue %llu, only %u", (unsigned long long)index, v->queue_count);
+    return NULL;
+}
+
 int vop__vhost_set_vring_num(struct vop_vhost_user *v, struct vop__vhost_message *m)
 {
     struct vop__vhost_queue *q = vop__vhost_find_queue(v, m->payload.state.index);

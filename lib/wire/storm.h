@@ -11,6 +11,7 @@
 #include "core/clock.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define VOP__STORM_MS 100u
 
@@ -21,12 +22,6 @@ struct vop__storm {
     unsigned storms;   /* so many there were */
     bool is_listening; /* false: one is masked */
 };
-
-/** A clock for begin. It wraps. */
-static inline unsigned vop__storm_now(void)
-{
-    return (unsigned)(vop__clock_coarse_ns() / VOP__NS_PER_MS);
-}
 
 /** One was taken. True: let the next one through; false: do not. Any thread. */
 bool vop__storm_take(struct vop__storm *s);

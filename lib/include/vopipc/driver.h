@@ -238,7 +238,8 @@ int vop_bus_add_queue(vop_bus_device *d, unsigned index, const struct vop_bus_qu
  * for each of their tokens and may be NULL. -EOPNOTSUPP: RING_RESET was not accepted. -EINVAL, -EPROTO: the device does
  * not do it.
  */
-int vop_bus_reset_queue(vop_bus_device *d, unsigned index, void (*detach)(void *context, void *token), void *context);
+typedef void vop_bus_detach(void *context, void *token);
+int vop_bus_reset_queue(vop_bus_device *d, unsigned index, vop_bus_detach *detach, void *context);
 
 /** Memory for buffers, aligned to 64 bytes, zero, that the device reaches. What is not given back goes with the device.
  * -ENOMEM. */

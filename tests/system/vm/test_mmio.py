@@ -113,7 +113,7 @@ def check_card(world):
     world.namespace.ip("link", "set", "vop0", "up")
     assert machine.run("cat /sys/class/net/eth0/address").strip() == MAC
     assert machine.run("cat /sys/class/net/eth0/mtu").strip() == "1400"
-    machine.run(f"ip addr replace {GUEST}/24 dev eth0 2>/dev/null || ip addr add {GUEST}/24 dev eth0; ip link set eth0 up")
+    machine.run(f"ip addr add {GUEST}/24 dev eth0 2>/dev/null; ip link set eth0 up")
     machine.eventually(f"ping -c 1 -W 1 {HOST}", "ping")
     assert lost(machine, 20) == 0
     assert lost(machine, 20, size=5000) == 0
