@@ -120,7 +120,8 @@ class Monitor:
 
 
 class Machine:
-    """One machine. `devices` are -device arguments of QEMU; `words` are other ones; it inherits the descriptors `fds`."""
+    """One machine. `devices` are -device arguments of QEMU; `words` are other ones; it inherits the descriptors
+    `fds`."""
 
     def __init__(self, name, directory, kernel, initramfs, devices=(), words=(), append="", board="pc", memory=192,
                  fds=(), processors=2):
