@@ -11,7 +11,7 @@ from lib.vm import LONG
 MODULES = ["virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk"]
 MEMORY = 160
 MIB = 8
-KILLS = 10 if LONG else 4
+KILLS = 10 if LONG else 2
 KINDS = {"split": "packed=off", "packed": "packed=on"}
 
 # Until it is told to stop, and once more: writes that were reported as done must be there.

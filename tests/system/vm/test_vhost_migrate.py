@@ -11,7 +11,7 @@ import time
 import pytest
 
 from lib.bridge import Bridge, eventually
-from lib.vm import SLOW
+from lib.vm import LONG, SLOW
 from test_vhost import CARD, MODULES
 
 MEMORY = 160
@@ -58,7 +58,7 @@ def migrate(source, target, place):
     return said
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS if LONG else ["packed"])
 def test_migration(boot, namespaces, tmp_path, kind):
     namespace = namespaces("host")
     namespace.ip("link", "add", "switch", "type", "bridge", "forward_delay", "0")
