@@ -249,8 +249,10 @@ static void test_adopted(void **state)
     o.role = VOP_VIRTQUEUE_DEVICE;
     o.regions = &region;
     o.region_count = 1;
-    o.place = (struct vop_virtqueue_place){
-        .size = N, .desc = {memory, 4096}, .driver = {memory + 4096, 4096}, .device = {memory + 8192, 4096}};
+    o.place = (struct vop_virtqueue_place){.size = N,
+                                           .desc = {.base = memory, .size = 4096},
+                                           .driver = {.base = memory + 4096, .size = 4096},
+                                           .device = {.base = memory + 8192, .size = 4096}};
     assert_int_equal(vop_virtqueue_new(&o, &vq), 0);
     assert_int_equal(vop_device_adopt(t.device, refused), -EINVAL);
     assert_int_equal(vop_device_adopt(t.device, unknown), -EINVAL);
