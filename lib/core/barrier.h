@@ -133,6 +133,28 @@ static inline void vop__fence_platform(char letter)
         __atomic_signal_fence(__ATOMIC_SEQ_CST);     \
     } while (0)
 
+/** The same of 64 bits, which not every machine loads or stores at once. Whether such a field counts is said by another
+ * one, which is stored behind it: half a field is never looked at. */
+static inline uint64_t vop__record_load64(const uint64_t *p)
+{
+#if defined(VOP_ACCESS_HOOKS) || __SIZEOF_POINTER__ >= 8
+    return vop__record_load(p);
+#else
+    return *(const volatile uint64_t *)p;
+#endif
+}
+
+static inline void vop__record_store64(uint64_t *p, uint64_t v)
+{
+#if defined(VOP_ACCESS_HOOKS) || __SIZEOF_POINTER__ >= 8
+    vop__record_store(p, v);
+#else
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    *(volatile uint64_t *)p = v;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
 /* Plain accesses: one load or store of the natural width, in any order. Enough for words that are published by
  * another word (elements, descriptors, fields of the announce block). */
 

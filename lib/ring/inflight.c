@@ -115,7 +115,7 @@ static int open_split(struct vop__inflight *f, struct vop_virtqueue_place *place
         return ret;
     for (uint32_t i = 0; i < f->size; i++) {
         if (vop__record_load(&r->desc[i].inflight))
-            f->left[f->left_count++] = (struct vop__left){.counter = vop__record_load(&r->desc[i].counter), .at = i};
+            f->left[f->left_count++] = (struct vop__left){.counter = vop__record_load64(&r->desc[i].counter), .at = i};
     }
     sort_left(f);
     place->resume = true;
@@ -127,7 +127,7 @@ void vop__inflight_split_took(struct vop__inflight *f, uint32_t head)
 {
     struct vop__inflight_split_desc *d = &f->split->desc[head];
 
-    vop__record_store(&d->counter, f->counter++);
+    vop__record_store64(&d->counter, f->counter++);
     vop__record_store(&d->inflight, 1);
 }
 
@@ -223,7 +223,7 @@ static int find_used(struct vop__inflight *f, const struct vop_virtqueue_place *
 static int add_left(struct vop__inflight *f, uint32_t at)
 {
     const struct vop__inflight_packed *r = f->packed;
-    struct vop__left left = {.counter = vop__record_load(&r->desc[at].counter), .at = at, .copies = f->left_descs};
+    struct vop__left left = {.counter = vop__record_load64(&r->desc[at].counter), .at = at, .copies = f->left_descs};
     uint32_t count = vop__record_load(&r->desc[at].num), i = at;
 
     if (count == 0 || count > f->size - f->left_descs)
@@ -235,7 +235,7 @@ static int add_left(struct vop__inflight *f, uint32_t at)
             return refuse("has an entry that belongs to two buffers");
         f->entry[i] = 1;
         f->last[at] = (uint16_t)i;
-        f->copies[f->left_descs++] = (struct vop__desc){.addr = vop__record_load(&d->addr),
+        f->copies[f->left_descs++] = (struct vop__desc){.addr = vop__record_load64(&d->addr),
                                                         .len = vop__record_load(&d->len),
                                                         .flags = vop__record_load(&d->flags),
                                                         .next = vop__record_load(&d->id)};
@@ -312,7 +312,7 @@ static void store_copy(struct vop__inflight_packed_desc *d, const struct vop__pa
 {
     uint32_t word = vop__load_le32(&desc->id_flags);
 
-    vop__record_store(&d->addr, vop__load_le64(&desc->addr));
+    vop__record_store64(&d->addr, vop__load_le64(&desc->addr));
     vop__record_store(&d->len, vop__load_le32(&desc->len));
     vop__record_store(&d->id, (uint16_t)word);
     vop__record_store(&d->flags, (uint16_t)(word >> 16));
@@ -333,7 +333,7 @@ void vop__inflight_packed_took(struct vop__inflight *f, uint32_t handle, const s
     }
     vop__record_store(&r->desc[first].last, f->last[first]);
     vop__record_store(&r->desc[first].num, (uint16_t)descs);
-    vop__record_store(&r->desc[first].counter, f->counter++);
+    vop__record_store64(&r->desc[first].counter, f->counter++);
     vop__record_store(&r->desc[first].inflight, 1);
     f->free_head = entry;
     vop__record_store(&r->free_head, (uint16_t)entry);
@@ -398,7 +398,7 @@ static int check_header(const struct vop__inflight_split *r, uint32_t size)
 
     if (version == 0)
         return 0;
-    if (version != VERSION || vop__record_load(&r->features) != 0)
+    if (version != VERSION || vop__record_load64(&r->features) != 0)
         return refuse("is of another version");
     return vop__record_load(&r->desc_num) == size ? 0 : refuse("is of a queue of another size");
 }
