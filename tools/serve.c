@@ -154,9 +154,9 @@ static void read_words(struct serve_request *r, struct argp_state *state)
         is_known |= strcmp(r->type, types[i]) == 0;
     if (!is_known)
         argp_error(state, "what is to be served: console, block or rng");
-    if ((strcmp(r->type, "block") == 0) != (r->file != NULL))
+    else if ((strcmp(r->type, "block") == 0) != (r->file != NULL))
         argp_error(state, "a file is for block, which needs one");
-    if (!r->way)
+    else if (!r->way)
         argp_error(state, "where: --socket=PATH or --vhost-user=PATH");
 }
 

@@ -33,12 +33,24 @@ int vop_bus_new(vop_bus **ret_bus)
     return 0;
 }
 
+/* Nobody finds it any more. */
+static void drop_device(vop_bus_device *d)
+{
+    vop__bus_unbind(d);
+    if (vop__bus_ops(d)->gone)
+        vop__bus_ops(d)->gone(d->options.context);
+    vop__bus_memory_clear(&d->memory);
+    free(d);
+}
+
 void vop_bus_free(vop_bus *bus)
 {
     if (!bus)
         return;
-    while (bus->devices)
-        vop_bus_remove(bus->devices);
+    for (vop_bus_device *d = bus->devices; d; d = bus->devices) {
+        bus->devices = d->next;
+        drop_device(d);
+    }
     while (bus->drivers)
         vop_bus_remove_driver(bus, bus->drivers->driver);
     close(bus->event);
@@ -174,14 +186,10 @@ void vop_bus_remove(vop_bus_device *d)
 
     if (!d)
         return;
-    vop__bus_unbind(d);
     for (at = &d->bus->devices; *at != d; at = &(*at)->next)
         continue;
     *at = d->next;
-    if (vop__bus_ops(d)->gone)
-        vop__bus_ops(d)->gone(d->options.context);
-    vop__bus_memory_clear(&d->memory);
-    free(d);
+    drop_device(d);
 }
 
 /* ---- Notifications ---- */

@@ -65,7 +65,7 @@ static int check_value(const struct vop_config_field *f, uint64_t value, int err
 
 int vop_bus_read_fields(vop_bus_device *d, const struct vop_config_field *fields, unsigned count, uint64_t *ret_values)
 {
-    uint64_t values[FIELDS_MAX];
+    uint64_t values[FIELDS_MAX] = {0};
     int ret = 0;
 
     if (count > FIELDS_MAX)

@@ -314,7 +314,7 @@ void vop_block_device_options_init(struct vop_block_device_options *options, siz
 
 static int check_options(struct vop_block_device_options *o, uint64_t *ret_sectors)
 {
-    uint32_t physical;
+    uint32_t physical = 0;
     int ret;
 
     if (o->file < 0 || !o->id || strlen(o->id) > VOP_BLOCK_ID_SIZE)
@@ -322,13 +322,15 @@ static int check_options(struct vop_block_device_options *o, uint64_t *ret_secto
     if (o->queues < 1 || o->queues > VOP_DEVICE_QUEUES_MAX || !is_power(o->block_size))
         return vop__error(EINVAL, "a disk has 1 to %d queues, and blocks of 512 to 65536 bytes", VOP_DEVICE_QUEUES_MAX);
     ret = measure(o->file, ret_sectors, &physical);
+    if (ret < 0)
+        return ret;
     if (o->physical_size == 0)
         o->physical_size = is_power(physical) ? physical : 4096;
     if (o->physical_size < o->block_size)
         o->physical_size = o->block_size;
-    if (ret == 0 && !is_power(o->physical_size))
+    if (!is_power(o->physical_size))
         return vop__error_static(EINVAL, "physical blocks have 512 to 65536 bytes");
-    return ret;
+    return 0;
 }
 
 static int make(struct block_device *b, const struct vop_block_device_options *o)
@@ -383,14 +385,16 @@ int vop_block_device_new(const struct vop_block_device_options *options, vop_dev
     b->sectors = sectors;
     memcpy(b->id, o.id, strlen(o.id));
     ret = vop__block_worker_open(&b->worker, &b->file);
-    if (ret == 0) {
-        ret = make(b, &o);
-        if (ret < 0)
-            vop__block_worker_close(&b->worker);
-    }
-    if (ret < 0)
+    if (ret < 0) {
         free(b);
-    else
-        *ret_device = b->device;
-    return ret;
+        return ret;
+    }
+    ret = make(b, &o);
+    if (ret < 0) {
+        vop__block_worker_close(&b->worker);
+        free(b);
+        return ret;
+    }
+    *ret_device = b->device;
+    return 0;
 }

@@ -187,7 +187,7 @@ static int read_or(struct vop_block *b, enum vop_block_field which, uint64_t oth
 static int read_info(struct vop_block *b)
 {
     struct vop_block_info *info = &b->info;
-    uint64_t capacity, segments, block, exp, discard, zeroes;
+    uint64_t capacity = 0, segments = 0, block = 0, exp = 0, discard = 0, zeroes = 0;
     int ret = vop_bus_read_field(b->device, vop_block_field(VOP_BLOCK_CAPACITY), &capacity);
 
     if (ret == 0)

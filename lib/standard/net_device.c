@@ -138,10 +138,11 @@ static int write_frame(const struct net_device *n, vop_virtqueue *vq, const stru
 static bool show(const struct net_device *n, unsigned pair, const struct iovec *iov, const struct vop_taken_buf *buf)
 {
     struct iovec pieces[VOP_NET_PIECES_MAX];
-    struct vop_net_hdr header = {.flags = 0};
+    struct vop_net_hdr header;
     size_t size = buf->readable_bytes;
     unsigned count;
 
+    memset(&header, 0, sizeof(header));
     if (vop__pieces_read(iov, buf->readable, 0, &header, n->header_size) < n->header_size)
         return true; /* nothing is in it: dropped */
     vop__net_swap(&header, vop_device_is_big_endian(n->device));

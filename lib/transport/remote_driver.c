@@ -265,7 +265,7 @@ int vop_remote_connect(vop_bus *bus, const struct vop_remote_options *options, v
 {
     struct vop_remote_options o;
     struct remote *r;
-    uint64_t registers;
+    uint64_t registers = 0;
     int ret;
 
     vop_remote_options_init(&o, sizeof(o));
@@ -283,7 +283,7 @@ int vop_remote_connect(vop_bus *bus, const struct vop_remote_options *options, v
         ret = bring_memory(r, o.memory_size, &registers);
     if (ret == 0)
         ret = add(bus, r, &o, registers, ret_device);
-    if (ret < 0)
+    if (ret != 0)
         drop(r);
     return ret;
 }
