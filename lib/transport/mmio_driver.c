@@ -250,8 +250,13 @@ int vop_mmio_interrupt(vop_bus_device *d)
         return vop__error_static(EINVAL, "no device behind registers of virtio-mmio");
     if (m->map != VOP_MMIO_2011)
         pending = load(m, VOP__MMIO_INTERRUPT_STATUS);
-    if (pending)
+    if (pending) {
         store(m, VOP__MMIO_INTERRUPT_ACK, m->map == VOP_MMIO_2011 ? 1 : pending);
+        /* Only when that has arrived may queues be looked at: a device that completes a buffer while it still shows the
+         * last interrupt tells of it no second time. A load behind a store finds it done, also on a bus, and where
+         * registers are messages. */
+        (void)load(m, VOP__MMIO_MAGIC);
+    }
     if (pending & VOP__MMIO_INTERRUPT_CONFIG)
         vop_bus_config_interrupt(d);
     for (unsigned i = 0; pending & VOP__MMIO_INTERRUPT_USED && i < VOP_DEVICE_QUEUES_MAX; i++)
