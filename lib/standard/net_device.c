@@ -98,9 +98,10 @@ static void complete(const struct net_device *n, vop_virtqueue *vq, const struct
 static void fill(const struct net_device *n, const struct room *r, const struct vop_net_hdr *header,
                  const struct iovec *pieces, unsigned count)
 {
-    struct vop_net_hdr h = {.flags = 0};
+    struct vop_net_hdr h;
     size_t at = n->header_size;
 
+    memset(&h, 0, sizeof(h));
     if (header)
         h = *header;
     h.num_buffers = vop_to_le16((uint16_t)r->count);

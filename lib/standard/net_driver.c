@@ -155,7 +155,7 @@ int vop_net_send(vop_net *n, unsigned pair, const struct vop_net_hdr *header, co
                  unsigned count)
 {
     struct stream *s = pair < n->info.pairs_max ? &n->tx[pair] : NULL;
-    struct vop_net_hdr h = {.flags = 0};
+    struct vop_net_hdr h;
     struct iovec iov;
     size_t size = n->header_size;
     int ret;
@@ -170,6 +170,7 @@ int vop_net_send(vop_net *n, unsigned pair, const struct vop_net_hdr *header, co
     ret = find_room(s);
     if (ret < 0)
         return ret;
+    memset(&h, 0, sizeof(h));
     if (header)
         h = *header;
     h.num_buffers = vop_to_le16(0);
