@@ -137,7 +137,7 @@ int vop_channel_send(vop_channel *c, const void *data, size_t length, int timeou
 
     if (__builtin_expect(!is_clear(tx, length), 0))
         return send_slowly(c, data, length, timeout_ms, false);
-    vop__window_copy(&tx->queue.remote, vop__slot_device_at(&tx->queue, tx->queue.next), data, length);
+    vop__window_copy(&tx->queue.remote, vop__slot_device_slot(&tx->queue), data, length);
     vop__tx_send(tx, 1, length);
     return 0;
 }
@@ -147,7 +147,7 @@ int vop_channel_send(vop_channel *c, const void *data, size_t length, int timeou
 int vop_channel_send_more(vop_channel *c, const void *data, size_t length, int timeout_ms)
 {
     struct vop__tx *tx = &c->tx;
-    uint8_t *slot = vop__slot_device_at(&tx->queue, tx->queue.next);
+    uint8_t *slot = vop__slot_device_slot(&tx->queue);
 
     if (__builtin_expect(!is_clear(tx, length), 0))
         return send_slowly(c, data, length, timeout_ms, true);

@@ -106,10 +106,10 @@ static inline void vop__slot_device_copy(const struct vop__slot_device *d, const
         vop__window_copy(&d->remote, d->pool, (const uint8_t *)data + head, length - head);
 }
 
-/** Where the slot of counter `at` lies. */
-static inline uint8_t *vop__slot_device_at(const struct vop__slot_device *d, uint16_t at)
+/** Where the next slot lies. */
+static inline uint8_t *vop__slot_device_slot(const struct vop__slot_device *d)
 {
-    return d->pool + (size_t)(at & d->mask) * d->slot_size;
+    return d->pool + (size_t)(d->next & d->mask) * d->slot_size;
 }
 
 /* virtio 1.2, 2.7.9: one element for a batch of buffers used in order: it names the last, and lies in the place of the

@@ -115,11 +115,6 @@ static inline uint32_t vop__mpc8349_load_be(const struct vop__mpc8349_io *io, ui
     return __builtin_bswap32(io->load32(io->context, offset));
 }
 
-static inline void vop__mpc8349_store_be(const struct vop__mpc8349_io *io, uint32_t offset, uint32_t value)
-{
-    io->store32(io->context, offset, __builtin_bswap32(value));
-}
-
 /** An outbound window by what its registers say. */
 struct vop__mpc8349_window {
     uint32_t bus;  /* where on the bus it begins */
