@@ -67,17 +67,43 @@ static int take_more(const struct net_device *n, vop_virtqueue *vq, struct room 
     return 1;
 }
 
+/* Does the device hold every buffer that the driver can have offered? Then there will never be more room. */
+static bool has_all(vop_virtqueue *vq)
+{
+    struct vop_virtqueue_info info;
+
+    vop_virtqueue_get_info(vq, &info, sizeof(info));
+    return info.in_flight == info.size;
+}
+
+/* Waits for more buffers than those in hand, which are too few: 1 there are some now, or -errno. */
+static int await_more(vop_virtqueue *vq)
+{
+    int ret;
+
+    if (has_all(vq))
+        return vop__error_static(EMSGSIZE, "the frame is longer than all buffers of the driver");
+    ret = vop_virtqueue_restart(vq);
+    if (ret == 1)
+        return vop__error_static(EAGAIN, "the driver has too few buffers for the frame now");
+    return ret == 0 ? 1 : ret;
+}
+
+/* Buffers for `size` bytes: 0, or -errno and none. */
 static int take_room(const struct net_device *n, vop_virtqueue *vq, size_t size, struct room *r)
 {
     int ret = 1;
 
     r->segments = r->count = 0;
     r->size = 0;
-    while (ret == 1 && r->size < size)
+    while (ret == 1 && r->size < size) {
         ret = take_more(n, vq, r);
+        if (ret == 0)
+            ret = await_more(vq);
+    }
     if (ret != 1)
         put_back(vq, r);
-    return ret;
+    return ret == 1 ? 0 : ret;
 }
 
 /* The buffers appear at once, by the call. */
@@ -120,11 +146,7 @@ static int write_frame(const struct net_device *n, vop_virtqueue *vq, const stru
 
     for (unsigned i = 0; i < count; i++)
         size += pieces[i].iov_len;
-    do {
-        ret = take_room(n, vq, size, &r);
-    } while (ret == 0 && vop_virtqueue_restart(vq) == 0);
-    if (ret == 0)
-        return vop__error_static(EAGAIN, "the driver has no buffers for the frame now");
+    ret = take_room(n, vq, size, &r);
     if (ret < 0)
         return ret;
     vop_virtqueue_disable(vq);

@@ -20,7 +20,8 @@ struct way {
 static struct {
     struct way to_driver[PAIRS], to_device[PAIRS];
     unsigned pairs;
-    unsigned busy; /* frames that the device's program refuses */
+    unsigned busy;     /* frames that the device's program refuses */
+    unsigned writable; /* calls */
 } world;
 
 static size_t make_frame(uint64_t number, uint8_t frame[MTU + 14], struct vop_net_hdr *header)
@@ -69,6 +70,13 @@ static void on_pairs(void *context, unsigned pairs)
     world.pairs = pairs;
 }
 
+static void on_writable(void *context, unsigned pair)
+{
+    (void)context;
+    (void)pair;
+    world.writable++;
+}
+
 static void on_driver_received(void *context, vop_net *net, unsigned pair, const struct vop_net_hdr *header,
                                const struct iovec *pieces, unsigned count, size_t size)
 {
@@ -77,7 +85,8 @@ static void on_driver_received(void *context, vop_net *net, unsigned pair, const
     check_frame(world.to_driver[pair].got++, header, pieces, count, size);
 }
 
-static const struct vop_net_device_events device_events = {.received = on_device_received, .pairs_changed = on_pairs};
+static const struct vop_net_device_events device_events = {
+    .received = on_device_received, .writable = on_writable, .pairs_changed = on_pairs};
 static const struct vop_net_events driver_events = {.received = on_driver_received};
 
 static vop_net *open_card(struct pair *p, const struct pair_kind *kind, struct vop_net_device_options *o)
@@ -231,11 +240,45 @@ static void test_refusals(void **state)
     assert_int_equal(vop_net_device_new(&o, &device), -EINVAL);
 }
 
+static bool try_to_driver(struct pair *p)
+{
+    uint64_t sent = world.to_driver[0].sent;
+
+    send_to_driver(p, 0);
+    return world.to_driver[0].sent > sent;
+}
+
+/* A frame for which there are buffers, but too few, waits for the driver to add some, and its queue does not fail. */
+static void test_too_few_buffers(void **state)
+{
+    (void)state;
+    for (unsigned k = 0; k < 2 * pair_kind_count; k++) {
+        struct vop_net_device_options o;
+        struct pair p;
+
+        vop_net_device_options_init(&o, sizeof(o));
+        o.is_single = k & 1;
+        (void)open_card(&p, &pair_kinds[k / 2], &o);
+        for (unsigned round = 0; round < 20; round++) {
+            while (try_to_driver(&p))
+                ;
+            assert_false(try_to_driver(&p));
+            world.writable = 0;
+            pair_settle(&p);
+            assert_int_equal(world.to_driver[0].got, world.to_driver[0].sent);
+            assert_true(world.writable > 0);
+            assert_true(try_to_driver(&p));
+        }
+        pair_close(&p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_card, test_guard),
         cmocka_unit_test_setup(test_queues, test_guard),
+        cmocka_unit_test_setup(test_too_few_buffers, test_guard),
         cmocka_unit_test_setup(test_refusals, test_guard),
     };
 
