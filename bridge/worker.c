@@ -24,7 +24,7 @@
 #include <string.h>
 
 #define TURN_BUDGET 64
-#define REST_TURNS (32768 / TURN_BUDGET) /* as many messages as a ring holds */
+#define REST_MAX 32768 /* as many messages as a ring holds */
 
 /* Bytes between two moments without work, on average: beyond, they are bulk. A frame of no segments has 1514 or so. */
 #define BULK_BYTES 8192
@@ -307,7 +307,11 @@ int worker_begin(struct worker *worker, struct port *port)
 /* Before the frames stop: a peer that lives may send on, so this has an end, too. */
 static void receive_the_rest(struct worker *worker)
 {
-    for (unsigned i = 0; i < REST_TURNS && forward_to_tap(&worker->forward, TURN_BUDGET) == FORWARD_MORE; i++)
+    uint64_t enough = worker->counters.rx_frames + REST_MAX;
+    unsigned turns = 0;
+
+    while (turns++ < REST_MAX && worker->counters.rx_frames < enough &&
+           forward_to_tap(&worker->forward, TURN_BUDGET) == FORWARD_MORE)
         continue;
 }
 

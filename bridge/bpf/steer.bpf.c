@@ -485,7 +485,7 @@ INLINE __u32 bytes_of(const struct steer_rate *rate, __u32 window)
 
 INLINE void count_bytes(struct steer_rate *rate, __u32 window, __u32 bytes)
 {
-    rate->bytes = bytes_of(rate, window) + bytes;
+    rate->bytes = bytes_of(rate, window) + bytes + STEER_FRAME_COST;
     rate->window = window;
 }
 
