@@ -19,7 +19,7 @@
 #define SLOW_NS (1 * VOP__NS_PER_MS) /* for a kick, which takes some microseconds */
 #define SLOW_MAX 8
 #define TIMED_EVERY 64 /* kicks of the socket, or sleeps on it */
-#define LOOK_EVERY 4   /* kicks of a doorbell, for the tokens of those before */
+#define LOOK_EVERY 4   /* kicks of a further queue pair, for the tokens of those before */
 #define LISTEN_EVERY 8 /* times of taking tokens, for the socket */
 
 /* What counts kicks is atomic: two threads may kick for the same event. A count that is lost does no harm. */
@@ -69,16 +69,16 @@ static bool is_timed(unsigned slow, unsigned *turn)
 
 /*
  * One token is enough; a peer that never takes any could otherwise keep many, charged to this process. A look is half a
- * microsecond, so it is not for each kick; and once tokens lay there, not without. The caller's fence behind the index
- * comes before the look, so that a sleeper which takes those tokens now sees the index. The socket goes without: half a
- * dozen tokens are all that there is room for.
+ * microsecond, so queue pairs beyond the first, which few links have, go without for some kicks; once tokens lay there,
+ * none goes without. The caller's fence behind the index comes before the look, so that a sleeper which takes those
+ * tokens now sees the index.
  */
-static bool has_tokens(struct vop__doorbell *b)
+static bool has_tokens(struct vop__doorbell *b, unsigned queue)
 {
     unsigned unseen = count_of(&b->unseen);
     int untaken = 0;
 
-    if (unseen >= LOOK_EVERY) {
+    if (queue == 0 || unseen >= LOOK_EVERY) {
         if (ioctl(b->kick, SIOCOUTQ, &untaken) == 0 && untaken > 0)
             return true;
         unseen = 0;
@@ -94,7 +94,7 @@ int vop__doorbells_kick(struct vop__doorbells *d, unsigned queue, enum vop__bell
     bool is_socket = b->kick == d->socket;
     int64_t start;
 
-    if (slow >= SLOW_MAX || (!is_socket && has_tokens(b)))
+    if (slow >= SLOW_MAX || (!is_socket && has_tokens(b, queue)))
         return 0;
     if (is_socket && !is_timed(slow, &b->kicks)) {
         send_token(b->kick);

@@ -217,16 +217,18 @@ static void test_few_tokens(void **state)
     int bytes = 0;
 
     (void)state;
-    open_pair(1, 1);
-    for (unsigned i = 0; i < 100; i++)
-        vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES);
-    assert_int_equal(ioctl(end[1].bell[0][0].wait, FIONREAD, &bytes), 0);
-    assert_in_range(bytes, 1, 4);
-    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), 1);
-    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, 0), 0);
-    for (unsigned i = 0; i < 20; i++) { /* once they are taken, each rings again */
-        vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES);
-        assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), 1);
+    open_pair(2, 2);
+    for (unsigned queue = 0; queue < 2; queue++) {
+        for (unsigned i = 0; i < 100; i++)
+            vop__doorbells_kick(&end[0], queue, VOP__BELL_MESSAGES);
+        assert_int_equal(ioctl(end[1].bell[queue][0].wait, FIONREAD, &bytes), 0);
+        assert_in_range(bytes, 1, queue ? 4 : 1);
+        assert_int_equal(vop__doorbells_wait(&end[1], queue, VOP__BELL_MESSAGES, VOP__NEVER), 1);
+        assert_int_equal(vop__doorbells_wait(&end[1], queue, VOP__BELL_MESSAGES, 0), 0);
+        for (unsigned i = 0; i < 20; i++) { /* once they are taken, each rings again */
+            vop__doorbells_kick(&end[0], queue, VOP__BELL_MESSAGES);
+            assert_int_equal(vop__doorbells_wait(&end[1], queue, VOP__BELL_MESSAGES, VOP__NEVER), 1);
+        }
     }
     close_pair();
 }
