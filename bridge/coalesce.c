@@ -307,7 +307,7 @@ static bool tcp_follows(const struct coalesce_run *run, const struct candidate *
 
 static bool can_follow(const struct coalesce_run *run, const struct candidate *frame)
 {
-    return run->hdr.hdr.flags == frame->hdr.flags && run->at.l3 == frame->at.l3 && run->at.l4 == frame->at.l4 &&
+    return run->hdr.hdr.flags == frame->hdr.flags && run->at.l4 == frame->at.l4 &&
            run->at.payload == frame->at.payload && payload_of(frame) <= run->gso_size &&
            run->length + payload_of(frame) - run->outer.l3 <= IP_LENGTH_MAX &&
            (!is_tunnel(frame) || tunnel_follows(run, frame)) && ip_follows(run, &run->id, frame, &frame->at) &&

@@ -62,7 +62,7 @@ struct spec {
     bool is_wrong_ip; /* that of IPv4 is */
     bool has_none;    /* no checksum (UDP) */
     unsigned tunnel;  /* 4 or 6: all this is inside of UDP over that */
-    unsigned outer_id, outer_fragment, outer_tos, network;
+    unsigned outer_id, outer_fragment, outer_tos, network, inner_port;
     bool is_wrong_outer, has_none_outer; /* the outer checksum */
 };
 
@@ -128,7 +128,7 @@ static size_t build_ip(const struct spec *spec, uint8_t *ip, size_t l4_length)
 static size_t build_l4(const struct spec *spec, uint8_t *l4)
 {
     put16(l4, 1000 + spec->flow);
-    put16(l4 + 2, 53);
+    put16(l4 + 2, 53 + spec->inner_port);
     if (spec->protocol == 17) {
         put16(l4 + 4, 8 + spec->payload);
         return 8;
@@ -458,6 +458,7 @@ CHANGE(change_outer_id, spec->outer_id += 2)
 CHANGE(change_outer_df, spec->outer_fragment ^= 0x4000)
 CHANGE(change_outer_tos, spec->outer_tos ^= CE)
 CHANGE(change_network, spec->network++)
+CHANGE(change_inner_port, spec->inner_port++)
 CHANGE(change_outer_none, spec->has_none_outer ^= true)
 CHANGE(make_outer_wrong, spec->is_wrong_outer = true)
 CHANGE(make_outer_fragment, spec->outer_fragment = 0x2000)
@@ -470,8 +471,8 @@ static void test_tunnel(void **state)
 {
     static void (*const new_run[])(struct spec *) = {change_source, change_flow, change_outer_tos, change_length};
     static void (*const inner_run[])(struct spec *) = {
-        change_tos,    change_ttl,        change_seq,           change_ack,     change_window, change_ece,
-        change_option, change_outer_none, change_option_length, change_network, change_tags,
+        change_tos,    change_ttl,        change_seq,           change_ack,     change_window,     change_ece,
+        change_option, change_outer_none, change_option_length, change_network, change_inner_port, change_tags,
     };
     static void (*const alone[])(struct spec *) = {make_outer_wrong, make_partial_wrong};
     const struct spec *specs[] = {&tcp4, &tcp6, &udp4, &udp6};

@@ -287,6 +287,49 @@ static void test_segments(void **state)
     }
 }
 
+/* A checksum that comes out as 0 must be sent as 0xffff. */
+static void test_outer_checksum_zero(void **state)
+{
+    const struct around around = {.outer = {.ip = 4}, .between = 22, .has_checksum = true};
+    const struct test_spec spec = {.ip = 4, .protocol = 6, .payload = 200, .gso_size = 100};
+    static uint8_t frame[FRAME_MAX];
+    struct test_frame inner = test_build(&spec);
+    size_t outer, inner_at;
+    size_t length = wrap(&around, 1, inner.bytes, inner.len, inner.l3, false, frame, &outer, &inner_at);
+    struct vop_net_tunnel_hdr hdr = tunnel_hdr(&around, &inner, outer, inner_at);
+    struct vop_net_segmenter s;
+    struct vop_net_segment segment;
+
+    (void)state;
+    assert_int_equal(vop_net_tunnel_segment_begin(&s, frame, length, &hdr, 0), 2);
+    assert_true(vop_net_segment_next(&s, &segment));
+    test_put16(frame + outer, test_add(test_get16(frame + outer), test_get16(segment.header + outer + 6)));
+    assert_int_equal(vop_net_tunnel_segment_begin(&s, frame, length, &hdr, 0), 2);
+    assert_true(vop_net_segment_next(&s, &segment));
+    assert_int_equal(test_get16(segment.header + outer + 6), 0xffff);
+    free(inner.bytes);
+}
+
+/* The outer header is of the kind that gso_type says, also where offsets would suit both. */
+static void test_outer_kind(void **state)
+{
+    const struct around around = {.outer = {.ip = 4, .options = 1}, .between = 22};
+    const struct test_spec spec = {.ip = 4, .protocol = 6, .payload = 200, .gso_size = 100};
+    static uint8_t frame[FRAME_MAX];
+    struct test_frame inner = test_build(&spec);
+    size_t outer, inner_at;
+    size_t length = wrap(&around, 1, inner.bytes, inner.len, inner.l3, false, frame, &outer, &inner_at);
+    struct vop_net_tunnel_hdr hdr = tunnel_hdr(&around, &inner, outer, inner_at);
+    struct vop_net_segmenter s;
+
+    (void)state;
+    assert_int_equal(vop_net_tunnel_segment_begin(&s, frame, length, &hdr, 0), 2);
+    hdr.hdr.gso_type = T4 | V6;
+    assert_int_equal(vop_net_tunnel_hdr_check(&hdr, length, ALL), 0);
+    assert_int_equal(vop_net_tunnel_segment_begin(&s, frame, length, &hdr, 0), -EBADMSG);
+    free(inner.bytes);
+}
+
 static void test_no_tunnel(void **state)
 {
     struct test_spec spec = {.ip = 4, .protocol = 6, .payload = 3000, .gso_size = 1448};
@@ -371,8 +414,9 @@ static void test_hostile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_features), cmocka_unit_test(test_headers),   cmocka_unit_test(test_clean),
-        cmocka_unit_test(test_segments), cmocka_unit_test(test_no_tunnel), cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_features),   cmocka_unit_test(test_headers),   cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_segments),   cmocka_unit_test(test_no_tunnel), cmocka_unit_test(test_outer_checksum_zero),
+        cmocka_unit_test(test_outer_kind), cmocka_unit_test(test_hostile),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
