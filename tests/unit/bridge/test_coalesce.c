@@ -64,6 +64,7 @@ struct spec {
     unsigned tunnel;  /* 4 or 6: all this is inside of UDP over that */
     unsigned outer_id, outer_fragment, outer_tos, network, inner_port;
     bool is_wrong_outer, has_none_outer; /* the outer checksum */
+    bool is_wrong_outer_ip;
 };
 
 struct frame {
@@ -199,7 +200,8 @@ static void build_tunnel(const struct spec *spec, struct frame *frame)
                          .fragment = spec->outer_fragment,
                          .flow = spec->flow,
                          .payload = BETWEEN + frame->length,
-                         .source = spec->source};
+                         .source = spec->source,
+                         .is_wrong_ip = spec->is_wrong_outer_ip};
     struct frame inner = *frame, whole = *frame;
     size_t before = 14 + (spec->tunnel == 4 ? 20u : 40u) + 8 + BETWEEN;
 
@@ -463,6 +465,7 @@ CHANGE(change_outer_none, spec->has_none_outer ^= true)
 CHANGE(make_outer_wrong, spec->is_wrong_outer = true)
 CHANGE(make_outer_fragment, spec->outer_fragment = 0x2000)
 CHANGE(make_outer_tail, spec->outer_fragment = 0x0010)
+CHANGE(make_outer_ip_wrong, spec->is_wrong_outer_ip = true)
 CHANGE(make_complete, spec->kind = COMPLETE)
 CHANGE(make_partial_wrong, spec->is_wrong = true)
 
@@ -508,9 +511,11 @@ static void test_tunnel(void **state)
         assert_int_equal(write_changed(&spec, make_last), 2);
         assert_int_equal(write_changed(&spec, make_empty), 3);
         assert_int_equal(write_changed(&spec, make_syn), 3);
+        assert_int_equal(write_changed(&spec, make_outer_ip_wrong), 3);
+        assert_int_equal(write_changed_to(TAP_PLAIN, &spec, make_outer_ip_wrong), 3);
         assert_int_equal(write_changed(&spec, make_outer_fragment), 3);
         assert_int_equal(write_changed(&spec, make_outer_tail), 3);
-        assert_int_equal(write_changed(&spec, make_complete), 2 + (unsigned)(spec.tunnel != 4));
+        assert_int_equal(write_changed(&spec, make_complete), 2);
     }
 }
 
