@@ -8,9 +8,12 @@
 #include "frame.h"
 #include "log.h"
 
+#include "net/sum.h"
+
 #include <errno.h>
 #include <unistd.h>
 #include <vopipc/error.h>
+#include <vopipc/le.h>
 
 /* So much may be held back before the peer is shown it: a batch is cheap, but meanwhile the peer has nothing to do. */
 #define HELD_MAX 16
@@ -95,6 +98,39 @@ static void count_without_memory(struct forward *forward)
     log_line("frames to the peer are dropped: %s", vop_error_text());
 }
 
+/* ---- Offsets of tunnels ---- */
+
+#define TAGGED_HEAD 24 /* bytes of a frame up to the first one of its IP header, behind two VLAN tags */
+
+/* Where the outer UDP header begins, or 0 if that is not to be seen at once. */
+static size_t find_outer(const uint8_t *head, size_t length)
+{
+    size_t l3 = FRAME_ETHERNET_SIZE;
+
+    if (length < TAGGED_HEAD)
+        return 0;
+    while (l3 < TAGGED_HEAD - 2 && (vop__net_get16(head + l3 - 2) == 0x8100 || vop__net_get16(head + l3 - 2) == 0x88a8))
+        l3 += FRAME_VLAN_SIZE;
+    if (head[l3] >> 4 == 4)
+        return l3 + (size_t)(head[l3] & 15) * 4;
+    return head[l3] >> 4 == 6 ? l3 + 40 : 0;
+}
+
+/*
+ * A kernel (6.18 still) that holds a VLAN tag beside the frame puts it in for us, and forgets it in these two offsets,
+ * but not in csum_start.
+ */
+static void mend_offsets(struct vop_net_tunnel_hdr *hdr, const uint8_t *head, size_t length)
+{
+    unsigned outer = vop_from_le16(hdr->outer_th_offset), inner = vop_from_le16(hdr->inner_nh_offset);
+
+    if (!(hdr->hdr.gso_type & (VOP_NET_HDR_GSO_UDP_TUNNEL_IPV4 | VOP_NET_HDR_GSO_UDP_TUNNEL_IPV6)) ||
+        find_outer(head, length) != outer + FRAME_VLAN_SIZE)
+        return;
+    hdr->outer_th_offset = vop_to_le16((uint16_t)(outer + FRAME_VLAN_SIZE));
+    hdr->inner_nh_offset = vop_to_le16((uint16_t)(inner + FRAME_VLAN_SIZE));
+}
+
 /* ---- Directly ---- */
 
 /* Takes the next frame off the TAP, for which there is no memory at the peer. */
@@ -108,12 +144,19 @@ static int drop_unread(struct forward *forward)
     return ret == FORWARD_MORE ? FORWARD_NEXT : ret;
 }
 
-/* The frame lands where the peer will read it. Its header comes to us first, and is stored there once it is right. */
+/*
+ * The frame lands where the peer will read it. Its header comes to us first, and is stored there once it is right; with
+ * tunnels so does the beginning of the frame.
+ */
 static int send_direct(struct forward *forward)
 {
     struct port *port = forward->port;
     struct port_buffer buffer;
-    struct vop_net_tunnel_hdr hdr = {.hdr.flags = 0};
+    struct {
+        struct vop_net_tunnel_hdr hdr;
+        uint8_t head[TAGGED_HEAD];
+    } start = {.hdr.hdr.flags = 0};
+    size_t head_size = forward->tap_header == sizeof(start.hdr) ? sizeof(start.head) : 0;
     size_t length;
     ssize_t count;
     int tail;
@@ -123,22 +166,26 @@ static int send_direct(struct forward *forward)
         return drop_unread(forward);
     if (ret < 0)
         return ret == -EAGAIN ? FORWARD_FULL : ret;
-    forward->iov[0] = (struct iovec){&hdr, forward->tap_header};
-    tail = port_buffer_tail(&buffer, port->header_size, forward->iov + 1);
+    forward->iov[0] = (struct iovec){&start, forward->tap_header + head_size};
+    tail = port_buffer_tail(&buffer, port->header_size + head_size, forward->iov + 1);
     count = readv(forward->setup.tap_fd, forward->iov, 1 + tail);
     ret = judge_read(forward, count, forward->reserve - port->header_size + forward->tap_header);
     if (ret != FORWARD_MORE) {
         port->ops->cancel(port);
         return ret;
     }
-    if (vop_net_hdr_features(&hdr.hdr) & ~port->features) {
+    if (vop_net_hdr_features(&start.hdr.hdr) & ~port->features) {
         port->ops->cancel(port);
         forward->setup.counters->tx_illegal++;
         return FORWARD_NEXT;
     }
     length = (size_t)count - forward->tap_header;
-    vop_net_tunnel_hdr_clean(&hdr, length, port->features);
-    port_buffer_write(&buffer, 0, &hdr, port->header_size);
+    if (head_size > length)
+        head_size = length;
+    mend_offsets(&start.hdr, start.head, head_size);
+    vop_net_tunnel_hdr_clean(&start.hdr, length, port->features);
+    port_buffer_write(&buffer, 0, &start.hdr, port->header_size);
+    port_buffer_write(&buffer, port->header_size, start.head, head_size);
     forward->setup.counters->tx_frames++;
     forward->setup.counters->tx_bytes += length;
     ret = commit_message(forward, port->header_size + length);
@@ -233,6 +280,7 @@ static int take_frame(struct forward *forward)
 
     if (ret != FORWARD_MORE)
         return ret;
+    mend_offsets(&hdr, forward->bounce, (size_t)count - forward->tap_header);
     if (prepare_frame(forward, &hdr, (size_t)count - forward->tap_header) < 0) {
         forward->setup.counters->tx_illegal++;
         return FORWARD_NEXT;

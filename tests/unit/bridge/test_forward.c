@@ -635,6 +635,45 @@ static void test_tunnel_to_a_peer_without(void **state)
     world_close(&world);
 }
 
+/* A kernel forgets a VLAN tag in the offsets that it gives; whoever gets the frame must not suffer from that. */
+static void test_tunnel_behind_a_tag(void **state)
+{
+    static const unsigned theirs[] = {OFFLOAD_ALL, PLAIN};
+    static uint8_t frame[8000], tagged[8000], bytes[8200];
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct vop_net_tunnel_hdr hdr;
+        struct world world;
+        size_t length = tunnel_frame(frame, 1500, &hdr) + 4;
+
+        memcpy(tagged, frame, 12);
+        memcpy(tagged + 12, "\x81\0\0\7", 4);
+        memcpy(tagged + 16, frame + 12, length - 16);
+        hdr.hdr.csum_start = vop_to_le16(INNER_L3 + 20 + 4);
+        hdr.hdr.hdr_len = vop_to_le16(INNER_PAYLOAD + 4);
+        if (i % 2) { /* as a later kernel may do it */
+            hdr.outer_th_offset = vop_to_le16(TUNNEL_L4 + 4);
+            hdr.inner_nh_offset = vop_to_le16(INNER_L3 + 4);
+        }
+        world_open(&world, 64, OFFLOAD_ALL, theirs[i / 2]);
+        send_parts(&world, &hdr, sizeof(hdr), tagged, length);
+        assert_int_equal(forward_from_tap(&world.forward, BUDGET), FORWARD_IDLE);
+        if (i < 2) {
+            hdr.outer_th_offset = vop_to_le16(TUNNEL_L4 + 4);
+            hdr.inner_nh_offset = vop_to_le16(INNER_L3 + 4);
+            assert_int_equal(peer_receives(&world, bytes, sizeof(bytes)), sizeof(hdr) + length);
+            assert_memory_equal(bytes, &hdr, sizeof(hdr));
+            assert_memory_equal(bytes + sizeof(hdr), tagged, length);
+        } else {
+            assert_int_equal(peer_receives(&world, bytes, sizeof(bytes)), FRAME_HEADER_SIZE + INNER_PAYLOAD + 4 + 1000);
+            assert_int_equal(peer_receives(&world, bytes, sizeof(bytes)), FRAME_HEADER_SIZE + INNER_PAYLOAD + 4 + 500);
+        }
+        assert_int_equal(world.counters.tx_illegal, 0);
+        world_close(&world);
+    }
+}
+
 /* A TAP without tunnels beside a peer that has them. */
 static void test_tunnel_from_a_peer_with(void **state)
 {
@@ -681,6 +720,7 @@ int main(void)
         cmocka_unit_test(test_long_frames_are_told_once),
         cmocka_unit_test(test_tunnel),
         cmocka_unit_test(test_tunnel_to_a_peer_without),
+        cmocka_unit_test(test_tunnel_behind_a_tag),
         cmocka_unit_test(test_tunnel_from_a_peer_with),
         cmocka_unit_test(test_too_small),
     };
