@@ -394,8 +394,7 @@ static void look_inside(const struct coalesce *coalesce, struct candidate *frame
     frame->pseudo = sum_pseudo(frame->head, &inner);
     if (is_tunnel_wanted(coalesce, frame))
         return;
-    if (is_partial_right(frame, &inner) && has_outer_checksum(frame->head, &frame->outer) &&
-        is_outer_checksum_right(frame))
+    if (is_partial_right(frame, &inner) && is_outer_checksum_right(frame))
         frame->unfinished = inner.l4;
     frame->at = frame->outer;
     if (!frame->unfinished)

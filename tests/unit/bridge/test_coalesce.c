@@ -21,7 +21,6 @@
 #include <string.h>
 #include <vopipc/le.h>
 
-#define BETWEEN 8                                                         /* bytes of VXLAN's header */
 #define TAP_PLAIN (OFFLOAD_ALL & ~(OFFLOAD_TUNNEL | OFFLOAD_TUNNEL_CSUM)) /* a TAP that takes no tunnels */
 
 #define FIN 0x01
@@ -40,6 +39,8 @@ enum kind {
     PARTIAL,
     VERIFIED,
 };
+
+static unsigned between = 8; /* bytes of a tunnel's header; VXLAN has 8 */
 
 /* What a frame is made from. */
 struct spec {
@@ -62,7 +63,7 @@ struct spec {
     bool is_wrong_ip; /* that of IPv4 is */
     bool has_none;    /* no checksum (UDP) */
     unsigned tunnel;  /* 4 or 6: all this is inside of UDP over that */
-    unsigned outer_id, outer_fragment, outer_tos, network, inner_port;
+    unsigned outer_id, outer_fragment, outer_tos, network, inner_port, inner_host;
     bool is_wrong_outer, has_none_outer; /* the outer checksum */
     bool is_wrong_outer_ip;
 };
@@ -109,6 +110,7 @@ static size_t build_ip(const struct spec *spec, uint8_t *ip, size_t l4_length)
         ip[8] = (uint8_t)spec->ttl;
         ip[9] = (uint8_t)spec->protocol;
         memcpy(ip + 12, "\x0a\0\0\1\x0a\0\0\2", 8);
+        ip[19] = (uint8_t)(2 + spec->inner_host);
         memset(ip + 20, 1, options); /* no operation */
         put16(ip + 10, ~add(0, ip, 20 + options) ^ spec->is_wrong_ip);
         return 20 + options;
@@ -120,6 +122,7 @@ static size_t build_ip(const struct spec *spec, uint8_t *ip, size_t l4_length)
     ip[7] = (uint8_t)spec->ttl;
     memset(ip + 8, 0xfd, 16);
     memset(ip + 24, 0xfe, 16);
+    ip[39] = (uint8_t)(0xfe + spec->inner_host);
     memset(ip + 40, 0, options);
     if (options)
         ip[40] = (uint8_t)spec->protocol;
@@ -199,21 +202,21 @@ static void build_tunnel(const struct spec *spec, struct frame *frame)
                          .id = spec->outer_id,
                          .fragment = spec->outer_fragment,
                          .flow = spec->flow,
-                         .payload = BETWEEN + frame->length,
+                         .payload = between + frame->length,
                          .source = spec->source,
                          .is_wrong_ip = spec->is_wrong_outer_ip};
     struct frame inner = *frame, whole = *frame;
-    size_t before = 14 + (spec->tunnel == 4 ? 20u : 40u) + 8 + BETWEEN;
+    size_t before = 14 + (spec->tunnel == 4 ? 20u : 40u) + 8 + between;
 
     assert_int_equal(vop_net_checksum_complete(whole.bytes, whole.length, &whole.hdr), 0);
     build(&outer, frame);
-    memset(frame->bytes + before - BETWEEN, 0, BETWEEN);
+    memset(frame->bytes + before - between, 0, between);
     frame->bytes[before - 2] = (uint8_t)spec->network;
     memcpy(frame->bytes + before, whole.bytes, whole.length);
     outer.has_none = spec->has_none_outer;
     outer.is_wrong = spec->is_wrong_outer;
-    put16(frame->bytes + before - BETWEEN - 2, 0);
-    build_checksum(&outer, frame, 14, before - BETWEEN - 8);
+    put16(frame->bytes + before - between - 2, 0);
+    build_checksum(&outer, frame, 14, before - between - 8);
     memcpy(frame->bytes + before, inner.bytes, inner.length);
     frame->hdr = inner.hdr;
     if (inner.hdr.flags & VOP_NET_HDR_F_NEEDS_CSUM)
@@ -461,6 +464,7 @@ CHANGE(change_outer_df, spec->outer_fragment ^= 0x4000)
 CHANGE(change_outer_tos, spec->outer_tos ^= CE)
 CHANGE(change_network, spec->network++)
 CHANGE(change_inner_port, spec->inner_port++)
+CHANGE(change_inner_host, spec->inner_host++)
 CHANGE(change_outer_none, spec->has_none_outer ^= true)
 CHANGE(make_outer_wrong, spec->is_wrong_outer = true)
 CHANGE(make_outer_fragment, spec->outer_fragment = 0x2000)
@@ -470,17 +474,17 @@ CHANGE(make_complete, spec->kind = COMPLETE)
 CHANGE(make_partial_wrong, spec->is_wrong = true)
 
 /* Both ways: as one packet in a tunnel, and as datagrams whose checksums were finished. */
-static void test_tunnel(void **state)
+static void join_tunnels(void)
 {
     static void (*const new_run[])(struct spec *) = {change_source, change_flow, change_outer_tos, change_length};
     static void (*const inner_run[])(struct spec *) = {
-        change_tos,    change_ttl,        change_seq,           change_ack,     change_window,     change_ece,
-        change_option, change_outer_none, change_option_length, change_network, change_inner_port, change_tags,
+        change_tos,        change_ttl,        change_seq,        change_ack,           change_window,
+        change_ece,        change_option,     change_outer_none, change_option_length, change_network,
+        change_inner_port, change_inner_host, change_tags,
     };
     static void (*const alone[])(struct spec *) = {make_outer_wrong, make_partial_wrong};
     const struct spec *specs[] = {&tcp4, &tcp6, &udp4, &udp6};
 
-    (void)state;
     for (unsigned i = 0; i < 8; i++) {
         struct spec spec = in_tunnel(specs[i / 2], i % 2 ? 4 : 6);
 
@@ -517,6 +521,62 @@ static void test_tunnel(void **state)
         assert_int_equal(write_changed(&spec, make_outer_tail), 3);
         assert_int_equal(write_changed(&spec, make_complete), 2);
     }
+}
+
+static void test_tunnel(void **state)
+{
+    (void)state;
+    join_tunnels();
+    between = 9; /* whatever tunnel it is: checksums are summed at odd offsets as well */
+    join_tunnels();
+    between = 8;
+}
+
+/* The outer identification has a rule of its own, and the outer length a bound. */
+static void test_outer_bounds(void **state)
+{
+    struct spec same[3], many[100];
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        same[i] = i ? next_of(same[i - 1]) : in_tunnel(&tcp4, 4);
+        same[i].outer_id = 5;
+        same[i].outer_fragment = 0x4000;
+    }
+    assert_int_equal(write_all(OFFLOAD_ALL, same, 3), 1);
+    same[2].outer_id = 7;
+    assert_int_equal(write_all(OFFLOAD_ALL, same, 3), 2);
+    for (size_t i = 0; i < 100; i++) {
+        many[i] = i ? next_of(many[i - 1]) : in_tunnel(&tcp4, 4);
+        many[i].payload = 2619; /* 25 of them fit into the inner packet, and 24 into the outer one */
+    }
+    assert_int_equal(write_all(OFFLOAD_ALL, many, 100), 5);
+}
+
+/* An inner checksum that comes out as 0 is sent as 0xffff. */
+static void test_checksum_zero(void **state)
+{
+    struct spec spec = udp6;
+    struct coalesce coalesce;
+    struct coalesce_frame out;
+    struct frame frame;
+    size_t field = 14 + 40 + 6, outer = 14 + 20 + 8 + between;
+    unsigned port;
+
+    (void)state;
+    build(&spec, &frame);
+    port = 53u + frame.bytes[field] * 256u + frame.bytes[field + 1];
+    spec.inner_port = port + (port > 65535) - 53;
+    build(&spec, &frame);
+    assert_memory_equal(frame.bytes + field, "\xff\xff", 2);
+    spec = in_tunnel(&spec, 4);
+    assert_int_equal(coalesce_open(&coalesce, TAP_PLAIN, FRAME_HEADER_SIZE), 0);
+    build_any(&spec, &frame);
+    assert_int_equal(add_frame(&coalesce, &frame, 0), COALESCE_HELD);
+    coalesce_finish(&coalesce);
+    assert_true(coalesce_take(&coalesce, &out));
+    assert_memory_equal(out.bytes + outer + field, "\xff\xff", 2);
+    coalesce_close(&coalesce);
 }
 
 /* ---- What they become ---- */
@@ -585,7 +645,7 @@ static void expect(unsigned flow, const struct vop_net_hdr *out, uint8_t *bytes,
     assert_true(queue->first <= queue->last);
     assert_int_equal(length, in->length);
     if (flow >= PLAIN_FLOWS) {
-        size_t inner = l3 + (in->bytes[l3] >> 4 == 4 ? 20u : 40u) + 8 + BETWEEN;
+        size_t inner = l3 + (in->bytes[l3] >> 4 == 4 ? 20u : 40u) + 8 + between;
 
         (void)vop_net_checksum_complete(in->bytes, length, &in->hdr);
         (void)vop_net_checksum_complete(bytes, length, hdr);
@@ -737,9 +797,10 @@ static void test_round_trip(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_joined), cmocka_unit_test(test_identification), cmocka_unit_test(test_new_run),
-        cmocka_unit_test(test_alone),  cmocka_unit_test(test_end_of_run),     cmocka_unit_test(test_offload),
-        cmocka_unit_test(test_bounds), cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_tunnel),
+        cmocka_unit_test(test_joined),       cmocka_unit_test(test_identification), cmocka_unit_test(test_new_run),
+        cmocka_unit_test(test_alone),        cmocka_unit_test(test_end_of_run),     cmocka_unit_test(test_offload),
+        cmocka_unit_test(test_bounds),       cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_tunnel),
+        cmocka_unit_test(test_outer_bounds), cmocka_unit_test(test_checksum_zero),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
