@@ -28,8 +28,8 @@
 #include <string.h>
 #include <vopipc/le.h>
 
-#define HEAD_MAX \
-    208 /* Ethernet with two tags, IPv6, UDP, and in a tunnel's 8 bytes again with TCP and all options: 200 */
+/* Ethernet with two tags, IPv6, UDP, 8 bytes of a tunnel, Ethernet with two tags, IPv6, TCP with all options: 200. */
+#define HEAD_MAX 208
 #define IP_LENGTH_MAX 65535
 
 #define IPV4_HEADER 20
