@@ -166,8 +166,9 @@ def open_vxlan(pair, outer, *options, sides="ab"):
     for side in sides:
         namespace = pair.namespace[side]
         number = 1 if side == "a" else 2
-        namespace.ip("link", "add", "vx", "address", f"02:00:00:00:77:0{number}", "type", "vxlan", "id", 7, "dstport", 4789,
-                     "local", f"{base}{number}", "remote", f"{base}{3 - number}", "dev", "vop0", *options, check=False)
+        namespace.ip("link", "add", "vx", "address", f"02:00:00:00:77:0{number}", "type", "vxlan", "id", 7, "dstport",
+                     4789, "local", f"{base}{number}", "remote", f"{base}{3 - number}", "dev", "vop0", *options,
+                     check=False)
         if not namespace.link("vx"):
             pytest.skip("needs VXLAN in the kernel: modprobe vxlan")
         namespace.ip("address", "add", f"10.77.0.{number}/24", "dev", "vx")
@@ -219,7 +220,7 @@ def test_tunnel(pair, outer, peer):
 @pytest.mark.parametrize("options", [["noudpcsum"], ["udpcsum"]])
 @pytest.mark.parametrize("side", ["a", "b"])
 def test_tunnel_is_joined(pair, options, side):
-    """What a kernel has cut before its TAP is joined before the other one, by a peer with tunnels and by one without."""
+    """What a kernel has cut before its TAP, or a bridge for a peer without tunnels, is joined before the other TAP."""
     pair.start(**{side: ["--offload", PLAIN]})
     open_vxlan(pair, "10.99.0.1", *options)
     with Capture(pair.namespace["b"], "vop0") as capture:
