@@ -13,6 +13,8 @@
  *
  * A session in which the peer lacks an offload that our TAP uses, or into whose memory the kernel cannot copy, sends by
  * way of a private buffer instead: there checksums are completed and long frames cut.
+ *
+ * The header is in private memory both ways, so its length may be another one on the link than at the TAP (frame.h).
  */
 #ifndef VOP_BRIDGE_FORWARD_H
 #define VOP_BRIDGE_FORWARD_H
@@ -47,7 +49,7 @@ struct forward_setup {
 
 /* A message on its way through the private buffer: header, then two pieces of the frame. */
 struct forward_piece {
-    struct vop_net_hdr hdr;
+    struct vop_net_tunnel_hdr hdr;
     const uint8_t *part[2];
     size_t length[2];
 };
@@ -56,6 +58,7 @@ struct forward_piece {
 struct forward {
     struct forward_setup setup;
     struct port *port;
+    size_t tap_header;      /* bytes of the header before each frame of the TAP */
     size_t longest;         /* bytes of the longest message that the link carries and a frame needs */
     size_t reserve;         /* room to make for a frame whose length is not known yet */
     size_t resume;          /* room to wait for when there was none */
