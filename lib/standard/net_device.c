@@ -5,6 +5,7 @@
  * Room: standard.
  */
 #include "standard/net_device.h"
+
 #include "core/error.h"
 #include "core/options.h"
 
