@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Our driver of disks on a vhost-user back end: qemu-storage-daemon, which nobody here wrote, and `vop serve`. Requests of
-all types, 32 at a time, each compared with a shadow; and with back ends that are killed meanwhile."""
+"""Our driver of disks on a vhost-user back end: qemu-storage-daemon, which nobody here wrote, and `vop serve`. Requests
+of all types, 32 at a time, each compared with a shadow; and with back ends that are killed meanwhile."""
 import os
 import re
 import shutil
