@@ -8,6 +8,7 @@
 
 #include "link_2009.h"
 #include "link_channel.h"
+#include "link_front.h"
 #include "link_vhost.h"
 #include "log.h"
 

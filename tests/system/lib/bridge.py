@@ -142,6 +142,7 @@ class Pair:
         self.namespace = {"a": namespace_a, "b": namespace_b}
         self.directory = pathlib.Path(directory)
         self.socket = self.directory / "link.sock"
+        self.link = {"a": ["--link", f"shm:{self.socket}", "--listen"], "b": ["--link", f"shm:{self.socket}"]}
         self.arguments = {"a": [], "b": []}
         self.bridge = {}
 
@@ -151,10 +152,9 @@ class Pair:
         self.arguments[side] = list(more) or self.arguments[side]
         where = [] if inside else ["--netns", self.namespace[side].name]
         self.bridge[side] = Bridge(
-            "--link", f"shm:{self.socket}", *(["--listen"] if side == "a" else []), "--tap", "vop0",
-            "--address", f"10.99.0.{number}/24", "--address", f"fd99::{number}/64", *self.arguments[side],
-            *where, namespace=self.namespace[side] if inside else None, log=self.directory / f"{side}.log",
-            prefix=prefix)
+            *self.link[side], "--tap", "vop0", "--address", f"10.99.0.{number}/24", "--address", f"fd99::{number}/64",
+            *self.arguments[side], *where, namespace=self.namespace[side] if inside else None,
+            log=self.directory / f"{side}.log", prefix=prefix)
         return self.bridge[side]
 
     def start(self, a=(), b=(), both=()):
