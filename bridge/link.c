@@ -9,6 +9,7 @@
 #include "link_2009.h"
 #include "link_channel.h"
 #include "link_front.h"
+#include "link_pci.h"
 #include "link_vhost.h"
 #include "log.h"
 
