@@ -3,20 +3,32 @@
  * driver_client.c - a driver's program: copies a disk, random numbers or a console.
  *
  * Room: tests. driver-client PATH is for what vop serve --socket serves; driver-client pci:ADDRESS for a virtio device
- * on PCI that vop_pci_uio has. A disk goes to standard output as a whole; of random numbers 4096 bytes; a console gets
- * standard input, and what it says goes to standard output, until a line that is "bye".
+ * on PCI that vop_pci_uio has; driver-client mmio:uioN for registers of virtio-mmio that vop_mmio_uio has. A disk goes
+ * to standard output as a whole; of random numbers 4096 bytes; a console gets standard input, and what it says goes to
+ * standard output, until a line that is "bye".
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <vopipc/vopipc.h>
 
 static vop_bus *bus;
 static vop_bus_device *d;
-static bool is_pci;
+
+/* A way to a device: its name begins so. */
+struct way {
+    const char *scheme;
+    int (*connect)(const char *name);
+    int (*get_fd)(const vop_bus_device *d);
+    int (*process)(vop_bus_device *d);
+};
+
+static const struct way *way;
 
 static void fail(const char *what)
 {
@@ -26,13 +38,13 @@ static void fail(const char *what)
 
 static void step(void)
 {
-    struct pollfd p = {.fd = is_pci ? vop_virtio_pci_fd(d) : vop_remote_bus_fd(d), .events = POLLIN};
+    struct pollfd p = {.fd = way->get_fd(d), .events = POLLIN};
 
     if (poll(&p, 1, 20000) == 0) {
         fprintf(stderr, "driver-client: no interrupt for 20 s\n");
         exit(1);
     }
-    if ((is_pci ? vop_virtio_pci_process(d) : vop_remote_bus_process(d)) < 0)
+    if (way->process(d) < 0)
         fail("the device");
     (void)vop_bus_process(bus);
 }
@@ -112,20 +124,111 @@ static void talk(vop_console *console)
     (void)!fwrite(said, size, 1, stdout);
 }
 
+/* ---- Ways to a device ---- */
+
+static int connect_socket(const char *name)
+{
+    struct vop_remote_options o;
+
+    vop_remote_options_init(&o, sizeof(o));
+    o.path = name;
+    return vop_remote_connect(bus, &o, &d);
+}
+
+static int connect_pci(const char *name)
+{
+    struct vop_virtio_pci_options o;
+
+    vop_virtio_pci_options_init(&o, sizeof(o));
+    o.address = name;
+    return vop_virtio_pci_add(bus, &o, &d);
+}
+
+static int uio_fd = -1;
+
+static unsigned long read_map(const char *name, unsigned map, const char *file)
+{
+    char path[128], text[32] = "";
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "/sys/class/uio/%s/maps/map%u/%s", name, map, file);
+    fd = open(path, O_RDONLY);
+    if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0) {
+        perror(path);
+        exit(1);
+    }
+    close(fd);
+    return strtoul(text, NULL, 0);
+}
+
+static void *map_uio(const char *name, unsigned map)
+{
+    void *base = mmap(NULL, read_map(name, map, "size"), PROT_READ | PROT_WRITE, MAP_SHARED, uio_fd,
+                      (off_t)map * sysconf(_SC_PAGESIZE));
+
+    if (base == MAP_FAILED) {
+        perror(name);
+        exit(1);
+    }
+    return base;
+}
+
+static int let_interrupts_through(void)
+{
+    static const uint32_t on = 1;
+
+    return write(uio_fd, &on, sizeof(on)) == sizeof(on) ? 0 : -1;
+}
+
+static int connect_mmio(const char *name)
+{
+    struct vop_mmio_bus_options o;
+    struct vop_bus_memory memory = {.flags = VOP_AREA_PLATFORM};
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), "/dev/%s", name);
+    uio_fd = open(path, O_RDWR);
+    if (uio_fd < 0) {
+        perror(path);
+        exit(1);
+    }
+    memory.base = map_uio(name, 1);
+    memory.address = read_map(name, 1, "addr");
+    memory.size = read_map(name, 1, "size");
+    vop_mmio_bus_options_init(&o, sizeof(o));
+    o.access = vop_mmio_mapped();
+    o.context = (uint8_t *)map_uio(name, 0) + read_map(name, 0, "offset");
+    o.size = 0x200; /* QEMU's are no longer */
+    o.memory = &memory;
+    return let_interrupts_through() < 0 ? -1 : vop_mmio_add(bus, &o, &d);
+}
+
+static int get_uio_fd(const vop_bus_device *device)
+{
+    (void)device;
+    return uio_fd;
+}
+
+static int process_mmio(vop_bus_device *device)
+{
+    uint32_t count;
+
+    if (read(uio_fd, &count, sizeof(count)) != sizeof(count) || vop_mmio_interrupt(device) < 0)
+        return -1;
+    return let_interrupts_through();
+}
+
+static const struct way ways[] = {
+    {"pci:", connect_pci, vop_virtio_pci_fd, vop_virtio_pci_process},
+    {"mmio:", connect_mmio, get_uio_fd, process_mmio},
+    {"", connect_socket, vop_remote_bus_fd, vop_remote_bus_process},
+};
+
 static int connect_device(const char *name)
 {
-    struct vop_virtio_pci_options p;
-    struct vop_remote_options r;
-
-    is_pci = strncmp(name, "pci:", 4) == 0;
-    if (is_pci) {
-        vop_virtio_pci_options_init(&p, sizeof(p));
-        p.address = name + 4;
-        return vop_virtio_pci_add(bus, &p, &d);
-    }
-    vop_remote_options_init(&r, sizeof(r));
-    r.path = name;
-    return vop_remote_connect(bus, &r, &d);
+    for (way = ways; strncmp(name, way->scheme, strlen(way->scheme)) != 0; way++)
+        continue;
+    return way->connect(name + strlen(way->scheme));
 }
 
 int main(int argc, char **argv)

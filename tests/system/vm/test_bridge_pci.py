@@ -67,7 +67,7 @@ def namespace():
 
 
 @pytest.fixture(scope="module")
-def world(boot, namespace):
+def world(namespace, boot):  # in this order: the machine ends first
     return World(boot, namespace)
 
 
