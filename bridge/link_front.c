@@ -136,7 +136,7 @@ static void close_front(struct link_front *link)
 
 static int take(struct port_driver *port)
 {
-    const struct link_front *link = port->context;
+    const struct link_front *link = port->setup.context;
 
     vop_vhost_front_take(link->front, PORT_DRIVER_QUEUES * (unsigned)(port - link->ports));
     return 0;
@@ -146,18 +146,18 @@ static int take(struct port_driver *port)
 static int start_pair(struct link_front *link, unsigned pair, uint8_t *at)
 {
     const struct share *share = &link->share;
-    struct port_driver_pieces pieces[PORT_DRIVER_QUEUES];
-    vop_virtqueue *vq[PORT_DRIVER_QUEUES];
+    struct port_driver_setup setup = {
+        .features = vop_vhost_front_features(link->front), .fd = -1, .take = take, .context = link};
 
     for (unsigned i = 0; i < PORT_DRIVER_QUEUES; i++, at += get_share_size(share)) {
-        int ret = vop_vhost_front_start(link->front, PORT_DRIVER_QUEUES * pair + i, share->entries, at, &vq[i]);
+        int ret = vop_vhost_front_start(link->front, PORT_DRIVER_QUEUES * pair + i, share->entries, at, &setup.vq[i]);
 
         if (ret)
             return ret;
-        pieces[i] = (struct port_driver_pieces){at + share->ring, share->piece, share->entries};
+        setup.pieces[i] = (struct port_driver_pieces){at + share->ring, share->piece, share->entries};
     }
-    return port_driver_open(&link->ports[pair], vq[0], vq[1], pieces, vop_vhost_front_features(link->front),
-                            vop_vhost_front_queue_fd(link->front, PORT_DRIVER_QUEUES * pair), take, link);
+    setup.fd = vop_vhost_front_queue_fd(link->front, PORT_DRIVER_QUEUES * pair);
+    return port_driver_open(&link->ports[pair], &setup);
 }
 
 /* As many as are wanted and as the back end has. */

@@ -198,6 +198,22 @@ static int set_pairs(struct link_pci *link)
 
 static int take(struct port_driver *port);
 
+static int open_port(struct link_pci *link, unsigned pair, uint64_t features)
+{
+    struct port_driver_setup setup = {.features = features, .take = take, .context = link};
+
+    memcpy(setup.vq, link->vq + PORT_DRIVER_QUEUES * pair, sizeof(setup.vq));
+    memcpy(setup.pieces, link->pieces + PORT_DRIVER_QUEUES * pair, sizeof(setup.pieces));
+    setup.fd = pair == 0 ? vop_virtio_pci_fd(link->card) : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (setup.fd < 0 && pair > 0) {
+        log_line("%s: no descriptor for queue pair %u: %s", link->base.setup.uri, pair, strerror(errno));
+        return -EMFILE;
+    }
+    if (pair > 0)
+        link->bells[pair] = setup.fd;
+    return port_driver_open(&link->ports[pair], &setup);
+}
+
 /* The card works from here on. */
 static void ready(vop_bus_device *card, void *instance)
 {
@@ -207,14 +223,8 @@ static void ready(vop_bus_device *card, void *instance)
     for (unsigned bit = 0; bit < 64; bit++)
         features |= vop_bus_has(card, bit) ? VOP_NET_FEATURE(bit) : 0;
     link->failed = link->pairs > 1 ? set_pairs(link) : 0;
-    for (unsigned i = 0; link->failed == 0 && i < link->pairs; i++) {
-        unsigned queue = PORT_DRIVER_QUEUES * i;
-
-        if (i > 0)
-            link->bells[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        link->failed = port_driver_open(&link->ports[i], link->vq[queue], link->vq[queue + 1], &link->pieces[queue],
-                                        features, i > 0 ? link->bells[i] : vop_virtio_pci_fd(card), take, link);
-    }
+    for (unsigned i = 0; link->failed == 0 && i < link->pairs; i++)
+        link->failed = open_port(link, i, features);
 }
 
 /* The queues go, and the memory with the bus. */
@@ -288,7 +298,7 @@ static int take_interrupt(struct link_pci *link)
 
 static int take(struct port_driver *port)
 {
-    struct link_pci *link = port->context;
+    struct link_pci *link = port->setup.context;
     uint64_t count;
 
     if (port == link->ports)

@@ -30,7 +30,7 @@ static struct port_driver *get_self(struct port *port)
 
 static int lend(struct port_driver *self, void *piece)
 {
-    const struct iovec iov = {piece, self->rx_pieces.size};
+    const struct iovec iov = {piece, self->setup.pieces[0].size};
 
     return vop_virtqueue_add_buf(self->rx, &iov, 0, 1, piece);
 }
@@ -117,7 +117,8 @@ static int reclaim(struct port_driver *self)
     int ret;
 
     while ((ret = vop_virtqueue_get_buf(self->tx, &token, NULL)) == 1) {
-        unsigned first = (unsigned)((size_t)((uint8_t *)token - self->tx_pieces.base) / self->tx_pieces.size);
+        unsigned first =
+            (unsigned)((size_t)((uint8_t *)token - self->setup.pieces[1].base) / self->setup.pieces[1].size);
         unsigned last = first, count = 1;
 
         for (; self->next[last] != last; last = self->next[last])
@@ -133,10 +134,10 @@ static int reclaim(struct port_driver *self)
 static int reserve(struct port *port, size_t length, struct port_buffer *ret_buffer)
 {
     struct port_driver *self = get_self(port);
-    size_t size = self->tx_pieces.size, wanted = (length + size - 1) / size;
+    size_t size = self->setup.pieces[1].size, wanted = (length + size - 1) / size;
     uint16_t at = self->first_free;
 
-    if (wanted > self->tx_pieces.count || wanted > PORT_SEGMENT_MAX)
+    if (wanted > self->setup.pieces[1].count || wanted > PORT_SEGMENT_MAX)
         return -EMSGSIZE;
     if (wanted < self->wanted)
         wanted = self->wanted;
@@ -151,7 +152,7 @@ static int reserve(struct port *port, size_t length, struct port_buffer *ret_buf
     if (self->wanted)
         return -EAGAIN;
     for (unsigned i = 0; i < wanted; i++, at = self->next[at])
-        self->room[i] = (struct iovec){self->tx_pieces.base + at * size, size};
+        self->room[i] = (struct iovec){self->setup.pieces[1].base + at * size, size};
     *ret_buffer = (struct port_buffer){self->room, (unsigned)wanted, wanted * size};
     return 0;
 }
@@ -167,7 +168,7 @@ static int flush(struct port *port)
 static int commit(struct port *port, size_t length, bool more)
 {
     struct port_driver *self = get_self(port);
-    size_t size = self->tx_pieces.size;
+    size_t size = self->setup.pieces[1].size;
     unsigned count = (unsigned)((length + size - 1) / size);
     uint16_t last = self->first_free, rest;
     int ret;
@@ -231,7 +232,7 @@ static int arm(struct port *port, bool for_room)
 static int process(struct port *port)
 {
     struct port_driver *self = get_self(port);
-    int ret = self->take(self);
+    int ret = self->setup.take(self);
 
     if (ret >= 0)
         vop_virtqueue_disable(self->rx);
@@ -251,10 +252,13 @@ size_t port_driver_piece_size(size_t least, uint32_t mtu, bool is_merging)
 
 static int lend_all(struct port_driver *driver)
 {
+    const struct port_driver_pieces *pieces = &driver->setup.pieces[0];
     int ret = 0;
 
-    for (unsigned i = 0; ret == 0 && i < driver->rx_pieces.count; i++)
-        ret = lend(driver, driver->rx_pieces.base + i * driver->rx_pieces.size);
+    vop_virtqueue_disable(driver->tx);
+    vop_virtqueue_disable(driver->rx);
+    for (unsigned i = 0; ret == 0 && i < pieces->count; i++)
+        ret = lend(driver, pieces->base + i * pieces->size);
     if (ret == 0)
         ret = vop_virtqueue_kick(driver->rx);
     if (ret < 0)
@@ -262,9 +266,31 @@ static int lend_all(struct port_driver *driver)
     return ret < 0 ? ret : 0;
 }
 
-int port_driver_open(struct port_driver *driver, vop_virtqueue *rx, vop_virtqueue *tx,
-                     const struct port_driver_pieces pieces[PORT_DRIVER_QUEUES], uint64_t features, int fd,
-                     int (*take)(struct port_driver *driver), void *context)
+/* All pieces to send are free, one after the other. */
+static int make_list(struct port_driver *driver)
+{
+    unsigned count = driver->setup.pieces[1].count;
+
+    driver->next = calloc(count, sizeof(driver->next[0]));
+    if (!driver->next) {
+        log_line("a list of buffers to send: %s", strerror(ENOMEM));
+        return -ENOMEM;
+    }
+    for (unsigned i = 0; i + 1 < count; i++)
+        driver->next[i] = (uint16_t)(i + 1);
+    driver->free_count = count;
+    return 0;
+}
+
+/* Of the pieces to send, as many as one frame may have. */
+static size_t message_max(const struct port_driver_pieces *pieces)
+{
+    size_t size = (pieces->count < PORT_SEGMENT_MAX ? pieces->count : PORT_SEGMENT_MAX) * pieces->size;
+
+    return size < FRAME_MESSAGE_MAX ? size : FRAME_MESSAGE_MAX;
+}
+
+int port_driver_open(struct port_driver *driver, const struct port_driver_setup *setup)
 {
     static const struct port_ops ops = {
         .peek = peek,
@@ -276,37 +302,27 @@ int port_driver_open(struct port_driver *driver, vop_virtqueue *rx, vop_virtqueu
         .arm = arm,
         .process = process,
     };
-    unsigned most = pieces[1].count < PORT_SEGMENT_MAX ? pieces[1].count : PORT_SEGMENT_MAX;
-    size_t message_max = most * pieces[1].size;
+    int ret;
 
     memset(driver, 0, sizeof(*driver));
-    driver->next = calloc(pieces[1].count, sizeof(driver->next[0]));
-    if (!driver->next) {
-        log_line("a list of buffers to send: %s", strerror(ENOMEM));
-        return -ENOMEM;
-    }
-    for (unsigned i = 0; i < pieces[1].count; i++)
-        driver->next[i] = (uint16_t)(i + 1 < pieces[1].count ? i + 1 : 0);
-    driver->free_count = pieces[1].count;
-    driver->rx = rx;
-    driver->tx = tx;
-    driver->rx_pieces = pieces[0];
-    driver->tx_pieces = pieces[1];
-    driver->is_merging = features & VOP_NET_FEATURE(VOP_NET_F_MRG_RXBUF);
-    driver->take = take;
-    driver->context = context;
-    driver->port.ops = &ops;
-    driver->port.fd = fd;
-    driver->port.features = vop_net_features_normalize(offload_from_host(features));
-    driver->port.message_max = message_max < FRAME_MESSAGE_MAX ? message_max : FRAME_MESSAGE_MAX;
-    driver->port.is_direct = true;
-    driver->port.wait_max = 1; /* what was refused is remembered here */
-    vop_virtqueue_disable(tx);
-    vop_virtqueue_disable(rx);
-    if (lend_all(driver) == 0)
-        return 0;
-    port_driver_close(driver);
-    return -EPROTO;
+    driver->setup = *setup;
+    driver->rx = setup->vq[0];
+    driver->tx = setup->vq[1];
+    driver->is_merging = setup->features & VOP_NET_FEATURE(VOP_NET_F_MRG_RXBUF);
+    driver->port = (struct port){
+        .ops = &ops,
+        .fd = setup->fd,
+        .features = vop_net_features_normalize(offload_from_host(setup->features)),
+        .message_max = message_max(&setup->pieces[1]),
+        .is_direct = true,
+        .wait_max = 1, /* what was refused is remembered here */
+    };
+    ret = make_list(driver);
+    if (ret == 0)
+        ret = lend_all(driver);
+    if (ret < 0)
+        port_driver_close(driver);
+    return ret;
 }
 
 void port_driver_close(struct port_driver *driver)

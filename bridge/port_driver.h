@@ -23,13 +23,23 @@ struct port_driver_pieces {
     unsigned count; /* 1 to PORT_DRIVER_PIECES_MAX, and no more than the queue has entries */
 };
 
-struct port_driver {
-    struct port port; /* first: a port is turned back into this */
-    vop_virtqueue *rx, *tx;
-    struct port_driver_pieces rx_pieces, tx_pieces;
-    bool is_merging;                         /* a received frame may take several pieces */
+struct port_driver;
+
+/** What a link knows of a queue pair of its card. */
+struct port_driver_setup {
+    vop_virtqueue *vq[PORT_DRIVER_QUEUES]; /* to receive by, and to send by; they outlive the port */
+    struct port_driver_pieces pieces[PORT_DRIVER_QUEUES];
+    uint64_t features;                       /* those agreed on with the card */
+    int fd;                                  /* polls readable when there is something to take */
     int (*take)(struct port_driver *driver); /* as process() of a port: takes what `fd` announces */
     void *context;                           /* for `take` */
+};
+
+struct port_driver {
+    struct port port; /* first: a port is turned back into this */
+    struct port_driver_setup setup;
+    vop_virtqueue *rx, *tx; /* of the setup */
+    bool is_merging;        /* a received frame may take several pieces */
 
     struct iovec peeked[PORT_SEGMENT_MAX];
     unsigned peeked_count;
@@ -47,14 +57,11 @@ struct port_driver {
 size_t port_driver_piece_size(size_t least, uint32_t mtu, bool is_merging);
 
 /**
- * Makes a port of two queues of a card that works, and gives it the pieces to receive in. `features` are those agreed
- * on with the card, `fd`, `take` and `context` as in struct port_driver. The queues must outlive it.
+ * Makes a port of two queues of a card that works, and gives it the pieces to receive in.
  *
  * -errno   it is closed; the reason was logged
  */
-int port_driver_open(struct port_driver *driver, vop_virtqueue *rx, vop_virtqueue *tx,
-                     const struct port_driver_pieces pieces[PORT_DRIVER_QUEUES], uint64_t features, int fd,
-                     int (*take)(struct port_driver *driver), void *context);
+int port_driver_open(struct port_driver *driver, const struct port_driver_setup *setup);
 
 /** Does nothing if it is closed, or all 0. */
 void port_driver_close(struct port_driver *driver);

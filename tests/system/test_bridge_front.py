@@ -152,8 +152,9 @@ def test_stopped_card(cards):
     pair.bridge["a"].signal(signal.SIGCONT)
 
 
-@pytest.mark.parametrize("options, said", [("front&packed", "write .front alone"), ("front&connect", "write .front alone"),
-                                           ("frnt", "there is no option 'frnt'")])
+@pytest.mark.parametrize("options, said", [
+    ("front&packed", "write .front alone"), ("front&connect", "write .front alone"),
+    ("frnt", "there is no option 'frnt'")])
 def test_names(namespaces, tmp_path, options, said):
     bridge = Bridge("--link", f"vhost-user:{tmp_path}/card?{options}", "--tap", "vop0", namespace=namespaces("a"),
                     log=tmp_path / "log")

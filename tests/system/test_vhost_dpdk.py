@@ -138,11 +138,11 @@ def test_bridge(namespaces, tmp_path, queues):
     """vop-bridge as the driver of DPDK's device: what its interface sends comes back; also after that was killed."""
     path = tmp_path / "s"
     namespace = namespaces("a")
-    bridge = Bridge("--link", f"vhost-user:{path}?front", "--tap", "vop0", "--queues", queues, namespace=namespace, log=tmp_path / "bridge.log")
+    bridge = Bridge("--link", f"vhost-user:{path}?front", "--tap", "vop0", "--queues", queues, namespace=namespace,
+                    log=tmp_path / "bridge.log")
     try:
         for round_ in (1, 2):
-            pmd = Loop(tmp_path, f"net_vhost0,iface={path},queues={queues}",
-                       [f"--rxq={queues}", f"--txq={queues}"])
+            pmd = Loop(tmp_path, f"net_vhost0,iface={path},queues={queues}", [f"--rxq={queues}", f"--txq={queues}"])
             try:
                 bridge.wait_line("link up", round_, seconds=60)
                 eventually(lambda: namespace.has_carrier("vop0"), "carrier", 10)

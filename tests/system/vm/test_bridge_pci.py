@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""vop-bridge as the driver of QEMU's virtio network cards, through vop_pci_uio: the card of a machine is an interface of
-it, without the kernel's driver. The other end of each card is a TAP of the host."""
+"""vop-bridge as the driver of QEMU's virtio network cards, through vop_pci_uio: the card of a machine is an interface
+of it, without the kernel's driver. The other end of each card is a TAP of the host."""
 import pytest
 
 from lib.netns import Namespace
@@ -122,8 +122,9 @@ def test_unplugged(world):
     world.end_bridge()
 
 
-@pytest.mark.parametrize("name, said", [("00:01.0", "00:01.0"), ("00:1f.0", "no such PCI device"), ("x", "no PCI address"),
-                                        ("00:05.0 --peer-uid 0", "leave it out"), ("00:08.0", "no network card")])
+@pytest.mark.parametrize("name, said", [
+    ("00:01.0", "00:01.0"), ("00:1f.0", "no such PCI device"), ("x", "no PCI address"),
+    ("00:05.0 --peer-uid 0", "leave it out"), ("00:08.0", "no network card")])
 def test_what_is_no_card(world, name, said):
     if name == "00:08.0":
         world.machine.monitor.execute("device_add", driver="virtio-rng-pci", id="rng", addr="0x8",

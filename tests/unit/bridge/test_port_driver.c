@@ -33,7 +33,7 @@ static int on_kick(void *context, uint32_t value)
 
 static int take(struct port_driver *port)
 {
-    struct card *c = port->context;
+    struct card *c = port->setup.context;
 
     c->takes++;
     return c->news;
@@ -71,14 +71,15 @@ static void open_queue(struct card *c, unsigned index, uint64_t features)
 
 static void open_card(struct card *c, uint64_t features)
 {
-    struct port_driver_pieces pieces[PORT_DRIVER_QUEUES];
+    struct port_driver_setup setup = {.features = features, .fd = 7, .take = take, .context = c};
 
     memset(c, 0, sizeof(*c));
     for (unsigned i = 0; i < PORT_DRIVER_QUEUES; i++) {
         open_queue(c, i, features);
-        pieces[i] = (struct port_driver_pieces){c->data[i], SIZE, N};
+        setup.vq[i] = c->driver[i];
+        setup.pieces[i] = (struct port_driver_pieces){c->data[i], SIZE, N};
     }
-    assert_int_equal(port_driver_open(&c->port, c->driver[0], c->driver[1], pieces, features, 7, take, c), 0);
+    assert_int_equal(port_driver_open(&c->port, &setup), 0);
 }
 
 static void close_card(struct card *c)
