@@ -50,7 +50,8 @@ struct link_pci {
     uint32_t state; /* as the card says; atomic */
     uint32_t told;  /* state that link_look() has told */
     uint8_t mac[6];
-    bool has_mac, is_changed, needs_reset;
+    bool has_mac, is_changed;
+    const char *reset_why; /* NULL: no reset is needed */
 };
 
 static struct link_pci *get_self(struct link *link)
@@ -241,12 +242,18 @@ static void remove_card(vop_bus_device *card, void *instance)
     }
 }
 
+/* When its link goes down QEMU (7.2) turns the notifications of a packed queue off, and never on again. So when the
+ * link is up again such a card is reset, before its queues fill up. */
 static void config_changed(vop_bus_device *card, void *instance)
 {
     struct link_pci *link = instance;
+    uint32_t before = link->state;
 
-    link->needs_reset = vop_bus_status(card) & VOP_STATUS_NEEDS_RESET;
     (void)read_state(link); /* or it stays as it was */
+    if (vop_bus_status(card) & VOP_STATUS_NEEDS_RESET)
+        link->reset_why = "the card asks to be reset";
+    else if (!(before & STATE_UP) && link->state & STATE_UP && vop_bus_has(card, VOP_F_RING_PACKED))
+        link->reset_why = "the card's link was down, and its queues begin anew";
     link->is_changed = true;
 }
 
@@ -285,8 +292,8 @@ static int take_interrupt(struct link_pci *link)
 
     if (ret < 0)
         return ret == -ENODEV ? -ECONNRESET : ret;
-    if (link->needs_reset) {
-        vop_virtqueue_fail(link->vq[0], "the card asks to be reset");
+    if (link->reset_why) {
+        vop_virtqueue_fail(link->vq[0], link->reset_why);
         return -EPROTO;
     }
     for (unsigned i = 1; i < link->pairs; i++)
@@ -358,7 +365,8 @@ static int open_card(struct link_pci *link)
 {
     int ret = vop_bus_new(&link->bus);
 
-    link->needs_reset = link->is_changed = false;
+    link->reset_why = NULL;
+    link->is_changed = false;
     if (ret == 0)
         ret = add_card(link);
     if (ret < 0) {
