@@ -33,6 +33,9 @@ enum forward_result {
     FORWARD_FULL, /* to the link only: no room. Call again when the port says that there is */
 };
 
+/** Once a call has handled so many bytes it ends as if its budget was used up: what waits elsewhere comes first. */
+#define FORWARD_BYTES 262144
+
 /** What is fixed for the life of the bridge. */
 struct forward_setup {
     int tap_fd;        /* one queue of the TAP */
@@ -82,7 +85,7 @@ int forward_open(struct forward *forward, const struct forward_setup *setup, str
 void forward_close(struct forward *forward);
 
 /**
- * Sends frames that the kernel has for us, at most `budget`.
+ * Sends frames that the kernel has for us, at most `budget` and not many more than FORWARD_BYTES.
  *
  * Returns an enum forward_result, or
  *   -EBADFD   the interface is gone
@@ -91,7 +94,8 @@ void forward_close(struct forward *forward);
 int forward_from_tap(struct forward *forward, unsigned budget);
 
 /**
- * Gives received frames to the kernel, at most `budget`. None is held back beyond the call.
+ * Gives received frames to the kernel, at most `budget` and not many more than FORWARD_BYTES. None is held back beyond
+ * the call.
  *
  * Returns FORWARD_IDLE or FORWARD_MORE, or
  *   -EBADFD   the interface is gone

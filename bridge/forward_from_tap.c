@@ -270,12 +270,14 @@ static int ask_for_room(struct forward *forward)
 
 int forward_from_tap(struct forward *forward, unsigned budget)
 {
+    const struct counters *counters = forward->setup.counters;
+    uint64_t enough = counters->tx_bytes + FORWARD_BYTES;
     int ret = FORWARD_NEXT;
     int flushed;
 
     if (forward->is_full)
         ret = ask_for_room(forward);
-    for (unsigned i = 0; i < budget && ret == FORWARD_NEXT; i++)
+    for (unsigned i = 0; i < budget && counters->tx_bytes < enough && ret == FORWARD_NEXT; i++)
         ret = forward->is_direct ? send_direct(forward) : send_bounced(forward);
     if (ret == FORWARD_FULL && !forward->is_full) {
         forward->setup.counters->tx_full++;

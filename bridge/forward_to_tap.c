@@ -96,8 +96,9 @@ static int take_message(struct forward *forward, const struct port_buffer *buffe
 static int take_messages(struct forward *forward, unsigned budget)
 {
     struct port *port = forward->port;
+    size_t bytes = 0;
 
-    for (unsigned i = 0; i < budget; i++) {
+    for (unsigned i = 0; i < budget && bytes < FORWARD_BYTES; i++) {
         struct port_buffer buffer;
         int ret = port->ops->peek(port, &buffer);
 
@@ -105,6 +106,7 @@ static int take_messages(struct forward *forward, unsigned budget)
             return FORWARD_IDLE;
         if (ret <= 0)
             return ret ? ret : -EPIPE;
+        bytes += buffer.length;
         ret = take_message(forward, &buffer);
         if (!ret)
             ret = port->ops->release(port);

@@ -227,6 +227,35 @@ static void test_coalesce(void **state)
     world_close(&world);
 }
 
+/* A call ends after so many bytes, either way, and the next one goes on. */
+static void test_bytes(void **state)
+{
+    static uint8_t bytes[FRAME_HEADER_SIZE + 53000];
+    const int most = 212992; /* so much anybody may have, and the kernel doubles it */
+    struct world world;
+    unsigned frames[2] = {0};
+
+    (void)state;
+    world_open(&world, 256, OFFLOAD_ALL, OFFLOAD_ALL);
+    assert_int_equal(setsockopt(world.kernel, SOL_SOCKET, SO_SNDBUF, &most, sizeof(most)), 0);
+    assert_int_equal(setsockopt(world.tap, SOL_SOCKET, SO_SNDBUF, &most, sizeof(most)), 0);
+    for (unsigned i = 0; i < 6; i++) {
+        assert_int_equal(send(world.kernel, bytes, sizeof(bytes), 0), sizeof(bytes));
+        assert_int_equal(vop_channel_send(world.far, bytes, sizeof(bytes), 0), 0);
+    }
+    for (unsigned call = 0; call < 2; call++) {
+        assert_int_equal(forward_from_tap(&world.forward, BUDGET), call ? FORWARD_IDLE : FORWARD_MORE);
+        assert_int_equal(forward_to_tap(&world.forward, BUDGET), call ? FORWARD_IDLE : FORWARD_MORE);
+        while (vop_channel_recv(world.far, bytes, sizeof(bytes), 0) > 0)
+            frames[0]++;
+        while (recv(world.kernel, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+            frames[1]++;
+        assert_int_equal(frames[0], call ? 6 : 5);
+        assert_int_equal(frames[1], call ? 6 : 5);
+    }
+    world_close(&world);
+}
+
 /* ---- TAP to link ---- */
 
 static void kernel_sends(struct world *world, const struct vop_net_hdr *hdr, const uint8_t *frame, size_t length)
@@ -525,6 +554,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hostile_peer),
         cmocka_unit_test(test_coalesce),
+        cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_end_of_stream),
         cmocka_unit_test(test_direct),
         cmocka_unit_test(test_full),
