@@ -50,7 +50,7 @@ struct bridge {
     uv_signal_t signals[SIGNAL_COUNT];
     struct netns_watch netns_watch;
     struct netlink_watch netlink_watch;
-    struct link link;
+    struct link *link;
     struct crew crew;
     unsigned queues_wanted; /* to be in use, as far as the peer has as many pairs */
     unsigned pairs;         /* of the session; 0: there is none */
@@ -125,12 +125,23 @@ static void meet_mtu(struct bridge *bridge, uint32_t mtu)
     log_line("the MTU is %u here and %u at the peer: long frames will be lost; give both the same --mtu", own, mtu);
 }
 
+/* Behind a card is a network that may know no other address than the card's. */
+static void meet_mac(struct bridge *bridge, const struct link_peer *peer)
+{
+    uint8_t *own = bridge->interface.mac;
+
+    if (!peer->has_mac || bridge->options->has_mac || memcmp(own, peer->mac, sizeof(peer->mac)) == 0)
+        return;
+    if (netlink_set_mac(bridge->netlink, peer->mac) == 0)
+        memcpy(own, peer->mac, sizeof(peer->mac));
+}
+
 static void on_peer_news(void *context)
 {
     struct bridge *bridge = context;
     struct link_peer peer;
 
-    if (!bridge->pairs || !link_look(&bridge->link, &peer))
+    if (!bridge->pairs || !link_look(bridge->link, &peer))
         return;
     if (set_carrier(bridge, peer.is_up) == 0 && peer.is_up)
         meet_mtu(bridge, peer.mtu);
@@ -148,7 +159,7 @@ static void on_interface_changed(void *context)
         bridge->interface.mtu = mtu;
         crew_set_mtu(&bridge->crew, mtu);
     }
-    link_announce(&bridge->link, is_up, mtu);
+    link_announce(bridge->link, is_up, mtu);
 }
 
 /* ---- Sessions ---- */
@@ -172,8 +183,10 @@ static int begin_session(void *context, struct port *const *ports, unsigned coun
     ret = use_queues(bridge);
     if (!ret)
         ret = crew_begin(&bridge->crew, ports, count);
-    if (!ret)
+    if (!ret) {
+        meet_mac(bridge, peer);
         ret = set_carrier(bridge, peer->is_up);
+    }
     if (ret) {
         end_session(bridge);
         set_carrier(bridge, false);
@@ -198,7 +211,7 @@ static void stop_bridge(struct bridge *bridge, int ret)
     end_session(bridge);
     if (!ret)
         set_carrier(bridge, false);
-    link_close(&bridge->link);
+    link_close(bridge->link);
     control_close(&bridge->control);
     steer_close(&bridge->steer);
     netns_watch_close(&bridge->netns_watch);
@@ -223,14 +236,14 @@ static void on_crew_lost(void *context, int why, const char *text)
         return;
     end_session(bridge);
     set_carrier(bridge, false);
-    link_drop(&bridge->link, why, text);
+    link_drop(bridge->link, why, text);
 }
 
 static void on_crew_stuck(void *context)
 {
     struct bridge *bridge = context;
 
-    link_unblock(&bridge->link);
+    link_unblock(bridge->link);
 }
 
 static void on_link_pause(void *context, bool is_paused)
@@ -280,9 +293,7 @@ static void look(void *context, struct control_facts *ret_facts)
     ret_facts->tap = &bridge->tap;
     ret_facts->interface = &bridge->interface;
     ret_facts->is_up = bridge->pairs > 0;
-    ret_facts->channel = bridge->link.channel;
-    ret_facts->net2009 = bridge->link.pair.link;
-    ret_facts->device = bridge->link.pair.device;
+    link_show(bridge->link, &ret_facts->link);
     ret_facts->sessions = bridge->sessions;
     ret_facts->uptime_ms = (uv_hrtime() - bridge->started_at) / 1000000;
     ret_facts->queues_max = get_queues_max(bridge);
@@ -403,7 +414,7 @@ static int open_all(struct bridge *bridge)
     if (ret)
         return ret;
     setup_link(bridge->options, &bridge->interface, bridge->features, bridge->tap.queues, &setup);
-    ret = link_open(&bridge->link, &bridge->loop, &setup, &events, bridge);
+    ret = link_open(&bridge->loop, &setup, &events, bridge, &bridge->link);
     if (!ret && bridge->options->persist)
         ret = tap_persist(&bridge->tap);
     return ret;
@@ -423,6 +434,7 @@ static int run_loop(struct bridge *bridge)
     uv_run(&bridge->loop, UV_RUN_DEFAULT);
     if (uv_loop_close(&bridge->loop) < 0)
         log_verbose("event loop: something was left open");
+    link_free(bridge->link);
     return bridge->ret;
 }
 

@@ -72,11 +72,11 @@ static json_t *describe_device(const struct control_facts *facts)
 #define NUMBER(name) #name, (json_int_t)info.name
     struct vop_net2009_info info;
 
-    if (!facts->net2009)
+    if (!facts->link.net2009)
         return json_null();
-    vop_net2009_get_info(facts->net2009, facts->device, &info, sizeof(info));
+    vop_net2009_get_info(facts->link.net2009, facts->link.device, &info, sizeof(info));
     return json_pack("{s:i, s:s, s:b, s:I, s:I, s:[{s:i, s:i}, {s:i, s:i}], s:I, s:I, s:I, s:I, s:I, s:I}", "device",
-                     (int)facts->device, "side", info.is_board ? "board" : "host", "is_met", info.is_met,
+                     (int)facts->link.device, "side", info.is_board ? "board" : "host", "is_met", info.is_met,
                      NUMBER(status), NUMBER(peer_status), "queues", "avail", info.queue[0].avail, "used",
                      info.queue[0].used, "avail", info.queue[1].avail, "used", info.queue[1].used, NUMBER(interrupts),
                      NUMBER(storms), NUMBER(rescues), NUMBER(malformed), NUMBER(dropped), NUMBER(failed));
@@ -107,8 +107,8 @@ static json_t *run_status(void *context, json_t *params, struct control_failure 
         describe_mac(facts.interface->mac), "offload", describe_offload(facts.tap->offload), "persist",
         options->persist || facts.tap->was_there, /* */
         "link", "uri", options->link, "role", options->listen ? "listen" : "connect", "state",
-        facts.is_up ? "up" : "down", "peer_pid", describe_peer(facts.channel), "sessions", (json_int_t)facts.sessions,
-        "net2009", describe_device(&facts), /* */
+        facts.is_up ? "up" : "down", "peer_pid", describe_peer(facts.link.channel), "sessions",
+        (json_int_t)facts.sessions, "net2009", describe_device(&facts), /* */
         "queues", (int)facts.tap->queues_in_use, "queues_max", (int)facts.queues_max, "steering",
         steer_describe_mode(subject->steer));
 }

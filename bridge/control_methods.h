@@ -9,6 +9,7 @@
 
 #include "control_rpc.h"
 #include "crew.h"
+#include "link.h"
 #include "netlink.h"
 #include "options.h"
 #include "steer.h"
@@ -16,21 +17,17 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <vopipc/channel.h>
-#include <vopipc/net2009.h>
 
 /** How things stand. All pointers are those of the bridge, and used at once. */
 struct control_facts {
     const struct options *options;
     const struct tap *tap;
     const struct netlink_interface *interface;
-    bool is_up;           /* the link is */
-    vop_channel *channel; /* NULL: there is none */
-    vop_net2009 *net2009; /* likewise */
-    unsigned device;      /* of it */
-    uint64_t sessions;    /* that have begun since the start */
-    uint64_t uptime_ms;   /* since the start */
-    unsigned queues_max;  /* so many can be in use: those open, or those agreed with the peer */
+    bool is_up; /* the link is */
+    struct link_facts link;
+    uint64_t sessions;   /* that have begun since the start */
+    uint64_t uptime_ms;  /* since the start */
+    unsigned queues_max; /* so many can be in use: those open, or those agreed with the peer */
 };
 
 /** The context of the methods. */

@@ -1,413 +1,102 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * link.c - finds a peer, again and again: listens or connects, and starts over when a session has ended.
+ * link.c - the kinds of link, and what is the same for all of them.
  *
  * Room: bridge.
  */
 #include "link.h"
 
+#include "link_2009.h"
+#include "link_channel.h"
+#include "link_front.h"
+#include "link_pci.h"
+#include "link_vhost.h"
 #include "log.h"
 
 #include <errno.h>
-#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <vopipc/le.h>
 #include <vopipc/net.h>
 
-#define RETRY_FIRST_MS 20
-#define RETRY_LAST_MS 250
-#define RETRY_TAKEN_MS 10000 /* while another server has the name: each look takes a place in its backlog */
-#define CONNECT_MS 500       /* a live server answers within a few, and until then the loop stands still */
-#define COMPLAIN_MS 1000     /* before it is logged that there is no server: both sides may just be starting */
-
-static void begin_wait(struct link *link);
-
-/* ---- UP ---- */
-
-static void close_channel(struct link *link)
+const struct link_kind *link_kind_of(const char *uri)
 {
-    vop_channel_close(link->channel);
-    link->channel = NULL;
+    static const struct link_kind *const kinds[] = {&link_vhost_kind, &link_front_kind, &link_pci_kind,
+                                                    &link_2009_kind};
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (kinds[i]->is_name(uri))
+            return kinds[i];
+    }
+    return &link_channel_kind; /* the library says what is wrong with a name */
 }
 
-static void log_up(const struct link *link)
+int link_open(uv_loop_t *loop, const struct link_setup *setup, const struct link_events *events, void *context,
+              struct link **ret_link)
 {
-    struct vop_channel_info info = {.struct_size = sizeof(info)};
+    const struct link_kind *kind = link_kind_of(setup->uri);
+    struct link *link = calloc(1, kind->size);
+    int ret;
 
-    if (vop_channel_get_info(link->channel, &info) == 0 && info.peer_pid > 0)
-        log_line("link up: %s: peer is process %ld", link->setup.uri, (long)info.peer_pid);
-    else
-        log_line("link up: %s", link->setup.uri);
-    if (link->port_count > 1 || link->setup.options.queue_pairs > 1)
-        log_verbose("queue pairs: %u, of %u wanted", link->port_count, link->setup.options.queue_pairs);
+    if (!link) {
+        log_line("a link: %s", strerror(ENOMEM));
+        return -ENOMEM;
+    }
+    *link = (struct link){.kind = kind, .loop = loop, .setup = *setup, .events = events, .context = context};
+    *ret_link = link;
+    ret = kind->ops->open(link);
+    if (ret)
+        link_close(link);
+    return ret;
 }
 
-static uint64_t count_in_doubt(const struct link *link)
+void link_drop(struct link *link, int why, const char *text)
 {
-    uint64_t count = 0;
-
-    for (unsigned i = 0; i < link->port_count; i++)
-        count += vop_channel_in_doubt(link->ports[i].channel);
-    return count;
-}
-
-static void log_down(const struct link *link, int why, const char *text)
-{
-    if (why == -ECONNRESET)
-        log_line("link down: %s: the peer died, %" PRIu64 " frames are in doubt", link->setup.uri,
-                 count_in_doubt(link));
-    else if (why == -EPIPE)
-        log_line("link down: %s: the peer has closed", link->setup.uri);
-    else
-        log_line("link down: %s: %s", link->setup.uri, text);
-}
-
-/* What a configuration says, as far as the peer offers the bits for it. */
-static void read_peer(const struct vop_channel_info *info, const uint8_t *bytes, struct link_peer *ret_peer)
-{
-    struct vop_net_config config;
-    bool is_whole = info->peer_config_size >= sizeof(config);
-
-    memcpy(&config, bytes, sizeof(config));
-    *ret_peer = (struct link_peer){.is_up = true};
-    if (is_whole && (info->peer_features[0] & UINT32_C(1) << VOP_NET_F_STATUS))
-        ret_peer->is_up = vop_from_le16(config.status) & VOP_NET_S_LINK_UP;
-    if (is_whole && (info->peer_features[0] & UINT32_C(1) << VOP_NET_F_MTU))
-        ret_peer->mtu = vop_from_le16(config.mtu);
-}
-
-bool link_look(struct link *link, struct link_peer *ret_peer)
-{
-    struct vop_channel_info info = {.struct_size = sizeof(info)};
-    uint8_t config[VOP_DEVICE_CONFIG_MAX];
-
-    if (link->kind == LINK_2009)
-        return link_2009_look(&link->pair, ret_peer);
-    if (!link->channel || vop_channel_get_info(link->channel, &info) < 0 ||
-        vop_channel_peer_config(link->channel, &link->generation, config) <= 0)
-        return false;
-    read_peer(&info, config, &link->peer);
-    *ret_peer = link->peer;
-    return true;
-}
-
-static void tell_peer(struct link *link)
-{
-    if (vop_channel_set_config(link->channel, link->setup.options.config, link->setup.options.config_size) < 0)
-        log_verbose("telling the peer of the interface: %s", vop_error_text());
+    link->kind->ops->drop(link, why, text);
 }
 
 void link_announce(struct link *link, bool is_up, uint32_t mtu)
 {
     struct vop_net_config config;
 
-    if (link->kind == LINK_VHOST)
-        return;
     memcpy(&config, link->setup.options.config, sizeof(config));
     config.status = vop_to_le16(is_up ? VOP_NET_S_LINK_UP : 0);
     config.mtu = vop_to_le16((uint16_t)mtu);
     if (memcmp(&config, link->setup.options.config, sizeof(config)) == 0)
         return;
     memcpy(link->setup.options.config, &config, sizeof(config));
-    link->is_changed = true; /* the listener has what was said when it was opened */
     link->setup.mtu = mtu;
-    if (link->kind == LINK_2009)
-        link_2009_announce(&link->pair, &config);
-    else if (link->channel)
-        tell_peer(link);
+    if (link->kind->ops->announce)
+        link->kind->ops->announce(link);
 }
 
-/* A port for each queue pair, up to as many as were offered. */
-static int open_ports(struct link *link, struct port *ret_ports[LINK_PORTS_MAX])
+bool link_look(struct link *link, struct link_peer *ret_peer)
 {
-    struct vop_channel_info info = {.struct_size = sizeof(info)};
-    int ret = vop_channel_get_info(link->channel, &info);
-
-    link->port_count = 0;
-    link->generation = 0;
-    while (!ret && link->port_count < info.queue_pairs && link->port_count < LINK_PORTS_MAX) {
-        struct port_channel *port = &link->ports[link->port_count];
-        vop_channel *channel;
-
-        ret = vop_channel_pair(link->channel, link->port_count, &channel);
-        if (!ret)
-            ret = port_channel_open(port, channel, vop_net_features_from_words(link->setup.options.features),
-                                    link->setup.mtu);
-        if (!ret)
-            ret_ports[link->port_count++] = &port->port;
-    }
-    if (!ret)
-        read_peer(&info, info.peer_config, &link->peer);
-    return ret;
-}
-
-/* Takes over the channel, and begins a session if nobody objects. */
-static void take_channel(struct link *link, vop_channel *channel)
-{
-    struct port *ports[LINK_PORTS_MAX];
-
-    link->channel = channel;
-    if (open_ports(link, ports) < 0 || link->events->up(link->context, ports, link->port_count, &link->peer) < 0) {
-        close_channel(link);
-        link->retry_ms = RETRY_LAST_MS;
-        begin_wait(link);
-        return;
-    }
-    log_up(link);
-    if (link->is_changed)
-        tell_peer(link);
-    link->was_up = true;
-    link->has_complained = false;
-    link->retry_ms = RETRY_FIRST_MS;
-    if (link->setup.is_listening)
-        uv_poll_stop(&link->listener_poll);
-}
-
-void link_drop(struct link *link, int why, const char *text)
-{
-    if (link->kind != LINK_CHANNEL) {
-        if (link->kind == LINK_VHOST)
-            link_vhost_drop(&link->vhost, why, text);
-        else
-            link_2009_drop(&link->pair, why, text);
-        return;
-    }
-    log_down(link, why, text);
-    close_channel(link);
-    link->waiting_since = uv_now(link->loop);
-    begin_wait(link);
-}
-
-/* ---- WAITING, listening ---- */
-
-/* The handle is closed when this turn of the loop ends. The next listener comes by a timer, so after that. */
-static void close_listener(struct link *link)
-{
-    uv_close((uv_handle_t *)&link->listener_poll, NULL);
-    socket_watch_close(&link->socket_watch);
-    vop_listener_close(link->listener);
-    link->listener = NULL;
-}
-
-/* Whoever has connected by the old name and is not up yet hears a hang-up, and comes again by the new one. */
-static void on_socket_lost(void *context)
-{
-    struct link *link = context;
-
-    log_line("%s: its socket was removed, or something else is there now; listening anew", link->setup.uri);
-    close_listener(link);
-    link->has_complained = false;
-    link->retry_ms = RETRY_FIRST_MS;
-    begin_wait(link);
-}
-
-static void watch_socket(struct link *link)
-{
-    const char *path = socket_watch_path(link->setup.uri);
-    int ret = path ? socket_watch_open(&link->socket_watch, link->loop, path, on_socket_lost, link) : 0;
-
-    if (ret == -ENOENT)
-        on_socket_lost(link);
-    else if (ret)
-        log_line("%s: watching its socket: %s; if that is removed, nobody can connect any more: see fs.inotify in "
-                 "inotify(7)",
-                 link->setup.uri, strerror(-ret));
-}
-
-static void on_listener_ready(uv_poll_t *poll, int status, int events)
-{
-    struct link *link = poll->data;
-    vop_channel *channel;
-    int ret = vop_listener_accept(link->listener, 0, &channel);
-
-    (void)status;
-    (void)events;
-    if (!ret) {
-        take_channel(link, channel);
-    } else if (ret != -EAGAIN && ret != -EINTR) {
-        log_line("%s: %s", link->setup.uri, vop_error_text());
-        if (ret == -ENODEV) { /* the device is gone; another may come in its place */
-            close_listener(link);
-            link->has_complained = true;
-        }
-        link->retry_ms = RETRY_LAST_MS;
-        begin_wait(link);
-    }
-}
-
-static int open_listener(struct link *link)
-{
-    int ret = vop_listener_open(link->setup.uri, &link->setup.options, &link->listener);
-
-    if (ret) {
-        if (!link->has_complained)
-            log_line("%s", vop_error_text());
-        link->has_complained = true;
-        return ret;
-    }
-    ret = uv_poll_init(link->loop, &link->listener_poll, vop_listener_fd(link->listener));
-    if (ret) {
-        log_line("watching the listener: %s", strerror(-ret));
-        vop_listener_close(link->listener);
-        link->listener = NULL;
-        return ret;
-    }
-    link->listener_poll.data = link;
-    if (!link->channel) /* else others wait */
-        uv_poll_start(&link->listener_poll, UV_READABLE, on_listener_ready);
-    watch_socket(link);
-    return 0;
-}
-
-/* After a listener was lost. */
-static void reopen_listener(struct link *link)
-{
-    int ret = open_listener(link);
-
-    if (ret == -EADDRINUSE && socket_watch_path(link->setup.uri))
-        link->retry_ms = RETRY_TAKEN_MS;
-    if (ret) {
-        begin_wait(link);
-        return;
-    }
-    if (link->has_complained && link->listener && socket_watch_path(link->setup.uri))
-        log_line("%s: listening again", link->setup.uri);
-    link->has_complained = false;
-    link->retry_ms = RETRY_FIRST_MS;
-}
-
-/* ---- WAITING, connecting ---- */
-
-/* Does a failed connect mean no more than that the server is not there now? */
-static bool is_absence(int ret)
-{
-    switch (-ret) {
-    case ENOENT:
-    case ECONNREFUSED:
-    case ECONNRESET:
-    case EPIPE:
-    case ETIMEDOUT:
-    case EAGAIN:
-    case EINTR:
-    case EMFILE:
-    case ENFILE:
-    case ENOMEM:
-    case ENOBUFS:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static int try_connect(struct link *link)
-{
-    vop_channel *channel;
-    int ret = vop_channel_connect(link->setup.uri, &link->setup.options, CONNECT_MS, &channel);
-
-    if (!ret) {
-        take_channel(link, channel);
-        return 0;
-    }
-    if (!is_absence(ret) && !link->was_up) {
-        log_line("%s", vop_error_text());
-        return ret;
-    }
-    if (!link->has_complained && (!is_absence(ret) || uv_now(link->loop) - link->waiting_since >= COMPLAIN_MS)) {
-        log_line("waiting for the peer: %s", vop_error_text());
-        link->has_complained = true;
-    }
-    begin_wait(link);
-    return 0;
-}
-
-static void on_retry(uv_timer_t *timer)
-{
-    struct link *link = timer->data;
-
-    if (link->setup.is_listening) {
-        if (link->listener)
-            uv_poll_start(&link->listener_poll, UV_READABLE, on_listener_ready);
-        else
-            reopen_listener(link);
-    } else if (try_connect(link) < 0) {
-        /* First there was no server, now one that we cannot use. It may be replaced, so go on; it was logged once. */
-        link->was_up = true;
-        link->has_complained = true;
-        begin_wait(link);
-    }
-}
-
-/* ---- All ---- */
-
-static void begin_wait(struct link *link)
-{
-    unsigned delay = link->retry_ms;
-
-    if (link->listener && delay == RETRY_FIRST_MS) {
-        uv_poll_start(&link->listener_poll, UV_READABLE, on_listener_ready);
-        return;
-    }
-    if (link->listener)
-        uv_poll_stop(&link->listener_poll);
-    link->retry_ms = link->listener ? RETRY_FIRST_MS : delay * 2 < RETRY_LAST_MS ? delay * 2 : RETRY_LAST_MS;
-    uv_timer_start(&link->retry, on_retry, delay, 0);
-}
-
-static enum link_kind kind_of(const char *uri)
-{
-    if (link_is_vhost(uri))
-        return LINK_VHOST;
-    return link_is_2009(uri) ? LINK_2009 : LINK_CHANNEL;
-}
-
-int link_open(struct link *link, uv_loop_t *loop, const struct link_setup *setup, const struct link_events *events,
-              void *context)
-{
-    int ret;
-
-    memset(link, 0, sizeof(*link));
-    link->kind = kind_of(setup->uri);
-    link->setup = *setup;
-    if (link->kind != LINK_CHANNEL) {
-        ret = link->kind == LINK_VHOST ? link_vhost_open(&link->vhost, loop, setup, events, context)
-                                       : link_2009_open(&link->pair, loop, setup, events, context);
-        link->loop = ret ? NULL : loop;
-        return ret;
-    }
-    link->loop = loop;
-    link->events = events;
-    link->context = context;
-    link->retry_ms = RETRY_FIRST_MS;
-    link->waiting_since = uv_now(loop);
-    uv_timer_init(loop, &link->retry);
-    link->retry.data = link;
-    ret = setup->is_listening ? open_listener(link) : try_connect(link);
-    if (ret)
-        link_close(link);
-    return ret;
+    return link->kind->ops->look && link->kind->ops->look(link, ret_peer);
 }
 
 void link_unblock(struct link *link)
 {
-    if (link->kind == LINK_VHOST && link->vhost.device)
-        vop_vhost_user_unblock(link->vhost.device);
+    if (link->kind->ops->unblock)
+        link->kind->ops->unblock(link);
+}
+
+void link_show(const struct link *link, struct link_facts *ret_facts)
+{
+    *ret_facts = (struct link_facts){.channel = NULL};
+    if (link->kind->ops->show)
+        link->kind->ops->show(link, ret_facts);
 }
 
 void link_close(struct link *link)
 {
-    if (!link->loop)
+    if (!link || !link->loop)
         return;
+    link->kind->ops->close(link);
     link->loop = NULL;
-    if (link->kind != LINK_CHANNEL) {
-        if (link->kind == LINK_VHOST)
-            link_vhost_close(&link->vhost);
-        else
-            link_2009_close(&link->pair);
-        return;
-    }
-    if (link->channel)
-        close_channel(link);
-    if (link->listener)
-        close_listener(link);
-    uv_close((uv_handle_t *)&link->retry, NULL);
+}
+
+void link_free(struct link *link)
+{
+    free(link);
 }

@@ -1,81 +1,122 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * link.h - finds a peer, again and again: listens or connects, and starts over when a session has ended.
+ * link.h - what the bridge needs of a link: a peer, found again and again, and its ports for as long as it stays.
  *
- * Room: bridge. On a libuv loop. What carries frames sees nothing of it but the ports of a session.
+ * Room: bridge. On a libuv loop. There are several kinds, told by the name of the link; link.c has the table of them,
+ * and each has a file of its own: link_channel.h, link_vhost.h, link_front.h, link_pci.h, link_2009.h. What carries
+ * frames sees nothing of a link but the ports of a session (port.h).
  *
- *   WAITING    listening: the listener is polled; connecting, or without the device that the listener was on: a timer
- *              tries again, 20 ms to 250 ms apart
- *   UP         there is a channel. Listening: others wait in the socket's backlog, for a link has one peer
+ *   WAITING    there is no peer, or it is not ready; each kind looks for it in its own way
+ *   UP         a session
  *   CLOSED     nothing is open
  *
- * In WAITING and in UP a listener whose socket loses its name is closed, and the timer opens another one. That takes
- * nothing from a channel that is up.
- *
- * A link to a virtual machine (vhost-user:) goes its own way, and so does a board's network device (mpc8349-2009:):
- * link_vhost.h, link_2009.h.
- *
- * WAITING -> UP by itself; UP -> WAITING by link_drop(); all -> CLOSED by link_close(). Coming up and going down are
- * logged.
+ * WAITING -> UP by itself, which events->up() tells; UP -> WAITING by link_drop(); all -> CLOSED by link_close().
+ * Coming up and going down are logged.
  */
 #ifndef VOP_BRIDGE_LINK_H
 #define VOP_BRIDGE_LINK_H
 
-#include "link_2009.h"
-#include "link_setup.h"
-#include "link_vhost.h"
-#include "port_channel.h"
-#include "socket_watch.h"
+#include "port.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 #include <vopipc/channel.h>
+#include <vopipc/net2009.h>
 
-enum link_kind {
-    LINK_CHANNEL,
-    LINK_VHOST,
-    LINK_2009,
+/** The most ports of a link: one for each queue pair. */
+#define LINK_PORTS_MAX 16
+
+/** What the peer says of its interface. */
+struct link_peer {
+    bool is_up;   /* it is up there, or the peer does not say */
+    uint32_t mtu; /* 0: it does not say */
+    bool has_mac; /* the peer is a card, and its address is what others know us by */
+    uint8_t mac[6];
 };
 
-/** Private to link.c. */
+/** What a link tells of its peer, on the control loop. */
+struct link_events {
+    /**
+     * A peer is there. The `count` ports, 1 to LINK_PORTS_MAX, are used until link_drop() or link_close(), each by one
+     * thread; whoever uses them watches their descriptors. Where there are ports already, the same peer has more or
+     * fewer now, and these take their place. Returns 0, or a negative errno to refuse the peer; then the reason was
+     * logged.
+     */
+    int (*up)(void *context, struct port *const *ports, unsigned count, const struct link_peer *peer);
+    /** Keeps all threads from the ports, which may change meanwhile, or lets them go on. */
+    void (*pause)(void *context, bool is_paused);
+    /** The peer, of this Ethernet address, has moved here from another host. */
+    void (*moved)(void *context, const uint8_t address[6]);
+    /** The link itself has found that the session is over. link_drop() is called from in it. */
+    void (*lost)(void *context, int why, const char *text);
+};
+
+/** What is fixed for the life of a link, but for what link_announce() says. */
+struct link_setup {
+    const char *uri;
+    bool is_listening;
+    uint32_t mtu; /* of the interface. A channel that cannot carry it is refused */
+    struct vop_options options;
+};
+
+/** What the control socket shows of a session. */
+struct link_facts {
+    vop_channel *channel; /* NULL: it is none */
+    vop_net2009 *net2009; /* likewise */
+    unsigned device;      /* of it */
+};
+
+struct link;
+
+/** What each kind of link does in its own way. NULL: nothing. */
+struct link_ops {
+    /** As link_open(); what is already open when it fails, close() closes. Not NULL. */
+    int (*open)(struct link *link);
+    /** As the calls below that are named so. `close`: for a link that is open. Not NULL: drop, close. */
+    void (*drop)(struct link *link, int why, const char *text);
+    bool (*look)(struct link *link, struct link_peer *ret_peer);
+    void (*announce)(struct link *link); /* the setup says what */
+    void (*unblock)(struct link *link);
+    void (*show)(const struct link *link, struct link_facts *ret_facts);
+    void (*close)(struct link *link);
+};
+
+/** A kind of link. */
+struct link_kind {
+    bool (*is_name)(const char *uri);
+    const struct link_ops *ops;
+    size_t size;         /* of its own structure, which begins with a struct link */
+    bool is_device;      /* a device has one queue pair unless more were named when it was made */
+    unsigned queues_max; /* queue pairs that it can have */
+    /** Does this side lead, which means that the other follows its MTU, and make the socket if there is one? NULL: the
+     * user says. */
+    bool (*is_listening)(const char *uri);
+};
+
+/** What all kinds have. A specific one begins with this. */
 struct link {
-    uv_loop_t *loop;     /* NULL: CLOSED */
-    enum link_kind kind; /* where it is no channel, the next but one, `setup` and nothing else is used */
-    struct link_vhost vhost;
-    struct link_2009 pair;
+    const struct link_kind *kind;
+    uv_loop_t *loop; /* NULL: CLOSED */
     struct link_setup setup;
     const struct link_events *events;
     void *context;
-
-    vop_listener *listener; /* NULL: connecting, or its device or its name is gone */
-    uv_poll_t listener_poll;
-    struct socket_watch socket_watch; /* open only while there is a listener */
-    uv_timer_t retry;
-    unsigned retry_ms;
-    uint64_t waiting_since; /* loop time */
-    bool has_complained;    /* about this wait */
-    bool was_up;
-    bool is_changed; /* what is announced is not any more what it was at first */
-
-    vop_channel *channel; /* NULL unless UP */
-    struct port_channel ports[LINK_PORTS_MAX];
-    unsigned port_count;
-    uint32_t generation; /* of what the peer says of its interface */
-    struct link_peer peer;
 };
 
+/** The kind of a link of this name. */
+const struct link_kind *link_kind_of(const char *uri);
+
 /**
- * Opens the listener, or tries to connect for the first time. A peer that is not there yet is no failure.
+ * Opens the link, and begins to look for its peer. A peer that is not there yet is no failure. link_free() frees it,
+ * also when this has failed.
  *
  * -errno   the link is CLOSED; the reason was logged
  */
-int link_open(struct link *link, uv_loop_t *loop, const struct link_setup *setup, const struct link_events *events,
-              void *context);
+int link_open(uv_loop_t *loop, const struct link_setup *setup, const struct link_events *events, void *context,
+              struct link **ret_link);
 
 /**
- * Logs why the session has ended, as a port told, closes the channel, and waits for the next peer. Nobody uses a port
- * any more.
+ * Logs why the session has ended, as a port told, and waits for the next one. Nobody uses a port any more.
  *
  * text   vop_error_text() of the thread that was told
  */
@@ -83,7 +124,7 @@ void link_drop(struct link *link, int why, const char *text);
 
 /**
  * Announces the state of the interface to the peer, now and to those who come: is it up, and its MTU. A peer whose
- * library is too old keeps what it was told first, and a machine is told nothing.
+ * library is too old keeps what it was told first, and a device or its driver is told nothing.
  */
 void link_announce(struct link *link, bool is_up, uint32_t mtu);
 
@@ -93,7 +134,14 @@ bool link_look(struct link *link, struct link_peer *ret_peer);
 /** Ends the wait of a thread that a peer may hold up. */
 void link_unblock(struct link *link);
 
-/** Closes everything; does nothing if the link is not open. The loop must run once more before it is closed. */
+/** What there is to show of it; all 0 if nothing. */
+void link_show(const struct link *link, struct link_facts *ret_facts);
+
+/** Closes everything; does nothing for NULL, or if the link is CLOSED. The loop must run once more before link_free().
+ */
 void link_close(struct link *link);
+
+/** NULL is allowed. */
+void link_free(struct link *link);
 
 #endif

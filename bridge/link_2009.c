@@ -6,10 +6,11 @@
  */
 #include "link_2009.h"
 
+#include "fd_poll.h"
 #include "log.h"
+#include "port_2009.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <vopipc/error.h>
 #include <vopipc/le.h>
@@ -17,14 +18,21 @@
 
 #define REOPEN_MS 250
 
-bool link_is_2009(const char *uri)
-{
-    return vop_net2009_is_name(uri);
-}
+struct link_2009 {
+    struct link base; /* first: a link is turned back into this */
+    uv_timer_t reopen;
+    bool has_complained; /* that there is no board */
+    vop_net2009 *link;   /* NULL: ABSENT */
+    unsigned device;
+    uv_poll_t *poll; /* while WAITING; frees itself when closed */
+    struct port_2009 port;
+    uint64_t peer_features;
+    struct link_peer peer; /* as it was told last */
+};
 
-bool link_2009_is_host(const char *uri)
+static struct link_2009 *get_self(struct link *link)
 {
-    return strncmp(strchr(uri, ':') + 1, "board", 5) != 0;
+    return (struct link_2009 *)link;
 }
 
 /* ---- What the peer says ---- */
@@ -42,8 +50,9 @@ static struct link_peer read_peer(const struct link_2009 *link)
     return peer;
 }
 
-bool link_2009_look(struct link_2009 *link, struct link_peer *ret_peer)
+static bool look(struct link *base, struct link_peer *ret_peer)
 {
+    struct link_2009 *link = get_self(base);
     struct link_peer peer;
 
     if (!link->link)
@@ -57,23 +66,11 @@ bool link_2009_look(struct link_2009 *link, struct link_peer *ret_peer)
 
 /* ---- WAITING ---- */
 
-static void free_poll(uv_handle_t *handle)
-{
-    free(handle);
-}
-
-static void close_poll(struct link_2009 *link)
-{
-    if (link->poll)
-        uv_close((uv_handle_t *)link->poll, free_poll);
-    link->poll = NULL;
-}
-
 static void on_reopen(uv_timer_t *timer);
 
 static void close_board(struct link_2009 *link)
 {
-    close_poll(link);
+    fd_poll_close(&link->poll);
     vop_net2009_close(link->link);
     link->link = NULL;
     uv_timer_start(&link->reopen, on_reopen, REOPEN_MS, 0);
@@ -83,14 +80,14 @@ static void begin_session(struct link_2009 *link)
 {
     struct port *const ports[] = {&link->port.port};
 
-    close_poll(link); /* the worker watches it now */
+    fd_poll_close(&link->poll); /* the worker watches it now */
     port_2009_open(&link->port, link->link, link->device);
     link->peer_features = vop_net2009_peer_features(link->link, link->device);
     link->peer = read_peer(link);
-    if (link->events->up(link->context, ports, 1, &link->peer) < 0)
+    if (link->base.events->up(link->base.context, ports, 1, &link->peer) < 0)
         close_board(link);
     else
-        log_line("link up: %s", link->setup.uri);
+        log_line("link up: %s", link->base.setup.uri);
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events)
@@ -100,7 +97,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     (void)status;
     (void)events;
     if (vop_net2009_process(link->link) < 0) {
-        log_line("%s: %s", link->setup.uri, vop_error_text());
+        log_line("%s: %s", link->base.setup.uri, vop_error_text());
         link->has_complained = true;
         close_board(link);
     } else if (vop_net2009_is_up(link->link, link->device)) {
@@ -110,24 +107,18 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 
 static int wait_for_peer(struct link_2009 *link)
 {
-    uv_poll_t *poll = malloc(sizeof(*poll));
-    int ret = poll ? uv_poll_init(link->loop, poll, vop_net2009_fd(link->link)) : -ENOMEM;
+    int ret =
+        fd_poll_open(&link->poll, link->base.loop, vop_net2009_fd(link->link), link->base.setup.uri, on_ready, link);
 
-    if (ret) {
-        free(poll);
-        log_line("%s: watching it: %s", link->setup.uri, strerror(-ret));
+    if (ret)
         return ret;
-    }
-    poll->data = link;
-    uv_poll_start(poll, UV_READABLE, on_ready);
-    link->poll = poll;
     vop_net2009_start(link->link, link->device);
     return 0;
 }
 
 static int open_board(struct link_2009 *link)
 {
-    const struct vop_options *offer = &link->setup.options;
+    const struct vop_options *offer = &link->base.setup.options;
     struct vop_net2009_options options;
     int ret;
 
@@ -136,10 +127,10 @@ static int open_board(struct link_2009 *link)
         options.offer[i].features = (uint64_t)offer->features[1] << 32 | offer->features[0];
         memcpy(&options.offer[i].config, offer->config, sizeof(options.offer[i].config));
     }
-    ret = vop_net2009_open(link->setup.uri, &options, &link->link);
+    ret = vop_net2009_open(link->base.setup.uri, &options, &link->link);
     if (ret) {
         if (!link->has_complained)
-            log_line("%s: %s", link->setup.uri, vop_error_text());
+            log_line("%s: %s", link->base.setup.uri, vop_error_text());
         link->has_complained = true;
         return ret;
     }
@@ -163,51 +154,86 @@ static void on_reopen(uv_timer_t *timer)
 
 /* ---- All ---- */
 
-int link_2009_open(struct link_2009 *link, uv_loop_t *loop, const struct link_setup *setup,
-                   const struct link_events *events, void *context)
+static int open_link(struct link *base)
 {
-    int ret;
+    struct link_2009 *link = get_self(base);
 
-    memset(link, 0, sizeof(*link));
-    link->loop = loop;
-    link->setup = *setup;
-    link->events = events;
-    link->context = context;
-    uv_timer_init(loop, &link->reopen);
+    uv_timer_init(link->base.loop, &link->reopen);
     link->reopen.data = link;
-    ret = -EINVAL;
-    if (setup->options.check_peer_uid) /* across the bus there is another kernel */
-        log_line("%s: the other side has users of its own, so --peer-uid cannot be checked; leave it out", setup->uri);
-    else
-        ret = open_board(link);
-    if (ret)
-        link_2009_close(link);
-    return ret;
+    if (!link->base.setup.options.check_peer_uid)
+        return open_board(link);
+    /* Across the bus there is another kernel. */
+    log_line("%s: the other side has users of its own, so --peer-uid cannot be checked; leave it out",
+             link->base.setup.uri);
+    return -EINVAL;
 }
 
 /* The worker has let go of the port. A board that is gone says so once more. */
-void link_2009_drop(struct link_2009 *link, int why, const char *text)
+static void drop(struct link *base, int why, const char *text)
 {
+    struct link_2009 *link = get_self(base);
     bool is_gone = vop_net2009_process(link->link) < 0;
 
     (void)why;
-    log_line("link down: %s: %s", link->setup.uri, is_gone ? vop_error_text() : text);
+    log_line("link down: %s: %s", link->base.setup.uri, is_gone ? vop_error_text() : text);
     link->has_complained = is_gone;
     if (is_gone || wait_for_peer(link) < 0)
         close_board(link);
 }
 
-void link_2009_announce(struct link_2009 *link, const struct vop_net_config *config)
+static void announce(struct link *base)
 {
-    memcpy(link->setup.options.config, config, sizeof(*config));
+    struct link_2009 *link = get_self(base);
+    struct vop_net_config config;
+
+    memcpy(&config, link->base.setup.options.config, sizeof(config));
     if (link->link)
-        vop_net2009_set_config(link->link, link->device, config);
+        vop_net2009_set_config(link->link, link->device, &config);
 }
 
-void link_2009_close(struct link_2009 *link)
+static void show(const struct link *base, struct link_facts *ret_facts)
 {
-    close_poll(link);
+    const struct link_2009 *link = (const struct link_2009 *)base;
+
+    ret_facts->net2009 = link->link;
+    ret_facts->device = link->device;
+}
+
+static void close_link(struct link *base)
+{
+    struct link_2009 *link = get_self(base);
+
+    fd_poll_close(&link->poll);
     vop_net2009_close(link->link);
     link->link = NULL;
     uv_close((uv_handle_t *)&link->reopen, NULL);
 }
+
+static bool is_name(const char *uri)
+{
+    return vop_net2009_is_name(uri);
+}
+
+/* The board follows its host. */
+static bool is_host(const char *uri)
+{
+    return strncmp(strchr(uri, ':') + 1, "board", 5) != 0;
+}
+
+static const struct link_ops ops = {
+    .open = open_link,
+    .drop = drop,
+    .look = look,
+    .announce = announce,
+    .show = show,
+    .close = close_link,
+};
+
+const struct link_kind link_2009_kind = {
+    .is_name = is_name,
+    .ops = &ops,
+    .size = sizeof(struct link_2009),
+    .is_device = true,
+    .queues_max = 1,
+    .is_listening = is_host,
+};

@@ -6,70 +6,49 @@
  */
 #include "link_vhost.h"
 
+#include "fd_poll.h"
 #include "log.h"
 #include "port_vhost.h"
+#include "socket_watch.h"
+#include "vhost_socket.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <stddef.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <vopipc/error.h>
 #include <vopipc/net.h>
 
-#define SCHEME "vhost-user:"
 #define RECORD ".rings" /* the name of the socket with this is that of the file of records */
 #define REOPEN_MS 250   /* after the socket has lost its name */
 #define RETRY_FIRST_MS 20
 #define RETRY_LAST_MS 250
 
-bool link_is_vhost(const char *uri)
+struct link_vhost {
+    struct link base; /* first: a link is turned back into this */
+    struct vhost_name name;
+    char record[PATH_MAX + sizeof(RECORD)];
+
+    int listener;
+    uv_poll_t *listener_poll;
+    struct socket_watch socket_watch;
+    uv_timer_t reopen; /* to listen anew, or to connect again */
+    unsigned retry_ms;
+    bool has_complained; /* that there is no front end */
+
+    vop_vhost_user *device; /* NULL while LISTENING */
+    uv_poll_t *device_poll;
+    struct port_vhost ports[LINK_PORTS_MAX];
+    unsigned pairs; /* of the device: so many ports */
+    unsigned up;    /* of the session; 0: there is none */
+    bool has_ended; /* the connection to the front end */
+};
+
+static struct link_vhost *get_self(struct link *link)
 {
-    return strncmp(uri, SCHEME, strlen(SCHEME)) == 0;
-}
-
-static int read_option(struct link_vhost *link, const char *word, size_t length)
-{
-    static const struct {
-        const char *word;
-        size_t offset;
-    } options[] = {{"packed", offsetof(struct link_vhost, is_packed)},
-                   {"connect", offsetof(struct link_vhost, is_connecting)}};
-
-    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-        if (strlen(options[i].word) == length && memcmp(options[i].word, word, length) == 0) {
-            *(bool *)((char *)link + options[i].offset) = true;
-            return 0;
-        }
-    }
-    log_line("%s: there is no option '%.*s', only packed and connect, as in ?packed&connect", link->setup.uri,
-             (int)length, word);
-    return -EINVAL;
-}
-
-static int read_name(struct link_vhost *link)
-{
-    const char *path = link->setup.uri + strlen(SCHEME), *options = strchr(path, '?');
-    size_t length = options ? (size_t)(options - path) : strlen(path);
-    int ret = 0;
-
-    if (length + sizeof(RECORD) > sizeof(link->path)) {
-        log_line("%s: too long for the name of a socket", link->setup.uri);
-        return -EINVAL;
-    }
-    memcpy(link->path, path, length); /* behind it all is 0 */
-    memcpy(link->record, path, length);
-    memcpy(link->record + length, RECORD, sizeof(RECORD));
-    while (options && ret == 0) {
-        const char *word = options + 1;
-        size_t size = strcspn(word, "&");
-
-        ret = read_option(link, word, size);
-        options = word[size] ? word + size : NULL;
-    }
-    return ret;
+    return (struct link_vhost *)link;
 }
 
 /* ---- A front end that cuts its memory short ---- */
@@ -96,34 +75,9 @@ static void survive(vop_vhost_user *device)
         signal(SIGBUS, SIG_DFL);
 }
 
-/* ---- Polls ---- */
-
-static void free_poll(uv_handle_t *handle)
-{
-    free(handle);
-}
-
-static void close_poll(uv_poll_t **poll)
-{
-    if (*poll)
-        uv_close((uv_handle_t *)*poll, free_poll);
-    *poll = NULL;
-}
-
 static int open_poll(struct link_vhost *link, uv_poll_t **ret_poll, int fd, uv_poll_cb on_ready)
 {
-    uv_poll_t *poll = malloc(sizeof(*poll));
-    int ret = poll ? uv_poll_init(link->loop, poll, fd) : -ENOMEM;
-
-    if (ret) {
-        free(poll);
-        log_line("%s: watching it: %s", link->setup.uri, strerror(-ret));
-        return ret;
-    }
-    poll->data = link;
-    uv_poll_start(poll, UV_READABLE, on_ready);
-    *ret_poll = poll;
-    return 0;
+    return fd_poll_open(ret_poll, link->base.loop, fd, link->base.setup.uri, on_ready, link);
 }
 
 /* ---- CONNECTED ---- */
@@ -134,7 +88,7 @@ static void try_later(struct link_vhost *link);
 
 static void listen_again(struct link_vhost *link)
 {
-    if (link->is_connecting)
+    if (link->name.is_connecting)
         try_later(link);
     if (link->listener >= 0 && !link->listener_poll)
         (void)open_poll(link, &link->listener_poll, link->listener, on_front_end);
@@ -142,7 +96,7 @@ static void listen_again(struct link_vhost *link)
 
 static void close_device(struct link_vhost *link)
 {
-    close_poll(&link->device_poll);
+    fd_poll_close(&link->device_poll);
     survive(NULL);
     vop_vhost_user_close(link->device);
     link->device = NULL;
@@ -151,9 +105,9 @@ static void close_device(struct link_vhost *link)
 static void log_end(const struct link_vhost *link, const char *what, int why, const char *text)
 {
     if (why == -EPIPE || why == -ECONNRESET)
-        log_line("%s: %s: the front end has %s", what, link->setup.uri, why == -EPIPE ? "closed" : "died");
+        log_line("%s: %s: the front end has %s", what, link->base.setup.uri, why == -EPIPE ? "closed" : "died");
     else
-        log_line("%s: %s: %s", what, link->setup.uri, text);
+        log_line("%s: %s: %s", what, link->base.setup.uri, text);
 }
 
 /* How many pairs run, from the first on. */
@@ -174,7 +128,7 @@ static void begin(struct link_vhost *link, unsigned count)
 
     for (unsigned i = 0; i < count; i++)
         ports[i] = &link->ports[i].port;
-    if (link->events->up(link->context, ports, count, &peer) < 0) {
+    if (link->base.events->up(link->base.context, ports, count, &peer) < 0) {
         link->up = 0;
         close_device(link);
         listen_again(link);
@@ -182,7 +136,7 @@ static void begin(struct link_vhost *link, unsigned count)
     }
     link->up = count;
     if (is_new)
-        log_line("link up: %s", link->setup.uri);
+        log_line("link up: %s", link->base.setup.uri);
     if (link->pairs > 1)
         log_verbose("queue pairs: %u, of %u wanted", count, link->pairs);
 }
@@ -197,14 +151,14 @@ static void on_device_ready(uv_poll_t *poll, int status, int events)
     (void)status;
     (void)events;
     if (link->up)
-        link->events->pause(link->context, true);
+        link->base.events->pause(link->base.context, true);
     ret = vop_vhost_user_process(link->device);
     ready = ret < 0 ? 0 : count_ready(link);
     if (link->up)
-        link->events->pause(link->context, false);
+        link->base.events->pause(link->base.context, false);
     if (link->up && ready == 0) {
         link->has_ended = ret < 0;
-        link->events->lost(link->context, ret < 0 ? ret : -EPIPE, vop_error_text());
+        link->base.events->lost(link->base.context, ret < 0 ? ret : -EPIPE, vop_error_text());
     } else if (ret < 0) {
         log_end(link, "no link", ret, vop_error_text());
         close_device(link);
@@ -233,28 +187,28 @@ static void on_moved(void *context, const uint8_t address[6])
 {
     struct link_vhost *link = context;
 
-    link->events->moved(link->context, address);
+    link->base.events->moved(link->base.context, address);
 }
 
 static int open_device(struct link_vhost *link, int socket)
 {
     static const struct vop_vhost_user_events events = {.start = on_start, .stop = on_stop, .moved = on_moved};
-    const struct vop_options *offer = &link->setup.options;
+    const struct vop_options *offer = &link->base.setup.options;
     struct vop_vhost_user_options options;
     int ret;
 
     vop_vhost_user_options_init(&options, sizeof(options));
     options.features = port_vhost_offer((uint64_t)offer->features[1] << 32 | offer->features[0], link->pairs);
-    options.without = link->is_packed ? 0 : VOP_NET_FEATURE(VOP_F_RING_PACKED);
+    options.without = link->name.is_packed ? 0 : VOP_NET_FEATURE(VOP_F_RING_PACKED);
     options.queues = PORT_VHOST_QUEUES * link->pairs;
     options.queue_num = link->pairs;
     options.group = PORT_VHOST_QUEUES;
-    options.record = link->is_packed ? link->record : NULL;
+    options.record = link->name.is_packed ? link->record : NULL;
     options.events = &events;
     options.context = link;
     ret = vop_vhost_user_open(socket, &options, &link->device);
     if (ret) {
-        log_line("%s: %s", link->setup.uri, vop_error_text());
+        log_line("%s: %s", link->base.setup.uri, vop_error_text());
         close(socket);
         return ret;
     }
@@ -271,20 +225,6 @@ static int open_device(struct link_vhost *link, int socket)
 
 /* ---- LISTENING ---- */
 
-static bool is_welcome(const struct link_vhost *link, int socket)
-{
-    struct ucred peer = {.uid = (uid_t)-1};
-    socklen_t size = sizeof(peer);
-
-    if (!link->setup.options.check_peer_uid)
-        return true;
-    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == link->setup.options.peer_uid)
-        return true;
-    log_line("%s: a process of user %ld is refused: --peer-uid says %lu", link->setup.uri, (long)(int)peer.uid,
-             (unsigned long)link->setup.options.peer_uid);
-    return false;
-}
-
 static void on_front_end(uv_poll_t *poll, int status, int events)
 {
     struct link_vhost *link = poll->data;
@@ -294,22 +234,22 @@ static void on_front_end(uv_poll_t *poll, int status, int events)
     (void)events;
     if (socket < 0) {
         if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-            log_line("%s: %s", link->setup.uri, strerror(errno));
+            log_line("%s: %s", link->base.setup.uri, strerror(errno));
         return;
     }
-    if (!is_welcome(link, socket)) {
+    if (!vhost_socket_is_welcome(&link->base.setup, socket)) {
         close(socket);
         return;
     }
     if (open_device(link, socket) == 0)
-        close_poll(&link->listener_poll);
+        fd_poll_close(&link->listener_poll);
 }
 
 static void close_listener(struct link_vhost *link)
 {
     if (link->listener < 0)
         return;
-    close_poll(&link->listener_poll);
+    fd_poll_close(&link->listener_poll);
     socket_watch_close(&link->socket_watch);
     close(link->listener);
     link->listener = -1;
@@ -322,14 +262,14 @@ static void on_socket_lost(void *context)
 {
     struct link_vhost *link = context;
 
-    log_line("%s: its socket was removed, or something else is there now; listening anew", link->setup.uri);
+    log_line("%s: its socket was removed, or something else is there now; listening anew", link->base.setup.uri);
     close_listener(link);
     uv_timer_start(&link->reopen, on_reopen, REOPEN_MS, 0);
 }
 
 static int open_listener(struct link_vhost *link)
 {
-    int ret = vop_vhost_user_listen(link->path, link->setup.options.socket_mode, &link->listener);
+    int ret = vop_vhost_user_listen(link->name.path, link->base.setup.options.socket_mode, &link->listener);
 
     if (ret) {
         link->listener = -1;
@@ -341,8 +281,9 @@ static int open_listener(struct link_vhost *link)
         close_listener(link);
         return ret;
     }
-    if (socket_watch_open(&link->socket_watch, link->loop, link->path, on_socket_lost, link) < 0)
-        log_verbose("%s: its socket is not watched; if it is removed, nobody can connect any more", link->setup.uri);
+    if (socket_watch_open(&link->socket_watch, link->base.loop, link->name.path, on_socket_lost, link) < 0)
+        log_verbose("%s: its socket is not watched; if it is removed, nobody can connect any more",
+                    link->base.setup.uri);
     return 0;
 }
 
@@ -358,7 +299,7 @@ static void on_reopen(uv_timer_t *timer)
 
 static void try_connect(struct link_vhost *link)
 {
-    int socket, ret = vop_vhost_user_connect(link->path, &socket);
+    int socket, ret = vop_vhost_user_connect(link->name.path, &socket);
 
     if (ret == 0 && open_device(link, socket) == 0) {
         link->retry_ms = RETRY_FIRST_MS;
@@ -384,40 +325,36 @@ static void try_later(struct link_vhost *link)
 
 /* ---- All ---- */
 
-int link_vhost_open(struct link_vhost *link, uv_loop_t *loop, const struct link_setup *setup,
-                    const struct link_events *events, void *context)
+static int open_link(struct link *base)
 {
-    int ret;
+    struct link_vhost *link = get_self(base);
+    uint32_t pairs = base->setup.options.queue_pairs;
+    int ret = vhost_name_read(base->setup.uri, &link->name);
 
-    memset(link, 0, sizeof(*link));
-    link->loop = loop;
-    link->setup = *setup;
-    link->events = events;
-    link->context = context;
-    link->pairs = setup->options.queue_pairs < LINK_PORTS_MAX ? setup->options.queue_pairs : LINK_PORTS_MAX;
+    link->pairs = pairs < LINK_PORTS_MAX ? pairs : LINK_PORTS_MAX;
     link->listener = -1;
-    uv_timer_init(loop, &link->reopen);
+    uv_timer_init(base->loop, &link->reopen);
     link->reopen.data = link;
     link->retry_ms = RETRY_FIRST_MS;
-    ret = read_name(link);
-    if (!ret && link->is_connecting)
-        try_connect(link);
-    else if (!ret)
-        ret = open_listener(link);
     if (ret)
-        link_vhost_close(link);
-    return ret;
+        return ret;
+    (void)snprintf(link->record, sizeof(link->record), "%s" RECORD, link->name.path);
+    if (!link->name.is_connecting)
+        return open_listener(link);
+    try_connect(link);
+    return 0;
 }
 
 /* The workers have let go of the ports. */
-void link_vhost_drop(struct link_vhost *link, int why, const char *text)
+static void drop(struct link *base, int why, const char *text)
 {
+    struct link_vhost *link = get_self(base);
     bool has_ended = link->has_ended;
 
     link->up = 0;
     link->has_ended = false;
     if (why == -EPIPE && !has_ended) {
-        log_line("link down: %s: the machine's driver has stopped", link->setup.uri);
+        log_line("link down: %s: the machine's driver has stopped", base->setup.uri);
         return;
     }
     log_end(link, "link down", why, text);
@@ -425,12 +362,43 @@ void link_vhost_drop(struct link_vhost *link, int why, const char *text)
     listen_again(link);
 }
 
-void link_vhost_close(struct link_vhost *link)
+static void unblock(struct link *base)
 {
+    if (get_self(base)->device)
+        vop_vhost_user_unblock(get_self(base)->device);
+}
+
+static void close_link(struct link *base)
+{
+    struct link_vhost *link = get_self(base);
+
     if (link->listener >= 0)
-        unlink(link->path);
+        unlink(link->name.path);
     close_listener(link);
     if (link->device)
         close_device(link);
     uv_close((uv_handle_t *)&link->reopen, NULL);
 }
+
+/* The machine's driver is told nothing, so nobody follows whom; but the socket is ours. */
+static bool is_listening(const char *uri)
+{
+    (void)uri;
+    return true;
+}
+
+static const struct link_ops ops = {
+    .open = open_link,
+    .drop = drop,
+    .unblock = unblock,
+    .close = close_link,
+};
+
+const struct link_kind link_vhost_kind = {
+    .is_name = vhost_name_is_back,
+    .ops = &ops,
+    .size = sizeof(struct link_vhost),
+    .is_device = true,
+    .queues_max = LINK_PORTS_MAX,
+    .is_listening = is_listening,
+};

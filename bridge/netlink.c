@@ -204,10 +204,10 @@ static int send_change(struct netlink *netlink, struct rtnl_link *interface, str
     return ret;
 }
 
-static int set_mac(struct netlink *netlink, struct rtnl_link *interface, const struct options *options)
+static int set_mac(struct netlink *netlink, struct rtnl_link *interface, const char *option, const uint8_t mac[6])
 {
     struct nl_addr *present = rtnl_link_get_addr(interface);
-    struct nl_addr *wanted = nl_addr_build(AF_LLC, options->mac, sizeof(options->mac));
+    struct nl_addr *wanted = nl_addr_build(AF_LLC, (void *)(uintptr_t)mac, 6);
     struct rtnl_link *change = rtnl_link_alloc();
     char text[32];
     int ret = 0;
@@ -215,15 +215,14 @@ static int set_mac(struct netlink *netlink, struct rtnl_link *interface, const s
     if (!wanted || !change) {
         rtnl_link_put(change);
         ret = -NLE_NOMEM;
-    } else if (present && nl_addr_get_len(present) == 6 &&
-               memcmp(nl_addr_get_binary_addr(present), options->mac, 6) == 0) {
+    } else if (present && nl_addr_get_len(present) == 6 && memcmp(nl_addr_get_binary_addr(present), mac, 6) == 0) {
         rtnl_link_put(change);
     } else {
         rtnl_link_set_addr(change, wanted);
         ret = send_change(netlink, interface, change);
     }
     if (ret)
-        ret = refuse("--mac", wanted ? nl_addr2str(wanted, text, sizeof(text)) : "", ret);
+        ret = refuse(option, wanted ? nl_addr2str(wanted, text, sizeof(text)) : "", ret);
     nl_addr_put(wanted);
     return ret;
 }
@@ -334,7 +333,7 @@ static int configure_interface(struct netlink *netlink, struct rtnl_link *interf
     int ret = 0;
 
     if (options->has_mac)
-        ret = set_mac(netlink, interface, options);
+        ret = set_mac(netlink, interface, "--mac", options->mac);
     if (!ret && options->mtu && options->mtu != rtnl_link_get_mtu(interface))
         ret = set_number(netlink, interface, "--mtu", options->mtu, rtnl_link_set_mtu);
     if (!ret && options->txqueuelen && options->txqueuelen != rtnl_link_get_txqlen(interface))
@@ -398,6 +397,18 @@ int netlink_set_mtu(struct netlink *netlink, uint32_t mtu)
     if (ret)
         return refuse("the MTU", "of the peer", ret);
     ret = set_number(netlink, interface, "the peer's MTU", mtu, rtnl_link_set_mtu);
+    rtnl_link_put(interface);
+    return ret;
+}
+
+int netlink_set_mac(struct netlink *netlink, const uint8_t mac[6])
+{
+    struct rtnl_link *interface;
+    int ret = get_interface(netlink, netlink->index, NULL, &interface);
+
+    if (ret)
+        return refuse("the address", "of the card", ret);
+    ret = set_mac(netlink, interface, "the card's address", mac);
     rtnl_link_put(interface);
     return ret;
 }

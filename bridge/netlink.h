@@ -56,6 +56,9 @@ int netlink_get_state(struct netlink *netlink, bool *ret_is_up, uint32_t *ret_mt
 /** Gives the interface another MTU. A failure was logged. */
 int netlink_set_mtu(struct netlink *netlink, uint32_t mtu);
 
+/** Gives the interface another Ethernet address. A failure was logged. */
+int netlink_set_mac(struct netlink *netlink, const uint8_t mac[6]);
+
 /**
  * After the carrier was switched on: waits until the kernel has noticed. Until then it throws away what it should send,
  * and if the first answer to ARP is lost, that costs a second. It usually takes much less than a millisecond; after 50

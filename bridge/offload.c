@@ -10,7 +10,7 @@
 #include <linux/if_tun.h>
 #include <stdio.h>
 #include <string.h>
-#include <vopipc/net.h>
+#include <vopipc/netdev.h>
 
 /* Linux 6.2; not in the headers of Debian 12. */
 #ifndef TUN_F_USO4
@@ -146,4 +146,37 @@ uint64_t offload_to_features(unsigned set)
             features |= table[i].feature;
     }
     return features;
+}
+
+static const struct {
+    uint64_t guest;
+    unsigned host;
+} both[] = {
+    {VOP_NET_FEATURE(VOP_NET_F_GUEST_CSUM), VOP_NET_F_CSUM},
+    {VOP_NET_FEATURE(VOP_NET_F_GUEST_TSO4), VOP_NET_F_HOST_TSO4},
+    {VOP_NET_FEATURE(VOP_NET_F_GUEST_TSO6), VOP_NET_F_HOST_TSO6},
+    {VOP_NET_FEATURE(VOP_NET_F_GUEST_ECN), VOP_NET_F_HOST_ECN},
+    {VOP_NET_FEATURE(VOP_NET_F_GUEST_USO4) | VOP_NET_FEATURE(VOP_NET_F_GUEST_USO6), VOP_NET_F_HOST_USO},
+};
+
+uint64_t offload_to_host(uint64_t features)
+{
+    uint64_t host = 0;
+
+    for (size_t i = 0; i < sizeof(both) / sizeof(both[0]); i++) {
+        if ((features & both[i].guest) == both[i].guest)
+            host |= VOP_NET_FEATURE(both[i].host);
+    }
+    return host;
+}
+
+uint64_t offload_from_host(uint64_t features)
+{
+    uint64_t guest = 0;
+
+    for (size_t i = 0; i < sizeof(both) / sizeof(both[0]); i++) {
+        if (features & VOP_NET_FEATURE(both[i].host))
+            guest |= both[i].guest;
+    }
+    return guest;
 }

@@ -59,6 +59,13 @@ unsigned offload_to_tun(unsigned set);
 /** The set as virtio-net features, which say that a side can receive it. */
 uint64_t offload_to_features(unsigned set);
 
+/**
+ * The same said the other way round: what a driver may send because its card takes it (CSUM, HOST_TSO4), as what the
+ * card can receive (GUEST_CSUM, GUEST_TSO4), and back.
+ */
+uint64_t offload_to_host(uint64_t features);
+uint64_t offload_from_host(uint64_t features);
+
 /** The set without those offloads that need another which is not in it. */
 unsigned offload_closure(unsigned set);
 

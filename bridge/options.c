@@ -6,8 +6,7 @@
  */
 #include "options.h"
 
-#include "link_2009.h"
-#include "link_vhost.h"
+#include "link.h"
 #include "log.h"
 #include "offload.h"
 
@@ -331,20 +330,14 @@ static const struct address *find_address_kept_out(const struct options *options
     return NULL;
 }
 
-/* Is this a network device, which has one queue pair unless its command line names more, and so would have to name them
- * here, too? */
-static bool is_device(const struct options *options)
-{
-    return options->link && (link_is_vhost(options->link) || link_is_2009(options->link));
-}
-
-/* A link to a machine listens; a board and its host know which of them the other follows. */
+/* Where the name of the link says it, the user need not. */
 static void imply_options(struct options *options)
 {
-    if (!is_device(options))
-        return;
-    options->listen = link_is_vhost(options->link) || link_2009_is_host(options->link);
-    if (!options->queues_are_named)
+    const struct link_kind *kind = options->link ? link_kind_of(options->link) : NULL;
+
+    if (kind && kind->is_listening)
+        options->listen = kind->is_listening(options->link);
+    if (kind && kind->is_device && !options->queues_are_named)
         options->queues = 1;
 }
 
@@ -359,8 +352,9 @@ static error_t check_options(const struct options *options)
         log_line("--socket-mode: only the side that listens makes a socket; give it there, with --listen");
     else if (options->keep_lost_netns && !options->netns)
         log_line("--on-netns-loss keep: no namespace is named; say which with --netns, or leave this out");
-    else if (options->link && link_is_2009(options->link) && options->queues > 1)
-        log_line("--queues %u: a link to a board in the layout of 2009 has one; leave this out", options->queues);
+    else if (options->queues > link_kind_of(options->link)->queues_max)
+        log_line("--queues %u: such a link can have %u; take less, or leave this out", options->queues,
+                 link_kind_of(options->link)->queues_max);
     else if (find_address_kept_out(options))
         log_line("--mtu %u --address %s: IPv6 needs an MTU of %u at least; raise it or leave the address out",
                  options->mtu, find_address_kept_out(options)->text, IPV6_MTU_LEAST);

@@ -9,23 +9,15 @@
 
 #include "frame.h"
 #include "log.h"
+#include "offload.h"
 
 #include <errno.h>
 #include <string.h>
 #include <vopipc/error.h>
 #include <vopipc/le.h>
-#include <vopipc/net.h>
+#include <vopipc/netdev.h>
 
 #define RELEASED_MAX 16 /* before the driver is told: a batch is cheap */
-
-/* virtio 1.2, 5.1.3: what a device offers to take, beside what <vopipc/net.h> names. */
-#define F_CSUM 0
-#define F_HOST_TSO4 11
-#define F_HOST_TSO6 12
-#define F_HOST_ECN 13
-#define F_MRG_RXBUF 15
-#define F_MQ 22
-#define F_HOST_USO 56
 
 static struct port_vhost *get_self(struct port *port)
 {
@@ -34,25 +26,9 @@ static struct port_vhost *get_self(struct port *port)
 
 uint64_t port_vhost_offer(uint64_t features, unsigned pairs)
 {
-    static const struct {
-        uint64_t received; /* by us */
-        unsigned host;
-    } map[] = {
-        {VOP_NET_FEATURE(VOP_NET_F_GUEST_CSUM), F_CSUM},
-        {VOP_NET_FEATURE(VOP_NET_F_GUEST_TSO4), F_HOST_TSO4},
-        {VOP_NET_FEATURE(VOP_NET_F_GUEST_TSO6), F_HOST_TSO6},
-        {VOP_NET_FEATURE(VOP_NET_F_GUEST_ECN), F_HOST_ECN},
-        {VOP_NET_FEATURE(VOP_NET_F_GUEST_USO4) | VOP_NET_FEATURE(VOP_NET_F_GUEST_USO6), F_HOST_USO},
-    };
-    uint64_t offer = (features & VOP_NET_OFFLOADS) | VOP_NET_FEATURE(F_MRG_RXBUF);
+    uint64_t offer = (features & VOP_NET_OFFLOADS) | offload_to_host(features) | VOP_NET_FEATURE(VOP_NET_F_MRG_RXBUF);
 
-    if (pairs > 1)
-        offer |= VOP_NET_FEATURE(F_MQ);
-    for (size_t i = 0; i < sizeof(map) / sizeof(map[0]); i++) {
-        if ((features & map[i].received) == map[i].received)
-            offer |= VOP_NET_FEATURE(map[i].host);
-    }
-    return offer;
+    return pairs > 1 ? offer | VOP_NET_FEATURE(VOP_NET_F_MQ) : offer;
 }
 
 /* ---- From the driver ---- */
@@ -320,7 +296,7 @@ bool port_vhost_is_ready(struct port_vhost *port)
     if (!port->rx || !port->tx)
         return false;
     features = vop_vhost_user_features(port->device);
-    port->is_merging = features & VOP_NET_FEATURE(F_MRG_RXBUF);
+    port->is_merging = features & VOP_NET_FEATURE(VOP_NET_F_MRG_RXBUF);
     if (!port->is_merging && !(features & VOP_NET_FEATURE(VOP_F_VERSION_1))) {
         if (!port->has_complained && port->pair == 0)
             log_line(

@@ -15,6 +15,7 @@
  */
 #include "worker.h"
 
+#include "fd_poll.h"
 #include "log.h"
 #include "slice.h"
 #include "tap.h"
@@ -95,35 +96,6 @@ static void on_port_ready(uv_poll_t *poll, int status, int events)
     /* After a death there may be frames to receive: the next turn finds them, and then the error. */
     if (ret < 0 && (ret != -ECONNRESET || worker->is_held))
         give_up(worker, ret);
-}
-
-static void free_poll(uv_handle_t *handle)
-{
-    free(handle);
-}
-
-/* A handle is closed only when a turn of the loop ends, and the next port may come before: so each has its own. */
-static int watch_port(struct worker *worker, struct port *port)
-{
-    uv_poll_t *poll = malloc(sizeof(*poll));
-    int ret = -ENOMEM;
-
-    if (poll)
-        ret = uv_poll_init(worker->loop, poll, port->fd);
-    if (ret) {
-        free(poll);
-        log_line("watching the link: %s", strerror(-ret));
-        return ret;
-    }
-    poll->data = worker;
-    ret = uv_poll_start(poll, UV_READABLE, on_port_ready);
-    if (ret) {
-        uv_close((uv_handle_t *)poll, free_poll);
-        log_line("watching the link: %s", strerror(-ret));
-        return ret;
-    }
-    worker->port_poll = poll;
-    return 0;
 }
 
 static void on_idle(uv_idle_t *idle)
@@ -318,7 +290,7 @@ int worker_begin(struct worker *worker, struct port *port)
 
     if (ret)
         return ret;
-    ret = watch_port(worker, port);
+    ret = fd_poll_open(&worker->port_poll, worker->loop, port->fd, "the link", on_port_ready, worker);
     if (ret) {
         forward_close(&worker->forward);
         return ret;
@@ -367,8 +339,7 @@ void worker_end(struct worker *worker)
     worker->port = NULL;
     worker->is_over = false;
     forward_close(&worker->forward);
-    uv_close((uv_handle_t *)worker->port_poll, free_poll);
-    worker->port_poll = NULL;
+    fd_poll_close(&worker->port_poll);
     uv_idle_stop(&worker->idle);
     watch_tap(worker, TAP_WATCH_DELETION);
 }

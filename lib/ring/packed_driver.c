@@ -33,6 +33,18 @@ static struct packed_driver *of(struct vop_virtqueue *vq)
     return (struct packed_driver *)vq;
 }
 
+/* The length of a used descriptor means something only with WRITE (virtio 1.2, 2.8.4), which a device sets that has
+ * written. QEMU's never sets it, so where something could be written the length is taken as it is, as Linux does. */
+static uint32_t used_length(const struct packed_driver *p, uint32_t word)
+{
+    const struct vop_virtqueue *vq = &p->driver.vq;
+    uint32_t id = word & 0xffff;
+
+    if (!(word >> 16 & VOP_DESC_F_WRITE) && (id >= vq->size || vq->records[id].writable == 0))
+        return 0;
+    return vop__load_le32(&p->ring[p->used.index].len);
+}
+
 /* Makes all descriptors look as if the laps before `next` were done: none is available, none is used in this lap. */
 static void reset_ring(struct packed_driver *p, uint32_t size)
 {
@@ -197,8 +209,7 @@ static inline int get_one(struct vop_virtqueue *vq, struct vop_used_buf *ret_buf
         if (!look(p, &word))
             return 0;
         __builtin_prefetch((const char *)&p->ring[p->used.index] + AHEAD);
-        /* virtio 1.2, 2.8.4: without WRITE nothing was written, and len means nothing */
-        len = word >> 16 & VOP_DESC_F_WRITE ? vop__load_le32(&p->ring[p->used.index].len) : 0;
+        len = used_length(p, word);
         id = word & 0xffff;
         ret = vop__driver_used(d, &id, &len, d->published - d->got);
         if (ret < 0)

@@ -33,6 +33,7 @@ struct vop_vhost_front {
     struct vop_vhost_front_memory memory[VOP_VHOST_FRONT_MEMORY_MAX];
     unsigned memory_count;
     unsigned queue_count;
+    unsigned group; /* queues that share the first one's `call`, which stays as long as the front end */
     struct queue queue[];
 };
 
@@ -127,6 +128,7 @@ int vop_vhost_front_open(int socket, const struct vop_vhost_front_options *optio
     f->memory_count = o.memory_count;
     memcpy(f->memory, o.memory, o.memory_count * sizeof(f->memory[0]));
     f->queue_count = o.queues;
+    f->group = o.group ? o.group : 1;
     for (unsigned i = 0; i < f->queue_count; i++)
         f->queue[i].kick = f->queue[i].call = -1;
     ret = agree(f, socket, &o);
@@ -142,13 +144,18 @@ int vop_vhost_front_open(int socket, const struct vop_vhost_front_options *optio
 
 /* ---- Queues ---- */
 
-static void free_queue(struct queue *q)
+static int *call_of(vop_vhost_front *f, unsigned index)
 {
-    const int fds[2] = {q->kick, q->call};
+    return &f->queue[index - index % f->group].call;
+}
+
+static void free_queue(struct queue *q, bool is_last)
+{
+    const int fds[2] = {q->kick, is_last ? q->call : -1};
 
     vop__closer_take(fds, 2);
     vop_virtqueue_free(q->vq);
-    *q = (struct queue){.kick = -1, .call = -1};
+    *q = (struct queue){.kick = -1, .call = is_last ? -1 : q->call};
 }
 
 void vop_vhost_front_close(vop_vhost_front *f)
@@ -156,7 +163,7 @@ void vop_vhost_front_close(vop_vhost_front *f)
     if (!f)
         return;
     for (unsigned i = 0; i < f->queue_count; i++)
-        free_queue(&f->queue[i]);
+        free_queue(&f->queue[i], true);
     vop__closer_take_socket(f->talk.ask.fd);
     free(f);
 }
@@ -230,7 +237,7 @@ static int make_virtqueue(const vop_vhost_front *f, unsigned index, struct queue
     return vop_virtqueue_new(&o, &q->vq);
 }
 
-static int tell_queue(const vop_vhost_front *f, unsigned index, const struct queue *q, uint32_t size)
+static int tell_queue(const vop_vhost_front *f, unsigned index, const struct queue *q, int call, uint32_t size)
 {
     struct vop_ring_offsets at;
     struct vop__vhost_place place = {.size = size, .is_packed = is_packed(f)};
@@ -241,14 +248,14 @@ static int tell_queue(const vop_vhost_front *f, unsigned index, const struct que
     place.desc = (uintptr_t)q->ring + at.desc;
     place.driver = (uintptr_t)q->ring + at.driver;
     place.device = (uintptr_t)q->ring + at.device;
-    return vop__vhost_start(&f->talk, index, &place, q->kick, q->call);
+    return vop__vhost_start(&f->talk, index, &place, q->kick, call);
 }
 
 int vop_vhost_front_start(vop_vhost_front *f, unsigned index, uint32_t size, void *ring, vop_virtqueue **ret_vq)
 {
     size_t ring_size = vop_vhost_front_ring_size(f, size);
     struct queue *q = &f->queue[index < f->queue_count ? index : 0];
-    int ret;
+    int *call, ret;
 
     if (index >= f->queue_count || q->vq)
         return vop__error(EINVAL, "there is no queue %u, or it runs", index);
@@ -259,13 +266,15 @@ int vop_vhost_front_start(vop_vhost_front *f, unsigned index, uint32_t size, voi
     q->ring = ring;
     q->ring_size = ring_size;
     q->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    q->call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    ret = q->kick < 0 || q->call < 0 ? vop__error(errno, "a descriptor for queue %u: %s", index, strerror(errno))
-                                     : make_virtqueue(f, index, q, size);
+    call = call_of(f, index);
+    if (*call < 0)
+        *call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    ret = q->kick < 0 || *call < 0 ? vop__error(errno, "a descriptor for queue %u: %s", index, strerror(errno))
+                                   : make_virtqueue(f, index, q, size);
     if (ret == 0)
-        ret = tell_queue(f, index, q, size);
+        ret = tell_queue(f, index, q, *call, size);
     if (ret < 0) {
-        free_queue(q);
+        free_queue(q, f->group == 1);
         return ret;
     }
     *ret_vq = q->vq;
@@ -281,19 +290,27 @@ int vop_vhost_front_stop(vop_vhost_front *f, unsigned index)
     ret = vop__vhost_stop(&f->talk, index);
     if (ret < 0)
         return ret;
-    free_queue(&f->queue[index]);
+    free_queue(&f->queue[index], f->group == 1);
     return 0;
 }
 
 int vop_vhost_front_queue_fd(const vop_vhost_front *f, unsigned index)
 {
-    return index < f->queue_count ? f->queue[index].call : -1;
+    return index < f->queue_count ? f->queue[index - index % f->group].call : -1;
 }
 
 void vop_vhost_front_take(vop_vhost_front *f, unsigned index)
 {
-    if (index < f->queue_count && f->queue[index].call >= 0)
-        vop__vhost_take_eventfd(f->queue[index].call);
+    if (index < f->queue_count && *call_of(f, index) >= 0)
+        vop__vhost_take_eventfd(*call_of(f, index));
+}
+
+void vop_vhost_front_unblock(vop_vhost_front *f)
+{
+    for (unsigned i = 0; i < f->queue_count; i++) {
+        if (f->queue[i].kick >= 0)
+            vop__vhost_take_eventfd(f->queue[i].kick);
+    }
 }
 
 /* ---- The rest ---- */

@@ -3,22 +3,35 @@
  * driver_client.c - a driver's program: copies a disk, random numbers or a console.
  *
  * Room: tests. driver-client PATH is for what vop serve --socket serves; vhost:ID:PATH for what a vhost-user back end
- * is, of this device ID; pci:ADDRESS for a virtio device on PCI that vop_pci_uio has. A disk goes to standard output as
- * a whole; of random numbers 4096 bytes; a console gets standard input, and what it says goes to standard output, until
- * a line that is "bye". But on PCI, what can be written of their configuration is: the cache of a disk is turned off,
- * and a console gets an emergency write of "!".
+ * is, of this device ID; pci:ADDRESS for a virtio device on PCI that vop_pci_uio has; mmio:uioN for registers of
+ * virtio-mmio that vop_mmio_uio has. A disk goes to standard output as a whole; of random numbers 4096 bytes; a console
+ * gets standard input, and what it says goes to standard output, until a line that is "bye". What can be written of the
+ * configuration of a device of vop serve is: the cache of a disk is turned off, and a console gets an emergency write
+ * of "!".
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <vopipc/vopipc.h>
 
 static vop_bus *bus;
 static vop_bus_device *d;
-static bool is_pci, is_vhost;
+
+/* A way to a device: its name begins so. */
+struct way {
+    const char *scheme;
+    int (*connect)(const char *name);
+    int (*get_fd)(const vop_bus_device *d);
+    int (*process)(vop_bus_device *d);
+    bool is_configured; /* what can be written of the configuration is */
+};
+
+static const struct way *way;
 
 static void fail(const char *what)
 {
@@ -26,25 +39,15 @@ static void fail(const char *what)
     exit(1);
 }
 
-static int process(void)
-{
-    if (is_vhost)
-        return vop_vhost_bus_process(d);
-    return is_pci ? vop_virtio_pci_process(d) : vop_remote_bus_process(d);
-}
-
 static void step(void)
 {
-    struct pollfd p = {.fd = is_vhost ? vop_vhost_bus_fd(d)
-                             : is_pci ? vop_virtio_pci_fd(d)
-                                      : vop_remote_bus_fd(d),
-                       .events = POLLIN};
+    struct pollfd p = {.fd = way->get_fd(d), .events = POLLIN};
 
     if (poll(&p, 1, 20000) == 0) {
         fprintf(stderr, "driver-client: no interrupt for 20 s\n");
         exit(1);
     }
-    if (process() < 0)
+    if (way->process(d) < 0)
         fail("the device");
     (void)vop_bus_process(bus);
 }
@@ -76,7 +79,7 @@ static void copy_disk(vop_block *block)
     struct vop_block_info info;
     void *data;
 
-    if (!is_pci)
+    if (way->is_configured)
         turn_cache_off();
     vop_block_get_info(block, &info);
     if (vop_bus_alloc(d, 65536, &data) < 0)
@@ -120,7 +123,7 @@ static void talk(vop_console *console)
     char line[256], said[4096];
     size_t size = 0;
 
-    if (!is_pci && vop_console_emergency(console, '!') < 0)
+    if (way->is_configured && vop_console_emergency(console, '!') < 0)
         fail("an emergency write");
     while (fgets(line, sizeof(line), stdin)) {
         for (size_t done = 0, length = strlen(line); done < length;) {
@@ -143,30 +146,124 @@ static void talk(vop_console *console)
     (void)!fwrite(said, size, 1, stdout);
 }
 
-static int connect_device(const char *name)
+/* ---- Ways to a device ---- */
+
+static int connect_socket(const char *name)
 {
-    struct vop_virtio_pci_options p;
-    struct vop_vhost_bus_options v;
-    struct vop_remote_options r;
+    struct vop_remote_options o;
+
+    vop_remote_options_init(&o, sizeof(o));
+    o.path = name;
+    return vop_remote_connect(bus, &o, &d);
+}
+
+static int connect_pci(const char *name)
+{
+    struct vop_virtio_pci_options o;
+
+    vop_virtio_pci_options_init(&o, sizeof(o));
+    o.address = name;
+    return vop_virtio_pci_add(bus, &o, &d);
+}
+
+static int connect_vhost(const char *name)
+{
+    struct vop_vhost_bus_options o;
     char *path;
 
-    is_pci = strncmp(name, "pci:", 4) == 0;
-    if (is_pci) {
-        vop_virtio_pci_options_init(&p, sizeof(p));
-        p.address = name + 4;
-        return vop_virtio_pci_add(bus, &p, &d);
+    vop_vhost_bus_options_init(&o, sizeof(o));
+    o.id = (uint32_t)strtoul(name, &path, 10);
+    if (vop_vhost_user_connect(path + 1, &o.socket) < 0)
+        return -1;
+    return vop_vhost_bus_add(bus, &o, &d);
+}
+
+static int uio_fd = -1;
+
+static unsigned long read_map(const char *name, unsigned map, const char *file)
+{
+    char path[128], text[32] = "";
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "/sys/class/uio/%s/maps/map%u/%s", name, map, file);
+    fd = open(path, O_RDONLY);
+    if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0) {
+        perror(path);
+        exit(1);
     }
-    is_vhost = strncmp(name, "vhost:", 6) == 0;
-    if (is_vhost) {
-        vop_vhost_bus_options_init(&v, sizeof(v));
-        v.id = (uint32_t)strtoul(name + 6, &path, 10);
-        if (vop_vhost_user_connect(path + 1, &v.socket) < 0)
-            return -1;
-        return vop_vhost_bus_add(bus, &v, &d);
+    close(fd);
+    return strtoul(text, NULL, 0);
+}
+
+static void *map_uio(const char *name, unsigned map)
+{
+    void *base = mmap(NULL, read_map(name, map, "size"), PROT_READ | PROT_WRITE, MAP_SHARED, uio_fd,
+                      (off_t)map * sysconf(_SC_PAGESIZE));
+
+    if (base == MAP_FAILED) {
+        perror(name);
+        exit(1);
     }
-    vop_remote_options_init(&r, sizeof(r));
-    r.path = name;
-    return vop_remote_connect(bus, &r, &d);
+    return base;
+}
+
+static int let_interrupts_through(void)
+{
+    static const uint32_t on = 1;
+
+    return write(uio_fd, &on, sizeof(on)) == sizeof(on) ? 0 : -1;
+}
+
+static int connect_mmio(const char *name)
+{
+    struct vop_mmio_bus_options o;
+    struct vop_bus_memory memory = {.flags = VOP_AREA_PLATFORM};
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), "/dev/%s", name);
+    uio_fd = open(path, O_RDWR);
+    if (uio_fd < 0) {
+        perror(path);
+        exit(1);
+    }
+    memory.base = map_uio(name, 1);
+    memory.address = read_map(name, 1, "addr");
+    memory.size = read_map(name, 1, "size");
+    vop_mmio_bus_options_init(&o, sizeof(o));
+    o.access = vop_mmio_mapped();
+    o.context = (uint8_t *)map_uio(name, 0) + read_map(name, 0, "offset");
+    o.size = 0x200; /* QEMU's are no longer */
+    o.memory = &memory;
+    return let_interrupts_through() < 0 ? -1 : vop_mmio_add(bus, &o, &d);
+}
+
+static int get_uio_fd(const vop_bus_device *device)
+{
+    (void)device;
+    return uio_fd;
+}
+
+static int process_mmio(vop_bus_device *device)
+{
+    uint32_t count;
+
+    if (read(uio_fd, &count, sizeof(count)) != sizeof(count) || vop_mmio_interrupt(device) < 0)
+        return -1;
+    return let_interrupts_through();
+}
+
+static const struct way ways[] = {
+    {"pci:", connect_pci, vop_virtio_pci_fd, vop_virtio_pci_process, false},
+    {"vhost:", connect_vhost, vop_vhost_bus_fd, vop_vhost_bus_process, true},
+    {"mmio:", connect_mmio, get_uio_fd, process_mmio, false},
+    {"", connect_socket, vop_remote_bus_fd, vop_remote_bus_process, true},
+};
+
+static int connect_device(const char *name)
+{
+    for (way = ways; strncmp(name, way->scheme, strlen(way->scheme)) != 0; way++)
+        continue;
+    return way->connect(name + strlen(way->scheme));
 }
 
 int main(int argc, char **argv)

@@ -40,7 +40,7 @@ USAGE = [
     ([*GOOD, "--on-netns-loss", "wait"], r"--on-netns-loss wait: neither exit nor keep"),
     ([*GOOD, "--on-netns-loss", "keep"], r"--on-netns-loss keep: no namespace is named; .*--netns"),
     ([*GOOD, "--socket-mode", "0600"], r"--socket-mode: only the side that listens"),
-    (["--link", "mpc8349-2009:board", "--tap", "vop0", "--queues", "2"], r"--queues 2: .*has one; leave this out"),
+    (["--link", "mpc8349-2009:board", "--tap", "vop0", "--queues", "2"], r"--queues 2: such a link can have 1"),
 ]
 
 

@@ -3,11 +3,13 @@
 them compared. testpmd sends back what it gets."""
 import os
 import shutil
+import socket
 import subprocess
 
 import pytest
 
-from lib.bridge import BIN, SANITIZED, eventually
+from lib.bridge import BIN, SANITIZED, Bridge, eventually
+from lib.frames import PACKET_OUTGOING
 
 COUNT = 1000000 if os.environ.get("VOP_LONG") else 10000 if SANITIZED else 100000
 SECONDS = 600 if os.environ.get("VOP_LONG") else 90
@@ -26,6 +28,7 @@ DRIVERS = {  # what net_virtio_user is told, and vhost-peer
     "packed, large": ("packed_vq=1,in_order=0", ["--longest", 8000]),
 }
 PACKED, IN_ORDER, INDIRECT = 34, 35, 28
+TYPE = 0x88B5  # of frames for experiments
 DEVICES = {  # features of our driver, and more
     "split": ([], []),
     "split in order": ([IN_ORDER], []),
@@ -105,3 +108,50 @@ def test_device(tmp_path, kind):
         pmd.check()
     finally:
         pmd.end()
+
+
+class Frames:
+    """Frames out of an interface by a socket, and what comes back by it."""
+
+    def __init__(self, namespace, interface):
+        self.socket = namespace.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(TYPE))
+        self.socket.bind((interface, TYPE))
+        self.socket.settimeout(10)
+
+    def there_and_back(self, number):
+        """So many frames of all lengths, a few at a time: returns those sent, and those that came back."""
+        sent = [bytes.fromhex("020102030405") + bytes.fromhex("020607080910") + TYPE.to_bytes(2, "big") +
+                os.urandom(46 + (i * 37) % 1455) for i in range(number)]
+        back = []
+        for i in range(0, number, 32):
+            for frame in sent[i:i + 32]:
+                self.socket.send(frame)
+            while len(back) < min(i + 32, number):
+                frame, address = self.socket.recvfrom(2000)
+                if address[2] != PACKET_OUTGOING:
+                    back.append(frame)
+        return sent, back
+
+
+@pytest.mark.parametrize("queues", [1, 2])
+def test_bridge(namespaces, tmp_path, queues):
+    """vop-bridge as the driver of DPDK's device: what its interface sends comes back; also after that was killed."""
+    path = tmp_path / "s"
+    namespace = namespaces("a")
+    bridge = Bridge("--link", f"vhost-user:{path}?front", "--tap", "vop0", "--queues", queues, namespace=namespace,
+                    log=tmp_path / "bridge.log")
+    try:
+        for round_ in (1, 2):
+            pmd = Loop(tmp_path, f"net_vhost0,iface={path},queues={queues}", [f"--rxq={queues}", f"--txq={queues}"])
+            try:
+                bridge.wait_line("link up", round_, seconds=60)
+                eventually(lambda: namespace.has_carrier("vop0"), "carrier", 10)
+                sent, back = Frames(namespace, "vop0").there_and_back(COUNT // 50)
+                pmd.check()
+            finally:
+                pmd.end()
+            path.unlink(missing_ok=True)
+            assert sorted(sent) == sorted(back)
+            bridge.wait_line("link down: .*the back end has closed, or died", round_, seconds=10)
+    finally:
+        bridge.stop()

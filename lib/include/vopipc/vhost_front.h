@@ -17,7 +17,8 @@
  * The back end is not trusted further than the memory goes: it can change all that lies there. It is sent no other.
  *
  * Errors and threads are as in virtqueue.h. A call that asks the back end for an answer waits for it, as long as the
- * options say; one that has failed so leaves a front end that can only be closed.
+ * options say; one that has failed so leaves a front end that can only be closed. Queues may be used by threads of
+ * their own, with vop_vhost_front_take() for their group, while no call starts or stops one.
  */
 #ifndef VOPIPC_VHOST_FRONT_H
 #define VOPIPC_VHOST_FRONT_H
@@ -51,6 +52,8 @@ struct vop_vhost_front_options {
     uint32_t memory_count;
     uint32_t queues;    /* the most that the program will start, 1 to VOP_VHOST_FRONT_QUEUES_MAX. Default 2 */
     int32_t timeout_ms; /* to wait for an answer; negative: for ever. Default 5000 */
+    uint32_t group;     /* queues 0 to group - 1 share a descriptor for notifications, and so do the next ones. */
+                        /* Default 1: each has its own */
 };
 
 /** Fills `options` (of `struct_size` bytes: pass sizeof) with the defaults. */
@@ -91,11 +94,19 @@ size_t vop_vhost_front_ring_size(const vop_vhost_front *front, uint32_t size);
  */
 int vop_vhost_front_start(vop_vhost_front *front, unsigned index, uint32_t size, void *ring, vop_virtqueue **ret_vq);
 
-/** Polls readable when the device has notified queue `index`; then vop_vhost_front_take(). -1: it does not run. */
+/** Polls readable when the device has notified queue `index`, or another of its group; then vop_vhost_front_take().
+ * That of a group of several stays the same once one of them was started. -1: none was, or the only one stopped. */
 int vop_vhost_front_queue_fd(const vop_vhost_front *front, unsigned index);
 
-/** Takes the notifications of queue `index`. Does not wait. */
+/** Takes the notifications of queue `index`, and of its group: whoever calls it looks at all of them afterwards. Does
+ * not wait. */
 void vop_vhost_front_take(vop_vhost_front *front, unsigned index);
+
+/**
+ * Ends the wait of a thread that notifies a back end which has undone O_NONBLOCK of a queue's descriptor and filled it,
+ * as vop_vhost_user_unblock() does.
+ */
+void vop_vhost_front_unblock(vop_vhost_front *front);
 
 /**
  * Stops a queue, and frees its `vq`: the device touches no buffer of it any more. Buffers that were not returned are

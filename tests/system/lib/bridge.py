@@ -142,6 +142,7 @@ class Pair:
         self.namespace = {"a": namespace_a, "b": namespace_b}
         self.directory = pathlib.Path(directory)
         self.socket = self.directory / "link.sock"
+        self.link = {}  # of each side, for those who want another than by the socket
         self.arguments = {"a": [], "b": []}
         self.bridge = {}
 
@@ -150,11 +151,11 @@ class Pair:
         number = 1 if side == "a" else 2
         self.arguments[side] = list(more) or self.arguments[side]
         where = [] if inside else ["--netns", self.namespace[side].name]
+        link = self.link.get(side) or ["--link", f"shm:{self.socket}", *(["--listen"] if side == "a" else [])]
         self.bridge[side] = Bridge(
-            "--link", f"shm:{self.socket}", *(["--listen"] if side == "a" else []), "--tap", "vop0",
-            "--address", f"10.99.0.{number}/24", "--address", f"fd99::{number}/64", *self.arguments[side],
-            *where, namespace=self.namespace[side] if inside else None, log=self.directory / f"{side}.log",
-            prefix=prefix)
+            *link, "--tap", "vop0", "--address", f"10.99.0.{number}/24", "--address", f"fd99::{number}/64",
+            *self.arguments[side], *where, namespace=self.namespace[side] if inside else None,
+            log=self.directory / f"{side}.log", prefix=prefix)
         return self.bridge[side]
 
     def start(self, a=(), b=(), both=()):

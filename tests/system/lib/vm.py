@@ -55,12 +55,16 @@ class Software:
         self.initramfs = pathlib.Path(place) / f"initramfs-{series}"
         module = pathlib.Path(place) / f"driver-{series}"
         self._run("make", "-C", DRIVER, f"KERNEL={found / 'headers'}", f"OUT={module}")
-        helper = pathlib.Path(place) / f"mmio-pci-{series}"
-        shutil.copytree(HERE / "mmio-pci", helper)
-        self._run("make", "-C", found / "headers", f"M={helper}", "modules")
+        helpers = [self._build_helper(found, place, series, name) for name in ("mmio-pci", "mmio-uio")]
         self._run(HERE / "make_initramfs", self.initramfs, HERE / "init", found / "modules",
-                  module / "vop_pci_uio.ko", helper / "vop_mmio_pci.ko", shutil.which("iperf3"),
-                  *[BIN / program for program in programs])
+                  module / "vop_pci_uio.ko", *helpers, shutil.which("iperf3"), *[BIN / program for program in programs])
+
+    def _build_helper(self, found, place, series, name):
+        """A kernel module of the tests."""
+        helper = pathlib.Path(place) / f"{name}-{series}"
+        shutil.copytree(HERE / name, helper)
+        self._run("make", "-C", found / "headers", f"M={helper}", "modules")
+        return helper / f"vop_{name.replace('-', '_')}.ko"
 
     @staticmethod
     def _run(*words):

@@ -17,7 +17,7 @@ def test_devices(boot, tmp_path, kind):
     (tmp_path / "disk").write_bytes(contents)
     machine = boot("pci", devices=[
         f"virtio-blk-pci,drive=disk,serial={SERIAL},addr=5,disable-legacy=on,{KINDS[kind]}",
-        f"virtio-rng-pci,addr=6,disable-legacy=on,{KINDS[kind].replace('packed=on', 'packed=off')}"], words=[
+        f"virtio-rng-pci,addr=6,disable-legacy=on,{KINDS[kind]}"], words=[
         "-drive", f"file={tmp_path}/disk,format=raw,if=none,id=disk"])
     machine.wait_boot()
     machine.load_modules("uio")

@@ -295,15 +295,17 @@ static void test_packed_flags(void **state)
 {
     static const struct {
         uint32_t flags, len;
+        unsigned in;
         int gets;
         uint32_t got;
     } flags[] = {
-        {P_AVAIL | P_USED | 2, 8, 1, 8},
-        {P_AVAIL | P_USED, 8, 1, 0}, /* without WRITE, len means nothing */
-        {P_AVAIL, 8, 0, 0},
-        {P_USED, 8, 0, 0}, /* 60: unequal */
-        {0, 8, 0, 0},
-        {2, 8, 0, 0}, /* 60: of the other lap */
+        {P_AVAIL | P_USED | 2, 8, 1, 1, 8},
+        {P_AVAIL | P_USED, 8, 1, 1, 8}, /* QEMU says so */
+        {P_AVAIL | P_USED, 8, 0, 1, 0}, /* nothing could be written: without WRITE, len means nothing */
+        {P_AVAIL, 8, 1, 0, 0},
+        {P_USED, 8, 1, 0, 0}, /* 60: unequal */
+        {0, 8, 1, 0, 0},
+        {2, 8, 1, 0, 0}, /* 60: of the other lap */
     };
     struct vq_config config = {.layout = VOP_RING_PACKED, .size = N, .ends = DRIVER, .resume = true};
 
@@ -315,12 +317,14 @@ static void test_packed_flags(void **state)
 
         config.position = i % 2 ? 0 : 0x8000;
         vq_open(&q, &config);
-        assert_int_equal(vq_add(&q, 0, 1, 1, 8, &q), 0);
+        assert_int_equal(vq_add(&q, 0, 1, flags[i / 2].in, 8, &q), 0);
         assert_int_equal(vop_virtqueue_kick(q.driver), 1);
         vq_packed(&q, 0, 0, flags[i / 2].len, 0, flags[i / 2].flags ^ other_lap);
         assert_int_equal(vop_virtqueue_get_bufs(q.driver, &buf, 1), flags[i / 2].gets);
-        if (flags[i / 2].gets)
+        if (flags[i / 2].gets) {
             assert_int_equal(buf.len, flags[i / 2].got);
+            assert_int_equal(buf.flags, 0);
+        }
         assert_int_equal(vop_virtqueue_error(q.driver), 0);
         vq_close(&q);
     }

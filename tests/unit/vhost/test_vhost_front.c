@@ -4,10 +4,12 @@
  *
  * Room: tests. The back end is a thread.
  */
+#include "support/fds.h"
 #include "support/test.h"
 
 #include <vopipc/vopipc.h>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/mman.h>
@@ -157,6 +159,7 @@ static void test_queues(void **state)
         assert_int_equal(pthread_create(&thread, NULL, run_device, &pair[1]), 0);
         fill_options(&o, &m);
         o.features = F(VOP_F_VERSION_1) | F(VOP_F_EVENT_IDX) | F(3) | F(50) | kinds[k];
+        o.group = k % 2 ? 2 : 0;
         assert_int_equal(vop_vhost_front_open(pair[0], &o, &front), 0);
         assert_int_equal(vop_vhost_front_features(front), F(VOP_F_VERSION_1) | F(VOP_F_EVENT_IDX) | F(3) | kinds[k]);
         assert_int_equal(vop_vhost_front_queue_num(front), 2);
@@ -168,6 +171,7 @@ static void test_queues(void **state)
                 assert_int_equal(vop_vhost_front_start(front, i, N, memory + ((size_t)i << 20), &vq), 0);
                 exchange(front, i, vq);
             }
+            assert_int_equal(vop_vhost_front_queue_fd(front, 0) == vop_vhost_front_queue_fd(front, 1), k % 2);
             for (unsigned i = 0; i < 2; i++)
                 assert_int_equal(vop_vhost_front_stop(front, i), 0);
         }
@@ -252,12 +256,69 @@ static void test_liars(void **state)
     }
 }
 
+/* ---- A back end that does not take notifications ---- */
+
+static void *kick(void *vq)
+{
+    check(vop_virtqueue_kick(vq) == 1);
+    return NULL;
+}
+
+/* It has filled the descriptor, and undone that it does not block. */
+static void test_unblock(void **state)
+{
+    static const uint32_t offer[] = {1, 5, 8, 0, 1}; /* VERSION_1 */
+    const struct iovec iov = {memory + MEMORY_SIZE / 2, 64};
+    const uint64_t full = UINT64_MAX - 1;
+    struct vop_vhost_front_options o;
+    struct vop_vhost_front_memory m;
+    struct {
+        uint32_t request, flags, size;
+    } header = {.request = 0};
+    int fds[FDS_MAX], pair[2];
+    vop_vhost_front *front;
+    vop_virtqueue *vq;
+    pthread_t thread;
+    unsigned count;
+    uint8_t payload[512];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(send(pair[1], offer, sizeof(offer), 0), sizeof(offer));
+    fill_options(&o, &m);
+    assert_int_equal(vop_vhost_front_open(pair[0], &o, &front), 0);
+    assert_int_equal(vop_vhost_front_start(front, 0, N, memory, &vq), 0);
+    while (header.request != 12) { /* SET_VRING_KICK */
+        assert_int_equal(fds_receive(pair[1], &header, sizeof(header), MSG_WAITALL, fds, &count), sizeof(header));
+        if (header.request != 12)
+            fds_close(fds, count);
+        assert_int_equal(recv(pair[1], payload, header.size, MSG_WAITALL), header.size);
+    }
+    assert_int_equal(count, 1);
+    assert_int_equal(fcntl(fds[0], F_SETFL, 0), 0);
+    assert_int_equal(write(fds[0], &full, sizeof(full)), sizeof(full));
+    assert_int_equal(vop_virtqueue_add_buf(vq, &iov, 1, 0, vq), 0);
+    assert_int_equal(pthread_create(&thread, NULL, kick, vq), 0);
+    for (int left = 1; left;) { /* it may not have begun yet */
+        struct timespec until;
+
+        vop_vhost_front_unblock(front);
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec++;
+        left = pthread_timedjoin_np(thread, NULL, &until);
+    }
+    vop_vhost_front_close(front);
+    fds_close(fds, 1);
+    close(pair[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_queues, test_guard),
         cmocka_unit_test_setup(test_options, test_guard),
         cmocka_unit_test_setup(test_liars, test_guard),
+        cmocka_unit_test_setup(test_unblock, test_guard),
     };
 
     return cmocka_run_group_tests(tests, make_memory, drop_memory);
