@@ -138,13 +138,14 @@ void rig_core_serve(struct rig *r)
 /* A processor runs one program: another one that comes is not let in. */
 void rig_core_accept(struct rig *r, int fd)
 {
-    struct core_hello hello = {.block = RIG_BLOCK,
+    struct core_hello hello = {.block = r->model.options.dram_base,
                                .block_size = r->block_size,
                                .outbound = M8349_OUTBOUND,
                                .outbound_size = M8349_OUTBOUND_SIZE};
     int events[2] = {-1, -1}, irq = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
-    if (r->core_fd >= 0 || irq < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, events) < 0 ||
+    if (r->core_fd >= 0 || r->machine_fd >= 0 || irq < 0 ||
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, events) < 0 ||
         !send_with(fd, &hello, sizeof(hello), (int[]){r->block_fd, irq, events[1]}, CORE_HELLO_FDS)) {
         close_fd(&fd);
         close_fd(&irq);

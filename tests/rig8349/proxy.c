@@ -42,7 +42,7 @@ union body {
     } memory;
     struct {
         uint32_t address, value;
-        int32_t size;
+        uint32_t size;
     } config;
     struct {
         uint64_t address, value; /* address: on the bus */
@@ -128,83 +128,40 @@ static void sync_memory(struct rig *r, const struct message *m)
 
 /* ---- Configuration ---- */
 
-static uint32_t config_get(const struct rig *r, unsigned at)
-{
-    return r->config[at] | (uint32_t)r->config[at + 1] << 8 | (uint32_t)r->config[at + 2] << 16 |
-           (uint32_t)r->config[at + 3] << 24;
-}
-
-static void config_set(struct rig *r, unsigned at, uint32_t value)
-{
-    for (unsigned i = 0; i < 4; i++)
-        r->config[at + i] = (uint8_t)(value >> 8 * i);
-}
-
-static uint32_t bar_size(const struct rig *r, unsigned bar)
-{
-    return bar == 0 ? MPC8349_IMMR_SIZE : r->block_size;
-}
-
 void rig_host_reset(struct rig *r)
 {
-    memset(r->config, 0, sizeof(r->config));
-    config_set(r, PCI_VENDOR_ID, 0x1957 | 0x0080u << 16);
-    config_set(r, PCI_CLASS_REVISION, 0x0b200030); /* a processor, PowerPC */
-    config_set(r, PCI_SUBSYSTEM_VENDOR_ID, 0x1957);
-    r->config[PCI_INTERRUPT_PIN] = 1;
-}
-
-/* Which bits of a dword the host may change. Older than PCI 2.3: INTx has no bit in the command register. */
-static uint32_t writable(const struct rig *r, unsigned at)
-{
-    switch (at) {
-    case PCI_COMMAND:
-        return PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY | PCI_COMMAND_SERR;
-    case PCI_CACHE_LINE_SIZE:
-        return 0xffff;
-    case PCI_BASE_ADDRESS_0:
-    case PCI_BASE_ADDRESS_1:
-        return ~(bar_size(r, (at - PCI_BASE_ADDRESS_0) / 4) - 1);
-    case PCI_INTERRUPT_LINE:
-        return 0xff;
-    default:
-        return 0;
-    }
+    r->config.bar_size[0] = MPC8349_IMMR_SIZE;
+    r->config.bar_size[1] = r->block_size;
+    rig_config_reset(&r->config, 0x1957, 0x0080, 0x0b200030); /* a processor, PowerPC */
 }
 
 static void configure(struct rig *r)
 {
     bool was_master = r->model.master_on;
-    uint32_t command = config_get(r, PCI_COMMAND);
+    uint32_t command = rig_config_word(&r->config, PCI_COMMAND);
 
     (void)m8349_configure(&r->model, command & PCI_COMMAND_MEMORY, command & PCI_COMMAND_MASTER);
     if (was_master != r->model.master_on)
         rig_core_show(r);
 }
 
-static bool is_in_dword(uint32_t address, int32_t size)
+static bool is_configurable(const struct rig *r)
 {
-    return address < sizeof(((struct rig *)NULL)->config) && size >= 1 && address % 4 + (uint32_t)size <= 4;
+    return !r->model.in_reset && !r->model.cfg_lock;
 }
 
-static void config_write(struct rig *r, uint32_t address, int32_t size, uint32_t value)
+static void config_write(struct rig *r, uint32_t address, uint32_t size, uint32_t value)
 {
-    unsigned at = address & ~3u, shift = 8 * (address % 4);
-    uint32_t mask = size == 4 ? UINT32_MAX : ((1u << 8 * size) - 1) << shift;
-
-    if (!is_in_dword(address, size) || r->model.in_reset || r->model.cfg_lock)
+    if (!is_configurable(r))
         return;
-    mask &= writable(r, at);
-    config_set(r, at, (config_get(r, at) & ~mask) | (value << shift & mask));
-    if (at == PCI_COMMAND)
+    rig_config_write(&r->config, address, size, value);
+    if ((address & ~3u) == PCI_COMMAND)
         configure(r);
 }
 
-static uint32_t config_read(const struct rig *r, uint32_t address, int32_t size)
+static uint32_t config_read(const struct rig *r, uint32_t address, uint32_t size)
 {
-    if (!is_in_dword(address, size) || r->model.in_reset || r->model.cfg_lock)
-        return UINT32_MAX;
-    return config_get(r, address & ~3u) >> 8 * (address % 4) & (size == 4 ? UINT32_MAX : (1u << 8 * size) - 1);
+    return is_configurable(r) ? rig_config_read(&r->config, address, size) : UINT32_MAX;
 }
 
 /* ---- Memory of the device ---- */
@@ -215,10 +172,10 @@ static unsigned find_bar(const struct rig *r, uint64_t address, uint32_t *ret_of
     unsigned bar;
 
     for (bar = 0; bar < 2; bar++) {
-        uint32_t base = config_get(r, PCI_BASE_ADDRESS_0 + 4 * bar);
+        uint32_t base = rig_config_bar(&r->config, bar);
 
         *ret_offset = (uint32_t)address - base;
-        if (base != 0 && address >= base && address - base < bar_size(r, bar))
+        if (base != 0 && address >= base && address - base < r->config.bar_size[bar])
             break;
     }
     return bar;
