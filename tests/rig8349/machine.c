@@ -15,6 +15,7 @@
 #define _GNU_SOURCE
 #endif
 #include "rig8349/rig.h"
+#include "support/fds.h"
 
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -25,7 +26,6 @@
 #include <unistd.h>
 
 #define OUTBOUND_SIZE 0x10000000u /* what fits beside the rest where the machine has its PCI devices */
-#define FDS 8
 #define BODY_MAX 4096u
 
 enum command {
@@ -84,7 +84,7 @@ struct message {
     struct head head;
     union body body;
     uint32_t size; /* of the body */
-    int fd[FDS];
+    int fd[FDS_MAX];
     unsigned fds;
 };
 
@@ -110,7 +110,7 @@ static void store_be(struct rig *r, uint32_t offset, uint32_t value)
 
 static void open_windows(struct rig *r)
 {
-    uint32_t block = rig_config_bar(&r->core_config, 1), outbound = rig_config_bar(&r->core_config, 2);
+    uint32_t block = slot_config_bar(&r->core_config, 1), outbound = slot_config_bar(&r->core_config, 2);
 
     r->model.options.dram_base = block;
     store_be(r, MPC8349_PITAR0, block >> MPC8349_PAGE_SHIFT);
@@ -124,7 +124,7 @@ static void open_windows(struct rig *r)
 /* Local address of what lies behind a BAR. */
 static uint32_t local_address(const struct rig *r, const struct access *a)
 {
-    return (a->region == 0 ? M8349_IMMR : rig_config_bar(&r->core_config, a->region)) + (uint32_t)a->offset;
+    return (a->region == 0 ? M8349_IMMR : slot_config_bar(&r->core_config, a->region)) + (uint32_t)a->offset;
 }
 
 static bool is_legal(const struct access *a)
@@ -136,20 +136,20 @@ static bool is_legal(const struct access *a)
 
 static uint32_t load(struct rig *r, const struct access *a, uint32_t at, uint32_t size)
 {
-    return a->region == VFIO_PCI_CONFIG_REGION_INDEX ? rig_config_read(&r->core_config, (uint32_t)a->offset + at, size)
+    return a->region == VFIO_PCI_CONFIG_REGION_INDEX ? slot_config_read(&r->core_config, (uint32_t)a->offset + at, size)
                                                      : m8349_core_load(&r->model, local_address(r, a) + at, size);
 }
 
 static void store(struct rig *r, const struct access *a, uint32_t at, uint32_t size, uint32_t value)
 {
-    bool was_on = rig_config_word(&r->core_config, PCI_COMMAND) & PCI_COMMAND_MEMORY;
+    bool was_on = slot_config_word(&r->core_config, PCI_COMMAND) & PCI_COMMAND_MEMORY;
 
     if (a->region != VFIO_PCI_CONFIG_REGION_INDEX) {
         m8349_core_store(&r->model, local_address(r, a) + at, size, value);
         return;
     }
-    rig_config_write(&r->core_config, (uint32_t)a->offset + at, size, value);
-    if (!was_on && rig_config_word(&r->core_config, PCI_COMMAND) & PCI_COMMAND_MEMORY)
+    slot_config_write(&r->core_config, (uint32_t)a->offset + at, size, value);
+    if (!was_on && slot_config_word(&r->core_config, PCI_COMMAND) & PCI_COMMAND_MEMORY)
         open_windows(r);
 }
 
@@ -203,10 +203,8 @@ static void set_irqs(struct rig *r, struct message *m)
     if (s->flags & VFIO_IRQ_SET_DATA_EVENTFD && s->flags & VFIO_IRQ_SET_ACTION_TRIGGER) {
         close_fd(&r->machine_irq);
         r->machine_masked = false;
-        if (m->fds > 0) {
-            r->machine_irq = m->fd[0];
-            m->fd[0] = -1;
-        }
+        if (m->fds > 0)
+            r->machine_irq = m->fd[--m->fds];
     } else if (s->flags & VFIO_IRQ_SET_ACTION_MASK) {
         r->machine_masked = true;
     } else if (s->flags & VFIO_IRQ_SET_ACTION_UNMASK) {
@@ -220,25 +218,10 @@ static void set_irqs(struct rig *r, struct message *m)
 
 static bool receive(int fd, struct message *m)
 {
-    union {
-        char bytes[CMSG_SPACE(FDS * sizeof(int))];
-        struct cmsghdr head;
-    } control;
-    struct iovec part = {.iov_base = &m->head, .iov_len = sizeof(m->head)};
-    struct msghdr h = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
-    const struct cmsghdr *c;
+    ssize_t length = fds_receive(fd, &m->head, sizeof(m->head), MSG_WAITALL, m->fd, &m->fds);
 
-    m->fds = 0;
-    if (recvmsg(fd, &h, MSG_WAITALL | MSG_CMSG_CLOEXEC) != sizeof(m->head))
-        return false;
-    c = CMSG_FIRSTHDR(&h);
-    if (c) {
-        m->fds = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-        memcpy(m->fd, CMSG_DATA(c), m->fds * sizeof(int));
-    }
     m->size = m->head.size - (uint32_t)sizeof(m->head);
-    return m->head.size >= sizeof(m->head) && m->size <= sizeof(m->body) &&
+    return length == sizeof(m->head) && m->head.size >= sizeof(m->head) && m->size <= sizeof(m->body) &&
            (m->size == 0 || recv(fd, &m->body, m->size, MSG_WAITALL) == (ssize_t)m->size);
 }
 
@@ -272,7 +255,7 @@ static uint32_t say_region(const struct rig *r, struct vfio_region_info *info)
     memset(info, 0, sizeof(*info));
     info->argsz = sizeof(*info);
     info->index = index;
-    if (index < RIG_BARS)
+    if (index < SLOT_BARS)
         info->size = r->core_config.bar_size[index];
     else if (index == VFIO_PCI_CONFIG_REGION_INDEX)
         info->size = sizeof(r->core_config.bytes);
@@ -375,8 +358,7 @@ void rig_machine_serve(struct rig *r)
     }
     if (!(m.head.flags & FLAG_REPLY))
         obey(r, &m);
-    for (unsigned i = 0; i < m.fds; i++)
-        close_fd(&m.fd[i]);
+    fds_close(m.fd, m.fds);
 }
 
 /* A board has one processor: another machine that comes is not let in. */
@@ -391,5 +373,5 @@ void rig_machine_accept(struct rig *r, int fd)
     r->core_config.bar_size[0] = MPC8349_IMMR_SIZE;
     r->core_config.bar_size[1] = r->block_size;
     r->core_config.bar_size[2] = OUTBOUND_SIZE;
-    rig_config_reset(&r->core_config, 0x1957, 0x0086, 0xff000030); /* no class that a driver of the kernel takes */
+    slot_config_reset(&r->core_config, 0x1957, 0x0086, 0xff000030); /* no class that a driver of the kernel takes */
 }

@@ -180,10 +180,10 @@ static void serve(struct rig *r, int host, int board, int machine)
 {
     for (;;) {
         struct pollfd fd[] = {
-            {.fd = STDIN_FILENO, .events = POLLIN}, {.fd = host, .events = POLLIN},
-            {.fd = board, .events = POLLIN},        {.fd = r->host_fd, .events = POLLIN},
-            {.fd = r->core_fd, .events = POLLIN},   {.fd = r->qtest_fd, .events = POLLIN},
-            {.fd = machine, .events = POLLIN},      {.fd = r->machine_fd, .events = POLLIN},
+            {.fd = STDIN_FILENO, .events = POLLIN},  {.fd = host, .events = POLLIN},
+            {.fd = board, .events = POLLIN},         {.fd = r->host_fd, .events = POLLIN},
+            {.fd = r->core_fd, .events = POLLIN},    {.fd = machine, .events = POLLIN},
+            {.fd = r->machine_fd, .events = POLLIN},
         };
 
         if (poll(fd, sizeof(fd) / sizeof(fd[0]), is_busy(&r->model) ? 0 : -1) < 0)
@@ -198,11 +198,9 @@ static void serve(struct rig *r, int host, int board, int machine)
             rig_core_serve(r);
         else if (fd[2].revents)
             rig_core_accept(r, accept4(board, NULL, NULL, SOCK_CLOEXEC));
-        if (fd[5].revents && r->qtest_fd >= 0)
-            rig_intx_drain(r);
-        if (fd[7].revents && r->machine_fd >= 0)
+        if (fd[6].revents && r->machine_fd >= 0)
             rig_machine_serve(r);
-        else if (fd[6].revents)
+        else if (fd[5].revents)
             rig_machine_accept(r, accept4(machine, NULL, NULL, SOCK_CLOEXEC));
         rig_step(r);
     }

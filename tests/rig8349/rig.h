@@ -22,7 +22,7 @@
 #define TESTS_RIG8349_RIG_H
 
 #include "model8349/model8349.h"
-#include "rig8349/config.h"
+#include "slot/config.h"
 
 #define RIG_BLOCK 0x100000u   /* local address of the board's memory behind BAR 1, until a machine places it */
 #define RIG_REGIONS 16u       /* pieces of the host's memory */
@@ -43,7 +43,7 @@ struct rig {
 
     /* proxy.c */
     int host_fd; /* -1: the slot is empty */
-    struct rig_config config;
+    struct slot_config config;
     struct rig_region region[RIG_REGIONS];
     unsigned regions;
 
@@ -64,7 +64,7 @@ struct rig {
 
     /* machine.c */
     int machine_fd; /* -1: no machine is the board's processor */
-    struct rig_config core_config;
+    struct slot_config core_config;
     int machine_irq; /* -1: nobody wants it yet */
     bool machine_masked;
 
@@ -84,7 +84,6 @@ const struct rig_region *rig_host_region(const struct rig *r, uint64_t bus, uint
 
 /* intx.c */
 void rig_intx_set(struct rig *r, bool on);
-void rig_intx_drain(struct rig *r);
 void rig_intx_close(struct rig *r);
 
 /* core.c */
