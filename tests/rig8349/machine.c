@@ -57,22 +57,27 @@ struct version {
     char text[BODY_MAX - 4];
 };
 
+/* `count` bytes of data follow. */
 struct access {
     uint64_t offset;
     uint32_t region, count;
-    uint8_t data[8]; /* a processor loads and stores no more at once */
 };
-#define ACCESS_HEAD offsetof(struct access, data)
 
-struct write_multi {
-    uint64_t count;
-    struct access at[(BODY_MAX - 8) / sizeof(struct access)];
-};
+#define DATA_MAX 256u /* all of the configuration; of BARs a processor loads and stores no more than 8 at once */
 
 union body {
     struct version version;
-    struct access access;
-    struct write_multi multi;
+    struct {
+        struct access access;
+        uint8_t data[DATA_MAX];
+    } one;
+    struct {
+        uint64_t count;
+        struct {
+            struct access access;
+            uint8_t data[8];
+        } at[(BODY_MAX - 8) / 24];
+    } multi;
     struct vfio_device_info device;
     struct vfio_region_info region;
     struct vfio_irq_info irq;
@@ -129,9 +134,11 @@ static uint32_t local_address(const struct rig *r, const struct access *a)
 
 static bool is_legal(const struct access *a)
 {
-    return (a->region <= VFIO_PCI_BAR2_REGION_INDEX || a->region == VFIO_PCI_CONFIG_REGION_INDEX) &&
-           (a->count == 1 || a->count == 2 || a->count == 4 || a->count == 8) && a->offset % a->count == 0 &&
-           a->offset < OUTBOUND_SIZE;
+    bool is_config = a->region == VFIO_PCI_CONFIG_REGION_INDEX;
+    uint32_t size = a->count < 4 ? a->count : 4;
+
+    return (is_config || a->region <= VFIO_PCI_BAR2_REGION_INDEX) && size != 0 && size != 3 && a->count % size == 0 &&
+           a->offset % size == 0 && a->count <= (is_config ? DATA_MAX : 8) && a->offset < OUTBOUND_SIZE;
 }
 
 static uint32_t load(struct rig *r, const struct access *a, uint32_t at, uint32_t size)
@@ -153,8 +160,8 @@ static void store(struct rig *r, const struct access *a, uint32_t at, uint32_t s
         open_windows(r);
 }
 
-/* Eight bytes are two words on this bus. */
-static void load_all(struct rig *r, struct access *a)
+/* More than four bytes are several words on this bus. */
+static void load_all(struct rig *r, const struct access *a, uint8_t *data)
 {
     uint32_t size = a->count < 4 ? a->count : 4;
 
@@ -162,11 +169,11 @@ static void load_all(struct rig *r, struct access *a)
         uint32_t value = load(r, a, at, size);
 
         for (uint32_t i = 0; i < size; i++)
-            a->data[at + i] = (uint8_t)(value >> 8 * i);
+            data[at + i] = (uint8_t)(value >> 8 * i);
     }
 }
 
-static void store_all(struct rig *r, const struct access *a)
+static void store_all(struct rig *r, const struct access *a, const uint8_t *data)
 {
     uint32_t size = a->count < 4 ? a->count : 4;
 
@@ -174,7 +181,7 @@ static void store_all(struct rig *r, const struct access *a)
         uint32_t value = 0;
 
         for (uint32_t i = 0; i < size; i++)
-            value |= (uint32_t)a->data[at + i] << 8 * i;
+            value |= (uint32_t)data[at + i] << 8 * i;
         store(r, a, at, size, value);
     }
 }
@@ -248,66 +255,77 @@ static uint32_t say_version(struct version *v)
     return (uint32_t)(offsetof(struct version, text) + sizeof(can));
 }
 
+/* An answer has no more bytes than were asked for. */
+static uint32_t fit(uint32_t size, uint32_t asked)
+{
+    return asked < size ? asked : size;
+}
+
 static uint32_t say_region(const struct rig *r, struct vfio_region_info *info)
 {
-    uint32_t index = info->index;
+    struct vfio_region_info region = {.argsz = sizeof(region), .index = info->index};
+    uint32_t asked = info->argsz;
 
-    memset(info, 0, sizeof(*info));
-    info->argsz = sizeof(*info);
-    info->index = index;
-    if (index < SLOT_BARS)
-        info->size = r->core_config.bar_size[index];
-    else if (index == VFIO_PCI_CONFIG_REGION_INDEX)
-        info->size = sizeof(r->core_config.bytes);
-    if (info->size > 0)
-        info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
-    return sizeof(*info);
+    if (info->index < SLOT_BARS)
+        region.size = r->core_config.bar_size[info->index];
+    else if (info->index == VFIO_PCI_CONFIG_REGION_INDEX)
+        region.size = sizeof(r->core_config.bytes);
+    if (region.size > 0)
+        region.flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+    *info = region;
+    return fit(sizeof(region), asked);
 }
 
 static uint32_t say_irq(struct vfio_irq_info *info)
 {
-    info->argsz = sizeof(*info);
-    info->flags = 0;
-    info->count = info->index == VFIO_PCI_INTX_IRQ_INDEX;
-    if (info->count)
-        info->flags = VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED;
-    return sizeof(*info);
+    struct vfio_irq_info irq = {.argsz = sizeof(irq), .index = info->index};
+    uint32_t asked = info->argsz;
+
+    if (info->index == VFIO_PCI_INTX_IRQ_INDEX) {
+        irq.count = 1;
+        irq.flags = VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED;
+    }
+    *info = irq;
+    return fit(sizeof(irq), asked);
 }
 
 static uint32_t say_device(struct vfio_device_info *info)
 {
-    *info = (struct vfio_device_info){.argsz = sizeof(*info),
+    struct vfio_device_info device = {.argsz = sizeof(device),
                                       .flags = VFIO_DEVICE_FLAGS_RESET | VFIO_DEVICE_FLAGS_PCI,
                                       .num_regions = VFIO_PCI_NUM_REGIONS,
                                       .num_irqs = VFIO_PCI_NUM_IRQS};
-    return sizeof(*info);
+    uint32_t asked = info->argsz;
+
+    *info = device;
+    return fit(sizeof(device), asked);
 }
 
 static void access_region(struct rig *r, struct message *m)
 {
-    struct access *a = &m->body.access;
+    const struct access *a = &m->body.one.access;
     bool is_read = m->head.command == REGION_READ;
 
-    if (m->size < ACCESS_HEAD || !is_legal(a)) {
+    if (m->size < sizeof(*a) || !is_legal(a)) {
         answer(r, m, 0, EINVAL);
         return;
     }
     if (is_read)
-        load_all(r, a);
+        load_all(r, a, m->body.one.data);
     else
-        store_all(r, a);
-    answer(r, m, (uint32_t)ACCESS_HEAD + (is_read ? a->count : 0), 0);
+        store_all(r, a, m->body.one.data);
+    answer(r, m, (uint32_t)sizeof(*a) + (is_read ? a->count : 0), 0);
 }
 
 static void write_multi(struct rig *r, struct message *m)
 {
-    const struct write_multi *w = &m->body.multi;
+    uint64_t count = m->body.multi.count, room = sizeof(m->body.multi.at) / sizeof(m->body.multi.at[0]);
 
-    for (uint64_t i = 0; i < w->count && 8 + (i + 1) * sizeof(w->at[0]) <= m->size; i++) {
-        if (is_legal(&w->at[i]))
-            store_all(r, &w->at[i]);
+    for (uint64_t i = 0; i < count && i < room; i++) {
+        if (is_legal(&m->body.multi.at[i].access))
+            store_all(r, &m->body.multi.at[i].access, m->body.multi.at[i].data);
     }
-    answer(r, m, sizeof(w->count), 0);
+    answer(r, m, sizeof(count), 0);
 }
 
 static void obey(struct rig *r, struct message *m)
