@@ -10,12 +10,16 @@
  * stricter ones: what was joined, segmented again, is what came. The one exception is the IPv4 identification where it
  * has no meaning: that of datagrams which may not be fragmented may all be the same (RFC 6864, 4.1).
  *
+ * Of UDP whose payload has a packet with a partial checksum, a tunnel, the inner packets are joined where the TAP takes
+ * tunnels, else the datagrams.
+ *
  *   joined      UDP with a payload and a checksum; TCP with a payload and no SYN, RST, URG or CWR. Checksums must be
  *               right: known to the sender, or summed here
  *   not joined  fragments, IPv4 options, IPv6 extension headers, padding, checksums that are wrong or missing
- *   a flow is   one Ethernet header with its tags, addresses, protocol, ports
+ *   a flow is   one Ethernet header with its tags, addresses, protocol, ports: in a tunnel, the outer ones
  *   a run ends  by a difference in TTL, TOS or traffic class, flow label, DF, TCP flags, window, acknowledgement or
- *               options; an IPv4 identification or a TCP sequence number that is not the next; a longer payload.
+ *               options; an IPv4 identification or a TCP sequence number that is not the next; a longer payload; in a
+ *               tunnel also by any other difference outside of the inner packet, or in its addresses or ports.
  *               Behind a shorter payload, PSH or FIN. At 64 KiB and at COALESCE_FRAMES_MAX
  *
  * Frames of a flow leave in the order in which they came. Those of other flows may overtake them within a turn.
@@ -38,6 +42,7 @@ struct coalesce_run;
 /** Private to coalesce.c. */
 struct coalesce {
     unsigned offload;                        /* set of enum offload */
+    size_t header_size;                      /* of messages */
     unsigned runs;                           /* in use */
     unsigned due;                            /* the first of them: to be taken before anything else is added */
     struct coalesce_run *run[COALESCE_RUNS]; /* those due, then the others, each by age; then unused ones */
@@ -52,7 +57,7 @@ enum coalesce_result {
 
 /** A frame made of some: a header, and the frame behind it. */
 struct coalesce_frame {
-    struct vop_net_hdr hdr;
+    struct vop_net_tunnel_hdr hdr;
     const uint8_t *bytes; /* valid until the next coalesce_add() */
     size_t length;
     unsigned count; /* of frames that it is made of */
@@ -60,11 +65,14 @@ struct coalesce_frame {
 };
 
 /**
- * Prepares to join what this set of enum offload says: tso4 and tso6 TCP, uso4 and uso6 UDP.
+ * Prepares to join what this set of enum offload says: tso4 and tso6 TCP, uso4 and uso6 UDP, tunnel (and tunnel-csum,
+ * where they have a checksum) both of them inside of UDP.
+ *
+ * header_size   bytes of the virtio header of each message
  *
  * -ENOMEM
  */
-int coalesce_open(struct coalesce *coalesce, unsigned offload);
+int coalesce_open(struct coalesce *coalesce, unsigned offload, size_t header_size);
 
 /** Frees what coalesce_open() took, and what is held. Does nothing if all is zero. */
 void coalesce_close(struct coalesce *coalesce);
@@ -75,7 +83,7 @@ void coalesce_close(struct coalesce *coalesce);
  * hdr       of the frame: private, checked and cleaned
  * message   header and frame
  */
-enum coalesce_result coalesce_add(struct coalesce *coalesce, const struct vop_net_hdr *hdr,
+enum coalesce_result coalesce_add(struct coalesce *coalesce, const struct vop_net_tunnel_hdr *hdr,
                                   const struct port_buffer *message);
 
 /** The turn ends: all that is held is to be taken. */

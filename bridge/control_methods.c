@@ -36,7 +36,7 @@ static void look(void *context, struct control_facts *ret_facts)
 static json_t *describe_offload(unsigned set)
 {
     json_t *list = json_array();
-    char text[64];
+    char text[OFFLOAD_TEXT_SIZE];
     char *rest = text;
 
     if (set)

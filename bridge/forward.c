@@ -21,7 +21,8 @@ static bool is_direct_possible(const struct forward *forward)
 
     if (!forward->port->is_direct || (offload_to_features(offload) & ~forward->port->features))
         return false;
-    return !(offload & OFFLOAD_SEGMENTS) || forward->longest >= VOP_NET_MESSAGE_MAX;
+    return !(offload & OFFLOAD_SEGMENTS) ||
+           forward->longest >= VOP_NET_MESSAGE_MAX - FRAME_HEADER_SIZE + forward->port->header_size;
 }
 
 /*
@@ -44,6 +45,7 @@ int forward_open(struct forward *forward, const struct forward_setup *setup, str
     memset(forward, 0, sizeof(*forward));
     forward->setup = *setup;
     forward->port = port;
+    forward->tap_header = offload_header_size(setup->offload);
     forward->longest = port->message_max < FRAME_MESSAGE_MAX ? port->message_max : FRAME_MESSAGE_MAX;
     forward->reserve = choose_reserve(forward);
     /* Waiting for a quarter of the ring makes one wake-up serve many frames. */
@@ -58,7 +60,7 @@ int forward_open(struct forward *forward, const struct forward_setup *setup, str
             return -ENOMEM;
         }
     }
-    if (coalesce_open(&forward->coalesce, setup->offload) < 0) {
+    if (coalesce_open(&forward->coalesce, setup->offload, port->header_size) < 0) {
         log_line("memory to join frames: %s", strerror(ENOMEM));
         forward_close(forward);
         return -ENOMEM;

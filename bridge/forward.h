@@ -13,6 +13,8 @@
  *
  * A session in which the peer lacks an offload that our TAP uses, or into whose memory the kernel cannot copy, sends by
  * way of a private buffer instead: there checksums are completed and long frames cut.
+ *
+ * The header is in private memory both ways, so its length may be another one on the link than at the TAP (frame.h).
  */
 #ifndef VOP_BRIDGE_FORWARD_H
 #define VOP_BRIDGE_FORWARD_H
@@ -33,6 +35,9 @@ enum forward_result {
     FORWARD_FULL, /* to the link only: no room. Call again when the port says that there is */
 };
 
+/** Once a call has handled so many bytes it ends as if its budget was used up: what waits elsewhere comes first. */
+#define FORWARD_BYTES 262144
+
 /** What is fixed for the life of the bridge. */
 struct forward_setup {
     int tap_fd;        /* one queue of the TAP */
@@ -44,7 +49,7 @@ struct forward_setup {
 
 /* A message on its way through the private buffer: header, then two pieces of the frame. */
 struct forward_piece {
-    struct vop_net_hdr hdr;
+    struct vop_net_tunnel_hdr hdr;
     const uint8_t *part[2];
     size_t length[2];
 };
@@ -53,6 +58,7 @@ struct forward_piece {
 struct forward {
     struct forward_setup setup;
     struct port *port;
+    size_t tap_header;      /* bytes of the header before each frame of the TAP */
     size_t longest;         /* bytes of the longest message that the link carries and a frame needs */
     size_t reserve;         /* room to make for a frame whose length is not known yet */
     size_t resume;          /* room to wait for when there was none */
@@ -82,7 +88,7 @@ int forward_open(struct forward *forward, const struct forward_setup *setup, str
 void forward_close(struct forward *forward);
 
 /**
- * Sends frames that the kernel has for us, at most `budget`.
+ * Sends frames that the kernel has for us, at most `budget` and not many more than FORWARD_BYTES.
  *
  * Returns an enum forward_result, or
  *   -EBADFD   the interface is gone
@@ -91,7 +97,8 @@ void forward_close(struct forward *forward);
 int forward_from_tap(struct forward *forward, unsigned budget);
 
 /**
- * Gives received frames to the kernel, at most `budget`. None is held back beyond the call.
+ * Gives received frames to the kernel, at most `budget` and not many more than FORWARD_BYTES. None is held back beyond
+ * the call.
  *
  * Returns FORWARD_IDLE or FORWARD_MORE, or
  *   -EBADFD   the interface is gone

@@ -8,9 +8,12 @@
 #include "frame.h"
 #include "log.h"
 
+#include "net/sum.h"
+
 #include <errno.h>
 #include <unistd.h>
 #include <vopipc/error.h>
+#include <vopipc/le.h>
 
 /* So much may be held back before the peer is shown it: a batch is cheap, but meanwhile the peer has nothing to do. */
 #define HELD_MAX 16
@@ -55,10 +58,13 @@ static void drop_too_long(struct forward *forward, size_t message_max)
     forward->has_complained = true;
     log_line("frames longer than %zu bytes are dropped, the link has no room for them; lower the MTU of the interface, "
              "or start both bridges again with this --mtu and enough --slots",
-             message_max - FRAME_HEADER_SIZE);
+             message_max - forward->port->header_size);
 }
 
-/* What readv() into room of `room` bytes returned: FORWARD_MORE for a frame, else what the caller is to return. */
+/*
+ * What readv() into room for `room` bytes of header and frame returned: FORWARD_MORE for a frame, else what the caller
+ * is to return.
+ */
 static int judge_read(struct forward *forward, ssize_t count, size_t room)
 {
     if (count < 0) {
@@ -72,7 +78,7 @@ static int judge_read(struct forward *forward, ssize_t count, size_t room)
             forward->setup.counters->tx_errors++;
         return FORWARD_NEXT;
     }
-    if ((size_t)count >= FRAME_HEADER_SIZE + VOP_NET_FRAME_MIN && (size_t)count < room)
+    if ((size_t)count >= forward->tap_header + VOP_NET_FRAME_MIN && (size_t)count < room)
         return FORWARD_MORE;
     /* Room that is filled to the last byte held no frame, but the beginning of one: see frame_message_room(). */
     if ((size_t)count >= room)
@@ -92,12 +98,45 @@ static void count_without_memory(struct forward *forward)
     log_line("frames to the peer are dropped: %s", vop_error_text());
 }
 
+/* ---- Offsets of tunnels ---- */
+
+#define TAGGED_HEAD 24 /* bytes of a frame up to the first one of its IP header, behind two VLAN tags */
+
+/* Where the outer UDP header begins, or 0 if that is not to be seen at once. */
+static size_t find_outer(const uint8_t *head, size_t length)
+{
+    size_t l3 = FRAME_ETHERNET_SIZE;
+
+    if (length < TAGGED_HEAD)
+        return 0;
+    while (l3 < TAGGED_HEAD - 2 && (vop__net_get16(head + l3 - 2) == 0x8100 || vop__net_get16(head + l3 - 2) == 0x88a8))
+        l3 += FRAME_VLAN_SIZE;
+    if (head[l3] >> 4 == 4)
+        return l3 + (size_t)(head[l3] & 15) * 4;
+    return head[l3] >> 4 == 6 ? l3 + 40 : 0;
+}
+
+/*
+ * A kernel (6.18 still) that holds a VLAN tag beside the frame puts it in for us, and forgets it in these two offsets,
+ * but not in csum_start.
+ */
+static void mend_offsets(struct vop_net_tunnel_hdr *hdr, const uint8_t *head, size_t length)
+{
+    unsigned outer = vop_from_le16(hdr->outer_th_offset), inner = vop_from_le16(hdr->inner_nh_offset);
+
+    if (!(hdr->hdr.gso_type & (VOP_NET_HDR_GSO_UDP_TUNNEL_IPV4 | VOP_NET_HDR_GSO_UDP_TUNNEL_IPV6)) ||
+        find_outer(head, length) != outer + FRAME_VLAN_SIZE)
+        return;
+    hdr->outer_th_offset = vop_to_le16((uint16_t)(outer + FRAME_VLAN_SIZE));
+    hdr->inner_nh_offset = vop_to_le16((uint16_t)(inner + FRAME_VLAN_SIZE));
+}
+
 /* ---- Directly ---- */
 
 /* Takes the next frame off the TAP, for which there is no memory at the peer. */
 static int drop_unread(struct forward *forward)
 {
-    uint8_t bytes[FRAME_HEADER_SIZE + VOP_NET_FRAME_MIN]; /* the rest of it is thrown away by the kernel */
+    uint8_t bytes[FRAME_HEADER_MAX + VOP_NET_FRAME_MIN]; /* the rest of it is thrown away by the kernel */
     int ret = judge_read(forward, read(forward->setup.tap_fd, bytes, sizeof(bytes)), SIZE_MAX);
 
     if (ret == FORWARD_MORE)
@@ -105,12 +144,20 @@ static int drop_unread(struct forward *forward)
     return ret == FORWARD_MORE ? FORWARD_NEXT : ret;
 }
 
-/* The frame lands where the peer will read it. Its header comes to us first, and is stored there once it is right. */
+/*
+ * The frame lands where the peer will read it. Its header comes to us first, and is stored there once it is right; with
+ * tunnels so does the beginning of the frame.
+ */
 static int send_direct(struct forward *forward)
 {
     struct port *port = forward->port;
     struct port_buffer buffer;
-    struct vop_net_hdr hdr;
+    struct {
+        struct vop_net_tunnel_hdr hdr;
+        uint8_t head[TAGGED_HEAD];
+    } start = {.hdr.hdr.flags = 0};
+    size_t head_size = forward->tap_header == sizeof(start.hdr) ? sizeof(start.head) : 0;
+    size_t length;
     ssize_t count;
     int tail;
     int ret = port->ops->reserve(port, forward->reserve, &buffer);
@@ -119,24 +166,29 @@ static int send_direct(struct forward *forward)
         return drop_unread(forward);
     if (ret < 0)
         return ret == -EAGAIN ? FORWARD_FULL : ret;
-    forward->iov[0] = (struct iovec){&hdr, sizeof(hdr)};
-    tail = port_buffer_tail(&buffer, sizeof(hdr), forward->iov + 1);
+    forward->iov[0] = (struct iovec){&start, forward->tap_header + head_size};
+    tail = port_buffer_tail(&buffer, port->header_size + head_size, forward->iov + 1);
     count = readv(forward->setup.tap_fd, forward->iov, 1 + tail);
-    ret = judge_read(forward, count, forward->reserve);
+    ret = judge_read(forward, count, forward->reserve - port->header_size + forward->tap_header);
     if (ret != FORWARD_MORE) {
         port->ops->cancel(port);
         return ret;
     }
-    if (vop_net_hdr_features(&hdr) & ~port->features) {
+    if (vop_net_hdr_features(&start.hdr.hdr) & ~port->features) {
         port->ops->cancel(port);
         forward->setup.counters->tx_illegal++;
         return FORWARD_NEXT;
     }
-    vop_net_hdr_clean(&hdr, (size_t)count - sizeof(hdr), port->features);
-    port_buffer_write(&buffer, 0, &hdr, sizeof(hdr));
+    length = (size_t)count - forward->tap_header;
+    if (head_size > length)
+        head_size = length;
+    mend_offsets(&start.hdr, start.head, head_size);
+    vop_net_tunnel_hdr_clean(&start.hdr, length, port->features);
+    port_buffer_write(&buffer, 0, &start.hdr, port->header_size);
+    port_buffer_write(&buffer, port->header_size, start.head, head_size);
     forward->setup.counters->tx_frames++;
-    forward->setup.counters->tx_bytes += (size_t)count - sizeof(hdr);
-    ret = commit_message(forward, (size_t)count);
+    forward->setup.counters->tx_bytes += length;
+    ret = commit_message(forward, port->header_size + length);
     return ret < 0 ? ret : FORWARD_NEXT;
 }
 
@@ -145,7 +197,8 @@ static int send_direct(struct forward *forward)
 static int send_piece(struct forward *forward)
 {
     const struct forward_piece *piece = &forward->piece;
-    size_t length = FRAME_HEADER_SIZE + piece->length[0] + piece->length[1];
+    size_t header_size = forward->port->header_size;
+    size_t length = header_size + piece->length[0] + piece->length[1];
     struct port_buffer buffer;
     int ret = forward->port->ops->reserve(forward->port, length, &buffer);
 
@@ -158,9 +211,9 @@ static int send_piece(struct forward *forward)
     } else if (ret) {
         return ret;
     } else {
-        port_buffer_write(&buffer, 0, &piece->hdr, FRAME_HEADER_SIZE);
-        port_buffer_write(&buffer, FRAME_HEADER_SIZE, piece->part[0], piece->length[0]);
-        port_buffer_write(&buffer, FRAME_HEADER_SIZE + piece->length[0], piece->part[1], piece->length[1]);
+        port_buffer_write(&buffer, 0, &piece->hdr, header_size);
+        port_buffer_write(&buffer, header_size, piece->part[0], piece->length[0]);
+        port_buffer_write(&buffer, header_size + piece->length[0], piece->part[1], piece->length[1]);
         ret = commit_message(forward, length);
         if (ret)
             return ret;
@@ -178,7 +231,7 @@ static void take_segment(struct forward *forward)
         return;
     }
     forward->piece = (struct forward_piece){
-        .hdr = segment.hdr,
+        .hdr.hdr = segment.hdr,
         .part = {segment.header, segment.payload},
         .length = {segment.header_len, segment.payload_len},
     };
@@ -187,13 +240,14 @@ static void take_segment(struct forward *forward)
 }
 
 /* Makes the first piece, or the only one, of a frame in the private buffer. */
-static int prepare_frame(struct forward *forward, struct vop_net_hdr *hdr, size_t length)
+static int prepare_frame(struct forward *forward, struct vop_net_tunnel_hdr *hdr, size_t length)
 {
     uint64_t features = forward->port->features;
-    uint64_t missing = vop_net_hdr_features(hdr) & ~features;
+    uint64_t missing = vop_net_hdr_features(&hdr->hdr) & ~features;
 
-    if (hdr->gso_type != VOP_NET_HDR_GSO_NONE && (missing || FRAME_HEADER_SIZE + length > forward->longest)) {
-        int count = vop_net_segment_begin(&forward->segmenter, forward->bounce, length, hdr, features);
+    if (hdr->hdr.gso_type != VOP_NET_HDR_GSO_NONE &&
+        (missing || forward->port->header_size + length > forward->longest)) {
+        int count = vop_net_tunnel_segment_begin(&forward->segmenter, forward->bounce, length, hdr, features);
 
         if (count < 0)
             return count;
@@ -202,13 +256,13 @@ static int prepare_frame(struct forward *forward, struct vop_net_hdr *hdr, size_
         return 0;
     }
     if (missing) {
-        int ret = vop_net_checksum_complete(forward->bounce, length, hdr);
+        int ret = vop_net_checksum_complete(forward->bounce, length, &hdr->hdr);
 
         if (ret)
             return ret;
         forward->setup.counters->tx_checksums++;
     }
-    vop_net_hdr_clean(hdr, length, features);
+    vop_net_tunnel_hdr_clean(hdr, length, features);
     forward->piece = (struct forward_piece){.hdr = *hdr, .part = {forward->bounce, NULL}, .length = {length, 0}};
     forward->has_piece = true;
     return 0;
@@ -216,22 +270,23 @@ static int prepare_frame(struct forward *forward, struct vop_net_hdr *hdr, size_
 
 static int take_frame(struct forward *forward)
 {
-    struct vop_net_hdr hdr;
+    struct vop_net_tunnel_hdr hdr = {.hdr.flags = 0};
     struct iovec iov[2] = {
-        {.iov_base = &hdr, .iov_len = sizeof(hdr)},
+        {.iov_base = &hdr, .iov_len = forward->tap_header},
         {.iov_base = forward->bounce, .iov_len = FRAME_MAX + 1},
     };
     ssize_t count = readv(forward->setup.tap_fd, iov, 2);
-    int ret = judge_read(forward, count, FRAME_MESSAGE_MAX + 1);
+    int ret = judge_read(forward, count, forward->tap_header + FRAME_MAX + 1);
 
     if (ret != FORWARD_MORE)
         return ret;
-    if (prepare_frame(forward, &hdr, (size_t)count - sizeof(hdr)) < 0) {
+    mend_offsets(&hdr, forward->bounce, (size_t)count - forward->tap_header);
+    if (prepare_frame(forward, &hdr, (size_t)count - forward->tap_header) < 0) {
         forward->setup.counters->tx_illegal++;
         return FORWARD_NEXT;
     }
     forward->setup.counters->tx_frames++;
-    forward->setup.counters->tx_bytes += (size_t)count - sizeof(hdr);
+    forward->setup.counters->tx_bytes += (size_t)count - forward->tap_header;
     return FORWARD_NEXT;
 }
 
@@ -270,12 +325,14 @@ static int ask_for_room(struct forward *forward)
 
 int forward_from_tap(struct forward *forward, unsigned budget)
 {
+    const struct counters *counters = forward->setup.counters;
+    uint64_t enough = counters->tx_bytes + FORWARD_BYTES;
     int ret = FORWARD_NEXT;
     int flushed;
 
     if (forward->is_full)
         ret = ask_for_room(forward);
-    for (unsigned i = 0; i < budget && ret == FORWARD_NEXT; i++)
+    for (unsigned i = 0; i < budget && counters->tx_bytes < enough && ret == FORWARD_NEXT; i++)
         ret = forward->is_direct ? send_direct(forward) : send_bounced(forward);
     if (ret == FORWARD_FULL && !forward->is_full) {
         forward->setup.counters->tx_full++;

@@ -38,22 +38,22 @@ static int write_due(struct forward *forward)
     int ret = 0;
 
     while (!ret && coalesce_take(&forward->coalesce, &frame)) {
-        forward->iov[0] = (struct iovec){&frame.hdr, sizeof(frame.hdr)};
+        forward->iov[0] = (struct iovec){&frame.hdr, forward->tap_header};
         forward->iov[1] = (struct iovec){(void *)(uintptr_t)frame.bytes, frame.length};
         ret = write_frames(forward, 2, frame.count, frame.total);
     }
     return ret;
 }
 
-static int write_message(struct forward *forward, struct vop_net_hdr *hdr, const struct port_buffer *buffer)
+static int write_message(struct forward *forward, struct vop_net_tunnel_hdr *hdr, const struct port_buffer *buffer)
 {
-    int tail = port_buffer_tail(buffer, sizeof(*hdr), forward->iov + 1);
+    int tail = port_buffer_tail(buffer, forward->port->header_size, forward->iov + 1);
 
-    forward->iov[0] = (struct iovec){hdr, sizeof(*hdr)};
-    return write_frames(forward, 1 + tail, 1, buffer->length - sizeof(*hdr));
+    forward->iov[0] = (struct iovec){hdr, forward->tap_header};
+    return write_frames(forward, 1 + tail, 1, buffer->length - forward->port->header_size);
 }
 
-static int give_to_kernel(struct forward *forward, struct vop_net_hdr *hdr, const struct port_buffer *buffer)
+static int give_to_kernel(struct forward *forward, struct vop_net_tunnel_hdr *hdr, const struct port_buffer *buffer)
 {
     enum coalesce_result result = COALESCE_AGAIN;
 
@@ -71,17 +71,17 @@ static int give_to_kernel(struct forward *forward, struct vop_net_hdr *hdr, cons
 static int take_message(struct forward *forward, const struct port_buffer *buffer)
 {
     struct counters *counters = forward->setup.counters;
-    struct vop_net_hdr hdr;
-    size_t length;
+    struct vop_net_tunnel_hdr hdr = {.hdr.flags = 0};
+    size_t header_size = forward->port->header_size, length;
     int ret;
 
-    if (buffer->length < sizeof(hdr) + VOP_NET_FRAME_MIN) {
+    if (buffer->length < header_size + VOP_NET_FRAME_MIN) {
         counters->rx_malformed++;
         return 0;
     }
-    length = buffer->length - sizeof(hdr);
-    port_buffer_read(buffer, 0, &hdr, sizeof(hdr));
-    ret = length > FRAME_MAX ? -EBADMSG : vop_net_hdr_check(&hdr, length, forward->setup.features);
+    length = buffer->length - header_size;
+    port_buffer_read(buffer, 0, &hdr, header_size);
+    ret = length > FRAME_MAX ? -EBADMSG : vop_net_tunnel_hdr_check(&hdr, length, forward->setup.features);
     if (ret) {
         if (ret == -EOPNOTSUPP)
             counters->rx_unsupported++;
@@ -89,15 +89,16 @@ static int take_message(struct forward *forward, const struct port_buffer *buffe
             counters->rx_malformed++;
         return 0;
     }
-    vop_net_hdr_clean(&hdr, length, forward->setup.features);
+    vop_net_tunnel_hdr_clean(&hdr, length, forward->setup.features);
     return give_to_kernel(forward, &hdr, buffer);
 }
 
 static int take_messages(struct forward *forward, unsigned budget)
 {
     struct port *port = forward->port;
+    size_t bytes = 0;
 
-    for (unsigned i = 0; i < budget; i++) {
+    for (unsigned i = 0; i < budget && bytes < FORWARD_BYTES; i++) {
         struct port_buffer buffer;
         int ret = port->ops->peek(port, &buffer);
 
@@ -105,6 +106,7 @@ static int take_messages(struct forward *forward, unsigned budget)
             return FORWARD_IDLE;
         if (ret <= 0)
             return ret ? ret : -EPIPE;
+        bytes += buffer.length;
         ret = take_message(forward, &buffer);
         if (!ret)
             ret = port->ops->release(port);

@@ -2,8 +2,9 @@
 /*
  * frame.h - how much room a frame needs, computed in one place.
  *
- * Room: bridge. A message is a virtio header and, behind it, one Ethernet frame without FCS. The MTU counts the bytes
- * behind the Ethernet header and its VLAN tags.
+ * Room: bridge. A message is a virtio header and, behind it, one Ethernet frame without FCS. The header has 12 bytes,
+ * or 24 where tunnels are offloaded: before frames of the TAP if that does it (offload_header_size()), on a link if
+ * both sides do (port.h). The MTU counts the bytes behind the Ethernet header and its VLAN tags.
  */
 #ifndef VOP_BRIDGE_FRAME_H
 #define VOP_BRIDGE_FRAME_H
@@ -15,12 +16,16 @@
 #define FRAME_ETHERNET_SIZE 14
 #define FRAME_VLAN_SIZE 4
 #define FRAME_HEADER_SIZE sizeof(struct vop_net_hdr)
+#define FRAME_HEADER_MAX sizeof(struct vop_net_tunnel_hdr)
 
 /** The longest frame: one TCP or UDP packet of 64 KiB with an Ethernet header and two VLAN tags. */
 #define FRAME_MAX (FRAME_ETHERNET_SIZE + 2 * FRAME_VLAN_SIZE + 65535)
-#define FRAME_MESSAGE_MAX (FRAME_HEADER_SIZE + FRAME_MAX)
+#define FRAME_MESSAGE_MAX (FRAME_HEADER_MAX + FRAME_MAX)
 
-/** Bytes of message that a link must carry to be of use for this MTU: one VLAN tag is not too much to ask for. */
+/**
+ * Bytes of message that a link must carry to be of use for this MTU: one VLAN tag is not too much to ask for. Where
+ * headers are longer there is room for far longer frames.
+ */
 static inline size_t frame_message_least(uint32_t mtu)
 {
     return FRAME_HEADER_SIZE + FRAME_ETHERNET_SIZE + FRAME_VLAN_SIZE + mtu;

@@ -131,7 +131,8 @@ static int open_ports(struct link *link, struct port *ret_ports[LINK_PORTS_MAX])
 
         ret = vop_channel_pair(link->channel, link->port_count, &channel);
         if (!ret)
-            ret = port_channel_open(port, channel, link->setup.mtu);
+            ret = port_channel_open(port, channel, vop_net_features_from_words(link->setup.options.features),
+                                    link->setup.mtu);
         if (!ret)
             ret_ports[link->port_count++] = &port->port;
     }

@@ -18,6 +18,14 @@
 #define TUN_F_USO6 0x40
 #endif
 
+/* Linux 6.17. */
+#ifndef TUN_F_UDP_TUNNEL_GSO
+#define TUN_F_UDP_TUNNEL_GSO 0x80
+#define TUN_F_UDP_TUNNEL_GSO_CSUM 0x100
+#endif
+
+#define TUNNEL_NEEDS (OFFLOAD_TSO4 | OFFLOAD_TSO6 | OFFLOAD_USO4)
+
 static const struct {
     const char *name;
     unsigned tun;
@@ -30,6 +38,8 @@ static const struct {
     {"ecn", TUN_F_TSO_ECN, VOP_NET_FEATURE(VOP_NET_F_GUEST_ECN)},
     {"uso4", TUN_F_USO4, VOP_NET_FEATURE(VOP_NET_F_GUEST_USO4)},
     {"uso6", TUN_F_USO6, VOP_NET_FEATURE(VOP_NET_F_GUEST_USO6)},
+    {"tunnel", TUN_F_UDP_TUNNEL_GSO, VOP_NET_FEATURE(VOP_NET_F_GUEST_UDP_TUNNEL_GSO)},
+    {"tunnel-csum", TUN_F_UDP_TUNNEL_GSO_CSUM, VOP_NET_FEATURE(VOP_NET_F_GUEST_UDP_TUNNEL_GSO_CSUM)},
 };
 
 #define TABLE_SIZE (sizeof(table) / sizeof(table[0]))
@@ -42,6 +52,10 @@ unsigned offload_closure(unsigned set)
         set &= ~(unsigned)OFFLOAD_ECN;
     if (!(set & OFFLOAD_USO4) || !(set & OFFLOAD_USO6))
         set &= ~(unsigned)(OFFLOAD_USO4 | OFFLOAD_USO6);
+    if ((set & TUNNEL_NEEDS) != TUNNEL_NEEDS)
+        set &= ~(unsigned)OFFLOAD_TUNNEL;
+    if (!(set & OFFLOAD_TUNNEL))
+        set &= ~(unsigned)OFFLOAD_TUNNEL_CSUM;
     return set;
 }
 
@@ -69,7 +83,8 @@ int offload_parse(const char *text, unsigned *ret_set, const char **ret_why)
         unsigned bit;
 
         if (find_name(name, length, &bit) < 0) {
-            *ret_why = "unknown offload; write all, none, or some of csum,tso4,tso6,ecn,uso4,uso6";
+            *ret_why = "unknown offload; write all, none, or some of csum,tso4,tso6,ecn,uso4,uso6,tunnel,"
+                       "tunnel-csum";
             return -EINVAL;
         }
         set |= bit;
@@ -81,6 +96,10 @@ int offload_parse(const char *text, unsigned *ret_set, const char **ret_why)
         *ret_why = "segmentation needs checksums; add csum";
     else if ((set & OFFLOAD_ECN) && !(set & (OFFLOAD_TSO4 | OFFLOAD_TSO6)))
         *ret_why = "ecn is about TCP segmentation; add tso4 or tso6";
+    else if ((set & OFFLOAD_TUNNEL_CSUM) && !(set & OFFLOAD_TUNNEL))
+        *ret_why = "tunnel-csum is about tunnels; add tunnel";
+    else if ((set & OFFLOAD_TUNNEL) && (set & TUNNEL_NEEDS) != TUNNEL_NEEDS)
+        *ret_why = "tunnels have the other offloads inside; add tso4,tso6,uso4,uso6";
     else if (set != offload_closure(set))
         *ret_why = "the kernel takes uso4 and uso6 together; name both";
     else {
@@ -100,6 +119,11 @@ const char *offload_format(unsigned set, char *buffer, size_t size)
             used += (size_t)snprintf(buffer + used, size - used, "%s%s", used ? "," : "", table[i].name);
     }
     return buffer;
+}
+
+size_t offload_header_size(unsigned set)
+{
+    return set & OFFLOAD_TUNNEL ? sizeof(struct vop_net_tunnel_hdr) : sizeof(struct vop_net_hdr);
 }
 
 unsigned offload_to_tun(unsigned set)

@@ -11,6 +11,11 @@
  *   OFFLOAD_ECN   ecn         TUN_F_TSO_ECN   GUEST_ECN (9)       needs tso4 or tso6
  *   OFFLOAD_USO4  uso4        TUN_F_USO4      GUEST_USO4 (54)     needs csum and uso6: the kernel takes both or none
  *   OFFLOAD_USO6  uso6        TUN_F_USO6      GUEST_USO6 (55)     needs csum and uso4
+ *
+ * and of packets inside UDP, as VXLAN and Geneve have them; the bits are 65 and 66, see <vopipc/net.h>:
+ *
+ *   OFFLOAD_TUNNEL       tunnel       TUN_F_UDP_TUNNEL_GSO       GUEST_UDP_TUNNEL_GSO (46)       needs tso4, tso6, uso4
+ *   OFFLOAD_TUNNEL_CSUM  tunnel-csum  TUN_F_UDP_TUNNEL_GSO_CSUM  GUEST_UDP_TUNNEL_GSO_CSUM (47)  needs tunnel
  */
 #ifndef VOP_BRIDGE_OFFLOAD_H
 #define VOP_BRIDGE_OFFLOAD_H
@@ -26,8 +31,15 @@ enum offload {
     OFFLOAD_USO4 = 1u << 4,
     OFFLOAD_USO6 = 1u << 5,
     OFFLOAD_SEGMENTS = OFFLOAD_TSO4 | OFFLOAD_TSO6 | OFFLOAD_USO4 | OFFLOAD_USO6, /* frames longer than the MTU */
-    OFFLOAD_ALL = 0x3f,
+    OFFLOAD_TUNNEL = 1u << 6,
+    OFFLOAD_TUNNEL_CSUM = 1u << 7,
+    OFFLOAD_ALL = 0xff,
 };
+
+#define OFFLOAD_TEXT_SIZE 64 /* of offload_format() with all of them */
+
+/** Bytes of the virtio header before each frame of a TAP that has this set. */
+size_t offload_header_size(unsigned set);
 
 /**
  * Reads a list as --offload has it: "all", "none", or names with commas between them.

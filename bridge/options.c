@@ -68,7 +68,7 @@ static const struct argp_option option_table[] = {
     {NULL, 0, NULL, 0, "Work:", 3},
     {"offload", KEY_OFFLOAD, "LIST", 0,
      "Offloads of the interface, used and offered: all (the default), none, or some of "
-     "csum,tso4,tso6,ecn,uso4,uso6",
+     "csum,tso4,tso6,ecn,uso4,uso6,tunnel,tunnel-csum",
      0},
     {"queues", KEY_QUEUES, "N", 0,
      "Queues of the interface, and queue pairs of the link, each with a thread: 1 to 16 (as many as there are "

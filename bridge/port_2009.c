@@ -103,6 +103,7 @@ void port_2009_open(struct port_2009 *port, vop_net2009 *link, unsigned device)
     port->port.ops = &ops;
     port->port.fd = vop_net2009_fd(link);
     port->port.features = vop_net2009_peer_features(link, device) & VOP_NET_OFFLOADS;
+    port->port.header_size = sizeof(struct vop_net_hdr);
     port->port.message_max = vop_net2009_message_max(link);
     port->port.is_direct =
         !info.is_board; /* on a board frames lie in uncached memory, which its kernel may not copy to */

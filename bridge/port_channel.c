@@ -83,7 +83,7 @@ static int process(struct port *port)
     return vop_channel_peer_config(self->channel, &self->generation, config) > 0;
 }
 
-int port_channel_open(struct port_channel *port, vop_channel *channel, uint32_t mtu)
+int port_channel_open(struct port_channel *port, vop_channel *channel, uint64_t offer, uint32_t mtu)
 {
     static const struct port_ops ops = {
         .peek = peek,
@@ -110,7 +110,10 @@ int port_channel_open(struct port_channel *port, vop_channel *channel, uint32_t 
     port->channel = channel;
     port->port.ops = &ops;
     port->port.fd = fd;
-    port->port.features = vop_net_features_normalize((uint64_t)info.peer_features[1] << 32 | info.peer_features[0]);
+    port->port.features = vop_net_features_normalize(vop_net_features_from_words(info.peer_features));
+    port->port.header_size = port->port.features & offer & VOP_NET_FEATURE(VOP_NET_F_GUEST_UDP_TUNNEL_GSO)
+                                 ? sizeof(struct vop_net_tunnel_hdr)
+                                 : sizeof(struct vop_net_hdr);
     port->port.message_max = message_max;
     port->port.is_direct = info.direct_io_remote;
     return 0;

@@ -22,9 +22,11 @@ struct port_channel {
 /**
  * Makes a port of a channel, which must outlive it, for an interface of this MTU. There is nothing to close.
  *
+ * offer       virtio-net features that this side has offered
+ *
  * -EMSGSIZE   the channel cannot carry a frame of this MTU; the reason was logged
  * other       as for vop_channel_get_info()
  */
-int port_channel_open(struct port_channel *port, vop_channel *channel, uint32_t mtu);
+int port_channel_open(struct port_channel *port, vop_channel *channel, uint64_t offer, uint32_t mtu);
 
 #endif

@@ -287,6 +287,7 @@ void port_vhost_init(struct port_vhost *port, unsigned pair)
     memset(port, 0, sizeof(*port));
     port->pair = pair;
     port->port.ops = &ops;
+    port->port.header_size = sizeof(struct vop_net_hdr);
     port->port.message_max = FRAME_MESSAGE_MAX;
     port->port.wait_max = 1; /* what was refused is remembered here */
 }

@@ -127,20 +127,21 @@ int setup_offer(const struct options *options, const struct tap *tap, uint32_t m
 {
     size_t room = (size_t)options->slots * options->slot_size; /* at most 1 GiB, see options.c */
     unsigned set = tap->offload;
-    char text[64];
+    char text[OFFLOAD_TEXT_SIZE];
 
     if (room < frame_message_least(mtu)) {
         log_line("--slots %u --slot-size %u: too small for a frame of MTU %u; raise one of them", options->slots,
                  options->slot_size, mtu);
         return -EMSGSIZE;
     }
-    if (room < VOP_NET_MESSAGE_MAX && (set & OFFLOAD_SEGMENTS)) {
-        if (options->offload_is_named) {
-            log_line("--slots %u --slot-size %u: too small for --offload %s; raise one of them or take --offload csum",
-                     options->slots, options->slot_size, offload_format(set, text, sizeof(text)));
-            return -EMSGSIZE;
-        }
+    if (room < VOP_NET_TUNNEL_MESSAGE_MAX)
+        set = offload_closure(set & ~(unsigned)OFFLOAD_TUNNEL);
+    if (room < VOP_NET_MESSAGE_MAX)
         set &= OFFLOAD_CSUM;
+    if (options->offload_is_named && set != tap->offload) {
+        log_line("--slots %u --slot-size %u: too small for --offload %s; raise one of them or take --offload csum",
+                 options->slots, options->slot_size, offload_format(tap->offload, text, sizeof(text)));
+        return -EMSGSIZE;
     }
     *ret_features = offload_to_features(set);
     log_verbose("TAP %s: MTU %u, offloads %s", tap->name, mtu, offload_format(set, text, sizeof(text)));
@@ -171,8 +172,7 @@ void setup_link(const struct options *options, const struct netlink_interface *i
     link->check_peer_uid = options->has_peer_uid;
     link->peer_uid = options->peer_uid;
     link->device_id = 1;
-    link->features[0] = (uint32_t)all;
-    link->features[1] = (uint32_t)(all >> 32);
+    vop_net_features_to_words(all, link->features);
     link->config_size = sizeof(config);
     memcpy(link->config, &config, sizeof(config));
 }

@@ -48,18 +48,13 @@ static size_t round_to_pages(size_t size)
     return (size + page - 1) / page * page;
 }
 
-static void *map_values(const struct bpf_map *map)
+/* Where the program counts. The rest libbpf has mapped. */
+static struct steer_stats *map_stats(const struct steer_bpf *skeleton, size_t size)
 {
-    size_t size = (size_t)bpf_map__value_size(map) * bpf_map__max_entries(map);
-    void *values = mmap(NULL, round_to_pages(size), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+    void *stats =
+        mmap(NULL, round_to_pages(size), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(skeleton->maps.stats), 0);
 
-    return values == MAP_FAILED ? NULL : values;
-}
-
-static void unmap_values(void *values, size_t size)
-{
-    if (values)
-        munmap(values, round_to_pages(size));
+    return stats == MAP_FAILED ? NULL : stats;
 }
 
 int steer_program_load(struct steer_program *ret_program, steer_why why)
@@ -82,10 +77,10 @@ int steer_program_load(struct steer_program *ret_program, steer_why why)
         return explain_load(ret, why);
     }
     program.fd = bpf_program__fd(skeleton->progs.steer);
-    program.control = map_values(skeleton->maps.control);
-    program.policies = map_values(skeleton->maps.policies);
-    program.stats = map_values(skeleton->maps.stats);
-    if (!program.control || !program.policies || !program.stats) {
+    program.control = &skeleton->bss->control;
+    program.policies = skeleton->bss->policies;
+    program.stats = map_stats(skeleton, sizeof(*program.stats) * program.processors);
+    if (!program.stats) {
         ret = -errno;
         (void)snprintf(why, sizeof(steer_why), "mapping its tables: %s", strerror(-ret));
         steer_program_unload(&program);
@@ -147,9 +142,8 @@ void steer_program_unload(struct steer_program *program)
     if (!program->object)
         return;
     if (program->processors) {
-        unmap_values(program->control, sizeof(*program->control));
-        unmap_values(program->policies, sizeof(*program->policies) * STEER_POLICIES);
-        unmap_values(program->stats, sizeof(*program->stats) * program->processors);
+        if (program->stats)
+            munmap(program->stats, round_to_pages(sizeof(*program->stats) * program->processors));
         steer_bpf__destroy(program->object);
     } else {
         bpf_object__close(program->object);

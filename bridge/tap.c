@@ -94,16 +94,13 @@ static int set_property(int fd, const char *name, const char *what, unsigned lon
 /* A persistent TAP keeps all of these from its last user. */
 static int set_properties(int fd, const char *name)
 {
-    int header_size = sizeof(struct vop_net_hdr);
     int one = 1;
     int send_buffer = INT_MAX;
     int no_program = -1;
     struct tun_filter no_filter;
     int ret;
 
-    ret = set_property(fd, name, "the header size", TUNSETVNETHDRSZ, &header_size);
-    if (!ret)
-        ret = set_property(fd, name, "the header's byte order", TUNSETVNETLE, &one);
+    ret = set_property(fd, name, "the header's byte order", TUNSETVNETLE, &one);
     /* The largest buffer keeps the kernel on its fast path for small frames, and lets no write wait. */
     if (!ret)
         ret = set_property(fd, name, "the send buffer", TUNSETSNDBUF, &send_buffer);
@@ -121,10 +118,11 @@ static int set_properties(int fd, const char *name)
 static int probe_offload(int fd, unsigned wanted, bool must_have_all, unsigned *ret_offload)
 {
     static const unsigned less[] = {
-        OFFLOAD_USO4 | OFFLOAD_USO6, OFFLOAD_ECN, OFFLOAD_TSO6, OFFLOAD_TSO4, OFFLOAD_CSUM,
+        OFFLOAD_TUNNEL_CSUM, OFFLOAD_TUNNEL, OFFLOAD_USO4 | OFFLOAD_USO6, OFFLOAD_ECN, OFFLOAD_TSO6,
+        OFFLOAD_TSO4,        OFFLOAD_CSUM,
     };
     unsigned set = wanted;
-    char text[64];
+    char text[OFFLOAD_TEXT_SIZE];
 
     for (size_t i = 0;; i++) {
         if (ioctl(fd, TUNSETOFFLOAD, (unsigned long)offload_to_tun(set)) == 0)
@@ -142,12 +140,21 @@ static int probe_offload(int fd, unsigned wanted, bool must_have_all, unsigned *
     return 0;
 }
 
+static int set_header_size(const struct tap *tap)
+{
+    int size = (int)offload_header_size(tap->offload);
+
+    return set_property(tap->queue_fd[0], tap->name, "the header size", TUNSETVNETHDRSZ, &size);
+}
+
 static int set_up_tap(struct tap *tap, unsigned offload, bool must_have_all)
 {
     int ret = set_properties(tap->queue_fd[0], tap->name);
 
     if (!ret)
         ret = probe_offload(tap->queue_fd[0], offload, must_have_all, &tap->offload);
+    if (!ret)
+        ret = set_header_size(tap);
     if (!ret)
         ret = tap_carrier_set(tap, false);
     return ret;
@@ -266,15 +273,16 @@ unsigned tap_drain(int fd)
 void tap_announce(const struct tap *tap, const uint8_t address[6])
 {
     static const uint8_t fixed[] = {0x80, 0x35, 0, 1, 0x08, 0x00, 6, 4, 0, 3};
-    uint8_t frame[sizeof(struct vop_net_hdr) + 60] = {0};
-    uint8_t *ether = frame + sizeof(struct vop_net_hdr), *rarp = ether + 12;
+    uint8_t frame[sizeof(struct vop_net_tunnel_hdr) + 60] = {0};
+    size_t header_size = offload_header_size(tap->offload);
+    uint8_t *ether = frame + header_size, *rarp = ether + 12;
 
     memset(ether, 0xff, 6);
     memcpy(ether + 6, address, 6);
     memcpy(rarp, fixed, sizeof(fixed));
     memcpy(rarp + 10, address, 6); /* the sender's, and that in question */
     memcpy(rarp + 20, address, 6);
-    (void)!write(tap->queue_fd[0], frame, sizeof(frame));
+    (void)!write(tap->queue_fd[0], frame, header_size + 60);
 }
 
 bool tap_is_there(int fd)

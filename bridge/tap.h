@@ -39,9 +39,9 @@ struct tap_setup {
 };
 
 /**
- * Opens the TAP, or creates it, with the carrier off and a 12-byte little-endian virtio header before each
- * frame. Sets everything that a persistent TAP keeps from its last user: header size, byte order, offloads, filters and
- * steering. All queues are in use.
+ * Opens the TAP, or creates it, with the carrier off and a little-endian virtio header before each frame, of
+ * offload_header_size() bytes. Sets everything that a persistent TAP keeps from its last user: header size, byte order,
+ * offloads, filters and steering. All queues are in use.
  *
  * -errno   the TAP is closed again; the reason was logged
  */

@@ -16,6 +16,7 @@
 #include "worker.h"
 
 #include "log.h"
+#include "slice.h"
 #include "tap.h"
 
 #include <errno.h>
@@ -24,10 +25,15 @@
 #include <string.h>
 
 #define TURN_BUDGET 64
-#define REST_TURNS (32768 / TURN_BUDGET) /* as many messages as a ring holds */
+#define REST_MAX 32768 /* as many messages as a ring holds */
 
 /* Bytes between two moments without work, on average: beyond, they are bulk. A frame of no segments has 1514 or so. */
 #define BULK_BYTES 8192
+
+/* Frames in a second up to which a worker is hasty, and beyond which it is not; looked at so often. */
+#define HASTY_FRAMES 2000
+#define BUSY_FRAMES 8000
+#define HASTY_EVERY_MS 16
 
 /*
  * What the TAP is watched for. Its deletion is reported with any mask, but wakes us only where the mask has a bit that
@@ -228,6 +234,25 @@ static int work_until_idle(struct worker *worker)
     return ret == FORWARD_IDLE ? arm(worker) : ret;
 }
 
+/*
+ * Where few frames come, each should be handled as soon as it comes, whoever computes meanwhile. Where there are many,
+ * that would hold up those who send and receive them, and use up this thread's share of the processor.
+ */
+static void choose_slice(struct worker *worker)
+{
+    uint64_t now = uv_now(worker->loop), frames = count_frames(worker), rate;
+
+    if (now < worker->hasty_at + HASTY_EVERY_MS)
+        return;
+    rate = (frames - worker->frames_before) * 1000 / (now - worker->hasty_at);
+    worker->hasty_at = now;
+    worker->frames_before = frames;
+    if (worker->is_hasty ? rate <= BUSY_FRAMES : rate > HASTY_FRAMES)
+        return;
+    worker->is_hasty = !worker->is_hasty;
+    slice_set(worker->is_hasty);
+}
+
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct worker *worker = prepare->data;
@@ -238,6 +263,7 @@ static void on_prepare(uv_prepare_t *prepare)
     if (worker->is_asleep)
         vop_spin_learn(&worker->spin, (int64_t)(uv_hrtime() - worker->idle_since), true);
     worker->is_asleep = false;
+    choose_slice(worker);
     ret = work_until_idle(worker);
     if (ret < 0)
         give_up(worker, ret);
@@ -307,7 +333,11 @@ int worker_begin(struct worker *worker, struct port *port)
 /* Before the frames stop: a peer that lives may send on, so this has an end, too. */
 static void receive_the_rest(struct worker *worker)
 {
-    for (unsigned i = 0; i < REST_TURNS && forward_to_tap(&worker->forward, TURN_BUDGET) == FORWARD_MORE; i++)
+    uint64_t enough = worker->counters.rx_frames + REST_MAX;
+    unsigned turns = 0;
+
+    while (turns++ < REST_MAX && worker->counters.rx_frames < enough &&
+           forward_to_tap(&worker->forward, TURN_BUDGET) == FORWARD_MORE)
         continue;
 }
 

@@ -62,6 +62,10 @@ struct worker {
     int64_t work;          /* bytes between two such moments, on average */
     struct vop_spin spin;
     uint64_t idle_since; /* when the work had run out, by uv_hrtime() */
+
+    bool is_hasty;          /* with short slices of the processor */
+    uint64_t hasty_at;      /* when that was looked at the last time, by uv_now(), */
+    uint64_t frames_before; /* and how many frames there had been by then */
 };
 
 /**

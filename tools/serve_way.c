@@ -50,8 +50,9 @@ static void remote_close(void *connection)
 struct vhost {
     vop_vhost_user *user;
     vop_device *device;
-    uint64_t running; /* queues, a bit each */
-    bool is_agreed;   /* the device works with what the driver accepted */
+    uint64_t running;  /* queues, a bit each */
+    bool is_agreed;    /* the device works with what the driver accepted: */
+    uint64_t features; /* this. Queues may stop and go on with it, which is no reset */
     uint8_t config[VOP_VHOST_USER_CONFIG_MAX];
 };
 
@@ -61,8 +62,9 @@ static void vhost_start(void *context, unsigned index, vop_virtqueue *vq)
     uint64_t low = vop_vhost_user_features(v->user);
     const uint32_t features[VOP_FEATURE_WORDS] = {(uint32_t)low, (uint32_t)(low >> 32)};
 
-    if (v->running == 0)
+    if (v->running == 0 && (!v->is_agreed || v->features != low))
         v->is_agreed = vop_device_adopt(v->device, features) == 0;
+    v->features = low;
     if (!v->is_agreed) {
         vop_virtqueue_fail(vq, "the device does not work with the features that the driver has accepted");
         return;
@@ -87,9 +89,16 @@ static int vhost_call(void *context, unsigned index)
     return 0;
 }
 
+/* Of the configuration as it is now the front end hears what is new. */
 static void vhost_config_changed(void *context)
 {
-    (void)context;
+    struct vhost *v = context;
+    uint32_t size = vop_device_config_size(v->device);
+
+    if (!v->user) /* it has gone */
+        return;
+    vop_device_read_config(v->device, 0, v->config, size);
+    (void)vop_vhost_user_set_config(v->user, 0, v->config, size);
 }
 
 static void vhost_wrote(void *context, const void *base, size_t size)
@@ -110,6 +119,7 @@ static void vhost_close(void *connection)
     struct vhost *v = connection;
 
     vop_vhost_user_close(v->user);
+    v->user = NULL;
     vop_device_detach(v->device);
     free(v);
 }
@@ -124,10 +134,18 @@ static void vhost_config_written(void *context, uint32_t offset, const void *byt
     (void)vop_vhost_user_set_config(v->user, offset, v->config, size);
 }
 
+static void vhost_reset(void *context)
+{
+    struct vhost *v = context;
+
+    v->is_agreed = false;
+    vop_device_set_status(v->device, 0);
+}
+
 static int vhost_open_user(struct vhost *v, int socket)
 {
     static const struct vop_vhost_user_events events = {
-        .start = vhost_start, .stop = vhost_stop, .config_written = vhost_config_written};
+        .start = vhost_start, .stop = vhost_stop, .config_written = vhost_config_written, .reset = vhost_reset};
     struct vop_vhost_user_options o;
 
     vop_vhost_user_options_init(&o, sizeof(o));

@@ -32,21 +32,11 @@
 
 char program_license[] SEC("license") = "Dual BSD/GPL";
 
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(map_flags, BPF_F_MMAPABLE);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, struct steer_control);
-} control SEC(".maps");
-
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(map_flags, BPF_F_MMAPABLE);
-    __uint(max_entries, STEER_POLICIES);
-    __type(key, __u32);
-    __type(value, struct steer_policy);
-} policies SEC(".maps");
+/* One map, all zero at first, which libbpf gives to the loader as memory. The program reaches it without looking it up.
+ */
+struct steer_control control;
+struct steer_policy policies[STEER_POLICIES];
+struct steer_rates rates;
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -55,13 +45,6 @@ struct {
     __type(key, __u32);
     __type(value, struct steer_stats);
 } stats SEC(".maps");
-
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, struct steer_rates);
-} rates SEC(".maps");
 
 #define INLINE static __attribute__((always_inline))
 
@@ -111,6 +94,21 @@ INLINE __u16 find_network(struct __sk_buff *skb, __u32 ethernet, __u32 *ret_netw
     return type;
 }
 
+INLINE void take_ports(const __u8 *ports, struct packet *packet)
+{
+    __builtin_memcpy(packet->flow.source_port, ports, 4);
+    packet->has_ports = 1;
+}
+
+INLINE void take_ipv4(const __u8 *header, struct packet *packet)
+{
+    packet->flow.version = 4;
+    packet->flow.protocol = header[9];
+    packet->dscp = header[1] >> 2;
+    __builtin_memcpy(packet->flow.source, header + 12, 4);
+    __builtin_memcpy(packet->flow.destination, header + 16, 4);
+}
+
 INLINE void read_ports(struct __sk_buff *skb, struct packet *packet)
 {
     __u8 protocol = packet->flow.protocol;
@@ -118,8 +116,7 @@ INLINE void read_ports(struct __sk_buff *skb, struct packet *packet)
 
     if ((protocol != 6 && protocol != 17 && protocol != 132) || load(skb, packet->at, ports, 4) < 0)
         return;
-    __builtin_memcpy(packet->flow.source_port, ports, 4);
-    packet->has_ports = 1;
+    take_ports(ports, packet);
 }
 
 /* Returns whether more than the IP header can be looked at: else it is a fragment, or cut off. */
@@ -133,11 +130,7 @@ INLINE int read_ipv4(struct __sk_buff *skb, __u32 at, struct packet *packet)
     length = (header[0] & 15) * 4u;
     if (header[0] >> 4 != 4 || length < sizeof(header))
         return 0;
-    packet->flow.version = 4;
-    packet->flow.protocol = header[9];
-    packet->dscp = header[1] >> 2;
-    __builtin_memcpy(packet->flow.source, header + 12, 4);
-    __builtin_memcpy(packet->flow.destination, header + 16, 4);
+    take_ipv4(header, packet);
     packet->at = at + length;
     return (read16(header + 6) & 0x3fff) == 0; /* neither MF nor an offset */
 }
@@ -297,6 +290,18 @@ INLINE __u32 find_rule(const struct steer_rule *rules, __u32 count, __u32 value)
     return STEER_NO_QUEUE;
 }
 
+INLINE const struct steer_policy *get_policy(__u32 active)
+{
+    return &policies[active & (STEER_POLICIES - 1)];
+}
+
+/* The compiler may leave out a mask behind a comparison; the kernel's verifier needs it. */
+INLINE __u32 bound(__u32 index, __u32 mask)
+{
+    barrier_var(index);
+    return index & mask;
+}
+
 /* Returns the queue that a class says, and which, or none. */
 INLINE __u32 classify(struct __sk_buff *skb, const struct steer_policy *policy, const struct packet *packet, __u32 pcp,
                       __u32 *ret_stage)
@@ -314,9 +319,9 @@ INLINE __u32 classify(struct __sk_buff *skb, const struct steer_policy *policy, 
     }
     TRY(STEER_MARK, 1, find_rule(policy->mark, policy->mark_rules, skb->mark))
     TRY(STEER_USER, 1, find_rule(policy->user, policy->user_rules, bpf_get_socket_uid(skb)))
-    TRY(STEER_PRIORITY, skb->priority < 16, policy->priority[skb->priority & 15])
-    TRY(STEER_PCP, pcp < 8, policy->pcp[pcp & 7])
-    TRY(STEER_DSCP, packet->dscp < 64, policy->dscp[packet->dscp & 63])
+    TRY(STEER_PRIORITY, skb->priority < 16, policy->priority[bound(skb->priority, 15)])
+    TRY(STEER_PCP, pcp < 8, policy->pcp[bound(pcp, 7)])
+    TRY(STEER_DSCP, packet->dscp < 64, policy->dscp[bound(packet->dscp, 63)])
     TRY(STEER_CPU, 1, policy->cpu[bpf_get_smp_processor_id() & (STEER_CPUS - 1)])
 #undef TRY
     return STEER_NO_QUEUE;
@@ -395,15 +400,16 @@ INLINE __u64 decide(__u32 queue, __u32 stage, __u32 hash)
 
 /*
  * The kernel's verifier looks at functions that are not static once, not for each way that leads to them: with this one
- * and balance() it has 33,000 steps to follow in place of 190,000. So both take memory or numbers, and return a number.
+ * and balance() it has some 50,000 steps to follow in place of 190,000. So both take memory or numbers, and return a
+ * number.
  */
 __attribute__((noinline)) __u64 choose(struct __sk_buff *skb, const struct packet *packet, __u32 active, __u32 pcp)
 {
-    const struct steer_policy *policy = bpf_map_lookup_elem(&policies, &active);
+    const struct steer_policy *policy = get_policy(active);
     __u32 queue, stage = STEER_DEFAULT, hash;
     enum scope scope;
 
-    if (!policy || !packet)
+    if (!packet)
         return decide(0, STEER_DEFAULT, 0);
     if (policy->pins && packet->flow.version) {
         queue = find_pin(policy, &packet->flow);
@@ -425,15 +431,40 @@ __attribute__((noinline)) __u64 choose(struct __sk_buff *skb, const struct packe
                                   : decide(policy->default_queue, STEER_DEFAULT, hash);
 }
 
-/* Reads the headers, and chooses by them. */
-INLINE __u64 look(struct __sk_buff *skb, __u32 inner, __u32 active)
+/*
+ * The usual frame in one piece: IPv4 without options and no fragment, with the ports of TCP or UDP. Returns 0 for any
+ * other.
+ */
+INLINE int read_usual(struct __sk_buff *skb, struct packet *packet)
 {
+    struct {
+        __u8 type[2], ip[20], ports[4];
+    } head;
+
+    if (bpf_skb_load_bytes_relative(skb, 12, &head, sizeof(head), BPF_HDR_START_MAC) < 0 ||
+        read16(head.type) != ETHERTYPE_IPV4 || head.ip[0] != 0x45 || (read16(head.ip + 6) & 0x3fff) != 0 ||
+        (head.ip[9] != 6 && head.ip[9] != 17))
+        return 0;
+    take_ipv4(head.ip, packet);
+    take_ports(head.ports, packet);
+    packet->at = 34;
+    return 1;
+}
+
+/* Reads the headers, and chooses by them. */
+INLINE __u64 look(struct __sk_buff *skb, __u32 active)
+{
+    __u32 inner = get_policy(active)->inner;
     struct packet packet = {.dscp = 0xff};
     __u32 network = 0, pcp = 8;
     __u16 tag = 0;
-    __u16 type = find_network(skb, 0, &network, &tag);
-    int is_whole = read_network(skb, type, network, &packet);
+    int is_whole = read_usual(skb, &packet);
 
+    if (!is_whole) {
+        __u16 type = find_network(skb, 0, &network, &tag);
+
+        is_whole = read_network(skb, type, network, &packet);
+    }
     if (inner && is_whole)
         look_inside(skb, inner, &packet);
     if (skb->vlan_present)
@@ -454,7 +485,7 @@ INLINE __u32 bytes_of(const struct steer_rate *rate, __u32 window)
 
 INLINE void count_bytes(struct steer_rate *rate, __u32 window, __u32 bytes)
 {
-    rate->bytes = bytes_of(rate, window) + bytes;
+    rate->bytes = bytes_of(rate, window) + bytes + STEER_FRAME_COST;
     rate->window = window;
 }
 
@@ -463,10 +494,9 @@ INLINE void count_bytes(struct steer_rate *rate, __u32 window, __u32 bytes)
  * escapes when its queue is busy, goes back when that is quiet or it is sparse no more, and else stays where it is.
  * Where to: to the least busy of some queues that stand elsewhere in the table.
  */
-INLINE __u32 spare(const struct steer_policy *policy, const struct steer_rates *r, __u32 bytes, __u32 hash,
-                   __u32 window, __u32 queue, __u32 last)
+INLINE __u32 spare(const struct steer_policy *policy, __u32 bytes, __u32 hash, __u32 window, __u32 queue, __u32 last)
 {
-    __u32 load = bytes_of(&r->queue[queue & (STEER_QUEUES - 1)], window);
+    __u32 load = bytes_of(&rates.queue[queue & (STEER_QUEUES - 1)], window);
     __u32 least = load / STEER_ESCAPE_SHARE, found = queue;
 
     if (load < STEER_BUSY_BYTES / STEER_QUIET_SHARE || bytes >= STEER_SPARSE_BYTES || bytes > load / STEER_SPARSE_SHARE)
@@ -474,7 +504,7 @@ INLINE __u32 spare(const struct steer_policy *policy, const struct steer_rates *
 #pragma unroll
     for (__u32 i = 0; i < STEER_ESCAPES; i++) {
         __u32 other = policy->table[(hash + 1 + i * (STEER_TABLE / STEER_ESCAPES)) & (STEER_TABLE - 1)];
-        __u32 its_load = bytes_of(&r->queue[other & (STEER_QUEUES - 1)], window);
+        __u32 its_load = bytes_of(&rates.queue[other & (STEER_QUEUES - 1)], window);
 
         if (other == last && last != queue && its_load < STEER_BUSY_BYTES)
             return last;
@@ -495,48 +525,34 @@ INLINE __u32 spare(const struct steer_policy *policy, const struct steer_rates *
  */
 __attribute__((noinline)) __u32 balance(__u32 active, __u32 length, __u32 hash, __u32 queue, __u32 may_escape)
 {
-    __u32 zero = 0, window = (__u32)(bpf_ktime_get_coarse_ns() >> STEER_WINDOW_SHIFT), spared = queue;
-    const struct steer_policy *policy = bpf_map_lookup_elem(&policies, &active);
-    struct steer_rates *r = bpf_map_lookup_elem(&rates, &zero);
-    __u32 moved = 0;
+    __u32 window = (__u32)(bpf_ktime_get_coarse_ns() >> STEER_WINDOW_SHIFT), spared = queue, moved = 0;
 
-    if (!policy || !r)
-        return queue & 0xffff;
     if (may_escape) {
-        struct steer_flow_rate *flow = &r->flow[hash >> 8 & (STEER_FLOWS - 1)];
+        struct steer_flow_rate *flow = &rates.flow[hash >> 8 & (STEER_FLOWS - 1)];
         int is_known = flow->hash == hash && window - flow->rate.window < STEER_WINDOWS;
 
         count_bytes(&flow->rate, window, length);
-        spared = spare(policy, r, flow->rate.bytes, hash, window, queue, is_known ? flow->queue : queue);
+        spared = spare(get_policy(active), flow->rate.bytes, hash, window, queue, is_known ? flow->queue : queue);
         if (is_known && flow->queue != spared)
             moved = BALANCED_MOVED;
         flow->hash = hash;
         flow->queue = spared;
     }
-    count_bytes(&r->queue[spared & (STEER_QUEUES - 1)], window, length);
+    count_bytes(&rates.queue[spared & (STEER_QUEUES - 1)], window, length);
     return (spared & 0xffff) | (spared != queue ? BALANCED_SPARSE : 0) | moved;
 }
 
 SEC("socket")
 int steer(struct __sk_buff *skb)
 {
-    __u32 zero = 0, cpu = bpf_get_smp_processor_id();
-    __u32 active, stage, queue;
-    const struct steer_control *c = bpf_map_lookup_elem(&control, &zero);
+    __u32 cpu = bpf_get_smp_processor_id();
+    __u32 active = *(const volatile __u32 *)&control.active, stage, queue;
     struct steer_stats *s = bpf_map_lookup_elem(&stats, &cpu);
-    const struct steer_policy *policy;
-    __u64 decided;
+    __u64 decided = look(skb, active);
 
-    if (!c)
-        return 0;
-    active = *(const volatile __u32 *)&c->active & (STEER_POLICIES - 1);
-    policy = bpf_map_lookup_elem(&policies, &active);
-    if (!policy)
-        return 0;
-    decided = look(skb, policy->inner, active);
     queue = decided & 0xffff;
     stage = decided >> 16 & 0xff;
-    if (policy->sparse) {
+    if (get_policy(active)->sparse) {
         queue = balance(active, skb->len, decided >> 32, queue, stage == STEER_HASH || stage == STEER_DEFAULT);
         if (queue & BALANCED_SPARSE)
             stage = STEER_SPARSE;

@@ -26,13 +26,15 @@
 
 /*
  * What is sparse, and what is busy. Bytes are counted by windows of 4.2 ms, and what was counted before halves with
- * each: a steady flow comes to twice the bytes of a window.
+ * each: a steady flow comes to twice the bytes of a window. A frame counts some bytes beside its own, for it takes time
+ * even if it is short: acknowledgements of a TCP flow keep a queue busy, too.
  */
 #define STEER_WINDOW_SHIFT 22    /* of nanoseconds */
 #define STEER_WINDOWS 16         /* after so many without a frame, 67 ms, a flow is as good as new */
 #define STEER_SPARSE_BYTES 65536 /* a flow that has less: 62 Mb/s, */
 #define STEER_SPARSE_SHARE 8     /* and less than this part of what its queue carries */
-#define STEER_BUSY_BYTES 131072  /* a queue that has more: 125 Mb/s */
+#define STEER_BUSY_BYTES 65536   /* a queue that has more: 62 Mb/s */
+#define STEER_FRAME_COST 1024    /* what a frame counts beside its bytes: 7,000 in a second make a queue busy */
 #define STEER_QUIET_SHARE 8      /* it is so until it has less than this part of that */
 #define STEER_ESCAPE_SHARE 4     /* of a busy queue's bytes: what another has that sparse flows escape to */
 #define STEER_ESCAPES 4          /* queues of the table that are tried */
@@ -133,7 +135,8 @@ struct steer_stats {
     __u64 bytes[STEER_QUEUES];
 };
 
-/* Bytes of late. Processors may count at the same time and lose some: this decides about speed only. */
+/* Bytes of late, and what frames count beside them. Processors may count at the same time and lose some: this decides
+ * about speed only. */
 struct steer_rate {
     __u32 window;
     __u32 bytes;

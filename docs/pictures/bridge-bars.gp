@@ -26,33 +26,33 @@ set rmargin at screen 0.3304
 set tmargin at screen 0.9120
 set bmargin at screen 0.7296
 $b0_0 << END
-0 23.875 "23.9" 11579568
-1 12.353 "12.4" 29362
-2 11.883 "11.9" 29362
-3 9.0261 "9.03" 13983232
-4 6.734 "6.73" 29362
-5 6.4663 "6.47" 29362
-6 6.3059 "6.31" 13983232
-7 0.58855 "0.589" 7057110
-8 0.39171 "0.392" 7057110
-9 0.31927 "0.319" 7057110
+0 28.672 "28.7" 29362
+1 24.927 "24.9" 29362
+2 24.309 "24.3" 29362
+3 24.175 "24.2" 11579568
+4 23.439 "23.4" 29362
+5 20.911 "20.9" 13983232
+6 19.483 "19.5" 13983232
+7 1.3576 "1.36" 7057110
+8 0.86653 "0.867" 7057110
+9 0.44505 "0.445" 7057110
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:29.84]
+set xrange [0:35.84]
 set yrange [9.6:-0.6]
 set border 2
 set ytics ()
-set ytics add ("veth pair" 0)
-set ytics add ("pair of relays" 1)
+set ytics add ("io\\_uring relay" 0)
+set ytics add ("epoll relay, 2 queues" 1)
 set ytics add ("epoll relay" 2)
-set ytics add ("vop-bridge" 3)
-set ytics add ("io\\_uring relay" 4)
-set ytics add ("epoll relay, 2 queues" 5)
-set ytics add ("vop-bridge, 1 queue" 6)
-set ytics add ("socat" 7)
-set ytics add ("vde" 8)
+set ytics add ("veth pair" 3)
+set ytics add ("pair of relays" 4)
+set ytics add ("vop-bridge, 1 queue" 5)
+set ytics add ("vop-bridge" 6)
+set ytics add ("vde" 7)
+set ytics add ("socat" 8)
 set ytics add ("pasta" 9)
 set ytics scale 0
 plot $b0_0 using 2:1:(0):2:($1-0.38):($1+0.38):4 with boxxyerror fillstyle solid \
@@ -66,34 +66,34 @@ set rmargin at screen 0.6607
 set tmargin at screen 0.9120
 set bmargin at screen 0.7296
 $b0_1 << END
-0 8.4751 "8.48" 13983232
-1 8.2026 "8.2" 29362
-2 7.6299 "7.63" 11579568
-3 6.7098 "6.71" 29362
-4 4.8425 "4.84" 29362
-5 4.477 "4.48" 29362
-6 4.4459 "4.45" 13983232
-7 0.92498 "0.925" 7057110
-8 0.4433 "0.443" 7057110
-9 0.30073 "0.301" 7057110
+0 18.63 "18.6" 11579568
+1 14.628 "14.6" 29362
+2 14.232 "14.2" 29362
+3 13.576 "13.6" 29362
+4 12.641 "12.6" 13983232
+5 12.428 "12.4" 13983232
+6 12.216 "12.2" 29362
+7 0.92168 "0.922" 7057110
+8 0.89956 "0.9" 7057110
+9 0.70468 "0.705" 7057110
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:10.59]
+set xrange [0:23.29]
 set yrange [9.6:-0.6]
 set border 2
 set ytics ()
-set ytics add ("vop-bridge, 1 queue" 0)
-set ytics add ("epoll relay, 2 queues" 1)
-set ytics add ("veth pair" 2)
-set ytics add ("io\\_uring relay" 3)
-set ytics add ("epoll relay" 4)
-set ytics add ("pair of relays" 5)
-set ytics add ("vop-bridge" 6)
-set ytics add ("pasta" 7)
-set ytics add ("socat" 8)
-set ytics add ("vde" 9)
+set ytics add ("veth pair" 0)
+set ytics add ("io\\_uring relay" 1)
+set ytics add ("pair of relays" 2)
+set ytics add ("epoll relay, 2 queues" 3)
+set ytics add ("vop-bridge, 1 queue" 4)
+set ytics add ("vop-bridge" 5)
+set ytics add ("epoll relay" 6)
+set ytics add ("socat" 7)
+set ytics add ("vde" 8)
+set ytics add ("pasta" 9)
 set ytics scale 0
 plot $b0_1 using 2:1:(0):2:($1-0.38):($1+0.38):4 with boxxyerror fillstyle solid \
     linecolor rgb variable, \
@@ -106,33 +106,33 @@ set rmargin at screen 0.9911
 set tmargin at screen 0.9120
 set bmargin at screen 0.7296
 $b0_2 << END
-0 17.765 "17.8" 11579568
-1 10.399 "10.4" 29362
-2 7.9037 "7.9" 13983232
-3 7.7155 "7.72" 13983232
-4 6.384 "6.38" 29362
-5 5.4949 "5.49" 29362
-6 5.0872 "5.09" 29362
-7 0.6184 "0.618" 7057110
-8 0.43123 "0.431" 7057110
-9 0.38841 "0.388" 7057110
+0 32.416 "32.4" 11579568
+1 25.376 "25.4" 29362
+2 22.61 "22.6" 29362
+3 21.77 "21.8" 29362
+4 21.334 "21.3" 13983232
+5 21.261 "21.3" 13983232
+6 20.036 "20" 29362
+7 1.2259 "1.23" 7057110
+8 0.78086 "0.781" 7057110
+9 0.1164 "0.116" 7057110
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:22.21]
+set xrange [0:40.52]
 set yrange [9.6:-0.6]
 set border 2
 set ytics ()
 set ytics add ("veth pair" 0)
-set ytics add ("epoll relay, 2 queues" 1)
-set ytics add ("vop-bridge, 1 queue" 2)
-set ytics add ("vop-bridge" 3)
-set ytics add ("io\\_uring relay" 4)
-set ytics add ("pair of relays" 5)
-set ytics add ("epoll relay" 6)
-set ytics add ("socat" 7)
-set ytics add ("vde" 8)
+set ytics add ("io\\_uring relay" 1)
+set ytics add ("epoll relay, 2 queues" 2)
+set ytics add ("epoll relay" 3)
+set ytics add ("vop-bridge, 1 queue" 4)
+set ytics add ("vop-bridge" 5)
+set ytics add ("pair of relays" 6)
+set ytics add ("vde" 7)
+set ytics add ("socat" 8)
 set ytics add ("pasta" 9)
 set ytics scale 0
 plot $b0_2 using 2:1:(0):2:($1-0.38):($1+0.38):4 with boxxyerror fillstyle solid \
@@ -146,33 +146,33 @@ set rmargin at screen 0.3304
 set tmargin at screen 0.6760
 set bmargin at screen 0.4936
 $b1_0 << END
-0 9.707 "9.71" 29362
-1 7.9317 "7.93" 11579568
-2 7.8515 "7.85" 29362
-3 7.1507 "7.15" 13983232
-4 6.993 "6.99" 29362
-5 6.9622 "6.96" 13983232
-6 6.3195 "6.32" 29362
-7 0.49826 "0.498" 7057110
-8 0.32729 "0.327" 7057110
-9 0.22535 "0.225" 7057110
+0 32.119 "32.1" 11579568
+1 21.674 "21.7" 29362
+2 19.479 "19.5" 29362
+3 18.924 "18.9" 29362
+4 18.898 "18.9" 13983232
+5 18.162 "18.2" 13983232
+6 17.775 "17.8" 29362
+7 1.0417 "1.04" 7057110
+8 0.87089 "0.871" 7057110
+9 0.24586 "0.246" 7057110
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:12.13]
+set xrange [0:40.15]
 set yrange [9.6:-0.6]
 set border 2
 set ytics ()
-set ytics add ("epoll relay, 2 queues" 0)
-set ytics add ("veth pair" 1)
-set ytics add ("pair of relays" 2)
-set ytics add ("vop-bridge, 1 queue" 3)
-set ytics add ("epoll relay" 4)
-set ytics add ("vop-bridge" 5)
-set ytics add ("io\\_uring relay" 6)
-set ytics add ("socat" 7)
-set ytics add ("vde" 8)
+set ytics add ("veth pair" 0)
+set ytics add ("io\\_uring relay" 1)
+set ytics add ("epoll relay, 2 queues" 2)
+set ytics add ("pair of relays" 3)
+set ytics add ("vop-bridge" 4)
+set ytics add ("vop-bridge, 1 queue" 5)
+set ytics add ("epoll relay" 6)
+set ytics add ("vde" 7)
+set ytics add ("socat" 8)
 set ytics add ("pasta" 9)
 set ytics scale 0
 plot $b1_0 using 2:1:(0):2:($1-0.38):($1+0.38):4 with boxxyerror fillstyle solid \
@@ -186,32 +186,32 @@ set rmargin at screen 0.6607
 set tmargin at screen 0.6760
 set bmargin at screen 0.4936
 $b1_1 << END
-0 103.2 "103" 29362
-1 100.38 "100" 11579568
-2 98.598 "98.6" 29362
-3 81.509 "81.5" 13983232
-4 78.407 "78.4" 7057110
-5 77.705 "77.7" 13983232
-6 74.192 "74.2" 29362
-7 71.668 "71.7" 29362
-8 50.328 "50.3" 7057110
-9 30.07 "30.1" 7057110
+0 422.54 "423" 13983232
+1 391.12 "391" 13983232
+2 338.02 "338" 29362
+3 292.28 "292" 11579568
+4 259.59 "260" 29362
+5 214.45 "214" 29362
+6 206.97 "207" 29362
+7 191.59 "192" 7057110
+8 97.845 "97.8" 7057110
+9 73.054 "73.1" 7057110
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:129]
+set xrange [0:528.2]
 set yrange [9.6:-0.6]
 set border 2
 set ytics ()
-set ytics add ("pair of relays" 0)
-set ytics add ("veth pair" 1)
+set ytics add ("vop-bridge, 1 queue" 0)
+set ytics add ("vop-bridge" 1)
 set ytics add ("io\\_uring relay" 2)
-set ytics add ("vop-bridge" 3)
-set ytics add ("pasta" 4)
-set ytics add ("vop-bridge, 1 queue" 5)
+set ytics add ("veth pair" 3)
+set ytics add ("pair of relays" 4)
+set ytics add ("epoll relay, 2 queues" 5)
 set ytics add ("epoll relay" 6)
-set ytics add ("epoll relay, 2 queues" 7)
+set ytics add ("pasta" 7)
 set ytics add ("socat" 8)
 set ytics add ("vde" 9)
 set ytics scale 0
@@ -226,33 +226,33 @@ set rmargin at screen 0.9911
 set tmargin at screen 0.6760
 set bmargin at screen 0.4936
 $b1_2 << END
-0 112.08 "112" 11579568
-1 110.88 "111" 13983232
-2 101.41 "101" 29362
-3 79.759 "79.8" 29362
-4 78.272 "78.3" 29362
-5 63.444 "63.4" 13983232
-6 61.241 "61.2" 7057110
-7 52.033 "52" 7057110
-8 51.666 "51.7" 29362
-9 28.513 "28.5" 7057110
+0 319.66 "320" 29362
+1 318.31 "318" 13983232
+2 315.9 "316" 13983232
+3 256.76 "257" 11579568
+4 250.68 "251" 29362
+5 189.48 "189" 29362
+6 161.3 "161" 7057110
+7 161.21 "161" 29362
+8 92.23 "92.2" 7057110
+9 47.714 "47.7" 7057110
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:140.1]
+set xrange [0:399.6]
 set yrange [9.6:-0.6]
 set border 2
 set ytics ()
-set ytics add ("veth pair" 0)
-set ytics add ("vop-bridge, 1 queue" 1)
-set ytics add ("pair of relays" 2)
-set ytics add ("epoll relay" 3)
-set ytics add ("io\\_uring relay" 4)
-set ytics add ("vop-bridge" 5)
+set ytics add ("io\\_uring relay" 0)
+set ytics add ("vop-bridge" 1)
+set ytics add ("vop-bridge, 1 queue" 2)
+set ytics add ("veth pair" 3)
+set ytics add ("pair of relays" 4)
+set ytics add ("epoll relay" 5)
 set ytics add ("pasta" 6)
-set ytics add ("socat" 7)
-set ytics add ("epoll relay, 2 queues" 8)
+set ytics add ("epoll relay, 2 queues" 7)
+set ytics add ("socat" 8)
 set ytics add ("vde" 9)
 set ytics scale 0
 plot $b1_2 using 2:1:(0):2:($1-0.38):($1+0.38):4 with boxxyerror fillstyle solid \
@@ -266,33 +266,33 @@ set rmargin at screen 0.3304
 set tmargin at screen 0.4399
 set bmargin at screen 0.2575
 $b2_0 << END
-0 225.44 "225" 29362
-1 217.12 "217" 13983232
-2 200.73 "201" 13983232
-3 199.5 "199" 11579568
-4 145.1 "145" 29362
-5 132.09 "132" 29362
-6 123.67 "124" 29362
-7 56.646 "56.6" 7057110
-8 46.105 "46.1" 7057110
-9 27.914 "27.9" 7057110
+0 1155 "1155" 11579568
+1 592.14 "592" 29362
+2 571.47 "571" 29362
+3 563.29 "563" 29362
+4 559.63 "560" 13983232
+5 558.27 "558" 13983232
+6 482.07 "482" 29362
+7 138.92 "139" 7057110
+8 95.292 "95.3" 7057110
+9 40.871 "40.9" 7057110
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:281.8]
+set xrange [0:1444]
 set yrange [9.6:-0.6]
 set border 2
 set ytics ()
-set ytics add ("pair of relays" 0)
-set ytics add ("vop-bridge" 1)
-set ytics add ("vop-bridge, 1 queue" 2)
-set ytics add ("veth pair" 3)
-set ytics add ("epoll relay, 2 queues" 4)
-set ytics add ("epoll relay" 5)
-set ytics add ("io\\_uring relay" 6)
-set ytics add ("socat" 7)
-set ytics add ("pasta" 8)
+set ytics add ("veth pair" 0)
+set ytics add ("io\\_uring relay" 1)
+set ytics add ("pair of relays" 2)
+set ytics add ("epoll relay, 2 queues" 3)
+set ytics add ("vop-bridge" 4)
+set ytics add ("vop-bridge, 1 queue" 5)
+set ytics add ("epoll relay" 6)
+set ytics add ("pasta" 7)
+set ytics add ("socat" 8)
 set ytics add ("vde" 9)
 set ytics scale 0
 plot $b2_0 using 2:1:(0):2:($1-0.38):($1+0.38):4 with boxxyerror fillstyle solid \
@@ -314,13 +314,13 @@ $b2_1 << END
 5 0 "0" 29362
 6 0 "0" 29362
 7 0 "0" 7057110
-8 5.8747 "5.87" 7057110
-9 29.059 "29.1" 7057110
+8 0 "0" 7057110
+9 0 "0" 7057110
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:36.32]
+set xrange [0:1]
 set yrange [9.6:-0.6]
 set border 2
 set ytics ()
@@ -331,9 +331,9 @@ set ytics add ("epoll relay" 3)
 set ytics add ("epoll relay, 2 queues" 4)
 set ytics add ("io\\_uring relay" 5)
 set ytics add ("pair of relays" 6)
-set ytics add ("pasta" 7)
-set ytics add ("socat" 8)
-set ytics add ("vde" 9)
+set ytics add ("socat" 7)
+set ytics add ("vde" 8)
+set ytics add ("pasta" 9)
 set ytics scale 0
 plot $b2_1 using 2:1:(0):2:($1-0.38):($1+0.38):4 with boxxyerror fillstyle solid \
     linecolor rgb variable, \
@@ -354,13 +354,13 @@ $b2_2 << END
 5 0 "0" 29362
 6 0 "0" 29362
 7 0 "0" 7057110
-8 19.021 "19" 7057110
-9 39.712 "39.7" 7057110
+8 0 "0" 7057110
+9 0.4801 "0.48" 7057110
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:49.64]
+set xrange [0:0.6001]
 set yrange [9.6:-0.6]
 set border 2
 set ytics ()
@@ -386,32 +386,32 @@ set rmargin at screen 0.3304
 set tmargin at screen 0.2039
 set bmargin at screen 0.0215
 $b3_0 << END
-0 12.339 "12.3" 11579568
-1 23.595 "23.6" 29362
-2 24.626 "24.6" 29362
-3 25.138 "25.1" 29362
-4 27.211 "27.2" 7057110
-5 27.641 "27.6" 7057110
-6 28.242 "28.2" 13983232
-7 28.792 "28.8" 13983232
-8 32.528 "32.5" 29362
-9 82.282 "82.3" 7057110
+0 26.239 "26.2" 13983232
+1 27.31 "27.3" 13983232
+2 48.242 "48.2" 11579568
+3 66.279 "66.3" 29362
+4 66.915 "66.9" 29362
+5 68.732 "68.7" 29362
+6 70.314 "70.3" 7057110
+7 78.857 "78.9" 7057110
+8 83.249 "83.2" 29362
+9 100.85 "101" 7057110
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:102.9]
+set xrange [0:126.1]
 set yrange [9.6:-0.6]
 set border 2
 set ytics ()
-set ytics add ("veth pair" 0)
-set ytics add ("epoll relay" 1)
-set ytics add ("epoll relay, 2 queues" 2)
-set ytics add ("io\\_uring relay" 3)
-set ytics add ("socat" 4)
-set ytics add ("pasta" 5)
-set ytics add ("vop-bridge, 1 queue" 6)
-set ytics add ("vop-bridge" 7)
+set ytics add ("vop-bridge" 0)
+set ytics add ("vop-bridge, 1 queue" 1)
+set ytics add ("veth pair" 2)
+set ytics add ("epoll relay, 2 queues" 3)
+set ytics add ("epoll relay" 4)
+set ytics add ("io\\_uring relay" 5)
+set ytics add ("pasta" 6)
+set ytics add ("socat" 7)
 set ytics add ("pair of relays" 8)
 set ytics add ("vde" 9)
 set ytics scale 0
@@ -426,31 +426,31 @@ set rmargin at screen 0.6607
 set tmargin at screen 0.2039
 set bmargin at screen 0.0397
 $b3_1 << END
-0 0.046 "0.046" 11579568
-1 0.57 "0.57" 29362
-2 1.32 "1.32" 13983232
-3 1.37 "1.37" 13983232
-4 1.47 "1.47" 7057110
-5 2.33 "2.33" 29362
-6 3.1 "3.1" 29362
-7 10.2 "10.2" 29362
-8 34.8 "34.8" 7057110
+0 0.04 "0.04" 11579568
+1 0.689 "0.689" 29362
+2 0.707 "0.707" 13983232
+3 0.744 "0.744" 29362
+4 0.803 "0.803" 13983232
+5 0.843 "0.843" 29362
+6 1.67 "1.67" 7057110
+7 2.21 "2.21" 29362
+8 12.7 "12.7" 7057110
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:43.5]
+set xrange [0:15.88]
 set yrange [8.6:-0.6]
 set border 2
 set ytics ()
 set ytics add ("veth pair" 0)
-set ytics add ("epoll relay, 2 queues" 1)
-set ytics add ("vop-bridge" 2)
-set ytics add ("vop-bridge, 1 queue" 3)
-set ytics add ("vde" 4)
-set ytics add ("pair of relays" 5)
-set ytics add ("epoll relay" 6)
-set ytics add ("io\\_uring relay" 7)
+set ytics add ("io\\_uring relay" 1)
+set ytics add ("vop-bridge, 1 queue" 2)
+set ytics add ("epoll relay" 3)
+set ytics add ("vop-bridge" 4)
+set ytics add ("epoll relay, 2 queues" 5)
+set ytics add ("vde" 6)
+set ytics add ("pair of relays" 7)
 set ytics add ("socat" 8)
 set ytics scale 0
 plot $b3_1 using 2:1:(0):2:($1-0.38):($1+0.38):4 with boxxyerror fillstyle solid \
@@ -464,32 +464,32 @@ set rmargin at screen 0.9911
 set tmargin at screen 0.2039
 set bmargin at screen 0.0397
 $b3_2 << END
-0 6.7613 "6.76" 11579568
-1 1.447 "1.45" 29362
-2 1.0984 "1.1" 29362
-3 0.94149 "0.941" 29362
-4 0.69209 "0.692" 13983232
-5 0.68362 "0.684" 13983232
-6 0.607 "0.607" 29362
-7 0.50461 "0.505" 7057110
-8 0.25965 "0.26" 7057110
+0 11.029 "11" 11579568
+1 1.9792 "1.98" 13983232
+2 1.8451 "1.85" 29362
+3 1.7838 "1.78" 13983232
+4 1.413 "1.41" 29362
+5 1.1322 "1.13" 29362
+6 1.0657 "1.07" 29362
+7 0.98529 "0.985" 7057110
+8 0.65991 "0.66" 7057110
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:8.452]
+set xrange [0:13.79]
 set yrange [8.6:-0.6]
 set border 2
 set ytics ()
 set ytics add ("veth pair" 0)
-set ytics add ("io\\_uring relay" 1)
+set ytics add ("vop-bridge, 1 queue" 1)
 set ytics add ("pair of relays" 2)
-set ytics add ("epoll relay, 2 queues" 3)
-set ytics add ("vop-bridge" 4)
-set ytics add ("vop-bridge, 1 queue" 5)
-set ytics add ("epoll relay" 6)
-set ytics add ("socat" 7)
-set ytics add ("vde" 8)
+set ytics add ("vop-bridge" 3)
+set ytics add ("io\\_uring relay" 4)
+set ytics add ("epoll relay" 5)
+set ytics add ("epoll relay, 2 queues" 6)
+set ytics add ("vde" 7)
+set ytics add ("socat" 8)
 set ytics scale 0
 plot $b3_2 using 2:1:(0):2:($1-0.38):($1+0.38):4 with boxxyerror fillstyle solid \
     linecolor rgb variable, \

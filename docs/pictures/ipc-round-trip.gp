@@ -17,7 +17,7 @@ set border linecolor rgb "#808080"
 set tics textcolor rgb "#202020" nomirror
 set logscale xy
 set xrange [45:92000]
-set yrange [86.38:1.632e+05]
+set yrange [87.13:1.674e+05]
 set xtics ()
 set xtics add ("64 B" 64)
 set xtics add ("1 KiB" 1024)
@@ -58,81 +58,81 @@ set rmargin at screen 0.4346
 set tmargin at screen 0.9043
 set bmargin at screen 0.0851
 $p0_0 << END
-64 108
-1024 426.9
-4096 1239
-65536 1.022e+04
+64 108.9
+1024 420.6
+4096 1240
+65536 1.008e+04
 END
 $p0_1 << END
-64 143
-1024 364.3
-4096 985.2
-65536 9602
+64 132.7
+1024 348
+4096 954.5
+65536 9609
 END
 $p0_2 << END
-64 279.8
-1024 488.9
-4096 1264
-65536 1.278e+04
+64 277.3
+1024 483.8
+4096 1237
+65536 1.288e+04
 END
 $p0_3 << END
-64 325.8
-1024 575.2
-4096 1401
-65536 1.539e+04
+64 319.9
+1024 566.5
+4096 1369
+65536 1.915e+04
 END
 $p0_4 << END
-64 328
-1024 570.2
-4096 1391
-65536 1.918e+04
+64 322
+1024 567.4
+4096 1369
+65536 1.53e+04
 END
 $p0_5 << END
-64 534.9
-1024 584
-4096 1164
-65536 1.857e+04
+64 526.4
+1024 574
+4096 1134
+65536 1.858e+04
 END
 $p0_6 << END
-64 1066
-1024 1176
-4096 1720
-65536 2.403e+04
+64 1056
+1024 1177
+4096 1704
+65536 2.384e+04
 END
 $p0_7 << END
-64 1746
-1024 1844
-4096 2375
-65536 1.978e+04
+64 1737
+1024 1813
+4096 2339
+65536 1.982e+04
 END
 $p0_8 << END
-64 2656
-1024 3358
-4096 4919
+64 2663
+1024 3065
+4096 4771
 END
 $p0_9 << END
-64 3404
-1024 4103
-4096 5253
-65536 1.502e+04
+64 3387
+1024 3797
+4096 5273
+65536 1.497e+04
 END
 $p0_10 << END
-64 3491
-1024 4117
-4096 4757
-65536 1.528e+04
+64 3471
+1024 3794
+4096 4748
+65536 1.523e+04
 END
 $p0_11 << END
-64 4.432e+04
-1024 4.833e+04
-4096 5.288e+04
-65536 9.168e+04
+64 4.435e+04
+1024 4.561e+04
+4096 4.865e+04
+65536 9.02e+04
 END
 $p0_12 << END
-64 8.898e+04
-1024 8.943e+04
-4096 9.164e+04
-65536 1.118e+05
+64 8.786e+04
+1024 8.863e+04
+4096 9.083e+04
+65536 1.114e+05
 END
 unset key
 plot $p0_0 using 1:2 notitle \
@@ -140,9 +140,9 @@ plot $p0_0 using 1:2 notitle \
     $p0_2 using 1:2 notitle \
         with linespoints linecolor rgb "#0072B2" linewidth 1.3 dashtype 1 pointtype 5 pointsize 0.8, \
     $p0_3 using 1:2 notitle \
-        with linespoints linecolor rgb "#009E73" linewidth 1.3 dashtype 1 pointtype 9 pointsize 0.8, \
-    $p0_4 using 1:2 notitle \
         with linespoints linecolor rgb "#009E73" linewidth 1.3 dashtype (7,3,1.5,3) pointtype 8 pointsize 0.8, \
+    $p0_4 using 1:2 notitle \
+        with linespoints linecolor rgb "#009E73" linewidth 1.3 dashtype 1 pointtype 9 pointsize 0.8, \
     $p0_5 using 1:2 notitle \
         with linespoints linecolor rgb "#117733" linewidth 1.3 dashtype 1 pointtype 3 pointsize 0.8, \
     $p0_6 using 1:2 notitle \
@@ -197,81 +197,81 @@ set ytics add ("" 1e+08)
 set ytics add ("" 2e+08)
 set ytics add ("" 5e+08)
 $p1_0 << END
-64 420
-1024 1661
-4096 4961
-65536 5.584e+04
+64 425
+1024 1662
+4096 5015
+65536 5.569e+04
 END
 $p1_1 << END
-64 490.7
-1024 1496
-4096 3815
-65536 3.646e+04
+64 464.4
+1024 1466
+4096 4091
+65536 5.383e+04
 END
 $p1_2 << END
-64 1053
-1024 1972
-4096 4899
-65536 6.37e+04
+64 1061
+1024 1960
+4096 4992
+65536 5.46e+04
 END
 $p1_3 << END
-64 1175
-1024 1972
-4096 5207
-65536 6.415e+04
+64 1153
+1024 2004
+4096 5155
+65536 4.681e+04
 END
 $p1_4 << END
-64 1164
-1024 1967
-4096 5117
-65536 4.691e+04
+64 1153
+1024 1996
+4096 5180
+65536 6.042e+04
 END
 $p1_5 << END
-64 1816
-1024 1755
-4096 4553
-65536 4.735e+04
+64 1798
+1024 1796
+4096 4432
+65536 4.728e+04
 END
 $p1_6 << END
-64 2457
-1024 2610
-4096 5676
-65536 4.288e+04
+64 2428
+1024 2647
+4096 5682
+65536 4.317e+04
 END
 $p1_7 << END
-64 4457
-1024 4774
-4096 6617
-65536 7.241e+04
+64 4515
+1024 4744
+4096 7009
+65536 7.08e+04
 END
 $p1_8 << END
-64 4460
-1024 5213
-4096 1.106e+04
+64 4565
+1024 5164
+4096 1.134e+04
 END
 $p1_9 << END
-64 5623
-1024 6058
-4096 8160
-65536 2.775e+04
+64 5609
+1024 6021
+4096 8280
+65536 2.763e+04
 END
 $p1_10 << END
-64 5623
-1024 6160
-4096 9554
-65536 2.374e+04
+64 5523
+1024 5979
+4096 9622
+65536 2.371e+04
 END
 $p1_11 << END
-64 5.462e+04
-1024 5.988e+04
-4096 7.132e+04
-65536 1.132e+05
+64 5.882e+04
+1024 5.63e+04
+4096 7.108e+04
+65536 1.141e+05
 END
 $p1_12 << END
-64 9.769e+04
-1024 9.877e+04
-4096 1.012e+05
-65536 1.306e+05
+64 9.822e+04
+1024 9.868e+04
+4096 1.023e+05
+65536 1.339e+05
 END
 set key at screen 0.8411,0.9043 left top Left reverse samplen 2.5 spacing 1.15
 plot $p1_0 using 1:2 notitle \
@@ -279,9 +279,9 @@ plot $p1_0 using 1:2 notitle \
     $p1_2 using 1:2 notitle \
         with linespoints linecolor rgb "#0072B2" linewidth 1.3 dashtype 1 pointtype 5 pointsize 0.8, \
     $p1_3 using 1:2 notitle \
-        with linespoints linecolor rgb "#009E73" linewidth 1.3 dashtype 1 pointtype 9 pointsize 0.8, \
-    $p1_4 using 1:2 notitle \
         with linespoints linecolor rgb "#009E73" linewidth 1.3 dashtype (7,3,1.5,3) pointtype 8 pointsize 0.8, \
+    $p1_4 using 1:2 notitle \
+        with linespoints linecolor rgb "#009E73" linewidth 1.3 dashtype 1 pointtype 9 pointsize 0.8, \
     $p1_5 using 1:2 notitle \
         with linespoints linecolor rgb "#117733" linewidth 1.3 dashtype 1 pointtype 3 pointsize 0.8, \
     $p1_6 using 1:2 notitle \
@@ -306,10 +306,10 @@ plot $p1_0 using 1:2 notitle \
         with linespoints linecolor rgb "#D55E00" linewidth 4 pointtype 7 pointsize 0.8, \
     NaN title "DPDK rte\\_ring" \
         with linespoints linecolor rgb "#0072B2" linewidth 1.3 dashtype 1 pointtype 5 pointsize 0.8, \
-    NaN title "UCX" \
-        with linespoints linecolor rgb "#009E73" linewidth 1.3 dashtype 1 pointtype 9 pointsize 0.8, \
     NaN title "UCX with CMA" \
         with linespoints linecolor rgb "#009E73" linewidth 1.3 dashtype (7,3,1.5,3) pointtype 8 pointsize 0.8, \
+    NaN title "UCX" \
+        with linespoints linecolor rgb "#009E73" linewidth 1.3 dashtype 1 pointtype 9 pointsize 0.8, \
     NaN title "libfabric shm" \
         with linespoints linecolor rgb "#117733" linewidth 1.3 dashtype 1 pointtype 3 pointsize 0.8, \
     NaN title "pipe" \

@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#define GLANCES 32
+
 /*
  * Nothing was found at the first look. Who may wait looks again before it does anything else: an answer is often about
  * to come, and returning slots now would cost a fence and a line of the peer's for each message. But nobody waits for a
@@ -21,8 +23,40 @@ static __attribute__((noinline)) int await_message(struct vop_channel *c, int ti
     return vop__rx_wait(c, timeout_ms);
 }
 
+static __attribute__((cold, noinline)) void learn_hit(struct vop__rx *rx)
+{
+    vop_spin_learn(&rx->spin, 0, false);
+}
+
+/*
+ * All that came was taken: who may wait looks a few times more, and whatever comes of it goes on as without. An answer
+ * is often about to come, and the fewer instructions there are between seeing its index and asking for its payload, the
+ * sooner it is here: a round trip takes 130 ns in place of 135. Not while messages are held back, which the answer may
+ * be to.
+ */
+static inline void glance(struct vop_channel *c, int timeout_ms)
+{
+    struct vop__rx *rx = &c->rx;
+
+    if (rx->queue.next != rx->queue.used_seen || timeout_ms == 0 || rx->spin.window_ns == 0 || rx->queue.broken ||
+        __atomic_load_n(&c->tx.holder, __ATOMIC_RELAXED) == vop__thread() || !vop__fate_is_good(c->link))
+        return;
+    for (unsigned i = 0; i < GLANCES; i++) {
+        if (vop__slot_driver_has_news(&rx->queue)) {
+            if (i == 0) /* it was there: no wait has ended */
+                return;
+            vop__count(&rx->spins_hit, 1);
+            if (__builtin_expect(!vop_spin_is_sure(&rx->spin), 0))
+                learn_hit(rx);
+            return;
+        }
+        vop__cpu_relax();
+    }
+}
+
 static inline int peek(struct vop_channel *c, int timeout_ms, struct vop_buffer *ret_buffer)
 {
+    glance(c, timeout_ms);
     while (__builtin_expect(!vop__rx_take(&c->rx, ret_buffer), 0)) {
         int ret = await_message(c, timeout_ms);
 
@@ -76,6 +110,7 @@ ssize_t vop_channel_recv(vop_channel *c, void *data, size_t size, int timeout_ms
     uint32_t slots;
     size_t length;
 
+    glance(c, timeout_ms);
     while (__builtin_expect(!vop__rx_next(rx, &slots, &length), 0)) {
         int ret = await_message(c, timeout_ms);
 

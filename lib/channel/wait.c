@@ -38,10 +38,12 @@ void vop__spin_start(struct vop_spin *spin, uint32_t spin_us)
  * the peer waits for in the other (PROTOCOL.md, Notification, step 1). Messages first of all, since the answer may be
  * to one of them; slots only after an answer has not come at once.
  */
-static void publish_messages(struct vop_channel *c)
+static bool publish_messages(struct vop_channel *c)
 {
-    if (__atomic_load_n(&c->tx.holder, __ATOMIC_ACQUIRE) == vop__thread())
-        vop__tx_publish(&c->tx);
+    if (__atomic_load_n(&c->tx.holder, __ATOMIC_ACQUIRE) != vop__thread())
+        return false;
+    vop__tx_publish(&c->tx);
+    return true;
 }
 
 static void publish_slots(struct vop_channel *c)
@@ -147,13 +149,15 @@ static int wait(const struct direction *d, int timeout_ms)
     struct vop__wire *wire = d->c->link->wire;
     int64_t start, deadline, nap = 0;
     uint32_t word = 0;
-    bool by_futex;
+    bool by_futex, may_glance;
     bool slept = false;
     bool unasked = false; /* the timeout alone woke it */
     int ret;
 
-    publish_messages(d->c);
-    if (d->spin->window_ns > 0 && glance(d)) { /* an answer that comes at once costs no look at the clock */
+    /* What comes at once costs no look at the clock. A receiver had its glance before it was here, unless it had to
+     * publish first. */
+    may_glance = publish_messages(d->c) || d->bell != VOP__BELL_MESSAGES;
+    if (may_glance && d->spin->window_ns > 0 && glance(d)) {
         ret = try(d);
         if (ret != -EAGAIN)
             return count_hit(d, ret);

@@ -16,9 +16,17 @@
 #define ECN VOP_NET_FEATURE(VOP_NET_F_GUEST_ECN)
 #define UFO VOP_NET_FEATURE(VOP_NET_F_GUEST_UFO)
 #define USO (VOP_NET_FEATURE(VOP_NET_F_GUEST_USO4) | VOP_NET_FEATURE(VOP_NET_F_GUEST_USO6))
+#define TUNNEL VOP_NET_FEATURE(VOP_NET_F_GUEST_UDP_TUNNEL_GSO)
+#define TUNNEL_CSUM VOP_NET_FEATURE(VOP_NET_F_GUEST_UDP_TUNNEL_GSO_CSUM)
+
+#define GSO_TUNNEL (VOP_NET_HDR_GSO_UDP_TUNNEL_IPV4 | VOP_NET_HDR_GSO_UDP_TUNNEL_IPV6)
+
+#define TUNNEL_WORD 2 /* the feature bits 65 and 66 are there, and in a set from 46 on */
+#define TUNNEL_WORD_SHIFT 1
 
 #define IPV4_MIN 20 /* bytes of the shortest IP header: nothing that has a checksum begins before its end */
 #define IPV6_MIN 40
+#define UDP_HEADER 8
 
 /* What a checksum and its headers look like for one gso_type, in bytes. */
 struct gso_rule {
@@ -43,7 +51,7 @@ static struct gso_rule gso_rule(unsigned gso_type)
         return (struct gso_rule){CSUM | USO, IPV4_MIN, 8, 6};
     case VOP_NET_HDR_GSO_UDP:
         return (struct gso_rule){CSUM | UFO, IPV4_MIN, 8, 6};
-    default: /* also ECN without TSO, and the tunnel types of virtio 1.4, which no bit of ours can offer */
+    default: /* also ECN without TSO */
         return (struct gso_rule){0, 0, 0, 0};
     }
 }
@@ -57,7 +65,29 @@ uint64_t vop_net_features_normalize(uint64_t features)
         features &= ~(TSO4 | TSO6 | USO);
     if (!(features & (TSO4 | TSO6)))
         features &= ~ECN;
+    if (~features & (TSO4 | TSO6 | USO))
+        features &= ~TUNNEL;
+    if (!(features & TUNNEL))
+        features &= ~TUNNEL_CSUM;
     return features;
+}
+
+uint64_t vop_net_features_from_words(const uint32_t words[4])
+{
+    uint64_t tunnel = (uint64_t)words[TUNNEL_WORD] >> TUNNEL_WORD_SHIFT << VOP_NET_F_GUEST_UDP_TUNNEL_GSO;
+
+    return (((uint64_t)words[1] << 32 | words[0]) & ~VOP_NET_TUNNEL_OFFLOADS) | (tunnel & VOP_NET_TUNNEL_OFFLOADS);
+}
+
+void vop_net_features_to_words(uint64_t features, uint32_t ret_words[4])
+{
+    uint64_t tunnel = features & VOP_NET_TUNNEL_OFFLOADS;
+
+    features &= ~VOP_NET_TUNNEL_OFFLOADS;
+    ret_words[0] = (uint32_t)features;
+    ret_words[1] = (uint32_t)(features >> 32);
+    ret_words[TUNNEL_WORD] = (uint32_t)(tunnel >> VOP_NET_F_GUEST_UDP_TUNNEL_GSO << TUNNEL_WORD_SHIFT);
+    ret_words[3] = 0;
 }
 
 uint64_t vop_net_hdr_features(const struct vop_net_hdr *hdr)
@@ -65,10 +95,12 @@ uint64_t vop_net_hdr_features(const struct vop_net_hdr *hdr)
     uint64_t features = hdr->flags & VOP_NET_HDR_F_NEEDS_CSUM ? CSUM : 0;
 
     if (hdr->gso_type != VOP_NET_HDR_GSO_NONE) {
-        uint64_t needed = gso_rule(hdr->gso_type).features;
+        uint64_t needed = gso_rule(hdr->gso_type & ~GSO_TUNNEL).features;
 
         features |= needed ? needed : UINT64_MAX;
     }
+    if (hdr->gso_type & GSO_TUNNEL)
+        features |= hdr->flags & VOP_NET_HDR_F_UDP_TUNNEL_CSUM ? TUNNEL | TUNNEL_CSUM : TUNNEL;
     return features;
 }
 
@@ -128,4 +160,46 @@ void vop_net_hdr_clean(struct vop_net_hdr *hdr, size_t frame_len, uint64_t featu
     if (vop_from_le16(hdr->hdr_len) > frame_len)
         hdr->hdr_len = vop_to_le16((uint16_t)frame_len);
     hdr->num_buffers = vop_to_le16(1); /* virtio 1.2, 5.1.6.4.1: without MRG_RXBUF always 1 */
+}
+
+/* virtio 1.4, 5.1.6.2: the offsets of a GSO frame in a tunnel, whose other fields are those of its inner packet. */
+static bool tunnel_legal(const struct vop_net_tunnel_hdr *hdr)
+{
+    unsigned tunnel = hdr->hdr.gso_type & GSO_TUNNEL;
+    size_t outer_th = vop_from_le16(hdr->outer_th_offset);
+    size_t inner_nh = vop_from_le16(hdr->inner_nh_offset);
+    struct gso_rule inner = gso_rule(hdr->hdr.gso_type & ~GSO_TUNNEL);
+
+    return tunnel != GSO_TUNNEL &&
+           outer_th >= VOP_NET_FRAME_MIN + (size_t)(tunnel == VOP_NET_HDR_GSO_UDP_TUNNEL_IPV4 ? IPV4_MIN : IPV6_MIN) &&
+           inner_nh >= outer_th + UDP_HEADER && vop_from_le16(hdr->hdr.csum_start) >= inner_nh + inner.ip_len;
+}
+
+int vop_net_tunnel_hdr_check(const struct vop_net_tunnel_hdr *hdr, size_t frame_len, uint64_t features)
+{
+    struct vop_net_hdr inner = hdr->hdr;
+    int ret;
+
+    if (!(inner.gso_type & GSO_TUNNEL))
+        return vop_net_hdr_check(&inner, frame_len, features);
+    inner.gso_type &= (uint8_t)~GSO_TUNNEL;
+    if (inner.gso_type == VOP_NET_HDR_GSO_NONE)
+        return -EBADMSG;
+    ret = vop_net_hdr_check(&inner, frame_len, VOP_NET_OFFLOADS);
+    if (ret || !tunnel_legal(hdr))
+        return -EBADMSG;
+    return vop_net_hdr_features(&hdr->hdr) & ~features ? -EOPNOTSUPP : 0;
+}
+
+void vop_net_tunnel_hdr_clean(struct vop_net_tunnel_hdr *hdr, size_t frame_len, uint64_t features)
+{
+    uint8_t tunnel_csum = hdr->hdr.flags & VOP_NET_HDR_F_UDP_TUNNEL_CSUM;
+
+    vop_net_hdr_clean(&hdr->hdr, frame_len, features);
+    hdr->hash_value = vop_to_le32(0);
+    hdr->hash_report = hdr->padding = vop_to_le16(0);
+    if (hdr->hdr.gso_type & GSO_TUNNEL)
+        hdr->hdr.flags |= tunnel_csum;
+    else
+        hdr->outer_th_offset = hdr->inner_nh_offset = vop_to_le16(0);
 }

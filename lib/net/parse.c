@@ -148,31 +148,46 @@ static int parse_l4(struct cursor *c, const struct vop__net_frame *parsed)
     return c->at > parsed->end ? -EBADMSG : 0;
 }
 
+/* From the IP header at the cursor on. */
+static int parse_packet(struct cursor *c, unsigned version, struct vop__net_frame *ret_frame)
+{
+    struct vop__net_frame parsed = {.l3 = (uint16_t)c->at};
+    int ret = version == 4 ? parse_ipv4(c, &parsed) : parse_ipv6(c, &parsed);
+
+    if (ret < 0)
+        return ret;
+    if (parsed.protocol != VOP__NET_TCP && parsed.protocol != VOP__NET_UDP)
+        return -EOPNOTSUPP;
+    parsed.l4 = (uint16_t)c->at;
+    ret = parse_l4(c, &parsed);
+    if (ret < 0)
+        return ret;
+    parsed.payload = (uint16_t)c->at;
+    *ret_frame = parsed;
+    return 0;
+}
+
 int vop__net_parse(const uint8_t *head, size_t head_len, size_t frame_len, struct vop__net_frame *ret_frame)
 {
     struct cursor c = {head, head_len, frame_len, 0};
-    struct vop__net_frame parsed = {0};
     uint16_t ethertype;
     int ret = parse_ethernet(&c, &ethertype);
 
     if (ret < 0)
         return ret;
-    parsed.l3 = (uint16_t)c.at;
-    if (ethertype == ETHERTYPE_IPV4)
-        ret = parse_ipv4(&c, &parsed);
-    else if (ethertype == ETHERTYPE_IPV6)
-        ret = parse_ipv6(&c, &parsed);
-    else
-        ret = -EBADMSG;
-    if (ret < 0)
-        return ret;
-    if (parsed.protocol != VOP__NET_TCP && parsed.protocol != VOP__NET_UDP)
-        return -EOPNOTSUPP;
-    parsed.l4 = (uint16_t)c.at;
-    ret = parse_l4(&c, &parsed);
-    if (ret < 0)
-        return ret;
-    parsed.payload = (uint16_t)c.at;
-    *ret_frame = parsed;
-    return 0;
+    if (ethertype != ETHERTYPE_IPV4 && ethertype != ETHERTYPE_IPV6)
+        return -EBADMSG;
+    return parse_packet(&c, ethertype == ETHERTYPE_IPV4 ? 4 : 6, ret_frame);
+}
+
+int vop__net_parse_inner(const uint8_t *head, size_t head_len, const struct vop__net_frame *outer, size_t l3,
+                         struct vop__net_frame *ret_inner)
+{
+    struct cursor c = {head, head_len, outer->end, l3};
+    int ret;
+
+    if (outer->protocol != VOP__NET_UDP || l3 < outer->payload || l3 > outer->end || l3 > head_len)
+        return -EBADMSG;
+    ret = need(&c, 1);
+    return ret < 0 ? ret : parse_packet(&c, head[l3] >> 4, ret_inner);
 }

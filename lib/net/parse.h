@@ -32,4 +32,11 @@ struct vop__net_frame {
  */
 int vop__net_parse(const uint8_t *head, size_t head_len, size_t frame_len, struct vop__net_frame *ret_frame);
 
+/**
+ * Parses the packet inside of UDP whose IP header is at `l3` of the same head. Where its own IP header leaves out the
+ * length, it goes up to the end of the outer packet. Returns the same.
+ */
+int vop__net_parse_inner(const uint8_t *head, size_t head_len, const struct vop__net_frame *outer, size_t l3,
+                         struct vop__net_frame *ret_inner);
+
 #endif

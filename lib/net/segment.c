@@ -13,6 +13,10 @@
  *   pseudo = field - length of the whole L4 packet           (one's complement)
  *   field of a segment = pseudo + its L4 length              if the receiver finishes checksums, else
  *                      = ~(that + L4 header with 0 in the field + payload)
+ *
+ * Tunnels. Of a GSO frame in a tunnel the inner packet is cut as any other, and the outer headers are patched behind
+ * it. The outer checksum reads no payload: once the inner checksum is finished, by us or by the receiver, all from the
+ * inner L4 header on adds up to the complement of the inner pseudo header.
  */
 #include "net/parse.h"
 #include "net/sum.h"
@@ -35,12 +39,14 @@
 #define UDP_LENGTH 4
 #define UDP_CHECKSUM 6
 
+#define GSO_TUNNEL (VOP_NET_HDR_GSO_UDP_TUNNEL_IPV4 | VOP_NET_HDR_GSO_UDP_TUNNEL_IPV6)
+
 /* Is the frame what its header says it is? */
 static bool kind_matches(const struct vop__net_frame *parsed, const struct vop_net_hdr *hdr)
 {
     if (vop_from_le16(hdr->csum_start) != parsed->l4)
         return false;
-    switch (hdr->gso_type & ~VOP_NET_HDR_GSO_ECN) {
+    switch (hdr->gso_type & ~(VOP_NET_HDR_GSO_ECN | GSO_TUNNEL)) {
     case VOP_NET_HDR_GSO_TCPV4:
         return parsed->protocol == VOP__NET_TCP && parsed->ip_version == 4;
     case VOP_NET_HDR_GSO_TCPV6:
@@ -50,10 +56,10 @@ static bool kind_matches(const struct vop__net_frame *parsed, const struct vop_n
     }
 }
 
-/* Bytes that the IP length field of a segment with `payload` bytes counts. */
-static uint32_t ip_length(const struct vop_net_segmenter *s, uint32_t payload)
+/* Bytes that the length field of the IP header at `l3` counts in a segment with `payload` bytes. */
+static uint32_t ip_length(const struct vop_net_segmenter *s, unsigned version, uint16_t l3, uint32_t payload)
 {
-    uint32_t counted_from = s->ip_version == 4 ? s->l3 : s->l3 + 40u;
+    uint32_t counted_from = version == 4 ? l3 : l3 + 40u;
 
     return s->header_len - counted_from + payload;
 }
@@ -81,13 +87,75 @@ static void load_headers(struct vop_net_segmenter *s, const struct vop__net_fram
     s->pseudo += 0xffffu - whole_len; /* RFC 1624: to subtract is to add the complement */
 }
 
+static void load_outer_headers(struct vop_net_segmenter *s, const struct vop__net_frame *outer, bool has_checksum)
+{
+    uint16_t whole_len = vop__net_fold((uint32_t)(outer->end - outer->l4));
+
+    s->outer_ip_version = outer->ip_version;
+    s->outer_l3 = outer->l3;
+    s->outer_l4 = outer->l4;
+    s->outer_checksum = has_checksum;
+    if (outer->ip_version == 4)
+        s->outer_ip_id = vop__net_get16(s->header + outer->l3 + 4);
+    s->outer_pseudo = vop__net_get16(s->header + outer->l4 + UDP_CHECKSUM) + 0xffffu - whole_len;
+}
+
+/* Finds the packet that is to be cut, and takes note of the headers around it. */
+static int parse_tunnel(struct vop_net_segmenter *s, size_t head_len, size_t len, const struct vop_net_tunnel_hdr *hdr,
+                        struct vop__net_frame *ret_inner)
+{
+    unsigned version = hdr->hdr.gso_type & VOP_NET_HDR_GSO_UDP_TUNNEL_IPV4 ? 4 : 6;
+    struct vop__net_frame outer;
+    int ret = vop__net_parse(s->header, head_len, len, &outer);
+
+    if (ret < 0)
+        return ret;
+    if (outer.ip_version != version || outer.l4 != vop_from_le16(hdr->outer_th_offset))
+        return -EBADMSG;
+    ret = vop__net_parse_inner(s->header, head_len, &outer, vop_from_le16(hdr->inner_nh_offset), ret_inner);
+    if (ret < 0)
+        return ret;
+    load_outer_headers(s, &outer, hdr->hdr.flags & VOP_NET_HDR_F_UDP_TUNNEL_CSUM);
+    return 0;
+}
+
+/* The header was checked, and the frame parsed. */
+static int begin_segments(struct vop_net_segmenter *s, const void *frame, const struct vop__net_frame *parsed,
+                          const struct vop_net_hdr *hdr, uint64_t features)
+{
+    uint32_t first;
+
+    if (!kind_matches(parsed, hdr) || parsed->end - parsed->payload > PAYLOAD_MAX)
+        return -EBADMSG;
+    load_headers(s, parsed);
+    s->payload = (const uint8_t *)frame + parsed->payload;
+    s->left = (uint32_t)(parsed->end - parsed->payload);
+    s->gso_size = vop_from_le16(hdr->gso_size);
+    s->partial = features & VOP_NET_FEATURE(VOP_NET_F_GUEST_CSUM);
+    s->index = 0;
+    s->count = s->left ? (s->left + s->gso_size - 1) / s->gso_size : 1;
+    first = s->left < s->gso_size ? s->left : s->gso_size;
+    if (ip_length(s, s->ip_version, s->l3, first) > IP_LEN_MAX)
+        return -EBADMSG;
+    if (s->outer_l4 && ip_length(s, s->outer_ip_version, s->outer_l3, first) > IP_LEN_MAX)
+        return -EBADMSG;
+    return (int)s->count;
+}
+
+/* Copies the headers, to be parsed there. Returns how many bytes. */
+static size_t copy_head(struct vop_net_segmenter *s, const void *frame, size_t len)
+{
+    size_t head_len = len < sizeof(s->header) ? len : sizeof(s->header);
+
+    memcpy(s->header, frame, head_len);
+    s->outer_l4 = 0;
+    return head_len;
+}
+
 int vop_net_segment_begin(struct vop_net_segmenter *segmenter, const void *frame, size_t len,
                           const struct vop_net_hdr *hdr, uint64_t features)
 {
-    struct vop_net_segmenter *s = segmenter;
     struct vop__net_frame parsed;
-    size_t head_len = len < sizeof(s->header) ? len : sizeof(s->header);
-    uint32_t first;
     int ret;
 
     if (hdr->gso_type == VOP_NET_HDR_GSO_NONE)
@@ -95,37 +163,33 @@ int vop_net_segment_begin(struct vop_net_segmenter *segmenter, const void *frame
     ret = vop_net_hdr_check(hdr, len, VOP_NET_OFFLOADS);
     if (ret < 0)
         return ret;
-    memcpy(s->header, frame, head_len);
-    ret = vop__net_parse(s->header, head_len, len, &parsed);
-    if (ret < 0)
-        return ret;
-    if (!kind_matches(&parsed, hdr) || parsed.end - parsed.payload > PAYLOAD_MAX)
-        return -EBADMSG;
-
-    load_headers(s, &parsed);
-    s->payload = (const uint8_t *)frame + parsed.payload;
-    s->left = (uint32_t)(parsed.end - parsed.payload);
-    s->gso_size = vop_from_le16(hdr->gso_size);
-    s->partial = features & VOP_NET_FEATURE(VOP_NET_F_GUEST_CSUM);
-    s->index = 0;
-    s->count = s->left ? (s->left + s->gso_size - 1) / s->gso_size : 1;
-    first = s->left < s->gso_size ? s->left : s->gso_size;
-    if (ip_length(s, first) > IP_LEN_MAX)
-        return -EBADMSG;
-    return (int)s->count;
+    ret = vop__net_parse(segmenter->header, copy_head(segmenter, frame, len), len, &parsed);
+    return ret < 0 ? ret : begin_segments(segmenter, frame, &parsed, hdr, features);
 }
 
-static void patch_ip(struct vop_net_segmenter *s, uint32_t payload)
+int vop_net_tunnel_segment_begin(struct vop_net_segmenter *segmenter, const void *frame, size_t len,
+                                 const struct vop_net_tunnel_hdr *hdr, uint64_t features)
 {
-    uint8_t *ip = s->header + s->l3;
-    uint16_t length = (uint16_t)ip_length(s, payload);
+    struct vop__net_frame inner;
+    int ret;
 
-    if (s->ip_version == 6) {
-        vop__net_put16(ip + 4, length);
+    if (!(hdr->hdr.gso_type & GSO_TUNNEL))
+        return vop_net_segment_begin(segmenter, frame, len, &hdr->hdr, features);
+    ret = vop_net_tunnel_hdr_check(hdr, len, VOP_NET_OFFLOADS | VOP_NET_TUNNEL_OFFLOADS);
+    if (ret < 0)
+        return ret;
+    ret = parse_tunnel(segmenter, copy_head(segmenter, frame, len), len, hdr, &inner);
+    return ret < 0 ? ret : begin_segments(segmenter, frame, &inner, &hdr->hdr, features);
+}
+
+static void patch_ip(uint8_t *ip, uint32_t length, uint16_t *id)
+{
+    if (ip[0] >> 4 == 6) {
+        vop__net_put16(ip + 4, (uint16_t)length);
         return;
     }
-    vop__net_put16(ip + 2, length);
-    vop__net_put16(ip + 4, s->ip_id++); /* also with DF, as Linux does: RFC 6864 leaves it free */
+    vop__net_put16(ip + 2, (uint16_t)length);
+    vop__net_put16(ip + 4, (*id)++); /* also with DF, as Linux does: RFC 6864 leaves it free */
     vop__net_put16(ip + 10, 0);
     vop__net_put16(ip + 10, (uint16_t)~vop__net_sum(ip, (size_t)(ip[0] & 0x0f) * 4));
 }
@@ -166,6 +230,27 @@ static void patch_checksum(struct vop_net_segmenter *s, uint32_t payload)
     vop__net_put16(field, checksum);
 }
 
+/* Behind patch_checksum(), since it uses the inner checksum. */
+static void patch_outer(struct vop_net_segmenter *s, uint32_t payload)
+{
+    uint8_t *udp = s->header + s->outer_l4;
+    uint32_t udp_len = (uint32_t)s->header_len - s->outer_l4 + payload;
+    uint32_t inner_len = (uint32_t)s->header_len - s->l4 + payload;
+    size_t before = (size_t)s->l4 - s->outer_l4; /* from one L4 header to the other */
+    uint16_t inner, checksum;
+
+    patch_ip(s->header + s->outer_l3, ip_length(s, s->outer_ip_version, s->outer_l3, payload), &s->outer_ip_id);
+    vop__net_put16(udp + UDP_LENGTH, (uint16_t)udp_len);
+    if (!s->outer_checksum)
+        return;
+    vop__net_put16(udp + UDP_CHECKSUM, 0);
+    inner = (uint16_t)~vop__net_fold(s->pseudo + inner_len);
+    if (before % 2) /* it begins on a low byte */
+        inner = (uint16_t)(inner << 8 | inner >> 8);
+    checksum = (uint16_t)~vop__net_fold(s->outer_pseudo + udp_len + vop__net_sum(udp, before) + inner);
+    vop__net_put16(udp + UDP_CHECKSUM, checksum ? checksum : 0xffff);
+}
+
 static struct vop_net_hdr segment_hdr(const struct vop_net_segmenter *s)
 {
     struct vop_net_hdr hdr = {.num_buffers = vop_to_le16(1)};
@@ -185,12 +270,14 @@ bool vop_net_segment_next(struct vop_net_segmenter *segmenter, struct vop_net_se
 
     if (s->index == s->count)
         return false;
-    patch_ip(s, payload);
+    patch_ip(s->header + s->l3, ip_length(s, s->ip_version, s->l3, payload), &s->ip_id);
     if (s->protocol == VOP__NET_TCP)
         patch_tcp(s, payload);
     else
         vop__net_put16(s->header + s->l4 + UDP_LENGTH, (uint16_t)(8 + payload));
     patch_checksum(s, payload);
+    if (s->outer_l4)
+        patch_outer(s, payload);
 
     ret_segment->hdr = segment_hdr(s);
     ret_segment->header = s->header;

@@ -17,6 +17,7 @@
 /** Control (5.1.6.5): class, command, data; and the device's answer. */
 #define VOP__NET_CLASS_MQ 4u
 #define VOP__NET_MQ_SET 0u
+#define VOP__NET_MQ_RSS 1u
 #define VOP__NET_OK 0u
 #define VOP__NET_ERR 1u
 
@@ -29,6 +30,29 @@ static inline unsigned vop__net_tx(unsigned pair)
 {
     return 2 * pair + 1;
 }
+
+/** The data of a command for RSS: types 32, mask of the table 16, unclassified 16, table, pairs 16, size of the key 8,
+ * key. */
+#define VOP__NET_RSS_SIZE_MAX (8u + 2u * VOP_NET_RSS_TABLE_MAX + 3u + VOP_NET_RSS_KEY_MAX)
+
+/** What a device can do of RSS. */
+struct vop__net_rss_limits {
+    uint32_t types;
+    unsigned table, key; /* entries and bytes */
+    unsigned pairs;
+};
+
+/** What is wrong with it for such a device; NULL: nothing. */
+const char *vop__net_rss_fault(const struct vop_net_rss *rss, const struct vop__net_rss_limits *limits);
+
+/** Writes the data of a command that has no fault: its size. */
+size_t vop__net_rss_put(const struct vop_net_rss *rss, uint8_t ret_bytes[VOP__NET_RSS_SIZE_MAX]);
+
+/** Reads it. False: it is cut off, or has more entries or bytes than there are places. */
+bool vop__net_rss_get(const uint8_t *bytes, size_t size, struct vop_net_rss *ret_rss);
+
+/** How many pairs are in use with it, from the first on. */
+unsigned vop__net_rss_pairs(const struct vop_net_rss *rss);
 
 /** A header as it is on the wire of a legacy machine of the other byte order, and back. */
 static inline void vop__net_swap(struct vop_net_hdr *h, bool big_endian)

@@ -44,6 +44,28 @@ static void on_level(void *context, bool level)
         tell_interrupt(context);
 }
 
+/* Registers of the kind that the driver knows. */
+static int put_registers(vop_remote *r, unsigned driver)
+{
+    struct vop_mmio_options o;
+
+    vop_mmio_options_init(&o, sizeof(o));
+    o.map = driver == VOP__REMOTE_MODERN ? VOP_MMIO_2 : VOP_MMIO_1;
+    o.is_big_endian = driver == VOP__REMOTE_LEGACY_BIG;
+    o.interrupt = on_level;
+    o.context = r;
+    return vop_mmio_new(&o, r->device, &r->mmio);
+}
+
+static int change_registers(vop_remote *r, unsigned driver)
+{
+    if (driver > VOP__REMOTE_LEGACY_BIG)
+        return vop__error(EPROTO, "a driver of kind %u, which is not known", driver);
+    vop_mmio_free(r->mmio);
+    r->mmio = NULL;
+    return put_registers(r, driver);
+}
+
 /* A file that cannot be cut short: then no access fails. */
 static int map_memory(vop_remote *r, int fd, uint64_t address, uint64_t size)
 {
@@ -80,6 +102,8 @@ static int obey(vop_remote *r, const struct vop__remote_message *m, int fd)
 
     if (m->op == VOP__REMOTE_MEMORY && fd >= 0) {
         ret = map_memory(r, fd, offset, value);
+        if (ret == 0 && m->size != VOP__REMOTE_MODERN)
+            ret = change_registers(r, m->size);
         return ret < 0 ? ret : answer(r, VOP_MMIO_CONFIG + vop_device_config_size(r->device));
     }
     if (m->op == VOP__REMOTE_READ && fd < 0 && r->memory)
@@ -119,17 +143,13 @@ int vop_remote_fd(const vop_remote *r)
 int vop_remote_open(int socket, vop_device *device, vop_remote **ret_remote)
 {
     vop_remote *r = calloc(1, sizeof(*r));
-    struct vop_mmio_options o;
     int ret;
 
     if (!r)
         return vop__error_static(ENOMEM, "no memory for a connection");
     r->socket = socket;
     r->device = device;
-    vop_mmio_options_init(&o, sizeof(o));
-    o.interrupt = on_level;
-    o.context = r;
-    ret = vop_mmio_new(&o, device, &r->mmio);
+    ret = put_registers(r, VOP__REMOTE_MODERN);
     if (ret < 0) {
         free(r);
         return ret;

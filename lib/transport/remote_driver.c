@@ -8,24 +8,19 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/options.h"
-#include "sys/map.h"
 #include "transport/mmio.h"
 #include "transport/remote.h"
+#include "transport/shown.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include <vopipc/le.h>
-
-#define ADDRESS UINT64_C(0x100000000) /* of the memory, as the device calls it: no pointer, and not 0 */
-#define PAGE 4096u
 
 struct remote {
     int socket;
@@ -125,8 +120,7 @@ static void write_register(void *context, uint64_t offset, unsigned size, uint64
 
 static void drop(struct remote *r)
 {
-    if (r->memory.base)
-        vop__unmap(r->memory.base, r->memory.size);
+    vop__shown_close(&r->memory);
     for (unsigned i = 0; i < 3; i++) {
         int fd = i == 0 ? r->socket : i == 1 ? r->event : r->epoll;
 
@@ -213,25 +207,19 @@ static int dial(const struct remote *r, const char *path)
 }
 
 /* Makes memory, shows it to the device, and hears how many bytes of registers there are. */
-static int bring_memory(struct remote *r, size_t size, uint64_t *ret_registers)
+static int bring_memory(struct remote *r, const struct vop_remote_options *o, uint64_t *ret_registers)
 {
-    int fd = memfd_create("vopipc-driver", MFD_CLOEXEC | MFD_ALLOW_SEALING), ret = 0;
+    unsigned driver = !o->is_legacy                            ? VOP__REMOTE_MODERN
+                      : __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? VOP__REMOTE_LEGACY_BIG
+                                                               : VOP__REMOTE_LEGACY_LITTLE;
+    int fd, ret = vop__shown_open(o->memory_size, &r->memory, &fd);
 
-    size = (size + PAGE - 1) & ~(size_t)(PAGE - 1);
-    if (fd < 0 || size == 0 || ftruncate(fd, (off_t)size) < 0 ||
-        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0 ||
-        vop__map(fd, 0, size, true, &r->memory.base) < 0)
-        ret = vop__error(ENOMEM, "%zu bytes of memory for queues and buffers", size);
-    r->memory.address = ADDRESS;
-    r->memory.size = size;
     if (ret < 0)
-        r->memory.base = NULL;
-    if (ret == 0)
-        ret = send_all(r, VOP__REMOTE_MEMORY, 0, ADDRESS, size, fd);
+        return ret;
+    ret = send_all(r, VOP__REMOTE_MEMORY, driver, r->memory.address, r->memory.size, fd);
     if (ret == 0)
         ret = await_value(r, ret_registers);
-    if (fd >= 0)
-        close(fd);
+    close(fd);
     if (ret == 0 && (*ret_registers < VOP_MMIO_CONFIG || *ret_registers > VOP_MMIO_SIZE))
         return vop__error_static(EPROTO, "the device says that it has no registers, or too many");
     return ret;
@@ -251,7 +239,7 @@ static int add(vop_bus *bus, struct remote *r, const struct vop_remote_options *
     struct vop_mmio_bus_options o;
 
     vop_mmio_bus_options_init(&o, sizeof(o));
-    o.map = VOP_MMIO_2;
+    o.map = options->is_legacy ? VOP_MMIO_1 : VOP_MMIO_2;
     o.size = (uint32_t)registers;
     o.access = &access_by_messages;
     o.context = r;
@@ -280,7 +268,7 @@ int vop_remote_connect(vop_bus *bus, const struct vop_remote_options *options, v
     if (ret == 0)
         ret = dial(r, o.path);
     if (ret == 0)
-        ret = bring_memory(r, o.memory_size, &registers);
+        ret = bring_memory(r, &o, &registers);
     if (ret == 0)
         ret = add(bus, r, &o, registers, ret_device);
     if (ret != 0)

@@ -2,12 +2,12 @@
 /*
  * front.c - the front end of vhost-user: what is agreed with a back end, and queues that it serves.
  *
- * Room: vhost. The messages: front_ask.c.
+ * Room: vhost. What is said: front_talk.c.
  */
 #include "core/error.h"
 #include "core/options.h"
 #include "sys/closer.h"
-#include "vhost/front_ask.h"
+#include "vhost/front_talk.h"
 
 #include <vopipc/vhost_front.h>
 
@@ -18,8 +18,7 @@
 
 #define BIT(bit) (UINT64_C(1) << (bit))
 #define PAGE 4096u
-#define TABLE_ENTRIES 32u        /* segments of an indirect buffer */
-#define PACKED_START 0x80008000u /* both positions 0, in the first lap */
+#define TABLE_ENTRIES 32u /* segments of an indirect buffer */
 
 struct queue {
     vop_virtqueue *vq; /* NULL: it does not run */
@@ -29,10 +28,8 @@ struct queue {
 };
 
 struct vop_vhost_front {
-    struct vop__vhost_ask ask;
+    struct vop__vhost_talk talk;
     uint64_t features;
-    uint64_t protocol;
-    uint32_t queue_num;
     struct vop_vhost_front_memory memory[VOP_VHOST_FRONT_MEMORY_MAX];
     unsigned memory_count;
     unsigned queue_count;
@@ -86,63 +83,34 @@ static int resolve(const struct vop_vhost_front_options *options, struct vop_vho
     return check_memory(ret_options);
 }
 
-/* Protocol features come first: from REPLY_ACK on, each request says how it went. */
-static int agree_on_protocol(vop_vhost_front *f, uint64_t offered)
+static int agree(vop_vhost_front *f, int socket, const struct vop_vhost_front_options *o)
 {
-    static const uint64_t wanted =
+    static const uint64_t protocol =
         BIT(VOP__VHOST_PROTOCOL_F_MQ) | BIT(VOP__VHOST_PROTOCOL_F_REPLY_ACK) | BIT(VOP__VHOST_PROTOCOL_F_CONFIG);
-    uint64_t number = 0;
-    int ret;
-
-    if (!(offered & BIT(VOP__VHOST_F_PROTOCOL_FEATURES)))
-        return 0;
-    ret = vop__vhost_ask_u64(&f->ask, VOP__VHOST_GET_PROTOCOL_FEATURES, &number);
-    f->protocol = number & wanted;
-    if (ret == 0)
-        ret = vop__vhost_tell_u64(&f->ask, VOP__VHOST_SET_PROTOCOL_FEATURES, f->protocol, -1);
-    f->ask.has_acks = f->protocol & BIT(VOP__VHOST_PROTOCOL_F_REPLY_ACK);
-    if (ret == 0 && f->protocol & BIT(VOP__VHOST_PROTOCOL_F_MQ)) {
-        ret = vop__vhost_ask_u64(&f->ask, VOP__VHOST_GET_QUEUE_NUM, &number);
-        f->queue_num = (uint32_t)number;
-    }
-    return ret;
-}
-
-static int agree(vop_vhost_front *f, const struct vop_vhost_front_options *o)
-{
-    uint64_t offered = 0, missing;
-    int ret = vop__vhost_ask_u64(&f->ask, VOP__VHOST_GET_FEATURES, &offered);
+    int ret = vop__vhost_meet(&f->talk, socket, o->timeout_ms, protocol);
+    uint64_t missing = o->required & ~f->talk.offered;
 
     if (ret < 0)
         return ret;
-    missing = o->required & ~offered;
     if (missing)
         return vop__error(EOPNOTSUPP, "the back end does not offer features %#llx", (unsigned long long)missing);
-    f->features = o->features & offered;
-    ret = agree_on_protocol(f, offered);
-    if (ret == 0)
-        ret = vop__vhost_tell(&f->ask, VOP__VHOST_SET_OWNER, NULL, 0, NULL, 0);
-    if (ret == 0)
-        ret = vop__vhost_tell_u64(&f->ask, VOP__VHOST_SET_FEATURES,
-                                  f->features | (offered & BIT(VOP__VHOST_F_PROTOCOL_FEATURES)), -1);
-    f->ask.has_enable = offered & BIT(VOP__VHOST_F_PROTOCOL_FEATURES);
-    return ret;
+    f->features = o->features & f->talk.offered;
+    return vop__vhost_accept(&f->talk, f->features);
 }
 
-static int show_memory(vop_vhost_front *f)
+static int show_memory(const vop_vhost_front *f)
 {
-    struct vop__vhost_table table = {.count = f->memory_count};
+    struct vop__vhost_region region[VOP_VHOST_FRONT_MEMORY_MAX];
     int fds[VOP_VHOST_FRONT_MEMORY_MAX];
 
     for (unsigned i = 0; i < f->memory_count; i++) {
         const struct vop_vhost_front_memory *m = &f->memory[i];
 
-        table.region[i] = (struct vop__vhost_region){
+        region[i] = (struct vop__vhost_region){
             .guest = (uintptr_t)m->base, .size = m->size, .user = (uintptr_t)m->base, .offset = m->offset};
         fds[i] = m->fd;
     }
-    return vop__vhost_tell(&f->ask, VOP__VHOST_SET_MEM_TABLE, &table,
-                           offsetof(struct vop__vhost_table, region[f->memory_count]), fds, f->memory_count);
+    return vop__vhost_show(&f->talk, region, fds, f->memory_count);
 }
 
 int vop_vhost_front_open(int socket, const struct vop_vhost_front_options *options, vop_vhost_front **ret_front)
@@ -156,13 +124,12 @@ int vop_vhost_front_open(int socket, const struct vop_vhost_front_options *optio
     f = calloc(1, sizeof(*f) + o.queues * sizeof(f->queue[0]));
     if (!f)
         return vop__error_static(ENOMEM, "no memory for a front end");
-    f->ask = (struct vop__vhost_ask){.fd = socket, .timeout_ms = o.timeout_ms};
     f->memory_count = o.memory_count;
     memcpy(f->memory, o.memory, o.memory_count * sizeof(f->memory[0]));
     f->queue_count = o.queues;
     for (unsigned i = 0; i < f->queue_count; i++)
         f->queue[i].kick = f->queue[i].call = -1;
-    ret = agree(f, &o);
+    ret = agree(f, socket, &o);
     if (ret == 0)
         ret = show_memory(f);
     if (ret < 0) {
@@ -190,7 +157,7 @@ void vop_vhost_front_close(vop_vhost_front *f)
         return;
     for (unsigned i = 0; i < f->queue_count; i++)
         free_queue(&f->queue[i]);
-    vop__closer_take_socket(f->ask.fd);
+    vop__closer_take_socket(f->talk.ask.fd);
     free(f);
 }
 
@@ -263,31 +230,18 @@ static int make_virtqueue(const vop_vhost_front *f, unsigned index, struct queue
     return vop_virtqueue_new(&o, &q->vq);
 }
 
-static int tell_queue(vop_vhost_front *f, unsigned index, const struct queue *q, uint32_t size)
+static int tell_queue(const vop_vhost_front *f, unsigned index, const struct queue *q, uint32_t size)
 {
-    struct vop__vhost_state state = {.index = index, .num = size};
-    struct vop__vhost_addr addr = {.index = index};
     struct vop_ring_offsets at;
+    struct vop__vhost_place place = {.size = size, .is_packed = is_packed(f)};
     int ret = offsets_of(f, size, &at);
 
-    if (ret == 0)
-        ret = vop__vhost_tell(&f->ask, VOP__VHOST_SET_VRING_NUM, &state, sizeof(state), NULL, 0);
-    state.num = is_packed(f) ? PACKED_START : 0;
-    if (ret == 0)
-        ret = vop__vhost_tell(&f->ask, VOP__VHOST_SET_VRING_BASE, &state, sizeof(state), NULL, 0);
-    addr.desc = (uintptr_t)q->ring + at.desc;
-    addr.avail = (uintptr_t)q->ring + at.driver;
-    addr.used = (uintptr_t)q->ring + at.device;
-    if (ret == 0)
-        ret = vop__vhost_tell(&f->ask, VOP__VHOST_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0);
-    if (ret == 0)
-        ret = vop__vhost_tell_u64(&f->ask, VOP__VHOST_SET_VRING_CALL, index, q->call);
-    if (ret == 0)
-        ret = vop__vhost_tell_u64(&f->ask, VOP__VHOST_SET_VRING_KICK, index, q->kick);
-    state.num = 1;
-    if (ret == 0 && f->ask.has_enable)
-        ret = vop__vhost_tell(&f->ask, VOP__VHOST_SET_VRING_ENABLE, &state, sizeof(state), NULL, 0);
-    return ret;
+    if (ret < 0)
+        return ret;
+    place.desc = (uintptr_t)q->ring + at.desc;
+    place.driver = (uintptr_t)q->ring + at.driver;
+    place.device = (uintptr_t)q->ring + at.device;
+    return vop__vhost_start(&f->talk, index, &place, q->kick, q->call);
 }
 
 int vop_vhost_front_start(vop_vhost_front *f, unsigned index, uint32_t size, void *ring, vop_virtqueue **ret_vq)
@@ -320,14 +274,11 @@ int vop_vhost_front_start(vop_vhost_front *f, unsigned index, uint32_t size, voi
 
 int vop_vhost_front_stop(vop_vhost_front *f, unsigned index)
 {
-    struct vop__vhost_state state = {.index = index};
     int ret;
 
     if (index >= f->queue_count || !f->queue[index].vq)
         return vop__error(EINVAL, "queue %u does not run", index);
-    ret = vop__vhost_ask(&f->ask, VOP__VHOST_GET_VRING_BASE, &state, sizeof(state), &state, sizeof(state));
-    if (ret >= 0 && ret != (int)sizeof(state))
-        ret = vop__error(EPROTO, "%d bytes of a queue's position", ret);
+    ret = vop__vhost_stop(&f->talk, index);
     if (ret < 0)
         return ret;
     free_queue(&f->queue[index]);
@@ -354,28 +305,20 @@ uint64_t vop_vhost_front_features(const vop_vhost_front *f)
 
 uint32_t vop_vhost_front_queue_num(const vop_vhost_front *f)
 {
-    return f->queue_num;
+    return f->talk.queue_num;
 }
 
 int vop_vhost_front_fd(const vop_vhost_front *f)
 {
-    return f->ask.fd;
+    return f->talk.ask.fd;
 }
 
 int vop_vhost_front_get_config(vop_vhost_front *f, uint32_t offset, void *ret_bytes, uint32_t size)
 {
-    struct vop__vhost_config config = {.offset = offset, .size = size};
-    size_t header = offsetof(struct vop__vhost_config, bytes);
-    int ret;
+    return vop__vhost_get_config(&f->talk, offset, ret_bytes, size);
+}
 
-    if (!(f->protocol & BIT(VOP__VHOST_PROTOCOL_F_CONFIG)) || size > sizeof(config.bytes) ||
-        offset > sizeof(config.bytes) - size)
-        return vop__error(EOPNOTSUPP, "the back end has no %u bytes of configuration at %u", size, offset);
-    ret = vop__vhost_ask(&f->ask, VOP__VHOST_GET_CONFIG, &config, header + size, &config, sizeof(config));
-    if (ret < 0)
-        return ret;
-    if (ret != (int)(header + size))
-        return vop__error(EOPNOTSUPP, "the back end has no %u bytes of configuration at %u", size, offset);
-    memcpy(ret_bytes, config.bytes, size);
-    return 0;
+int vop_vhost_front_set_config(vop_vhost_front *f, uint32_t offset, const void *bytes, uint32_t size)
+{
+    return vop__vhost_set_config(&f->talk, offset, bytes, size);
 }

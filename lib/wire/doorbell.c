@@ -36,7 +36,7 @@ static void shrink_send_buffer(int fd)
 }
 
 /* The peer can make the kicking end's buffer larger, and send in larger pieces, but has no reason to. */
-static int make_bell(int *ret_wait, int *ret_give)
+static int make_bell(struct vop__doorbell *b)
 {
     const int yes = 1;
     int ends[2];
@@ -44,11 +44,11 @@ static int make_bell(int *ret_wait, int *ret_give)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return vop__error(errno, "cannot make a doorbell: socketpair: %s; raise the limit of open files (ulimit -n)",
                           strerror(errno));
-    (void)vop__socket_refuse_fds(ends[0]);
+    b->refuses_fds = vop__socket_refuse_fds(ends[0]);
     (void)setsockopt(ends[0], SOL_SOCKET, SO_OOBINLINE, &yes, sizeof(yes)); /* see drain() */
     shrink_send_buffer(ends[1]);
-    *ret_wait = ends[0];
-    *ret_give = ends[1];
+    b->wait = ends[0];
+    b->give = ends[1];
     return 0;
 }
 
@@ -69,7 +69,7 @@ int vop__doorbells_open(struct vop__doorbells *d, int socket, unsigned queue_pai
         if (is_shared && i % VOP__BELLS)
             bell_at(d, i)->wait = bell_at(d, i - 1)->wait;
         else
-            ret = make_bell(&bell_at(d, i)->wait, &bell_at(d, i)->give);
+            ret = make_bell(bell_at(d, i));
         if (ret < 0) {
             vop__doorbells_close(d);
             return ret;

@@ -24,14 +24,17 @@ struct vop__doorbells {
     bool refuses_fds; /* no more descriptors come into the socket, */
     bool is_clean;    /* and none are there. Socket bell only */
     int is_deaf;      /* atomic: interrupted, so that the socket says nothing of the peer any more. Socket bell only */
-    unsigned sleeps;  /* on the socket, as kicks below */
+    unsigned sleeps;  /* on the socket, as `kicks` below */
     struct vop__turns turns[VOP_QUEUE_PAIRS_MAX];
     struct vop__doorbell {
         int wait;            /* sleeping end of a pair of ours; no other process has it */
         int give;            /* its kicking end, for the peer; -1 once it was sent */
         int kick;            /* kicking end of the peer's pair; -1 until it came */
         int has_token;       /* atomic: one was taken by who sleeps on the same end for the other event */
+        bool refuses_fds;    /* `wait` has refused descriptors from the beginning, so that none lie there */
+        unsigned takes;      /* in an event loop, for hearing the socket now and then */
         unsigned kicks;      /* of the socket, for timing some of them */
+        unsigned unseen;     /* so many kicks ago `kick` had no tokens left */
         unsigned slow_kicks; /* one after another: see doorbell_sleep.c */
         unsigned slow_takes;
     } bell[VOP_QUEUE_PAIRS_MAX][VOP__BELLS]; /* the same end may stand for both events of a pair */

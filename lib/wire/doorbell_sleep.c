@@ -19,6 +19,8 @@
 #define SLOW_NS (1 * VOP__NS_PER_MS) /* for a kick, which takes some microseconds */
 #define SLOW_MAX 8
 #define TIMED_EVERY 64 /* kicks of the socket, or sleeps on it */
+#define LOOK_EVERY 4   /* kicks of a further queue pair, for the tokens of those before */
+#define LISTEN_EVERY 8 /* times of taking tokens, for the socket */
 
 /* What counts kicks is atomic: two threads may kick for the same event. A count that is lost does no harm. */
 static unsigned count_of(const unsigned *n)
@@ -65,54 +67,69 @@ static bool is_timed(unsigned slow, unsigned *turn)
     return slow > 0 || set_count(turn, count_of(turn) + 1) % TIMED_EVERY == 0;
 }
 
+/*
+ * One token is enough; a peer that never takes any could otherwise keep many, charged to this process. A look is half a
+ * microsecond, so queue pairs beyond the first, which few links have, go without for some kicks; once tokens lay there,
+ * none goes without. The caller's fence behind the index comes before the look, so that a sleeper which takes those
+ * tokens now sees the index.
+ */
+static bool has_tokens(struct vop__doorbell *b, unsigned queue)
+{
+    unsigned unseen = count_of(&b->unseen);
+    int untaken = 0;
+
+    if (queue == 0 || unseen >= LOOK_EVERY) {
+        if (ioctl(b->kick, SIOCOUTQ, &untaken) == 0 && untaken > 0)
+            return true;
+        unseen = 0;
+    }
+    set_count(&b->unseen, unseen + 1);
+    return false;
+}
+
 int vop__doorbells_kick(struct vop__doorbells *d, unsigned queue, enum vop__bell bell)
 {
     struct vop__doorbell *b = &d->bell[queue][bell];
     unsigned slow = count_of(&b->slow_kicks);
     bool is_socket = b->kick == d->socket;
     int64_t start;
-    int untaken = 0;
 
-    if (slow >= SLOW_MAX)
+    if (slow >= SLOW_MAX || (!is_socket && has_tokens(b, queue)))
         return 0;
     if (is_socket && !is_timed(slow, &b->kicks)) {
         send_token(b->kick);
         return 0;
     }
     start = read_clock(slow);
-    /*
-     * One token is enough; a peer that never takes any could otherwise keep many, charged to this process. The caller's
-     * fence behind the index comes before this look, so that a sleeper which takes that token now sees the index. The
-     * look is half a microsecond: the socket goes without, where half a dozen tokens are all that there is room for.
-     */
-    if (!is_socket && ioctl(b->kick, SIOCOUTQ, &untaken) == 0 && untaken > 0)
-        return 0;
     send_token(b->kick);
     return judge(&b->slow_kicks, start);
 }
 
 /*
  * Takes all tokens. A receive that throws away a descriptor may wait for its last close (a TCP socket that lingers), so
- * this looks first, and takes only what it has seen. Urgent bytes are inline, or the look would miss what they carry.
- * 0; -ECONNRESET there are descriptors; -EPROTO.
+ * where descriptors can come this looks first, and takes only what it has seen. Urgent bytes are inline, or the look
+ * would miss what they carry.
+ * 1 took some; 0 there was none; -ECONNRESET there are descriptors, or there will be no more tokens; -EPROTO.
  */
-static int drain(int fd, unsigned *slow)
+static int drain(struct vop__doorbell *b)
 {
     char tokens[TOKENS_MAX];
     struct iovec iov = {.iov_base = tokens, .iov_len = sizeof(tokens)};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-    ssize_t n = recvmsg(fd, &msg, MSG_PEEK | MSG_DONTWAIT);
-    int64_t start;
+    int64_t start = read_clock(b->slow_takes);
+    ssize_t n = TOKENS_MAX;
 
-    if (n < 0)
-        return 0;
+    if (!b->refuses_fds)
+        n = recvmsg(b->wait, &msg, MSG_PEEK | MSG_DONTWAIT);
     if (msg.msg_flags & MSG_CTRUNC)
         return -ECONNRESET;
+    if (n > 0)
+        n = recv(b->wait, tokens, (size_t)n, MSG_DONTWAIT);
+    if (n <= 0)
+        return n < 0 ? 0 : -ECONNRESET;
     if (n == TOKENS_MAX)
         return vop__error(EPROTO, "peer broke the protocol: it filled a doorbell with more than kicks leave there");
-    start = read_clock(*slow);
-    (void)!recv(fd, tokens, (size_t)n, MSG_DONTWAIT);
-    return judge(slow, start);
+    return judge(&b->slow_takes, start) < 0 ? -EPROTO : 1;
 }
 
 static int sleep_on(struct vop__doorbells *d, unsigned queue, enum vop__bell bell, int64_t timeout_ns)
@@ -125,7 +142,7 @@ static int sleep_on(struct vop__doorbells *d, unsigned queue, enum vop__bell bel
     if (n < 0)
         return errno == EINTR ? -EINTR : -ECONNRESET;
     if (fds[0].revents & POLLIN) {
-        int ret = drain(fds[0].fd, &d->bell[queue][bell].slow_takes);
+        int ret = drain(&d->bell[queue][bell]);
 
         if (ret < 0)
             return ret;
@@ -323,7 +340,20 @@ static int process_event(struct vop__doorbells *d, const struct epoll_event *eve
     if (i == SOCKET_EVENT)
         return take_message_timed(d, &d->bell[0][0].slow_takes);
     b = &d->bell[i / VOP__BELLS][i % VOP__BELLS];
-    return drain(b->wait, &b->slow_takes);
+    return drain(b);
+}
+
+/*
+ * The usual case of one end for both events: there are tokens, and that is all there is to hear. Now and then it is not
+ * asked, so that no kicker can hide what the socket says.
+ */
+static int take_tokens(struct vop__doorbells *d, unsigned queue)
+{
+    struct vop__doorbell *b = &d->bell[queue][0];
+
+    if (!b->refuses_fds || b->wait != d->bell[queue][1].wait || ++b->takes % LISTEN_EVERY == 0)
+        return 0;
+    return drain(b);
 }
 
 int vop__doorbells_process(struct vop__doorbells *d, unsigned queue, int epoll_fd)
@@ -337,6 +367,9 @@ int vop__doorbells_process(struct vop__doorbells *d, unsigned queue, int epoll_f
             (void)look_at_message(d);
         return ret < 0 ? ret : 0;
     }
+    ret = take_tokens(d, queue);
+    if (ret != 0)
+        return ret < 0 ? ret : 0;
     n = epoll_wait(epoll_fd, events, sizeof(events) / sizeof(events[0]), 0);
     for (int i = 0; i < n && ret != -EPROTO; i++) {
         int end = process_event(d, &events[i]);

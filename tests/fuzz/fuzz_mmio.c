@@ -22,6 +22,7 @@
 #define ADDRESS 0x10000u
 #define STEPS_MAX 400u
 #define N 8u
+#define PAIRS 2u /* of a network card */
 
 struct machine {
     struct input in;
@@ -63,6 +64,19 @@ static bool on_frame(void *context, unsigned pair, const struct vop_net_hdr *hea
     return m->busy++ % 5 != 0;
 }
 
+static bool on_rss(void *context, const struct vop_net_rss *rss)
+{
+    struct machine *m = context;
+
+    if (!rss)
+        return true;
+    PROMISE(rss->table_size >= 1 && rss->table_size <= VOP_NET_RSS_TABLE_MAX && rss->key_size <= VOP_NET_RSS_KEY_MAX);
+    PROMISE(rss->unclassified < PAIRS && rss->pairs >= 1 && rss->pairs <= PAIRS && !(rss->types & ~VOP_NET_RSS_TCP4));
+    for (unsigned i = 0; i < rss->table_size; i++)
+        PROMISE(rss->table[i] < PAIRS);
+    return m->busy++ % 5 != 0;
+}
+
 static int make_console(struct machine *m)
 {
     static const struct vop_console_device_events events = {.received = on_output};
@@ -78,11 +92,12 @@ static int make_console(struct machine *m)
 
 static int make_net(struct machine *m)
 {
-    static const struct vop_net_device_events events = {.received = on_frame};
+    static const struct vop_net_device_events events = {.received = on_frame, .rss_changed = on_rss};
     struct vop_net_device_options o;
 
     vop_net_device_options_init(&o, sizeof(o));
-    o.pairs = 2;
+    o.pairs = PAIRS;
+    o.rss_types = VOP_NET_RSS_TCP4;
     o.mac[0] = 2;
     o.mtu = 1500;
     o.events = &events;

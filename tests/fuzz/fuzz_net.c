@@ -2,8 +2,9 @@
 /*
  * fuzz_net.c - a libFuzzer harness that plays the peer of lib/net: any header, any frame.
  *
- * Room: tests. Input: one byte that picks features, the 12 bytes of the header, the frame. The sanitizers see memory
- * errors; the harness checks that results are what net.h promises.
+ * Room: tests. Input: one byte that picks features, the 12 bytes of the header, the frame. The last bytes of the frame
+ * are also what the longer header has besides. The sanitizers see memory errors; the harness checks that results are
+ * what net.h promises.
  */
 #include "util_input.h"
 
@@ -79,11 +80,10 @@ static void check_segment(const struct vop_net_segment *segment, size_t l3)
     }
 }
 
-static void fuzz_segment(const uint8_t *frame, size_t len, struct vop_net_hdr hdr, uint64_t features)
+/* What vop_net_segment_begin(), or that of tunnels, has begun. */
+static void fuzz_segments(struct vop_net_segmenter *s, int count, const uint8_t *frame, size_t len, uint64_t features)
 {
-    struct vop_net_segmenter s;
     struct vop_net_segment segment;
-    int count = vop_net_segment_begin(&s, frame, len, &hdr, features);
     const uint8_t *next = NULL;
     int given = 0;
 
@@ -92,17 +92,47 @@ static void fuzz_segment(const uint8_t *frame, size_t len, struct vop_net_hdr hd
         return;
     }
     PROMISE(count >= 1 && count <= 65535);
-    PROMISE(vop_net_hdr_check(&hdr, len, VOP_NET_OFFLOADS) == 0);
-    for (; vop_net_segment_next(&s, &segment); given++) {
+    for (; vop_net_segment_next(s, &segment); given++) {
         PROMISE(segment.header_len <= VOP_NET_SEGMENT_HEADER_MAX);
         PROMISE(segment.payload_len > 0 || count == 1);
         PROMISE(next == NULL || next == segment.payload);
         PROMISE(vop_net_hdr_check(&segment.hdr, segment.header_len + segment.payload_len, features) == 0);
-        check_segment(&segment, s.l3);
+        check_segment(&segment, s->l3);
+        if (s->outer_l4)
+            check_segment(&segment, s->outer_l3);
         next = segment.payload + segment.payload_len;
         PROMISE(next <= frame + len);
     }
     PROMISE(given == count);
+}
+
+static void fuzz_segment(const uint8_t *frame, size_t len, struct vop_net_hdr hdr, uint64_t features)
+{
+    struct vop_net_segmenter s;
+    int count = vop_net_segment_begin(&s, frame, len, &hdr, features);
+
+    if (count >= 0)
+        PROMISE(vop_net_hdr_check(&hdr, len, VOP_NET_OFFLOADS) == 0);
+    fuzz_segments(&s, count, frame, len, features);
+}
+
+static void fuzz_tunnel(const uint8_t *frame, size_t len, const struct vop_net_hdr *plain, uint64_t features)
+{
+    struct vop_net_tunnel_hdr hdr = {.hdr = *plain}, clean;
+    size_t more = sizeof(hdr) - sizeof(*plain);
+    struct vop_net_segmenter s;
+    int verdict;
+
+    if (len < more)
+        return;
+    memcpy((uint8_t *)&hdr + sizeof(*plain), frame + len - more, more);
+    features = vop_net_features_normalize(features | VOP_NET_TUNNEL_OFFLOADS);
+    verdict = vop_net_tunnel_hdr_check(&hdr, len, features);
+    PROMISE(verdict || (vop_net_hdr_features(&hdr.hdr) & ~features) == 0);
+    clean = hdr;
+    vop_net_tunnel_hdr_clean(&clean, len, features);
+    PROMISE(verdict || vop_net_tunnel_hdr_check(&clean, len, features) == 0);
+    fuzz_segments(&s, vop_net_tunnel_segment_begin(&s, frame, len, &hdr, features), frame, len, features);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -124,6 +154,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_checksum(frame, len, hdr);
     fuzz_segment(frame, len, hdr, features);
     fuzz_segment(frame, len, hdr, 0);
+    fuzz_tunnel(frame, len, &hdr, features);
     free(frame);
     return 0;
 }

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from lib.frames import Capture
-from lib.traffic import tcp_transfer, udp_echo
+from lib.frames import Capture, Frame
+from lib.traffic import ping, tcp_transfer, udp_echo
 
 MTU = 1500
 MIB = 1 << 20
@@ -153,3 +153,95 @@ def test_tcpdump_agrees(pair, tmp_path):
     assert "incorrect" not in text and "bad cksum" not in text
     lengths = [int(length) for length in re.findall(r"length (\d+)\)", text)]
     assert lengths and max(lengths) <= MTU
+
+
+# ---- Tunnels ----
+
+PLAIN = "csum,tso4,tso6,ecn,uso4,uso6"
+
+
+def open_vxlan(pair, outer, *options, sides="ab"):
+    """A VXLAN device on each side: 10.77.0.1 and fd77::1, 10.77.0.2 and fd77::2. `outer` is the link's address at a."""
+    base = outer[:-1]
+    for side in sides:
+        namespace = pair.namespace[side]
+        number = 1 if side == "a" else 2
+        namespace.ip("link", "add", "vx", "address", f"02:00:00:00:77:0{number}", "type", "vxlan", "id", 7, "dstport",
+                     4789, "local", f"{base}{number}", "remote", f"{base}{3 - number}", "dev", "vop0", *options,
+                     check=False)
+        if not namespace.link("vx"):
+            pytest.skip("needs VXLAN in the kernel: modprobe vxlan")
+        namespace.ip("address", "add", f"10.77.0.{number}/24", "dev", "vx")
+        namespace.ip("address", "add", f"fd77::{number}/64", "dev", "vx", "nodad")
+        namespace.ip("link", "set", "vx", "up")
+    assert ping(pair.namespace["a"], "10.77.0.2") == 0
+
+
+def takes_tunnels(pair, side):
+    """Does the kernel leave their segmentation to the TAP? From Linux 6.17 on."""
+    return "tx-udp_tnl-csum-segmentation: on" in pair.namespace[side].run("ethtool", "-k", "vop0")
+
+
+def check_inside(frame):
+    """The checksums of a frame in VXLAN, outside and inside."""
+    assert frame.has_right_checksum(), frame.data[:120].hex()
+    found = frame.transport()
+    if found and found[1] == 17 and found[2][2:4] == (4789).to_bytes(2, "big"):
+        assert Frame(found[2][16:], False).has_right_checksum(), frame.data[:120].hex()
+        return True
+    return False
+
+
+@pytest.mark.parametrize("peer", ["all", PLAIN, "csum,tso4,tso6", "csum", "none"])
+@pytest.mark.parametrize("outer", ["10.99.0.1", "fd99::1"])
+def test_tunnel(pair, outer, peer):
+    """TCP through VXLAN arrives whole, both ways, whatever the peer takes; and it is left whole where it can be."""
+    a, b = pair.start(a=["--offload", "all"], b=["--offload", peer])
+    open_vxlan(pair, outer)
+    with Capture(pair.namespace["b"], "vop0") as capture:
+        for address in ("10.77.0.2", "fd77::2"):
+            tcp_transfer(pair.namespace["a"], pair.namespace["b"], address, 8 * MIB)
+            udp_echo(pair.namespace["a"], pair.namespace["b"], address, [1, 1000, 20000])
+    for address in ("10.77.0.1", "fd77::1"):
+        tcp_transfer(pair.namespace["b"], pair.namespace["a"], address, 8 * MIB)
+    if peer == "none":
+        assert capture.longest[False] <= MTU + 14
+        assert sum(map(check_inside, capture.incoming())) > 5000
+    if takes_tunnels(pair, "a"):
+        segments = a.counters()["tx_segments"]
+        assert segments == 0 if peer == "all" else segments > 5000
+        assert capture.longest[False] > 20000 or "uso" not in peer
+    for bridge in (a, b):
+        counters = bridge.counters()
+        assert counters["rx_unsupported"] == counters["rx_malformed"] == counters["rx_errors"] == 0
+        assert counters["tx_illegal"] == 0
+
+
+@pytest.mark.parametrize("options", [["noudpcsum"], ["udpcsum"]])
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_tunnel_is_joined(pair, options, side):
+    """What a kernel has cut before its TAP, or a bridge for a peer without tunnels, is joined before the other TAP."""
+    pair.start(**{side: ["--offload", PLAIN]})
+    open_vxlan(pair, "10.99.0.1", *options)
+    with Capture(pair.namespace["b"], "vop0") as capture:
+        tcp_transfer(pair.namespace["a"], pair.namespace["b"], "10.77.0.2", 16 * MIB)
+    counters = pair.bridge["b"].counters()
+    assert counters["rx_errors"] == counters["rx_malformed"] == 0
+    if side == "a" and takes_tunnels(pair, "b") or "udpcsum" in options:
+        assert counters["rx_coalesced"] > 1000 and capture.longest[False] > 2 * MTU
+
+
+def test_tunnel_meets_an_older_peer(pair):
+    """A bridge that comes back with fewer offloads gets what it takes, and with all of them again all."""
+    a, b = pair.start()
+    open_vxlan(pair, "10.99.0.1")
+    for offload in (PLAIN, "all"):
+        b.stop()
+        b = pair.start_side("b", "--offload", offload)
+        pair.wait_up()
+        open_vxlan(pair, "10.99.0.1", sides="b")
+        before = a.counters()["tx_segments"]
+        tcp_transfer(pair.namespace["a"], pair.namespace["b"], "10.77.0.2", 8 * MIB)
+        cut = a.counters()["tx_segments"] - before
+        assert cut == 0 if offload == "all" else cut > 2000 or not takes_tunnels(pair, "a")
+        assert b.counters()["rx_malformed"] == b.counters()["rx_unsupported"] == 0

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Several queues, each with a thread; and what one side's interface does to the other's: carrier and MTU."""
+import ctypes
 import os
 import pathlib
 import re
+import socket
 import threading
 
 import pytest
@@ -91,6 +93,37 @@ def test_affinity_beyond_the_machine(pair):
     a, _ = pair.start(a=("--queues", 1, "--affinity", "1023"))
     a.wait_line("--affinity: queue 0 cannot run on processor 1023: .*; it runs on any")
     assert ping(pair.namespace["a"], "10.99.0.2") == 0
+
+
+def shortest_slice(bridge):
+    """In nanoseconds, of the threads that have a queue: sched_getattr(2), system call 315 on x86-64."""
+    found = []
+    for task in pathlib.Path(f"/proc/{bridge.pid}/task").iterdir():
+        if (task / "comm").read_text().startswith("vop-queue-"):
+            attributes = (ctypes.c_uint64 * 6)()
+            assert ctypes.CDLL(None).syscall(315, int(task.name), attributes, 48, 0) == 0
+            found.append(attributes[3])
+    return min(found)
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the number of the system call is that of x86-64")
+def test_short_slices_while_little_comes(pair):
+    a, _ = pair.start(both=("--queues", 1))
+    if shortest_slice(a) == 0:
+        pytest.skip("this kernel says nothing of slices (Linux 6.12 does)")
+    short = 100000
+    ping(pair.namespace["a"], "10.99.0.2")
+    eventually(lambda: shortest_slice(a) == short, lambda: shortest_slice(a))
+
+    def flood():
+        for _ in range(1000):
+            datagrams.sendto(b"x", ("10.99.0.2", 9))
+        return shortest_slice(a) != short
+
+    with pair.namespace["a"].socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+        eventually(flood, "slices stay short in a flood", 5)
+    ping(pair.namespace["a"], "10.99.0.2")
+    eventually(lambda: shortest_slice(a) == short, lambda: shortest_slice(a))
 
 
 # ---- An interface that was there ----

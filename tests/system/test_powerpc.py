@@ -25,6 +25,7 @@ MACHINES = {"native": "64 bits, little-endian", "powerpc": "32 bits, big-endian"
 PAIRS = [("native", "native"), ("native", "powerpc"), ("powerpc", "native"), ("powerpc", "powerpc")]
 
 BUFFERS = 5000  # some hundred laps; the indexes of 16 bits pass their end in the first one
+REQUESTS = 3000  # of a legacy driver
 MEMORY_SIZE = 1 << 18  # as in ring_peer.c
 INDIRECT, EVENT_IDX, VERSION_1, RING_PACKED, IN_ORDER, NOTIFICATION_DATA = 28, 29, 32, 34, 35, 38
 LAYOUTS = {  # entries, where both ends begin, features that are always on, features that are on or off
@@ -93,3 +94,18 @@ def test_board(kind, machine):
                           timeout=120)
     assert (done.returncode, done.stderr) == (0, ""), done
     assert done.stdout.startswith("pings=1000 answered=1000 "), done.stdout
+
+
+@pytest.mark.parametrize("kind", ["net", "block"])
+@pytest.mark.parametrize("driver,device", PAIRS)
+def test_legacy_device(place, driver, device, kind):
+    """A card that sends frames back and a disk, and their legacy drivers: registers, configuration, rings and the words
+    in buffers have the byte order of the driver's machine."""
+    path = place.path / "device"
+    served = start(device, "legacy-peer", "device", kind, path)
+    place.processes.append(served)
+    eventually(lambda: os.path.exists(path) or served.poll() is not None, "the device listens", 10)
+    status, output, errors = finish(start(driver, "legacy-peer", "driver", kind, path, REQUESTS), 120)
+    assert (status, errors) == (0, ""), errors
+    assert output == f"driver: {MACHINES[driver]}, {REQUESTS} of {kind}\n"
+    assert finish(served, 60) == (0, "", "")

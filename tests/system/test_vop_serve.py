@@ -8,16 +8,21 @@ import subprocess
 import pytest
 
 from lib.bridge import BIN, eventually
+from lib.echo import listening
 
 SECONDS = 60  # guards against hangs
+BLOCK, CONSOLE, RNG = 2, 3, 4  # virtio's device IDs
+
+
+WAYS = {"--socket": "", "--vhost-user": "vhost:{id}:"}  # and what driver-client calls it
 
 
 @contextlib.contextmanager
-def serving(*words, path, **options):
-    process = subprocess.Popen([BIN / "vop", "serve", *words, f"--socket={path}"], stderr=subprocess.PIPE,
+def serving(*words, way, path, **options):
+    process = subprocess.Popen([BIN / "vop", "serve", *words, f"{way}={path}"], stderr=subprocess.PIPE,
                                **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE} | options)
     try:
-        eventually(path.exists, "vop listens", 10)
+        eventually(lambda: listening(path), "vop listens", 10)
         yield process
         process.send_signal(signal.SIGTERM)
         assert process.wait(SECONDS) == 0, process.stderr.read()
@@ -30,34 +35,39 @@ def serving(*words, path, **options):
                 stream.close()
 
 
-def client(path, text=b""):
-    done = subprocess.run([BIN / "driver-client", path], input=text, capture_output=True, timeout=SECONDS)
+def client(way, number, path, text=b""):
+    done = subprocess.run([BIN / "driver-client", f"{WAYS[way].format(id=number)}{path}"], input=text,
+                          capture_output=True, timeout=SECONDS)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def test_block(tmp_path):
+@pytest.mark.parametrize("way", WAYS)
+def test_block(tmp_path, way):
     disk = tmp_path / "disk"
     contents = os.urandom((1 << 20) + 1536)
     disk.write_bytes(contents + b"rest")
-    with serving("block", disk, "--read-only", path=tmp_path / "s"):
+    with serving("block", disk, "--read-only", way=way, path=tmp_path / "s"):
         for _ in range(3):  # one driver after the other
-            assert client(tmp_path / "s") == contents
+            assert client(way, BLOCK, tmp_path / "s") == contents
 
 
-def test_rng(tmp_path):
-    with serving("rng", path=tmp_path / "s"):
-        first, second = client(tmp_path / "s"), client(tmp_path / "s")
+@pytest.mark.parametrize("way", WAYS)
+def test_rng(tmp_path, way):
+    with serving("rng", way=way, path=tmp_path / "s"):
+        first, second = client(way, RNG, tmp_path / "s"), client(way, RNG, tmp_path / "s")
     assert len(first) == 4096 and first != second
 
 
-def test_console(tmp_path):
-    """What the driver writes comes out, and what comes in the driver reads, if it was there before the driver, too."""
-    with serving("console", path=tmp_path / "s", stdin=subprocess.PIPE) as process:
+@pytest.mark.parametrize("way", WAYS)
+def test_console(tmp_path, way):
+    """What the driver writes comes out, an emergency write first, and what comes in the driver reads, if it was there
+    before the driver, too."""
+    with serving("console", way=way, path=tmp_path / "s", stdin=subprocess.PIPE) as process:
         process.stdin.write(b"login: bye\n")
         process.stdin.flush()
-        assert client(tmp_path / "s", b"hello\nthere\n") == b"login: bye\n"
-        assert process.stdout.read(12) == b"hello\nthere\n"
+        assert client(way, CONSOLE, tmp_path / "s", b"hello\nthere\n") == b"login: bye\n"
+        assert process.stdout.read(13) == b"!hello\nthere\n"
         process.stdin.close()  # its end is not that of the console
         process.stdin = None
 

@@ -190,7 +190,8 @@ void vop_device_break(vop_device *device);
 
 /* ---- For transports ---- */
 
-/** What a device asks of its transport. A constant table. Entries may make no call on the device. */
+/** What a device asks of its transport. A constant table. Entries may make no call on the device but those that read
+ * its configuration. */
 struct vop_device_transport {
     /** Queue `index` has used buffers that the driver wants to hear of. 0, or -errno to be asked again later. Only of
      * queues that vop_device_enable_queue() made; a transport that brings its own has their events. */

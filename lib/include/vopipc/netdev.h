@@ -30,14 +30,43 @@ extern "C" {
 #define VOP_NET_F_CTRL_VQ 17u
 #define VOP_NET_F_MQ 22u
 #define VOP_NET_F_HOST_USO 56u
+#define VOP_NET_F_RSS 60u
 
 /** Configuration (5.1.4), in the order of enum vop_net_field; the MAC address is its first six bytes. */
 enum vop_net_field {
     VOP_NET_STATUS,
     VOP_NET_MAX_PAIRS,
-    VOP_NET_MTU
+    VOP_NET_MTU,
+    VOP_NET_RSS_KEY,   /* bytes, at most */
+    VOP_NET_RSS_TABLE, /* entries, at most */
+    VOP_NET_RSS_TYPES
 };
 const struct vop_config_field *vop_net_field(enum vop_net_field which);
+
+/* ---- Spreading frames over queue pairs: RSS (5.1.6.5.7) ---- */
+
+#define VOP_NET_RSS_TABLE_MAX 128u
+#define VOP_NET_RSS_KEY_MAX 40u
+
+/* What is hashed (5.1.6.4.3.1): addresses, or addresses and ports. */
+#define VOP_NET_RSS_IPV4 1u
+#define VOP_NET_RSS_TCP4 2u
+#define VOP_NET_RSS_UDP4 4u
+#define VOP_NET_RSS_IPV6 8u
+#define VOP_NET_RSS_TCP6 16u
+#define VOP_NET_RSS_UDP6 32u
+
+/** How a driver wants frames that it receives spread: entry `hash % table_size` of the table is the queue pair, where
+ * `hash` is Toeplitz's, by the key, of what a frame has of `types`. */
+struct vop_net_rss {
+    uint32_t types;        /* VOP_NET_RSS_; 0: nothing is hashed */
+    uint16_t unclassified; /* the pair of frames that have nothing of this */
+    uint16_t pairs;        /* that the driver sends on, from the first on: 1 at least */
+    uint16_t table_size;   /* a power of two up to VOP_NET_RSS_TABLE_MAX */
+    uint16_t table[VOP_NET_RSS_TABLE_MAX];
+    uint8_t key_size; /* VOP_NET_RSS_KEY_MAX; less if nothing is hashed */
+    uint8_t key[VOP_NET_RSS_KEY_MAX];
+};
 
 /* ---- Device ---- */
 
@@ -53,6 +82,12 @@ struct vop_net_device_events {
     void (*writable)(void *context, unsigned pair);
     /** The driver uses so many queue pairs from now on; 0: it has stopped. */
     void (*pairs_changed)(void *context, unsigned pairs);
+    /**
+     * Frames for the driver are to be spread like this from now on; NULL: as the program likes. What it names was
+     * offered and is there. Returns true if the program does so; if not, the driver hears that it was refused, and all
+     * stays as it was. Not NULL if `rss_types` are offered.
+     */
+    bool (*rss_changed)(void *context, const struct vop_net_rss *rss);
 };
 
 /** Fill it with vop_net_device_options_init() first. */
@@ -64,6 +99,8 @@ struct vop_net_device_options {
     bool is_single;     /* do not offer MRG_RXBUF: a frame takes one buffer */
     uint32_t pairs;     /* 1 to VOP_NET_PAIRS_MAX. Default 1 */
     uint64_t offloads;  /* of VOP_NET_OFFLOADS, CSUM and HOST_ bits: what is offered */
+    uint32_t
+        rss_types; /* VOP_NET_RSS_: what the program hashes. Needs more than one pair. Default 0: RSS not offered */
     const struct vop_net_device_events *events;
     void *context; /* given to `events` */
 };
@@ -119,6 +156,9 @@ struct vop_net_info {
     uint16_t mtu; /* 0: the device does not say */
     bool is_up;
     unsigned pairs_max, pairs; /* that there are, and that are in use */
+    uint32_t rss_types;        /* what the device hashes; 0: it does not spread frames as the driver wants */
+    unsigned rss_table_max;    /* entries of its table */
+    bool is_refused;           /* the device has refused the last question */
     uint64_t dropped;          /* frames of the device that made no sense */
 };
 
@@ -134,9 +174,14 @@ void vop_net_get_info(const vop_net *net, struct vop_net_info *ret_info);
 int vop_net_send(vop_net *net, unsigned pair, const struct vop_net_hdr *header, const struct iovec *pieces,
                  unsigned count);
 
-/** Asks the device to use so many pairs; changed() tells when it does. -EINVAL: there are not so many. -EAGAIN: it has
- * not answered the last question. */
+/** Asks the device to use so many pairs; changed() tells when it does. Then it spreads frames as it likes. -EINVAL:
+ * there are not so many. -EAGAIN: it has not answered the last question. */
 int vop_net_set_pairs(vop_net *net, unsigned pairs);
+
+/** Asks the device to spread frames like this; changed() tells when it does, or has refused. -EINVAL: it makes no sense
+ * for this device, the text says what. -EOPNOTSUPP: it does not offer that. -EAGAIN: it has not answered the last
+ * question. */
+int vop_net_set_rss(vop_net *net, const struct vop_net_rss *rss);
 
 #ifdef __cplusplus
 }

@@ -66,6 +66,7 @@ struct vop_remote_options {
     size_t memory_size;  /* bytes, for queues and buffers; rounded up to pages. Default 4 MiB */
     uint32_t queue_size; /* as in struct vop_bus_options */
     uint32_t without[VOP_FEATURE_WORDS];
+    bool is_legacy; /* as a driver of virtio 0.9 on this machine: registers of version 1, rings in its byte order */
 };
 
 void vop_remote_options_init(struct vop_remote_options *options, size_t struct_size);

@@ -109,6 +109,9 @@ int vop_vhost_front_stop(vop_vhost_front *front, unsigned index);
  */
 int vop_vhost_front_get_config(vop_vhost_front *front, uint32_t offset, void *ret_bytes, uint32_t size);
 
+/** Writes bytes of it. -EPROTO: the back end does not let a driver write these; others as above. */
+int vop_vhost_front_set_config(vop_vhost_front *front, uint32_t offset, const void *bytes, uint32_t size);
+
 /** Polls readable when the back end has closed or died (it sends nothing that was not asked for). */
 int vop_vhost_front_fd(const vop_vhost_front *front);
 

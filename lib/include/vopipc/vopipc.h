@@ -24,6 +24,7 @@
 #include <vopipc/rng.h>
 #include <vopipc/spin.h>
 #include <vopipc/version.h>
+#include <vopipc/vhost_bus.h>
 #include <vopipc/vhost_front.h>
 #include <vopipc/vhost_user.h>
 #include <vopipc/virtio_pci.h>

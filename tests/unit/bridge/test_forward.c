@@ -23,8 +23,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <vopipc/le.h>
 
 #define BUDGET 64
+#define PLAIN (OFFLOAD_ALL & ~(unsigned)(OFFLOAD_TUNNEL | OFFLOAD_TUNNEL_CSUM)) /* headers of 12 bytes */
 
 /* Two ends of a link: ours with the TAP, and the peer's. */
 struct world {
@@ -56,8 +58,7 @@ static void options_fill(struct vop_options *options, uint32_t slots, unsigned o
     options->queue_size = slots;
     options->slot_size = 2048;
     options->device_id = 1;
-    options->features[0] = (uint32_t)features;
-    options->features[1] = (uint32_t)(features >> 32);
+    vop_net_features_to_words(features, options->features);
 }
 
 static void world_open(struct world *world, uint32_t slots, unsigned ours, unsigned theirs)
@@ -87,7 +88,7 @@ static void world_open(struct world *world, uint32_t slots, unsigned ours, unsig
     assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
     world->tap = setup.tap_fd = pair[0];
     world->kernel = pair[1];
-    assert_int_equal(port_channel_open(&world->port, world->near, setup.mtu), 0);
+    assert_int_equal(port_channel_open(&world->port, world->near, setup.features, setup.mtu), 0);
     assert_int_equal(forward_open(&world->forward, &setup, &world->port.port), 0);
 }
 
@@ -121,7 +122,7 @@ static void test_hostile_peer(void **state)
     struct world world;
 
     (void)state;
-    world_open(&world, 64, OFFLOAD_CSUM, OFFLOAD_ALL);
+    world_open(&world, 64, OFFLOAD_CSUM, PLAIN);
     peer_sends(&world, &plain, 0);  /* one byte */
     peer_sends(&world, &plain, 13); /* no Ethernet header */
     hdr = plain;
@@ -210,7 +211,7 @@ static void test_coalesce(void **state)
     struct world world;
 
     (void)state;
-    world_open(&world, 64, OFFLOAD_ALL, OFFLOAD_ALL);
+    world_open(&world, 64, PLAIN, PLAIN);
     for (unsigned i = 0; i < 5; i++)
         assert_int_equal(vop_channel_send(world.far, message, datagram(message, sizes[i], i), 0), 0);
     assert_int_equal(forward_to_tap(&world.forward, 2), FORWARD_MORE);
@@ -224,6 +225,35 @@ static void test_coalesce(void **state)
     assert_int_equal(world.counters.rx_frames, 5);
     assert_int_equal(world.counters.rx_bytes, 5 * 42 + 3501);
     assert_int_equal(world.counters.rx_coalesced, 4);
+    world_close(&world);
+}
+
+/* A call ends after so many bytes, either way, and the next one goes on. */
+static void test_bytes(void **state)
+{
+    static uint8_t bytes[FRAME_HEADER_SIZE + 53000];
+    const int most = 212992; /* so much anybody may have, and the kernel doubles it */
+    struct world world;
+    unsigned frames[2] = {0};
+
+    (void)state;
+    world_open(&world, 256, OFFLOAD_ALL, OFFLOAD_ALL);
+    assert_int_equal(setsockopt(world.kernel, SOL_SOCKET, SO_SNDBUF, &most, sizeof(most)), 0);
+    assert_int_equal(setsockopt(world.tap, SOL_SOCKET, SO_SNDBUF, &most, sizeof(most)), 0);
+    for (unsigned i = 0; i < 6; i++) {
+        assert_int_equal(send(world.kernel, bytes, sizeof(bytes), 0), sizeof(bytes));
+        assert_int_equal(vop_channel_send(world.far, bytes, sizeof(bytes), 0), 0);
+    }
+    for (unsigned call = 0; call < 2; call++) {
+        assert_int_equal(forward_from_tap(&world.forward, BUDGET), call ? FORWARD_IDLE : FORWARD_MORE);
+        assert_int_equal(forward_to_tap(&world.forward, BUDGET), call ? FORWARD_IDLE : FORWARD_MORE);
+        while (vop_channel_recv(world.far, bytes, sizeof(bytes), 0) > 0)
+            frames[0]++;
+        while (recv(world.kernel, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+            frames[1]++;
+        assert_int_equal(frames[0], call ? 6 : 5);
+        assert_int_equal(frames[1], call ? 6 : 5);
+    }
     world_close(&world);
 }
 
@@ -257,7 +287,7 @@ static void test_direct(void **state)
     for (size_t i = 0; i < sizeof(frame); i++)
         frame[i] = (uint8_t)(i * 7 + i / 251);
     memset(&hdr.num_buffers, 0xee, 2); /* a TAP does not write it */
-    world_open(&world, 128, OFFLOAD_ALL, OFFLOAD_ALL);
+    world_open(&world, 128, PLAIN, PLAIN);
     assert_true(world.forward.is_direct);
     for (size_t length = 14; length <= sizeof(frame); length += length < 100 ? 1 : 4999) {
         kernel_sends(&world, &hdr, frame, length);
@@ -285,7 +315,7 @@ static void test_full(void **state)
     int ret = FORWARD_IDLE;
 
     (void)state;
-    world_open(&world, 128, OFFLOAD_ALL, OFFLOAD_ALL);
+    world_open(&world, 128, PLAIN, PLAIN);
     while (ret == FORWARD_IDLE) {
         memcpy(frame + 14, &sent, sizeof(sent));
         kernel_sends(&world, &hdr, frame, sizeof(frame));
@@ -341,7 +371,7 @@ static void test_segments_through_a_small_link(void **state)
     memcpy(&hdr.gso_size, "\xe8\3", 2); /* 1000 */
     memcpy(&hdr.csum_start, "\x22\0", 2);
     memcpy(&hdr.csum_offset, "\x10\0", 2);
-    world_open(&world, 16, OFFLOAD_ALL, 0);
+    world_open(&world, 16, PLAIN, 0);
     assert_false(world.forward.is_direct);
     kernel_sends(&world, &hdr, frame, length);
     for (int i = 0; seen < payload && i < 1000; i++) {
@@ -397,7 +427,7 @@ static void use_up_memory(struct world *world, unsigned times)
 /* Frames for which there is no memory are dropped and counted, whichever way they go, and the session goes on. */
 static void test_no_memory(void **state)
 {
-    static const unsigned theirs[] = {OFFLOAD_ALL, 0}; /* directly, and through the private buffer */
+    static const unsigned theirs[] = {PLAIN, 0}; /* directly, and through the private buffer */
     struct vop_net_hdr hdr = {.flags = 0};
     uint8_t frame[64] = {0};
     uint8_t bytes[2048];
@@ -407,7 +437,7 @@ static void test_no_memory(void **state)
     for (size_t i = 0; i < 2; i++) {
         struct world world;
 
-        world_open(&world, 128, OFFLOAD_ALL, theirs[i]);
+        world_open(&world, 128, PLAIN, theirs[i]);
         assert_int_equal(world.forward.is_direct, i == 0);
         use_up_memory(&world, 2);
         for (uint8_t number = 0; number < 3; number++) {
@@ -440,7 +470,7 @@ static void test_no_memory_after_full(void **state)
     int ret = FORWARD_IDLE;
 
     (void)state;
-    world_open(&world, 128, OFFLOAD_ALL, OFFLOAD_ALL);
+    world_open(&world, 128, PLAIN, PLAIN);
     while (ret == FORWARD_IDLE) {
         kernel_sends(&world, &hdr, frame, sizeof(frame));
         ret = forward_from_tap(&world.forward, BUDGET);
@@ -504,6 +534,191 @@ static void test_long_frames_are_told_once(void **state)
     }
 }
 
+/* ---- Tunnels ---- */
+
+#define TUNNEL_L4 (14 + 20)
+#define INNER_L3 (TUNNEL_L4 + 8 + 8 + 14)
+#define INNER_PAYLOAD (INNER_L3 + 20 + 20)
+
+/* TCP in VXLAN, with no checksum outside, and a right pseudo header inside. Returns the length. */
+static size_t tunnel_frame(uint8_t *frame, size_t payload, struct vop_net_tunnel_hdr *ret_hdr)
+{
+    static const uint8_t ip[] = {0x45, 0, 0, 0, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2};
+    size_t length = INNER_PAYLOAD + payload;
+    uint8_t *inner = frame + INNER_L3;
+    unsigned sum = 2 * 0x0a00 + 1 + 2 + 6 + 20 + (unsigned)payload;
+
+    memset(frame, 0, length);
+    frame[12] = inner[-2] = 8;
+    memcpy(frame + 14, ip, sizeof(ip));
+    memcpy(inner, ip, sizeof(ip));
+    inner[9] = 6;
+    frame[16] = (uint8_t)((length - 14) >> 8);
+    frame[17] = (uint8_t)(length - 14);
+    frame[TUNNEL_L4 + 4] = (uint8_t)((length - TUNNEL_L4) >> 8);
+    frame[TUNNEL_L4 + 5] = (uint8_t)(length - TUNNEL_L4);
+    inner[2] = (uint8_t)((length - INNER_L3) >> 8);
+    inner[3] = (uint8_t)(length - INNER_L3);
+    inner[20 + 12] = 0x50;
+    inner[20 + 16] = (uint8_t)(sum >> 8);
+    inner[20 + 17] = (uint8_t)sum;
+    for (size_t i = 0; i < payload; i++)
+        frame[INNER_PAYLOAD + i] = (uint8_t)(i * 13);
+    *ret_hdr = (struct vop_net_tunnel_hdr){
+        .hdr = {.flags = VOP_NET_HDR_F_NEEDS_CSUM,
+                .gso_type = VOP_NET_HDR_GSO_TCPV4 | VOP_NET_HDR_GSO_UDP_TUNNEL_IPV4,
+                .hdr_len = vop_to_le16(INNER_PAYLOAD),
+                .gso_size = vop_to_le16(1000),
+                .csum_start = vop_to_le16(INNER_L3 + 20),
+                .csum_offset = vop_to_le16(16),
+                .num_buffers = vop_to_le16(1)},
+        .outer_th_offset = vop_to_le16(TUNNEL_L4),
+        .inner_nh_offset = vop_to_le16(INNER_L3),
+    };
+    return length;
+}
+
+static void send_parts(struct world *world, const void *hdr, size_t header_size, const uint8_t *frame, size_t length)
+{
+    struct iovec iov[2] = {{(void *)(uintptr_t)hdr, header_size}, {(void *)(uintptr_t)frame, length}};
+    struct msghdr message = {.msg_iov = iov, .msg_iovlen = 2};
+
+    assert_int_equal(sendmsg(world->kernel, &message, 0), header_size + length);
+}
+
+/* Whole, where both sides take tunnels; and the header is the longer one both ways, before every frame. */
+static void test_tunnel(void **state)
+{
+    static uint8_t frame[8000], bytes[8200];
+    struct vop_net_tunnel_hdr hdr, plain = {.hdr.num_buffers = vop_to_le16(1)}, dirty;
+    struct world world;
+    size_t length;
+
+    (void)state;
+    world_open(&world, 64, OFFLOAD_ALL, OFFLOAD_ALL);
+    assert_int_equal(world.port.port.header_size, sizeof(hdr));
+    assert_true(world.forward.is_direct);
+    length = tunnel_frame(frame, 2500, &hdr);
+    dirty = hdr;
+    memset(&dirty.hash_value, 0xee, 8);
+    send_parts(&world, &dirty, sizeof(dirty), frame, length);
+    memset(&dirty, 0xee, sizeof(dirty));
+    dirty.hdr.flags = dirty.hdr.gso_type = 0;
+    send_parts(&world, &dirty, sizeof(dirty), frame, 60);
+    assert_int_equal(forward_from_tap(&world.forward, BUDGET), FORWARD_IDLE);
+    assert_int_equal(peer_receives(&world, bytes, sizeof(bytes)), sizeof(hdr) + length);
+    assert_memory_equal(bytes, &hdr, sizeof(hdr));
+    assert_memory_equal(bytes + sizeof(hdr), frame, length);
+    assert_int_equal(vop_channel_send(world.far, bytes, sizeof(hdr) + length, 0), 0);
+    assert_int_equal(peer_receives(&world, bytes, sizeof(bytes)), sizeof(hdr) + 60);
+    assert_memory_equal(bytes, &plain, sizeof(plain));
+    assert_int_equal(vop_channel_send(world.far, bytes, sizeof(hdr) + 60, 0), 0);
+    assert_int_equal(vop_channel_send(world.far, bytes, sizeof(hdr) + 13, 0), 0);
+    assert_int_equal(forward_to_tap(&world.forward, BUDGET), FORWARD_IDLE);
+    assert_int_equal(recv(world.kernel, bytes, sizeof(bytes), 0), sizeof(hdr) + length);
+    assert_memory_equal(bytes, &hdr, sizeof(hdr));
+    assert_memory_equal(bytes + sizeof(hdr), frame, length);
+    assert_int_equal(recv(world.kernel, bytes, sizeof(bytes), 0), sizeof(hdr) + 60);
+    assert_memory_equal(bytes, &plain, sizeof(plain));
+    assert_int_equal(world.counters.tx_bytes, length + 60);
+    assert_int_equal(world.counters.rx_bytes, length + 60);
+    assert_int_equal(world.counters.rx_malformed, 1);
+    assert_int_equal(world.counters.tx_segments, 0);
+    world_close(&world);
+}
+
+/* In segments, where the peer does not; and the header on the link is the short one then. */
+static void test_tunnel_to_a_peer_without(void **state)
+{
+    static uint8_t frame[8000], bytes[8200];
+    static const size_t payloads[] = {1000, 1000, 500};
+    struct vop_net_tunnel_hdr hdr;
+    struct world world;
+    size_t length, seen = 0;
+
+    (void)state;
+    world_open(&world, 64, OFFLOAD_ALL, PLAIN);
+    assert_int_equal(world.port.port.header_size, FRAME_HEADER_SIZE);
+    length = tunnel_frame(frame, 2500, &hdr);
+    send_parts(&world, &hdr, sizeof(hdr), frame, length);
+    assert_int_equal(forward_from_tap(&world.forward, BUDGET), FORWARD_IDLE);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(peer_receives(&world, bytes, sizeof(bytes)), FRAME_HEADER_SIZE + INNER_PAYLOAD + payloads[i]);
+        assert_memory_equal(bytes, "\1\0\0\0\0\0\x54\0\x10\0\1\0", FRAME_HEADER_SIZE);
+        assert_memory_equal(bytes + FRAME_HEADER_SIZE + INNER_PAYLOAD, frame + INNER_PAYLOAD + seen, payloads[i]);
+        seen += payloads[i];
+    }
+    assert_int_equal(world.counters.tx_segments, 3);
+
+    /* What comes has the short header, and the TAP gets the longer one. */
+    bytes[1] = hdr.hdr.gso_type;
+    assert_int_equal(vop_channel_send(world.far, bytes, FRAME_HEADER_SIZE + INNER_PAYLOAD + 500, 0), 0);
+    bytes[0] = bytes[1] = 0;
+    assert_int_equal(vop_channel_send(world.far, bytes, FRAME_HEADER_SIZE + 60, 0), 0);
+    assert_int_equal(forward_to_tap(&world.forward, BUDGET), FORWARD_IDLE);
+    assert_int_equal(world.counters.rx_malformed, 1);
+    memset(bytes, 0xee, sizeof(hdr));
+    assert_int_equal(recv(world.kernel, bytes, sizeof(bytes), 0), sizeof(hdr) + 60);
+    assert_memory_equal(bytes, "\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0", sizeof(hdr));
+    assert_memory_equal(bytes + sizeof(hdr), frame, 16);
+    world_close(&world);
+}
+
+/* A kernel forgets a VLAN tag in the offsets that it gives; whoever gets the frame must not suffer from that. */
+static void test_tunnel_behind_a_tag(void **state)
+{
+    static const unsigned theirs[] = {OFFLOAD_ALL, PLAIN};
+    static uint8_t frame[8000], tagged[8000], bytes[8200];
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct vop_net_tunnel_hdr hdr;
+        struct world world;
+        size_t length = tunnel_frame(frame, 1500, &hdr) + 4;
+
+        memcpy(tagged, frame, 12);
+        memcpy(tagged + 12, "\x81\0\0\7", 4);
+        memcpy(tagged + 16, frame + 12, length - 16);
+        hdr.hdr.csum_start = vop_to_le16(INNER_L3 + 20 + 4);
+        hdr.hdr.hdr_len = vop_to_le16(INNER_PAYLOAD + 4);
+        if (i % 2) { /* as a later kernel may do it */
+            hdr.outer_th_offset = vop_to_le16(TUNNEL_L4 + 4);
+            hdr.inner_nh_offset = vop_to_le16(INNER_L3 + 4);
+        }
+        world_open(&world, 64, OFFLOAD_ALL, theirs[i / 2]);
+        send_parts(&world, &hdr, sizeof(hdr), tagged, length);
+        assert_int_equal(forward_from_tap(&world.forward, BUDGET), FORWARD_IDLE);
+        if (i < 2) {
+            hdr.outer_th_offset = vop_to_le16(TUNNEL_L4 + 4);
+            hdr.inner_nh_offset = vop_to_le16(INNER_L3 + 4);
+            assert_int_equal(peer_receives(&world, bytes, sizeof(bytes)), sizeof(hdr) + length);
+            assert_memory_equal(bytes, &hdr, sizeof(hdr));
+            assert_memory_equal(bytes + sizeof(hdr), tagged, length);
+        } else {
+            assert_int_equal(peer_receives(&world, bytes, sizeof(bytes)), FRAME_HEADER_SIZE + INNER_PAYLOAD + 4 + 1000);
+            assert_int_equal(peer_receives(&world, bytes, sizeof(bytes)), FRAME_HEADER_SIZE + INNER_PAYLOAD + 4 + 500);
+        }
+        assert_int_equal(world.counters.tx_illegal, 0);
+        world_close(&world);
+    }
+}
+
+/* A TAP without tunnels beside a peer that has them. */
+static void test_tunnel_from_a_peer_with(void **state)
+{
+    uint8_t bytes[FRAME_HEADER_MAX + 60] = {0};
+    struct world world;
+
+    (void)state;
+    world_open(&world, 64, PLAIN, OFFLOAD_ALL);
+    assert_int_equal(world.port.port.header_size, FRAME_HEADER_SIZE);
+    assert_true(world.forward.is_direct);
+    assert_int_equal(vop_channel_send(world.far, bytes, FRAME_HEADER_SIZE + 60, 0), 0);
+    assert_int_equal(forward_to_tap(&world.forward, BUDGET), FORWARD_IDLE);
+    assert_int_equal(recv(world.kernel, bytes, sizeof(bytes), 0), FRAME_HEADER_SIZE + 60);
+    world_close(&world);
+}
+
 /* A link that cannot carry the MTU is refused. */
 static void test_too_small(void **state)
 {
@@ -514,7 +729,7 @@ static void test_too_small(void **state)
     (void)state;
     world_open(&world, 4, 0, 0);
     assert_non_null(freopen("/dev/null", "w", stderr));
-    assert_int_equal(port_channel_open(&port, world.near, 9000), -EMSGSIZE);
+    assert_int_equal(port_channel_open(&port, world.near, 0, 9000), -EMSGSIZE);
     dup2(silence, STDERR_FILENO);
     close(silence);
     world_close(&world);
@@ -525,6 +740,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hostile_peer),
         cmocka_unit_test(test_coalesce),
+        cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_end_of_stream),
         cmocka_unit_test(test_direct),
         cmocka_unit_test(test_full),
@@ -532,6 +748,10 @@ int main(void)
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_no_memory_after_full),
         cmocka_unit_test(test_long_frames_are_told_once),
+        cmocka_unit_test(test_tunnel),
+        cmocka_unit_test(test_tunnel_to_a_peer_without),
+        cmocka_unit_test(test_tunnel_behind_a_tag),
+        cmocka_unit_test(test_tunnel_from_a_peer_with),
         cmocka_unit_test(test_too_small),
     };
 

@@ -21,8 +21,25 @@
 static void test_lists(void **state)
 {
     static const char *const wrong[] = {
-        "",          "tso4",      "csum,",    ",csum",     "csum,,tso4", "CSUM",     "csum tso4", "csum,ecn",
-        "csum,uso4", "csum,uso6", "all,csum", "none,csum", "uso4,uso6",  "csum,tso", "csum,ufo",
+        "",
+        "tso4",
+        "csum,",
+        ",csum",
+        "csum,,tso4",
+        "CSUM",
+        "csum tso4",
+        "csum,ecn",
+        "csum,uso4",
+        "csum,uso6",
+        "all,csum",
+        "none,csum",
+        "uso4,uso6",
+        "csum,tso",
+        "csum,ufo",
+        "csum,tunnel",
+        "csum,tso4,tso6,tunnel",
+        "csum,tso4,uso4,uso6,tunnel",
+        "csum,tso4,tso6,uso4,uso6,tunnel-csum",
     };
     unsigned set = 77;
     const char *why = NULL;
@@ -51,7 +68,7 @@ static void test_round_trips(void **state)
         unsigned whole = offload_closure(n);
         unsigned set = 77;
         const char *why;
-        char text[64];
+        char text[OFFLOAD_TEXT_SIZE];
 
         assert_int_equal(whole & ~n, 0);
         assert_int_equal(offload_closure(whole), whole);
@@ -60,8 +77,10 @@ static void test_round_trips(void **state)
         assert_true(vop_net_features_normalize(offload_to_features(whole)) == offload_to_features(whole));
         assert_int_equal(offload_parse(offload_format(n, text, sizeof(text)), &set, &why), n == whole ? 0 : -EINVAL);
     }
-    assert_true(offload_to_features(OFFLOAD_ALL) == VOP_NET_OFFLOADS);
-    assert_int_equal(offload_to_tun(OFFLOAD_ALL), 0x6f);
+    assert_true(offload_to_features(OFFLOAD_ALL) == (VOP_NET_OFFLOADS | VOP_NET_TUNNEL_OFFLOADS));
+    assert_int_equal(offload_to_tun(OFFLOAD_ALL), 0x1ef);
+    assert_int_equal(offload_header_size(OFFLOAD_ALL), 24);
+    assert_int_equal(offload_header_size(OFFLOAD_ALL & ~OFFLOAD_TUNNEL), 12);
     assert_int_equal(offload_to_tun(OFFLOAD_CSUM | OFFLOAD_TSO6), 5);
 }
 

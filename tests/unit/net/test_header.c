@@ -176,7 +176,10 @@ static void test_features(void **state)
         {1, VOP_NET_HDR_GSO_UDP, BIT(CSUM) | BIT(UFO)},
         {1, 2, UINT64_MAX},
         {1, ECN, UINT64_MAX},
-        {1, 0x21, UINT64_MAX},
+        {1, 0x20, UINT64_MAX},
+        {1, 0x21, BIT(CSUM) | BIT(TSO4) | BIT(UDP_TUNNEL_GSO)},
+        {9, 0xc4, BIT(CSUM) | BIT(TSO6) | BIT(ECN) | VOP_NET_TUNNEL_OFFLOADS},
+        {9, 0, BIT(CSUM)},
     };
 
     (void)state;
@@ -211,7 +214,7 @@ static void test_normalize(void **state)
     static const unsigned bits[] = {VOP_NET_F_GUEST_CSUM, VOP_NET_F_GUEST_TSO4, VOP_NET_F_GUEST_TSO6,
                                     VOP_NET_F_GUEST_ECN,  VOP_NET_F_GUEST_UFO,  VOP_NET_F_GUEST_USO4,
                                     VOP_NET_F_GUEST_USO6};
-    uint64_t others = ~(ALL | BIT(UFO));
+    uint64_t others = ~(ALL | VOP_NET_TUNNEL_OFFLOADS | BIT(UFO));
 
     (void)state;
     for (unsigned n = 0; n < 1u << 7; n++) {

@@ -164,11 +164,48 @@ static void test_limits(void **state)
     }
 }
 
+/* A packet in the payload of UDP, wherever it begins there; and nowhere else. */
+static void test_inner(void **state)
+{
+    struct test_spec spec = {.ip = 4, .protocol = 6, .payload = 30};
+    struct test_frame inner = test_build(&spec), outer;
+    struct vop__net_frame around, parsed;
+    size_t packet = inner.len - inner.l3;
+
+    (void)state;
+    for (unsigned before = 0; before < 30; before++) {
+        struct test_spec udp = {.ip = 6, .protocol = 17, .payload = before + packet};
+        size_t l3;
+
+        outer = test_build(&udp);
+        l3 = outer.payload + before;
+        memcpy(outer.bytes + l3, inner.bytes + inner.l3, packet);
+        assert_int_equal(vop__net_parse(outer.bytes, outer.len, outer.len, &around), 0);
+        assert_int_equal(vop__net_parse_inner(outer.bytes, outer.len, &around, l3, &parsed), 0);
+        assert_int_equal(parsed.l3, l3);
+        assert_int_equal(parsed.l4, l3 + 20);
+        assert_int_equal(parsed.end, outer.len);
+        assert_int_equal(vop__net_parse_inner(outer.bytes, l3 + 19, &around, l3, &parsed), -EOPNOTSUPP);
+        assert_int_equal(vop__net_parse_inner(outer.bytes, outer.len, &around, outer.len, &parsed), -EBADMSG);
+        assert_int_equal(vop__net_parse_inner(outer.bytes, outer.len, &around, outer.len + 1, &parsed), -EBADMSG);
+        around.end--; /* it is longer than what holds it */
+        assert_int_equal(vop__net_parse_inner(outer.bytes, outer.len, &around, l3, &parsed), -EBADMSG);
+        around.end++;
+        around.payload = (uint16_t)(l3 + 1);
+        assert_int_equal(vop__net_parse_inner(outer.bytes, outer.len, &around, l3, &parsed), -EBADMSG);
+        around.payload = (uint16_t)l3;
+        around.protocol = VOP__NET_TCP;
+        assert_int_equal(vop__net_parse_inner(outer.bytes, outer.len, &around, l3, &parsed), -EBADMSG);
+        free(outer.bytes);
+    }
+    free(inner.bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layouts),       cmocka_unit_test(test_cuts),   cmocka_unit_test(test_contradictions),
-        cmocka_unit_test(test_lengths_of_ip), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_lengths_of_ip), cmocka_unit_test(test_limits), cmocka_unit_test(test_inner),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

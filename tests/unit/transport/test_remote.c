@@ -88,6 +88,8 @@ static void on_done(void *context, int result)
     e->failed += result != 0;
 }
 
+static bool is_legacy;
+
 static void connect_end(struct end *e, uint64_t without)
 {
     struct vop_remote_options o;
@@ -97,6 +99,7 @@ static void connect_end(struct end *e, uint64_t without)
     assert_int_equal(vop_bus_add_driver(e->bus, vop_block_driver(), NULL), 0);
     vop_remote_options_init(&o, sizeof(o));
     o.path = path;
+    o.is_legacy = is_legacy;
     o.without[0] = (uint32_t)without;
     o.without[1] = (uint32_t)(without >> 32);
     assert_int_equal(vop_remote_connect(e->bus, &o, &e->d), 0);
@@ -163,6 +166,15 @@ static void test_disk(void **state)
         check_disk(&e);
         vop_bus_free(e.bus);
     }
+    for (unsigned i = 0; i < 2; i++) { /* a legacy driver, and then another */
+        struct end e;
+
+        is_legacy = i == 0;
+        connect_end(&e, 0);
+        assert_int_equal(vop_bus_has(e.d, VOP_F_VERSION_1), !is_legacy);
+        check_disk(&e);
+        vop_bus_free(e.bus);
+    }
     end_server(child);
 }
 
@@ -220,10 +232,12 @@ static int dial(void)
     return fd;
 }
 
+static uint8_t said_driver; /* with memory: of which kind it is */
+
 /* A message, with a descriptor if there is one. */
 static void say(int socket, uint8_t op, uint64_t offset, uint64_t value, int fd, size_t size)
 {
-    uint8_t m[32] = {'V', 'O', 'P', 'R', op, 4};
+    uint8_t m[32] = {'V', 'O', 'P', 'R', op, op == 1 ? said_driver : 4};
     struct iovec iov = {m, size};
     union {
         struct cmsghdr align;
@@ -286,9 +300,12 @@ static void test_lies(void **state)
     REFUSED(1, 0, 0, good, 24);              /* nothing */
     REFUSED(1, UINT64_MAX, 65536, good, 24); /* wraps */
     REFUSED(1, 0, 65536, pipes[0], 24);      /* no memory */
-    REFUSED(9, 0, 0, -1, 24);                /* no such message */
-    REFUSED(2, 0, 0, -1, 23);                /* too short */
-    REFUSED(2, 0, 0, -1, 32);                /* too long */
+    said_driver = 3;
+    REFUSED(1, 0, 65536, good, 24); /* a driver of no kind that is known */
+    said_driver = 0;
+    REFUSED(9, 0, 0, -1, 24); /* no such message */
+    REFUSED(2, 0, 0, -1, 23); /* too short */
+    REFUSED(2, 0, 0, -1, 32); /* too long */
     s = dial();
     say(s, 1, 0, 65536, good, 24);
     say(s, 1, 0, 65536, good, 24); /* once only */

@@ -211,21 +211,25 @@ static void test_drain_never_blocks(void **state)
     close_pair();
 }
 
-/* Somebody else's token is as good: at no time are there two of this side's. */
-static void test_one_token(void **state)
+/* A peer that takes none has this side keep a few of them, and no more. */
+static void test_few_tokens(void **state)
 {
     int bytes = 0;
 
     (void)state;
-    open_pair(1, 1);
-    for (unsigned i = 0; i < 100; i++)
-        vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES);
-    assert_int_equal(ioctl(end[1].bell[0][0].wait, FIONREAD, &bytes), 0);
-    assert_int_equal(bytes, 1);
-    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), 1);
-    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, 0), 0);
-    vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES); /* once it is taken, there is room for the next */
-    assert_int_equal(vop__doorbells_wait(&end[1], 0, VOP__BELL_MESSAGES, VOP__NEVER), 1);
+    open_pair(2, 2);
+    for (unsigned queue = 0; queue < 2; queue++) {
+        for (unsigned i = 0; i < 100; i++)
+            vop__doorbells_kick(&end[0], queue, VOP__BELL_MESSAGES);
+        assert_int_equal(ioctl(end[1].bell[queue][0].wait, FIONREAD, &bytes), 0);
+        assert_in_range(bytes, 1, queue ? 4 : 1);
+        assert_int_equal(vop__doorbells_wait(&end[1], queue, VOP__BELL_MESSAGES, VOP__NEVER), 1);
+        assert_int_equal(vop__doorbells_wait(&end[1], queue, VOP__BELL_MESSAGES, 0), 0);
+        for (unsigned i = 0; i < 20; i++) { /* once they are taken, each rings again */
+            vop__doorbells_kick(&end[0], queue, VOP__BELL_MESSAGES);
+            assert_int_equal(vop__doorbells_wait(&end[1], queue, VOP__BELL_MESSAGES, VOP__NEVER), 1);
+        }
+    }
     close_pair();
 }
 
@@ -320,6 +324,7 @@ static void test_descriptors_for_tokens(void **state)
         if (send_with_fd(end[0].bell[0][0].kick, trap, flags[i % kinds]) < 0) {
             assert_int_equal(errno, EPERM);
             check(setsockopt(end[1].bell[0][0].wait, SOL_SOCKET, option, &yes, sizeof(yes)) == 0);
+            end[1].bell[0][0].refuses_fds = false;
             check(send_with_fd(end[0].bell[0][0].kick, trap, flags[i % kinds]) == 0);
         }
         close(trap);
@@ -608,6 +613,39 @@ static void test_one_for_both(void **state)
     assert_int_equal(test_count_fds(), fds);
 }
 
+/* An event loop asks for tokens first. No number of them hides that the socket has hung up. */
+static void test_tokens_in_a_loop(void **state)
+{
+    unsigned heard = 0;
+    int fd, ret = 0;
+
+    (void)state;
+    open_pair(1, 1);
+    fd = open_epoll(&end[1]);
+    for (unsigned i = 0; i < 20; i++) {
+        vop__doorbells_kick(&end[0], 0, VOP__BELL_SLOTS);
+        assert_true(test_readable(fd));
+        assert_int_equal(vop__doorbells_process(&end[1], 0, fd), 0);
+        assert_false(test_readable(fd));
+        assert_int_equal(vop__doorbells_process(&end[1], 0, fd), 0); /* for nothing */
+    }
+    shutdown(end[0].socket, SHUT_WR);
+    while (ret == 0 && heard++ < 64) {
+        vop__doorbells_kick(&end[0], 0, VOP__BELL_MESSAGES);
+        ret = vop__doorbells_process(&end[1], 0, fd);
+    }
+    assert_int_equal(ret, -ECONNRESET);
+    close(fd);
+    close_pair();
+    open_pair(1, 1);
+    fd = open_epoll(&end[1]);
+    close(end[0].bell[0][0].kick); /* nobody can ring any more */
+    end[0].bell[0][0].kick = end[0].bell[0][1].kick = -1;
+    assert_int_equal(vop__doorbells_process(&end[1], 0, fd), -ECONNRESET);
+    close(fd);
+    close_pair();
+}
+
 /* Each side decides for its own. */
 static void test_one_and_two(void **state)
 {
@@ -790,16 +828,16 @@ int main(void)
         cmocka_unit_test(test_half_dead),
     };
     const struct CMUnitTest shared[] = {
-        cmocka_unit_test(test_one_for_both),   cmocka_unit_test(test_one_and_two),
-        cmocka_unit_test(test_two_sleepers),   cmocka_unit_test(test_end_of_both_sleeps),
-        cmocka_unit_test(test_interrupt_both),
+        cmocka_unit_test(test_one_for_both),       cmocka_unit_test(test_one_and_two),
+        cmocka_unit_test(test_tokens_in_a_loop),   cmocka_unit_test(test_two_sleepers),
+        cmocka_unit_test(test_end_of_both_sleeps), cmocka_unit_test(test_interrupt_both),
     };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_timeout),
         cmocka_unit_test(test_epoll),
         cmocka_unit_test(test_kick_never_blocks),
         cmocka_unit_test(test_drain_never_blocks),
-        cmocka_unit_test(test_one_token),
+        cmocka_unit_test(test_few_tokens),
         cmocka_unit_test(test_many_tokens),
         cmocka_unit_test(test_stuffed),
         cmocka_unit_test(test_descriptors_for_tokens),
