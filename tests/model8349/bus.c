@@ -38,7 +38,9 @@ static uint8_t *host_memory(const struct m8349 *m, uint32_t bus, uint32_t size)
 
 static uint8_t *dram(const struct m8349 *m, uint32_t local, uint32_t size)
 {
-    return local <= m->options.dram_size && size <= m->options.dram_size - local ? m->options.dram + local : NULL;
+    uint32_t offset = local - m->options.dram_base; /* below it: a large one */
+
+    return offset <= m->options.dram_size && size <= m->options.dram_size - offset ? m->options.dram + offset : NULL;
 }
 
 /* ---- What is on its way ---- */

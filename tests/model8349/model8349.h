@@ -27,8 +27,9 @@
 #define M8349_CHUNK 32u        /* bytes of one of them */
 
 struct m8349_options {
-    uint8_t *dram;      /* of the board, at local address 0 */
-    uint32_t dram_size; /* bytes, at most up to M8349_IMMR */
+    uint8_t *dram;      /* of the board */
+    uint32_t dram_base; /* its local address */
+    uint32_t dram_size; /* bytes; it ends at M8349_IMMR at the latest */
     uint8_t *host;      /* memory of the host */
     uint32_t host_base; /* its bus address */
     uint32_t host_size;

@@ -9,9 +9,9 @@
 #endif
 #include "rig8349/core_protocol.h"
 #include "rig8349/rig.h"
+#include "support/fds.h"
 
 #include <poll.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -32,25 +32,6 @@ static void leave(struct rig *r)
     close_fd(&r->irq_fd);
     r->irq_enabled = false;
     r->reach_size = 0;
-}
-
-static bool send_with(int socket, const void *message, size_t size, const int *fds, unsigned count)
-{
-    union {
-        char bytes[CMSG_SPACE(CORE_HELLO_FDS * sizeof(int))];
-        struct cmsghdr head;
-    } control = {{0}};
-    struct iovec part = {.iov_base = (void *)(uintptr_t)message, .iov_len = size};
-    struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
-
-    if (count > 0) {
-        m.msg_control = control.bytes;
-        m.msg_controllen = CMSG_SPACE(count * sizeof(int));
-        control.head = (struct cmsghdr){
-            .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(count * sizeof(int))};
-        memcpy(CMSG_DATA(&control.head), fds, count * sizeof(int));
-    }
-    return sendmsg(socket, &m, MSG_NOSIGNAL) == (ssize_t)size;
 }
 
 /* ---- The host's memory ---- */
@@ -74,7 +55,9 @@ void rig_core_show(struct rig *r)
         region = rig_host_region(r, r->reach_bus, r->reach_size);
     if (region)
         event.offset = region->offset + (r->reach_bus - region->bus);
-    if (!send_with(r->events_fd, &event, sizeof(event), region ? &region->fd : NULL, region ? 1 : 0) || !wait_done(r))
+    if (fds_send(r->events_fd, &event, sizeof(event), region ? &region->fd : NULL, region ? 1 : 0, 0) !=
+            sizeof(event) ||
+        !wait_done(r))
         leave(r);
 }
 
@@ -138,14 +121,15 @@ void rig_core_serve(struct rig *r)
 /* A processor runs one program: another one that comes is not let in. */
 void rig_core_accept(struct rig *r, int fd)
 {
-    struct core_hello hello = {.block = RIG_BLOCK,
+    struct core_hello hello = {.block = r->model.options.dram_base,
                                .block_size = r->block_size,
                                .outbound = M8349_OUTBOUND,
                                .outbound_size = M8349_OUTBOUND_SIZE};
     int events[2] = {-1, -1}, irq = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
-    if (r->core_fd >= 0 || irq < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, events) < 0 ||
-        !send_with(fd, &hello, sizeof(hello), (int[]){r->block_fd, irq, events[1]}, CORE_HELLO_FDS)) {
+    if (r->core_fd >= 0 || r->machine_fd >= 0 || irq < 0 ||
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, events) < 0 ||
+        fds_send(fd, &hello, sizeof(hello), (int[]){r->block_fd, irq, events[1]}, CORE_HELLO_FDS, 0) != sizeof(hello)) {
         close_fd(&fd);
         close_fd(&irq);
         close_fd(&events[0]);

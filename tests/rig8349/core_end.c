@@ -11,6 +11,7 @@
 #endif
 #include "core/error.h"
 #include "rig8349/core_protocol.h"
+#include "support/fds.h"
 #include "wire/mpc8349.h"
 
 #include <pthread.h>
@@ -61,26 +62,6 @@ static void end_store32(void *context, uint32_t offset, uint32_t value)
 
 /* ---- The host's memory ---- */
 
-/* A message, and the descriptors that came with it; those that did not are -1. 0: the model is gone. */
-static ssize_t receive(int socket, void *message, size_t size, int fds[CORE_HELLO_FDS])
-{
-    union {
-        char bytes[CMSG_SPACE(CORE_HELLO_FDS * sizeof(int))];
-        struct cmsghdr head;
-    } control;
-    struct iovec part = {.iov_base = message, .iov_len = size};
-    struct msghdr m = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
-    ssize_t length = recvmsg(socket, &m, MSG_CMSG_CLOEXEC);
-    const struct cmsghdr *head = length > 0 ? CMSG_FIRSTHDR(&m) : NULL;
-
-    for (unsigned i = 0; i < CORE_HELLO_FDS; i++)
-        fds[i] = -1;
-    if (head && head->cmsg_len <= CMSG_LEN(CORE_HELLO_FDS * sizeof(int)))
-        memcpy(fds, CMSG_DATA(head), head->cmsg_len - CMSG_LEN(0));
-    return length;
-}
-
 /* In place of what is there, under the feet of whoever is just storing. */
 static void show(const struct end *e, int fd, uint64_t offset)
 {
@@ -96,12 +77,12 @@ static void *watch(void *context)
 {
     const struct end *e = context;
     struct core_event event;
-    int fds[CORE_HELLO_FDS];
+    int fds[FDS_MAX];
+    unsigned count;
 
-    while (receive(e->events, &event, sizeof(event), fds) == sizeof(event)) {
-        show(e, fds[0], event.offset);
-        if (fds[0] >= 0)
-            close(fds[0]);
+    while (fds_receive(e->events, &event, sizeof(event), 0, fds, &count) == sizeof(event)) {
+        show(e, count > 0 ? fds[0] : -1, event.offset);
+        fds_close(fds, count);
         if (send(e->events, "", 1, MSG_NOSIGNAL) != 1)
             break;
     }
@@ -242,9 +223,10 @@ static int start_watcher(struct end *e)
 
 static int open_end(struct end *e, struct core_hello *hello)
 {
-    int fds[CORE_HELLO_FDS];
+    int fds[FDS_MAX];
+    unsigned count;
 
-    if (receive(e->requests, hello, sizeof(*hello), fds) != sizeof(*hello))
+    if (fds_receive(e->requests, hello, sizeof(*hello), 0, fds, &count) != sizeof(*hello) || count != CORE_HELLO_FDS)
         return vop__error(EADDRINUSE, "another program is on that board; end it");
     e->block = fds[0];
     e->irq = fds[1];

@@ -51,13 +51,14 @@ void rig_step(struct rig *r)
         m8349_core_store(&r->model, M8349_IMMR + MPC8349_ODR, 4, STORM_BITS);
     rig_intx_set(r, m8349_inta(&r->model));
     rig_core_line(r);
+    rig_machine_line(r);
 }
 
 /* ---- Orders ---- */
 
 static void boot(struct rig *r)
 {
-    m8349_boot(&r->model, RIG_BLOCK, r->block_size, 0);
+    m8349_boot(&r->model, r->model.options.dram_base, r->block_size, 0);
     r->model.memory_on = r->model.master_on = false; /* that is for the host's kernel to do */
 }
 
@@ -175,16 +176,17 @@ static int listen_at(const char *path, int type)
     return fd;
 }
 
-static void serve(struct rig *r, int host, int board)
+static void serve(struct rig *r, int host, int board, int machine)
 {
     for (;;) {
         struct pollfd fd[] = {
-            {.fd = STDIN_FILENO, .events = POLLIN}, {.fd = host, .events = POLLIN},
-            {.fd = board, .events = POLLIN},        {.fd = r->host_fd, .events = POLLIN},
-            {.fd = r->core_fd, .events = POLLIN},   {.fd = r->qtest_fd, .events = POLLIN},
+            {.fd = STDIN_FILENO, .events = POLLIN},  {.fd = host, .events = POLLIN},
+            {.fd = board, .events = POLLIN},         {.fd = r->host_fd, .events = POLLIN},
+            {.fd = r->core_fd, .events = POLLIN},    {.fd = machine, .events = POLLIN},
+            {.fd = r->machine_fd, .events = POLLIN},
         };
 
-        if (poll(fd, 6, is_busy(&r->model) ? 0 : -1) < 0)
+        if (poll(fd, sizeof(fd) / sizeof(fd[0]), is_busy(&r->model) ? 0 : -1) < 0)
             die("poll");
         if (fd[0].revents && !read_orders(r))
             return;
@@ -196,21 +198,23 @@ static void serve(struct rig *r, int host, int board)
             rig_core_serve(r);
         else if (fd[2].revents)
             rig_core_accept(r, accept4(board, NULL, NULL, SOCK_CLOEXEC));
-        if (fd[5].revents && r->qtest_fd >= 0)
-            rig_intx_drain(r);
+        if (fd[6].revents && r->machine_fd >= 0)
+            rig_machine_serve(r);
+        else if (fd[5].revents)
+            rig_machine_accept(r, accept4(machine, NULL, NULL, SOCK_CLOEXEC));
         rig_step(r);
     }
 }
 
 static void make_board(struct rig *r)
 {
-    struct m8349_options o = {.dram_size = RIG_BLOCK + r->block_size};
+    struct m8349_options o = {.dram_base = RIG_BLOCK, .dram_size = r->block_size};
 
     r->block_fd = memfd_create("block", MFD_CLOEXEC);
-    o.dram = mmap(NULL, o.dram_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (r->block_fd < 0 || ftruncate(r->block_fd, r->block_size) < 0 || o.dram == MAP_FAILED ||
-        mmap(o.dram + RIG_BLOCK, r->block_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, r->block_fd, 0) ==
-            MAP_FAILED)
+    if (r->block_fd < 0 || ftruncate(r->block_fd, r->block_size) < 0)
+        die("memory");
+    o.dram = mmap(NULL, o.dram_size, PROT_READ | PROT_WRITE, MAP_SHARED, r->block_fd, 0);
+    if (o.dram == MAP_FAILED)
         die("memory");
     m8349_init(&r->model, &o);
     boot(r);
@@ -218,27 +222,36 @@ static void make_board(struct rig *r)
 
 int main(int argc, char **argv)
 {
-    static struct rig r = {.host_fd = -1, .qtest_fd = -1, .core_fd = -1, .events_fd = -1, .irq_fd = -1};
-    int host, board;
+    static struct rig r = {.host_fd = -1,
+                           .qtest_fd = -1,
+                           .core_fd = -1,
+                           .events_fd = -1,
+                           .irq_fd = -1,
+                           .machine_fd = -1,
+                           .machine_irq = -1};
+    int host, board, machine;
 
-    if (argc != 6) {
-        (void)fprintf(stderr, "usage: model8349 HOST-SOCKET BOARD-SOCKET BLOCK-BYTES QTEST-SOCKET PIN\n"
-                              "A board in software, between x-pci-proxy-dev of QEMU and a program with core_end.c.\n");
+    if (argc != 7) {
+        (void)fprintf(stderr,
+                      "usage: model8349 HOST-SOCKET BOARD-SOCKET MACHINE-SOCKET BLOCK-BYTES QTEST-SOCKET PIN\n"
+                      "A board in software, between x-pci-proxy-dev of QEMU on the one side, and a program with\n"
+                      "core_end.c or vfio-user-pci of QEMU on the other.\n");
         return 2;
     }
-    r.block_size = (uint32_t)strtoul(argv[3], NULL, 0);
+    r.block_size = (uint32_t)strtoul(argv[4], NULL, 0);
     if (r.block_size < 16384 || r.block_size > 1u << 28 || (r.block_size & (r.block_size - 1))) {
-        (void)fprintf(stderr, "model8349: %s bytes: a power of two from 16384 to 268435456\n", argv[3]);
+        (void)fprintf(stderr, "model8349: %s bytes: a power of two from 16384 to 268435456\n", argv[4]);
         return 2;
     }
-    r.qtest = argv[4];
-    r.pin = (unsigned)strtoul(argv[5], NULL, 0);
+    r.qtest = argv[5];
+    r.pin = (unsigned)strtoul(argv[6], NULL, 0);
     rig_host_reset(&r);
     make_board(&r);
     host = listen_at(argv[1], SOCK_STREAM);
     board = listen_at(argv[2], SOCK_SEQPACKET);
+    machine = listen_at(argv[3], SOCK_STREAM);
     puts("ready");
     (void)fflush(stdout);
-    serve(&r, host, board);
+    serve(&r, host, board, machine);
     return 0;
 }

@@ -2,63 +2,18 @@
 /*
  * proxy.c - the PCI slot of the host: what QEMU 7.2's x-pci-proxy-dev sends, answered by the model.
  *
- * Room: tests. The messages are those of QEMU's include/hw/remote/mpqemu-link.h; they are numbers and places of this
- * machine, both ends being on it. Which descriptor is which is in the order of the regions.
+ * Room: tests.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "slot/proxy.h"
 #include "rig8349/rig.h"
 
 #include <linux/pci_regs.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
-
-#define FDS 8
-
-enum command {
-    SYNC_SYSMEM, /* not answered */
-    RETURN,
-    CONFIG_WRITE,
-    CONFIG_READ,
-    BAR_WRITE,
-    BAR_READ,
-    SET_IRQFD, /* not answered */
-    DEVICE_RESET
-};
-
-struct head {
-    int32_t command, unused;
-    uint64_t size; /* of what follows */
-};
-
-union body {
-    struct {
-        uint64_t bus[FDS], size[FDS], offset[FDS];
-    } memory;
-    struct {
-        uint32_t address, value;
-        int32_t size;
-    } config;
-    struct {
-        uint64_t address, value; /* address: on the bus */
-        uint32_t size;
-        uint8_t is_memory;
-    } bar;
-    uint64_t number;
-    uint8_t bytes[256];
-};
-
-struct message {
-    struct head head;
-    union body body;
-    int fd[FDS];
-    unsigned fds;
-};
 
 /* ---- The host's memory ---- */
 
@@ -108,11 +63,11 @@ static void map_memory(struct rig *r)
     }
 }
 
-static void sync_memory(struct rig *r, const struct message *m)
+static void sync_memory(struct rig *r, const struct slot_message *m)
 {
     drop_memory(r);
     for (unsigned i = 0; i < m->fds; i++) {
-        struct rig_region g = {.bus = m->body.memory.bus[i],
+        struct rig_region g = {.bus = m->body.memory.address[i],
                                .size = m->body.memory.size[i],
                                .offset = m->body.memory.offset[i],
                                .fd = m->fd[i]};
@@ -128,83 +83,40 @@ static void sync_memory(struct rig *r, const struct message *m)
 
 /* ---- Configuration ---- */
 
-static uint32_t config_get(const struct rig *r, unsigned at)
-{
-    return r->config[at] | (uint32_t)r->config[at + 1] << 8 | (uint32_t)r->config[at + 2] << 16 |
-           (uint32_t)r->config[at + 3] << 24;
-}
-
-static void config_set(struct rig *r, unsigned at, uint32_t value)
-{
-    for (unsigned i = 0; i < 4; i++)
-        r->config[at + i] = (uint8_t)(value >> 8 * i);
-}
-
-static uint32_t bar_size(const struct rig *r, unsigned bar)
-{
-    return bar == 0 ? MPC8349_IMMR_SIZE : r->block_size;
-}
-
 void rig_host_reset(struct rig *r)
 {
-    memset(r->config, 0, sizeof(r->config));
-    config_set(r, PCI_VENDOR_ID, 0x1957 | 0x0080u << 16);
-    config_set(r, PCI_CLASS_REVISION, 0x0b200030); /* a processor, PowerPC */
-    config_set(r, PCI_SUBSYSTEM_VENDOR_ID, 0x1957);
-    r->config[PCI_INTERRUPT_PIN] = 1;
-}
-
-/* Which bits of a dword the host may change. Older than PCI 2.3: INTx has no bit in the command register. */
-static uint32_t writable(const struct rig *r, unsigned at)
-{
-    switch (at) {
-    case PCI_COMMAND:
-        return PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY | PCI_COMMAND_SERR;
-    case PCI_CACHE_LINE_SIZE:
-        return 0xffff;
-    case PCI_BASE_ADDRESS_0:
-    case PCI_BASE_ADDRESS_1:
-        return ~(bar_size(r, (at - PCI_BASE_ADDRESS_0) / 4) - 1);
-    case PCI_INTERRUPT_LINE:
-        return 0xff;
-    default:
-        return 0;
-    }
+    r->config.bar_size[0] = MPC8349_IMMR_SIZE;
+    r->config.bar_size[1] = r->block_size;
+    slot_config_reset(&r->config, 0x1957, 0x0080, 0x0b200030); /* a processor, PowerPC */
 }
 
 static void configure(struct rig *r)
 {
     bool was_master = r->model.master_on;
-    uint32_t command = config_get(r, PCI_COMMAND);
+    uint32_t command = slot_config_word(&r->config, PCI_COMMAND);
 
     (void)m8349_configure(&r->model, command & PCI_COMMAND_MEMORY, command & PCI_COMMAND_MASTER);
     if (was_master != r->model.master_on)
         rig_core_show(r);
 }
 
-static bool is_in_dword(uint32_t address, int32_t size)
+static bool is_configurable(const struct rig *r)
 {
-    return address < sizeof(((struct rig *)NULL)->config) && size >= 1 && address % 4 + (uint32_t)size <= 4;
+    return !r->model.in_reset && !r->model.cfg_lock;
 }
 
-static void config_write(struct rig *r, uint32_t address, int32_t size, uint32_t value)
+static void config_write(struct rig *r, uint32_t address, uint32_t size, uint32_t value)
 {
-    unsigned at = address & ~3u, shift = 8 * (address % 4);
-    uint32_t mask = size == 4 ? UINT32_MAX : ((1u << 8 * size) - 1) << shift;
-
-    if (!is_in_dword(address, size) || r->model.in_reset || r->model.cfg_lock)
+    if (!is_configurable(r))
         return;
-    mask &= writable(r, at);
-    config_set(r, at, (config_get(r, at) & ~mask) | (value << shift & mask));
-    if (at == PCI_COMMAND)
+    slot_config_write(&r->config, address, size, value);
+    if ((address & ~3u) == PCI_COMMAND)
         configure(r);
 }
 
-static uint32_t config_read(const struct rig *r, uint32_t address, int32_t size)
+static uint32_t config_read(const struct rig *r, uint32_t address, uint32_t size)
 {
-    if (!is_in_dword(address, size) || r->model.in_reset || r->model.cfg_lock)
-        return UINT32_MAX;
-    return config_get(r, address & ~3u) >> 8 * (address % 4) & (size == 4 ? UINT32_MAX : (1u << 8 * size) - 1);
+    return is_configurable(r) ? slot_config_read(&r->config, address, size) : UINT32_MAX;
 }
 
 /* ---- Memory of the device ---- */
@@ -215,10 +127,10 @@ static unsigned find_bar(const struct rig *r, uint64_t address, uint32_t *ret_of
     unsigned bar;
 
     for (bar = 0; bar < 2; bar++) {
-        uint32_t base = config_get(r, PCI_BASE_ADDRESS_0 + 4 * bar);
+        uint32_t base = slot_config_bar(&r->config, bar);
 
         *ret_offset = (uint32_t)address - base;
-        if (base != 0 && address >= base && address - base < bar_size(r, bar))
+        if (base != 0 && address >= base && address - base < r->config.bar_size[bar])
             break;
     }
     return bar;
@@ -251,33 +163,6 @@ static void bar_write(struct rig *r, uint64_t address, unsigned size, uint64_t v
 
 /* ---- Messages ---- */
 
-static bool read_all(int fd, void *to, size_t size)
-{
-    return size == 0 || recv(fd, to, size, MSG_WAITALL) == (ssize_t)size;
-}
-
-static bool receive(int fd, struct message *m)
-{
-    union {
-        char bytes[CMSG_SPACE(FDS * sizeof(int))];
-        struct cmsghdr head;
-    } control;
-    struct iovec part = {.iov_base = &m->head, .iov_len = sizeof(m->head)};
-    struct msghdr h = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
-    const struct cmsghdr *c;
-
-    m->fds = 0;
-    if (recvmsg(fd, &h, MSG_WAITALL | MSG_CMSG_CLOEXEC) != sizeof(m->head))
-        return false;
-    c = CMSG_FIRSTHDR(&h);
-    if (c) {
-        m->fds = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-        memcpy(m->fd, CMSG_DATA(c), m->fds * sizeof(int));
-    }
-    return m->head.size <= sizeof(m->body) && read_all(fd, &m->body, m->head.size);
-}
-
 static void empty_slot(struct rig *r)
 {
     close(r->host_fd);
@@ -290,48 +175,37 @@ static void empty_slot(struct rig *r)
 
 static void answer(struct rig *r, uint64_t value)
 {
-    struct {
-        struct head head;
-        uint64_t value;
-    } m = {.head = {.command = RETURN, .size = sizeof(value)}, .value = value};
-
-    if (send(r->host_fd, &m, sizeof(m), MSG_NOSIGNAL) != sizeof(m))
+    if (!slot_answer(r->host_fd, value))
         empty_slot(r);
-}
-
-static void take_irqfds(const struct message *m)
-{
-    for (unsigned i = 0; i < m->fds; i++)
-        close(m->fd[i]);
 }
 
 void rig_host_serve(struct rig *r)
 {
-    struct message m;
+    struct slot_message m;
 
-    if (!receive(r->host_fd, &m)) {
+    if (!slot_receive(r->host_fd, &m)) {
         empty_slot(r);
         return;
     }
     switch (m.head.command) {
-    case SYNC_SYSMEM:
+    case SLOT_MEMORY:
         sync_memory(r, &m);
         return;
-    case SET_IRQFD:
-        take_irqfds(&m);
+    case SLOT_INTERRUPTS:
+        fds_close(m.fd, m.fds);
         return;
-    case CONFIG_WRITE:
+    case SLOT_CONFIG_WRITE:
         config_write(r, m.body.config.address, m.body.config.size, m.body.config.value);
         answer(r, 0);
         return;
-    case CONFIG_READ:
+    case SLOT_CONFIG_READ:
         answer(r, config_read(r, m.body.config.address, m.body.config.size));
         return;
-    case BAR_WRITE:
+    case SLOT_BAR_WRITE:
         bar_write(r, m.body.bar.address, m.body.bar.size, m.body.bar.value);
         answer(r, 0);
         return;
-    case BAR_READ:
+    case SLOT_BAR_READ:
         answer(r, bar_read(r, m.body.bar.address, m.body.bar.size));
         return;
     default: /* a reset of QEMU's bus is none of the board's */

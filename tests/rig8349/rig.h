@@ -8,6 +8,12 @@
  *   x-pci-proxy-dev    <-- socket, memory -->  registers, bus  <-- socket, memory -->  linked with core_end.c
  *                      <-- INTx by qtest ---      and DMA      --- eventfd --------->
  *
+ *
+ * A second real kernel may be in the place of that program:
+ *
+ *   QEMU, vfio-user-pci      machine.c
+ *   a PowerPC machine  <-- socket, messages, eventfd -->  the same model
+ *
  * One thread. Each access is a message; memory is shared, so stores into it arrive at once, but for those of the host
  * into BAR 1, which are messages too. The host's memory is shown to the board only while the host's kernel has bus
  * mastering on, and it is taken away before that kernel goes on.
@@ -16,8 +22,9 @@
 #define TESTS_RIG8349_RIG_H
 
 #include "model8349/model8349.h"
+#include "slot/config.h"
 
-#define RIG_BLOCK 0x100000u   /* local address of the board's memory behind BAR 1 */
+#define RIG_BLOCK 0x100000u   /* local address of the board's memory behind BAR 1, until a machine places it */
 #define RIG_REGIONS 16u       /* pieces of the host's memory */
 #define RIG_REACH 0x40000000u /* bytes of it that the board can reach */
 
@@ -36,7 +43,7 @@ struct rig {
 
     /* proxy.c */
     int host_fd; /* -1: the slot is empty */
-    uint8_t config[256];
+    struct slot_config config;
     struct rig_region region[RIG_REGIONS];
     unsigned regions;
 
@@ -55,6 +62,12 @@ struct rig {
     uint64_t interrupts;
     uint32_t reach_bus, reach_size; /* what it looks at. Size 0: nothing */
 
+    /* machine.c */
+    int machine_fd; /* -1: no machine is the board's processor */
+    struct slot_config core_config;
+    int machine_irq; /* -1: nobody wants it yet */
+    bool machine_masked;
+
     bool is_storm; /* the board rings without end */
 };
 
@@ -71,7 +84,6 @@ const struct rig_region *rig_host_region(const struct rig *r, uint64_t bus, uint
 
 /* intx.c */
 void rig_intx_set(struct rig *r, bool on);
-void rig_intx_drain(struct rig *r);
 void rig_intx_close(struct rig *r);
 
 /* core.c */
@@ -79,5 +91,10 @@ void rig_core_accept(struct rig *r, int fd); /* takes fd */
 void rig_core_serve(struct rig *r);
 void rig_core_show(struct rig *r); /* the host's memory, or that there is none now */
 void rig_core_line(struct rig *r);
+
+/* machine.c */
+void rig_machine_accept(struct rig *r, int fd); /* takes fd */
+void rig_machine_serve(struct rig *r);          /* one message */
+void rig_machine_line(struct rig *r);
 
 #endif

@@ -5,9 +5,11 @@ The machine is 10.99.0.1 and side 0. The board's program runs here, in a namespa
 import collections
 import contextlib
 import json
+import os
 import pathlib
 import re
 import shlex
+import shutil
 import socket
 import struct
 import subprocess
@@ -15,7 +17,7 @@ import threading
 import time
 
 from lib.bridge import BIN, Bridge, eventually
-from lib.vm import SLOW
+from lib.vm import PLACE, SLOW
 
 SLOT = 4
 PIN = (10, 10, 11, 11)[(SLOT - 1) % 4]  # of the interrupt controller: how QEMU's pc leads INTA of this slot there
@@ -30,6 +32,7 @@ PINGS_ID = 0x8349
 NATIVE, PAIR = "mpc8349", "mpc8349-2009"
 BOARD_BRIDGE = "vop-bridge-on-model"
 PROGRAMS = ["vop-bridge", "vop"]  # in the machine
+POWERPC_BIN = pathlib.Path(os.environ.get("VOP_POWERPC_BIN") or BIN.parent.parent / "powerpc/bin")
 
 
 class Model:
@@ -37,10 +40,11 @@ class Model:
 
     def __init__(self, place, name="board"):
         self.place = pathlib.Path(place)
-        self.slot, self.core, self.qtest = (self.place / f"{name}.{what}" for what in ("slot", "core", "qtest"))
+        self.slot, self.core, self.machine, self.qtest = (self.place / f"{name}.{what}" for what in
+                                                          ("slot", "core", "machine", "qtest"))
         self.process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", BIN / "model8349", self.slot, self.core, str(BLOCK), self.qtest,
-             str(PIN)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            ["setpriv", "--pdeathsig", "KILL", BIN / "model8349", self.slot, self.core, self.machine, str(BLOCK),
+             self.qtest, str(PIN)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == "ready\n"
 
     def order(self, *words):
@@ -194,6 +198,87 @@ class BoardSide:
                 return data
             assert time.monotonic() < end, f"nothing from {HOST}:{port}: {self.bridge.text()}"
             time.sleep(0.05)
+
+
+class BoardMachine:
+    """A machine with a big-endian PowerPC processor as the board's, whose only program is examples/answer_ping.c.
+
+    The part is a PCI device there. Its kernel gives it the addresses that NODE says, which is the node of
+    drivers/mpc8349-board in a device tree that is otherwise QEMU's own."""
+    REGISTERS, MEMORY, WINDOW = 0xd0000000, 0xd0100000, 0xc0000000  # BARs: where Linux puts 1 MiB, BLOCK, 256 MiB
+    PROGRAMS = ["board-init", "answer-ping-static"]
+    NODE = f"""
+        / {{
+            agent {{
+                compatible = "simple-bus";
+                #address-cells = <2>;
+                #size-cells = <2>;
+                ranges;
+                messaging-unit@{REGISTERS + 0x8000:x} {{
+                    compatible = "fsl,mpc8349-mu";
+                    reg = <0 {REGISTERS + 0x8000:#x} 0 0x1000  0 {MEMORY:#x} 0 {BLOCK:#x}  0 {WINDOW:#x} 0 0x10000000>;
+                    interrupt-parent = <&{{/soc@e0000000/pic@40000}}>;
+                    interrupts = <2 1>; /* INTA of slot 17 */
+                }};
+            }};
+        }};"""
+
+    def __init__(self, model, place, scheme=NATIVE, name="powerpc"):
+        self.console = place / f"{name}.console"
+        image, tree = self._make_image(place), place / f"{name}.dtb"
+        link = f"{scheme}:board" + ("?device=0" if scheme == PAIR else "")
+        words = ["setpriv", "--pdeathsig", "KILL", PLACE / "board/qemu-system-ppc", "-M", "mpc8544ds", "-cpu", "e500v2",
+                 "-accel", "tcg", "-m", "128", "-nodefaults", "-display", "none", "-no-reboot",
+                 "-kernel", PLACE / "board/vmlinux", "-initrd", image,
+                 "-append", "console=ttyS0 loglevel=5 panic=-1 uio_pdrv_genirq.of_id=fsl,mpc8349-mu "
+                            f"-- /answer-ping-static {link} {BOARD}",
+                 "-serial", f"file:{self.console}"]
+        self._make_tree(words, tree)
+        part = {"driver": "vfio-user-pci", "rombar": 0, "addr": "11.0",
+                "socket": {"type": "unix", "path": str(model.machine)}}
+        self.errors = (place / f"{name}.qemu").open("w+")
+        self.process = subprocess.Popen([*map(str, words), "-dtb", str(tree), "-device", json.dumps(part)],
+                                        stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors)
+
+    def _make_image(self, place):
+        """Its root file system: two programs, and where they find the kernel."""
+        root = place / "board-root"
+        for directory in "dev", "proc", "sys", "tmp":
+            (root / directory).mkdir(parents=True, exist_ok=True)
+        init, program = (POWERPC_BIN / program for program in self.PROGRAMS)
+        shutil.copy(init, root / "init")
+        shutil.copy(program, root)
+        image = place / "board-image"
+        _run(f"cd {root} && find . | busybox cpio -o -H newc -R 0:0 >{image}")
+        return image
+
+    def _make_tree(self, words, tree):
+        """What QEMU would say itself, and our node."""
+        dtc = PLACE / "board/dtc"
+        _run(f"{shlex.join(map(str, words))} -machine dumpdtb={tree}.own")
+        _run(f"{{ {dtc} -q -I dtb -O dts {tree}.own; cat; }} | {dtc} -q -I dts -O dtb -o {tree} -", self.NODE)
+
+    def says(self):
+        self.errors.seek(0)
+        console = self.console.read_text(errors="replace") if self.console.exists() else ""
+        return f"{console}{self.errors.read()}"
+
+    def wait_says(self, text, times=1, seconds=60):
+        eventually(lambda: self.says().count(text) >= times, lambda: f"{text}: {self.says()}", seconds)
+
+    def is_running(self):
+        return self.process.poll() is None
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.errors.close()
+
+
+def _run(command, text=""):
+    """A shell command that has to succeed."""
+    done = subprocess.run(["sh", "-c", command], input=text, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
 
 
 class _Server:

@@ -60,7 +60,7 @@ static void on_write(void *context, uint64_t offset, unsigned size, uint64_t val
 
 static void on_memory(void *context, const struct proxy_region *regions, unsigned count)
 {
-    struct vop_region table[PROXY_REGIONS_MAX];
+    struct vop_region table[SLOT_REGIONS_MAX];
 
     for (unsigned i = 0; i < count; i++)
         table[i] = (struct vop_region){.address = regions[i].address, .size = regions[i].size, .base = regions[i].base};

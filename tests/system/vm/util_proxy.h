@@ -2,18 +2,18 @@
 /*
  * util_proxy.h - a PCI device of a machine of QEMU 7.2 whose other end is this process: x-pci-proxy-dev.
  *
- * Room: tests. QEMU has one end of a socket pair. Accesses to the configuration space and the BAR come as messages, to
- * be answered at once; the machine's memory comes as files. Under emulation QEMU listens to no interrupt of such a
- * device, so the line is moved through its test interface (-qtest), at the pin that the guest has routed it to.
+ * Room: tests. For devices with one BAR whose user is the library: slot/proxy.h has the messages.
  */
 #ifndef TESTS_SYSTEM_VM_UTIL_PROXY_H
 #define TESTS_SYSTEM_VM_UTIL_PROXY_H
+
+#include "slot/config.h"
+#include "slot/proxy.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define PROXY_REGIONS_MAX 8 /* QEMU shows no more */
 #define PROXY_DEVICES_MAX 8
 
 /** A piece of the machine's memory. */
@@ -39,8 +39,7 @@ struct proxy {
     struct proxy_device {
         struct proxy *proxy;
         int fd; /* of the socket pair */
-        uint8_t config[256];
-        uint32_t bar_size;
+        struct slot_config config;
         bool level;
         const struct proxy_ops *ops;
         void *context;
