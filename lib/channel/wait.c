@@ -197,7 +197,7 @@ static int wait(const struct direction *d, int timeout_ms)
         if (ret == -ECONNRESET || ret == -EPROTO)
             vop__fate_hear_end(d->c->link, ret); /* the next attempt reads what is left, then says so */
         else if (ret < 0)
-            return vop__error_static(-ret, "interrupted by a signal");
+            return ret == -EINTR ? vop__error_static(EINTR, "interrupted by a signal") : ret;
     }
     if (unasked && ret >= 0 && wire->watched && !wire->polled)
         vop__count(d->rescues, 1);

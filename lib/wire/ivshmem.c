@@ -14,6 +14,7 @@
 #include "wire/mirrors.h"
 #include "wire/relay.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,7 +101,7 @@ static int ivshmem_wait(struct vop__wire *wire, unsigned queue, enum vop__bell b
 
     (void)queue;
     if (ready < 0)
-        return -EINTR;
+        return errno == EINTR ? -EINTR : vop__error(errno, "cannot wait for an interrupt: %s", strerror(errno));
     if (fds[1].revents)
         vop__relay_take(&s->relay, bell);
     if (fds[0].revents)

@@ -15,6 +15,7 @@
 #include "wire/relay.h"
 #include "wire/storm.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,7 +114,7 @@ static int mpc8349_wait(struct vop__wire *wire, unsigned queue, enum vop__bell b
     int ready = ppoll(fds, wire->polled ? 0 : 2, timeout_ns == VOP__NEVER ? NULL : &ts, NULL);
 
     if (ready < 0)
-        return -EINTR;
+        return errno == EINTR ? -EINTR : vop__error(errno, "cannot wait for an interrupt: %s", strerror(errno));
     if (fds[1].revents)
         vop__relay_take(&s->relay, bell);
     if (fds[0].revents)

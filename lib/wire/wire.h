@@ -41,7 +41,8 @@ struct vop__wire_ops {
     /**
      * Sleeps until there is a token in this side's doorbell, which it takes, or until the peer is dead.
      * May block, for timeout_ns (VOP__NEVER: no limit). Returns 1 a token, 0 time is up, -EINTR, -ECONNRESET dead,
-     * -EPROTO (with a text) the peer did to the doorbell what breaks the protocol.
+     * -EPROTO (with a text) the peer did to the doorbell what breaks the protocol; or another error (with a text): the
+     * kernel does not let this side sleep.
      */
     int (*wait)(struct vop__wire *wire, unsigned queue, enum vop__bell bell, int64_t timeout_ns);
 
