@@ -86,11 +86,11 @@ union body {
 };
 
 struct message {
-    struct head head;
-    union body body;
-    uint32_t size; /* of the body */
     int fd[FDS_MAX];
     unsigned fds;
+    uint32_t size; /* of the body */
+    struct head head;
+    union body body;
 };
 
 static void close_fd(int *fd)

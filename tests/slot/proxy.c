@@ -23,7 +23,7 @@ bool slot_receive(int fd, struct slot_message *m)
 
     memset(&m->body, 0, sizeof(m->body));
     return length == sizeof(m->head) && m->head.size <= sizeof(m->body) &&
-           (m->head.size == 0 || recv(fd, &m->body, m->head.size, MSG_WAITALL) == (ssize_t)m->head.size);
+           (m->head.size == 0 || recv(fd, &m->body, (size_t)m->head.size, MSG_WAITALL) == (ssize_t)m->head.size);
 }
 
 bool slot_answer(int fd, uint64_t value)
