@@ -62,7 +62,7 @@ static void use(struct server *s, const struct ring *r, uint32_t k, uint32_t len
     for (uint32_t i = first; i <= k; i++)
         descs += s->held[i].descs;
     for (uint32_t i = 1; i <= buffers; i++)
-        s->len[s->returned++ % SERVED] = i < buffers ? WHOLE : r->packed && !written ? 0 : len;
+        s->len[s->returned++ % SERVED] = i < buffers ? WHOLE : len;
     s->count -= buffers;
     memmove(&s->held[first], &s->held[k + 1], (s->count - first) * sizeof(s->held[0]));
     if (r->packed) {

@@ -22,6 +22,8 @@ def _terminated(_number, _frame):
 
 
 def pytest_configure(config):
+    if hasattr(config, "workerinput"):  # one of several that share the tests: it has a /tmp of its own
+        os.makedirs(os.path.dirname(config.option.basetemp), exist_ok=True)
     signal.signal(signal.SIGTERM, _terminated)
     atexit.register(netns.remove_all)
 
@@ -32,7 +34,7 @@ def pytest_sessionstart(session):
 
 
 def pytest_sessionfinish(session):
-    """One of several that share the tests is in namespaces of its own: what is left behind there, only it can see."""
+    """What is left behind in the namespaces of one of several that share the tests, only it can see."""
     if hasattr(session.config, "workerinput"):
         with open(os.environ["VOP_LEFTOVERS"], "a", encoding="utf-8") as file:
             subprocess.run([netns.root_of_project() / "scripts/leftovers"], stdout=file, check=True)
