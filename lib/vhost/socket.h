@@ -9,6 +9,8 @@
 
 #include "vhost/protocol.h"
 
+#include <sys/types.h>
+
 #define VOP__VHOST_FDS_MAX 8u     /* beside one message */
 #define VOP__VHOST_FDS_TAKEN 253u /* as many as the kernel lets into one read, SCM_MAX_FD */
 

@@ -278,8 +278,9 @@ static void *run_answering(void *argument)
     for (;;) {
         struct {
             struct message header;
-            uint32_t value[2];
-        } answer = {.value = {0, 0}};
+            uint8_t value[8];
+        } answer;
+        uint64_t number = 0;
         int fds[FDS_MAX];
         unsigned count;
 
@@ -289,12 +290,13 @@ static void *run_answering(void *argument)
         check(m.size == 0 || recv(a->socket, payload, m.size, MSG_WAITALL) == m.size);
         a->owners += m.request == 3;
         if (m.request == 1)
-            memcpy(answer.value, (const uint32_t[2]){1u << 30, 1}, sizeof(answer.value));
+            number = F(VOP_F_VERSION_1) | F(30);
         else if (m.request == 15)
-            answer.value[0] = 1u << 3;
+            number = F(3);
         else if (!(m.flags & 8))
             continue;
         answer.header = (struct message){m.request, 5, 8};
+        memcpy(answer.value, &number, sizeof(number));
         test_sleep_ms(a->delay_ms);
         (void)send(a->socket, &answer, sizeof(answer), MSG_NOSIGNAL);
     }
