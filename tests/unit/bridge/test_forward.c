@@ -17,6 +17,7 @@
 #include "port_channel.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -226,6 +227,33 @@ static void test_coalesce(void **state)
     assert_int_equal(world.counters.rx_bytes, 5 * 42 + 3501);
     assert_int_equal(world.counters.rx_coalesced, 4);
     world_close(&world);
+}
+
+/* Frames that wait to be joined when the interface is deleted are given up with it: none waits for a later call. */
+static void test_interface_gone(void **state)
+{
+    int tap = open("/dev/net/tun", O_RDWR | O_CLOEXEC); /* of no interface, as it is after a deletion */
+    uint8_t message[2048];
+    struct world world;
+
+    (void)state;
+    if (tap < 0)
+        skip();
+    world_open(&world, 64, PLAIN, PLAIN);
+    world.forward.setup.tap_fd = tap;
+    for (unsigned i = 0; i < 4; i++) {
+        size_t length = datagram(message, 1000, i);
+
+        message[FRAME_HEADER_SIZE + 14 + 20] = (uint8_t)(i % 2); /* two flows, of different ports */
+        assert_int_equal(vop_channel_send(world.far, message, length, 0), 0);
+    }
+    assert_int_equal(forward_to_tap(&world.forward, 2), -EBADFD);
+    assert_int_equal(world.forward.coalesce.runs, 0);
+    assert_int_equal(forward_to_tap(&world.forward, BUDGET), -EBADFD);
+    assert_int_equal(world.forward.coalesce.runs, 0);
+    assert_int_equal(world.counters.rx_frames, 0);
+    world_close(&world);
+    close(tap);
 }
 
 /* A call ends after so many bytes, either way, and the next one goes on. */
@@ -757,3 +785,4 @@ int main(void)
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
+        cmocka_unit_test(test_interface_gone),
