@@ -51,7 +51,7 @@ struct link_pci {
     uint32_t told;  /* state that link_look() has told */
     uint8_t mac[6];
     bool has_mac, is_changed;
-    const char *reset_why; /* NULL: no reset is needed */
+    const char *end_why; /* why the session has to end; NULL: it has not */
 };
 
 static struct link_pci *get_self(struct link *link)
@@ -251,9 +251,9 @@ static void config_changed(vop_bus_device *card, void *instance)
 
     (void)read_state(link); /* or it stays as it was */
     if (vop_bus_status(card) & VOP_STATUS_NEEDS_RESET)
-        link->reset_why = "the card asks to be reset";
+        link->end_why = "the card asks to be reset";
     else if (!(before & STATE_UP) && link->state & STATE_UP && vop_bus_has(card, VOP_F_RING_PACKED))
-        link->reset_why = "the card's link was down, and its queues begin anew";
+        link->end_why = "the card's link was down, and its queues begin anew";
     link->is_changed = true;
 }
 
@@ -290,10 +290,12 @@ static int take_interrupt(struct link_pci *link)
     static const uint64_t one = 1;
     int ret = vop_virtio_pci_process(link->card);
 
-    if (ret < 0)
-        return ret == -ENODEV ? -ECONNRESET : ret;
-    if (link->reset_why) {
-        vop_virtqueue_fail(link->vq[0], link->reset_why);
+    if (ret == -ENODEV)
+        link->end_why = "the card is gone: unplugged, or given to another driver";
+    else if (ret < 0)
+        return ret;
+    if (link->end_why) {
+        vop_virtqueue_fail(link->vq[0], link->end_why);
         return -EPROTO;
     }
     for (unsigned i = 1; i < link->pairs; i++)
@@ -365,7 +367,7 @@ static int open_card(struct link_pci *link)
 {
     int ret = vop_bus_new(&link->bus);
 
-    link->reset_why = NULL;
+    link->end_why = NULL;
     link->is_changed = false;
     if (ret == 0)
         ret = add_card(link);
