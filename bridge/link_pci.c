@@ -96,10 +96,11 @@ static int get_pieces(struct link_pci *link, unsigned count, size_t size)
     int ret = 0;
 
     for (unsigned i = 0; i < PORT_DRIVER_QUEUES * link->pairs; i++) {
-        uint32_t entries = vop_bus_queue_size(link->card, i);
+        struct vop_virtqueue_info queue; /* the card may say another size by now */
         void *memory = NULL;
 
-        link->pieces[i] = (struct port_driver_pieces){.size = size, .count = entries < count ? entries : count};
+        vop_virtqueue_get_info(link->vq[i], &queue, sizeof(queue));
+        link->pieces[i] = (struct port_driver_pieces){.size = size, .count = queue.size < count ? queue.size : count};
         if (ret == 0)
             ret = vop_bus_alloc(link->card, link->pieces[i].count * size, &memory);
         link->pieces[i].base = memory;
@@ -109,11 +110,13 @@ static int get_pieces(struct link_pci *link, unsigned count, size_t size)
     return ret;
 }
 
+/* The interface may have the card's MTU later. */
 static int open_memory(struct link_pci *link)
 {
     const struct vop_options *options = &link->base.setup.options;
-    size_t size =
-        port_driver_piece_size(options->slot_size, link->base.setup.mtu, vop_bus_has(link->card, VOP_NET_F_MRG_RXBUF));
+    uint32_t own = link->base.setup.mtu, card = link->state & UINT16_MAX;
+    size_t size = port_driver_piece_size(options->slot_size, own > card ? own : card,
+                                         vop_bus_has(link->card, VOP_NET_F_MRG_RXBUF));
     unsigned count = options->queue_size;
     int ret = get_pieces(link, count, size);
 
