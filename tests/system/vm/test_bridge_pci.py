@@ -111,6 +111,14 @@ def test_own_address(world):
     world.end_bridge()
 
 
+def test_longer_frames(world):
+    """A card that does not merge buffers gets such as hold its MTU, also where the interface has a shorter one."""
+    world.start_bridge(7, "--mtu 600", "--slot-size 64")
+    world.wait_answer()
+    assert lost(world.machine, 20, size=1300) == 0  # there in fragments, back in one frame
+    world.end_bridge()
+
+
 def test_unplugged(world):
     """A card that is taken away and put back while it is in use."""
     machine = world.machine
