@@ -193,6 +193,7 @@ static void test_returned(void **state)
         unsigned kicks;
 
         open_card(&c, features);
+        assert_int_equal(p->ops->arm(p, false), 0);
         for (unsigned i = 0; i < N; i++)
             receive(&c, 20, 1);
         assert_int_equal(vop_virtqueue_restart(c.device[0]), 1);
