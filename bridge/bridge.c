@@ -54,7 +54,7 @@ struct bridge {
     struct crew crew;
     unsigned queues_wanted; /* to be in use, as far as the peer has as many pairs */
     unsigned pairs;         /* of the session; 0: there is none */
-    size_t message_max;     /* of the session, bytes */
+    size_t message_max;     /* of the session, each way, bytes */
     uint64_t sessions;      /* so many have begun */
     bool has_carrier;
     struct steer steer;
@@ -180,6 +180,8 @@ static int begin_session(void *context, struct port *const *ports, unsigned coun
     crew_end(&bridge->crew);
     bridge->pairs = count;
     bridge->message_max = ports[0]->message_max;
+    if (ports[0]->receive_max && ports[0]->receive_max < bridge->message_max)
+        bridge->message_max = ports[0]->receive_max;
     ret = use_queues(bridge);
     if (!ret)
         ret = crew_begin(&bridge->crew, ports, count);

@@ -104,11 +104,13 @@ void coalesce_close(struct coalesce *coalesce)
 
 /* ---- Which runs are to leave ---- */
 
-/* The run at `index` leaves behind those that are due already. */
+/* The run at `index` leaves behind those that are due already, if it is not one of them. */
 static void make_due(struct coalesce *coalesce, unsigned index)
 {
     struct coalesce_run *run = coalesce->run[index];
 
+    if (index < coalesce->due)
+        return;
     for (unsigned i = index; i > coalesce->due; i--)
         coalesce->run[i] = coalesce->run[i - 1];
     coalesce->run[coalesce->due++] = run;

@@ -31,16 +31,19 @@ static int write_frames(struct forward *forward, int parts, unsigned frames, siz
     return 0;
 }
 
-/* Writes what is to leave now of the frames that are joined. */
+/* Writes what is to leave now of the frames that are joined: all of it, also when the interface is gone. */
 static int write_due(struct forward *forward)
 {
     struct coalesce_frame frame;
     int ret = 0;
 
-    while (!ret && coalesce_take(&forward->coalesce, &frame)) {
+    while (coalesce_take(&forward->coalesce, &frame)) {
+        int written;
+
         forward->iov[0] = (struct iovec){&frame.hdr, forward->tap_header};
         forward->iov[1] = (struct iovec){(void *)(uintptr_t)frame.bytes, frame.length};
-        ret = write_frames(forward, 2, frame.count, frame.total);
+        written = write_frames(forward, 2, frame.count, frame.total);
+        ret = ret ? ret : written;
     }
     return ret;
 }

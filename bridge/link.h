@@ -88,6 +88,7 @@ struct link_kind {
     const struct link_ops *ops;
     size_t size;         /* of its own structure, which begins with a struct link */
     bool is_device;      /* a device has one queue pair unless more were named when it was made */
+    bool has_tunnels;    /* packets in tunnels can cross it unsegmented */
     unsigned queues_max; /* queue pairs that it can have */
     /** Does this side lead, which means that the other follows its MTU, and make the socket if there is one? NULL: the
      * user says. */

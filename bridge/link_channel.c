@@ -411,5 +411,6 @@ const struct link_kind link_channel_kind = {
     .is_name = is_name,
     .ops = &ops,
     .size = sizeof(struct link_channel),
+    .has_tunnels = true,
     .queues_max = LINK_PORTS_MAX,
 };

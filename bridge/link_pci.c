@@ -51,7 +51,7 @@ struct link_pci {
     uint32_t told;  /* state that link_look() has told */
     uint8_t mac[6];
     bool has_mac, is_changed;
-    const char *reset_why; /* NULL: no reset is needed */
+    const char *end_why; /* why the session has to end; NULL: it has not */
 };
 
 static struct link_pci *get_self(struct link *link)
@@ -96,10 +96,11 @@ static int get_pieces(struct link_pci *link, unsigned count, size_t size)
     int ret = 0;
 
     for (unsigned i = 0; i < PORT_DRIVER_QUEUES * link->pairs; i++) {
-        uint32_t entries = vop_bus_queue_size(link->card, i);
+        struct vop_virtqueue_info queue; /* the card may say another size by now */
         void *memory = NULL;
 
-        link->pieces[i] = (struct port_driver_pieces){.size = size, .count = entries < count ? entries : count};
+        vop_virtqueue_get_info(link->vq[i], &queue, sizeof(queue));
+        link->pieces[i] = (struct port_driver_pieces){.size = size, .count = queue.size < count ? queue.size : count};
         if (ret == 0)
             ret = vop_bus_alloc(link->card, link->pieces[i].count * size, &memory);
         link->pieces[i].base = memory;
@@ -109,11 +110,13 @@ static int get_pieces(struct link_pci *link, unsigned count, size_t size)
     return ret;
 }
 
+/* The interface may have the card's MTU later. */
 static int open_memory(struct link_pci *link)
 {
     const struct vop_options *options = &link->base.setup.options;
-    size_t size =
-        port_driver_piece_size(options->slot_size, link->base.setup.mtu, vop_bus_has(link->card, VOP_NET_F_MRG_RXBUF));
+    uint32_t own = link->base.setup.mtu, card = link->state & UINT16_MAX;
+    size_t size = port_driver_piece_size(options->slot_size, own > card ? own : card,
+                                         vop_bus_has(link->card, VOP_NET_F_MRG_RXBUF));
     unsigned count = options->queue_size;
     int ret = get_pieces(link, count, size);
 
@@ -251,9 +254,9 @@ static void config_changed(vop_bus_device *card, void *instance)
 
     (void)read_state(link); /* or it stays as it was */
     if (vop_bus_status(card) & VOP_STATUS_NEEDS_RESET)
-        link->reset_why = "the card asks to be reset";
+        link->end_why = "the card asks to be reset";
     else if (!(before & STATE_UP) && link->state & STATE_UP && vop_bus_has(card, VOP_F_RING_PACKED))
-        link->reset_why = "the card's link was down, and its queues begin anew";
+        link->end_why = "the card's link was down, and its queues begin anew";
     link->is_changed = true;
 }
 
@@ -290,10 +293,12 @@ static int take_interrupt(struct link_pci *link)
     static const uint64_t one = 1;
     int ret = vop_virtio_pci_process(link->card);
 
-    if (ret < 0)
-        return ret == -ENODEV ? -ECONNRESET : ret;
-    if (link->reset_why) {
-        vop_virtqueue_fail(link->vq[0], link->reset_why);
+    if (ret == -ENODEV)
+        link->end_why = "the card is gone: unplugged, or given to another driver";
+    else if (ret < 0)
+        return ret;
+    if (link->end_why) {
+        vop_virtqueue_fail(link->vq[0], link->end_why);
         return -EPROTO;
     }
     for (unsigned i = 1; i < link->pairs; i++)
@@ -365,7 +370,7 @@ static int open_card(struct link_pci *link)
 {
     int ret = vop_bus_new(&link->bus);
 
-    link->reset_why = NULL;
+    link->end_why = NULL;
     link->is_changed = false;
     if (ret == 0)
         ret = add_card(link);

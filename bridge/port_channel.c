@@ -111,7 +111,9 @@ int port_channel_open(struct port_channel *port, vop_channel *channel, uint64_t 
     port->port.ops = &ops;
     port->port.fd = fd;
     port->port.features = vop_net_features_normalize(vop_net_features_from_words(info.peer_features));
-    port->port.header_size = port->port.features & offer & VOP_NET_FEATURE(VOP_NET_F_GUEST_UDP_TUNNEL_GSO)
+    if (!(offer & VOP_NET_FEATURE(VOP_NET_F_GUEST_UDP_TUNNEL_GSO))) /* so headers are short, and say nothing of them */
+        port->port.features &= ~VOP_NET_TUNNEL_OFFLOADS;
+    port->port.header_size = port->port.features & VOP_NET_FEATURE(VOP_NET_F_GUEST_UDP_TUNNEL_GSO)
                                  ? sizeof(struct vop_net_tunnel_hdr)
                                  : sizeof(struct vop_net_hdr);
     port->port.message_max = message_max;

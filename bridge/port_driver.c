@@ -77,6 +77,8 @@ static int peek(struct port *port, struct port_buffer *ret_buffer)
 
     self->peeked_count = 0;
     ret = get_piece(self);
+    if (ret == 0) /* it may be waiting for buffers while this side goes on looking */
+        ret = tell_returned(self);
     if (ret <= 0)
         return ret ? ret : -EAGAIN;
     wanted = count_pieces(self);
@@ -316,6 +318,7 @@ int port_driver_open(struct port_driver *driver, const struct port_driver_setup 
         .header_size = sizeof(struct vop_net_hdr),
         .features = vop_net_features_normalize(offload_from_host(setup->features)),
         .message_max = message_max(&setup->pieces[1]),
+        .receive_max = driver->is_merging ? 0 : setup->pieces[0].size,
         .is_direct = true,
         .wait_max = 1, /* what was refused is remembered here */
     };

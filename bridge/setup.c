@@ -94,6 +94,16 @@ static void announce_when_up(const char *name, int netns_fd)
     netns_leave(previous);
 }
 
+/* What a link can never carry whole the kernel should cut: it does that for those frames alone. */
+static unsigned choose_offload(const struct options *options)
+{
+    unsigned set = options->offload;
+
+    if (options->offload_is_named || link_kind_of(options->link)->has_tunnels)
+        return set;
+    return offload_closure(set & ~(unsigned)OFFLOAD_TUNNEL);
+}
+
 int setup_interface(const struct options *options, int netns_fd, struct tap *ret_tap, struct netlink **ret_netlink,
                     struct netlink_interface *ret_interface)
 {
@@ -101,7 +111,7 @@ int setup_interface(const struct options *options, int netns_fd, struct tap *ret
         .name = options->tap,
         .netns_fd = netns_fd,
         .queues = options->queues,
-        .offload = options->offload,
+        .offload = choose_offload(options),
         .must_have_all = options->offload_is_named,
     };
     struct options wanted = *options;

@@ -172,10 +172,31 @@ static int spin(struct worker *worker)
     return FORWARD_IDLE;
 }
 
+/* What became of each message that was received. */
+static uint64_t count_received(const struct worker *worker)
+{
+    const struct counters *c = &worker->counters;
+
+    return c->rx_frames + c->rx_malformed + c->rx_unsupported + c->rx_down + c->rx_errors;
+}
+
+/* What came before the end, or before the frames stop. A peer that lives may send on, so this has an end, too. Returns
+ * as forward_to_tap(). */
+static int receive_the_rest(struct worker *worker)
+{
+    uint64_t enough = count_received(worker) + REST_MAX;
+    int ret;
+
+    do {
+        ret = forward_to_tap(&worker->forward, TURN_BUDGET);
+    } while (ret == FORWARD_MORE && count_received(worker) < enough);
+    return ret;
+}
+
 /* Returns FORWARD_MORE if there is something to do already. */
 static int arm(struct worker *worker)
 {
-    int ret = worker->port->ops->arm(worker->port, worker->forward.is_full);
+    int ret = worker->port->ops->arm(worker->port, worker->forward.is_full), last;
 
     if (ret > 0)
         return FORWARD_MORE;
@@ -183,13 +204,8 @@ static int arm(struct worker *worker)
         worker->is_asleep = true;
         return FORWARD_IDLE;
     }
-    /* The end. What came before it is received first. */
-    for (;;) {
-        int last = forward_to_tap(&worker->forward, TURN_BUDGET);
-
-        if (last != FORWARD_MORE)
-            return last < 0 ? last : ret;
-    }
+    last = receive_the_rest(worker);
+    return last < 0 ? last : ret;
 }
 
 /* Goes on while looking on finds work, but not so long that a signal would be kept waiting. */
@@ -302,23 +318,12 @@ int worker_begin(struct worker *worker, struct port *port)
     return 0;
 }
 
-/* Before the frames stop: a peer that lives may send on, so this has an end, too. */
-static void receive_the_rest(struct worker *worker)
-{
-    uint64_t enough = worker->counters.rx_frames + REST_MAX;
-    unsigned turns = 0;
-
-    while (turns++ < REST_MAX && worker->counters.rx_frames < enough &&
-           forward_to_tap(&worker->forward, TURN_BUDGET) == FORWARD_MORE)
-        continue;
-}
-
 void worker_hold(struct worker *worker, bool is_held)
 {
     if (!worker->port || worker->is_over || worker->is_held == is_held)
         return;
     if (is_held) /* or they would come when they are old */
-        receive_the_rest(worker);
+        (void)receive_the_rest(worker);
     worker->is_held = is_held;
     if (is_held) {
         worker->is_asleep = false;
@@ -335,7 +340,7 @@ void worker_end(struct worker *worker)
 {
     if (!worker->port)
         return;
-    receive_the_rest(worker); /* another worker may have found the end first */
+    (void)receive_the_rest(worker); /* another worker may have found the end first */
     worker->port = NULL;
     worker->is_over = false;
     forward_close(&worker->forward);

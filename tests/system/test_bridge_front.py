@@ -54,6 +54,13 @@ def test_traffic(cards, rings):
         assert pair.bridge[side].counters()["tx_segments"] == 0
 
 
+def test_directly(cards):
+    """The kernel puts frames where the card reads them, whatever its TAP could leave undone: tunnels, on newer ones."""
+    pair = cards()
+    pair.start(b=["--verbose"])
+    pair.bridge["b"].wait_line("frames go to the peer directly")
+
+
 @pytest.mark.parametrize("words", [["--mtu", 9000], ["--slots", 2], ["--slots", 4096, "--slot-size", 64],
                                    ["--slots", 128, "--slot-size", 16384]])
 def test_geometries(cards, words):

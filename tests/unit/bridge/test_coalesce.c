@@ -448,6 +448,31 @@ static void test_offload(void **state)
     }
 }
 
+/* What is due already does not become due once more. */
+static void test_due_twice(void **state)
+{
+    struct spec specs[2] = {tcp4, tcp4};
+    struct coalesce_frame out;
+    struct coalesce coalesce;
+    struct frame frame;
+    unsigned taken = 0;
+
+    (void)state;
+    specs[1].flow = 1;
+    assert_int_equal(coalesce_open(&coalesce, OFFLOAD_ALL, FRAME_HEADER_SIZE), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        build_any(&specs[i], &frame);
+        assert_int_equal(add_frame(&coalesce, &frame, 0), COALESCE_HELD);
+    }
+    coalesce_finish(&coalesce);
+    for (unsigned i = 0; i < 2; i++) /* it does not follow itself */
+        assert_int_equal(add_frame(&coalesce, &frame, 0), COALESCE_AGAIN);
+    while (coalesce_take(&coalesce, &out))
+        taken++;
+    assert_int_equal(taken, 2);
+    coalesce_close(&coalesce); /* frees each run once */
+}
+
 /* ---- Tunnels ---- */
 
 static struct spec in_tunnel(const struct spec *spec, unsigned tunnel)
@@ -800,7 +825,7 @@ int main(void)
         cmocka_unit_test(test_joined),       cmocka_unit_test(test_identification), cmocka_unit_test(test_new_run),
         cmocka_unit_test(test_alone),        cmocka_unit_test(test_end_of_run),     cmocka_unit_test(test_offload),
         cmocka_unit_test(test_bounds),       cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_tunnel),
-        cmocka_unit_test(test_outer_bounds), cmocka_unit_test(test_checksum_zero),
+        cmocka_unit_test(test_outer_bounds), cmocka_unit_test(test_checksum_zero),  cmocka_unit_test(test_due_twice),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

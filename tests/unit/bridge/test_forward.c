@@ -17,6 +17,7 @@
 #include "port_channel.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -226,6 +227,33 @@ static void test_coalesce(void **state)
     assert_int_equal(world.counters.rx_bytes, 5 * 42 + 3501);
     assert_int_equal(world.counters.rx_coalesced, 4);
     world_close(&world);
+}
+
+/* Frames that wait to be joined when the interface is deleted are given up with it: none waits for a later call. */
+static void test_interface_gone(void **state)
+{
+    int tap = open("/dev/net/tun", O_RDWR | O_CLOEXEC); /* of no interface, as it is after a deletion */
+    uint8_t message[2048];
+    struct world world;
+
+    (void)state;
+    if (tap < 0)
+        skip();
+    world_open(&world, 64, PLAIN, PLAIN);
+    world.forward.setup.tap_fd = tap;
+    for (unsigned i = 0; i < 4; i++) {
+        size_t length = datagram(message, 1000, i);
+
+        message[FRAME_HEADER_SIZE + 14 + 20] = (uint8_t)(i % 2); /* two flows, of different ports */
+        assert_int_equal(vop_channel_send(world.far, message, length, 0), 0);
+    }
+    assert_int_equal(forward_to_tap(&world.forward, 2), -EBADFD);
+    assert_int_equal(world.forward.coalesce.runs, 0);
+    assert_int_equal(forward_to_tap(&world.forward, BUDGET), -EBADFD);
+    assert_int_equal(world.forward.coalesce.runs, 0);
+    assert_int_equal(world.counters.rx_frames, 0);
+    world_close(&world);
+    close(tap);
 }
 
 /* A call ends after so many bytes, either way, and the next one goes on. */
@@ -719,6 +747,35 @@ static void test_tunnel_from_a_peer_with(void **state)
     world_close(&world);
 }
 
+/* A TAP with tunnels, slots too small to offer them, and a peer that has them: it gets segments all the same, since the
+ * headers on the link are short and cannot tell of a tunnel. */
+static void test_tunnel_not_offered(void **state)
+{
+    static uint8_t frame[8000], bytes[8200];
+    struct vop_net_tunnel_hdr hdr;
+    struct forward_setup setup;
+    struct world world;
+    size_t length;
+
+    (void)state;
+    world_open(&world, 64, OFFLOAD_CSUM, OFFLOAD_ALL);
+    setup = world.forward.setup;
+    setup.offload = OFFLOAD_ALL;
+    forward_close(&world.forward);
+    assert_int_equal(forward_open(&world.forward, &setup, &world.port.port), 0);
+    assert_int_equal(world.port.port.header_size, FRAME_HEADER_SIZE);
+    assert_false(world.forward.is_direct);
+    length = tunnel_frame(frame, 2000, &hdr);
+    send_parts(&world, &hdr, sizeof(hdr), frame, length);
+    assert_int_equal(forward_from_tap(&world.forward, BUDGET), FORWARD_IDLE);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(peer_receives(&world, bytes, sizeof(bytes)), FRAME_HEADER_SIZE + INNER_PAYLOAD + 1000);
+        assert_memory_equal(bytes, "\1\0\0\0\0\0\x54\0\x10\0\1\0", FRAME_HEADER_SIZE);
+    }
+    assert_int_equal(world.counters.tx_segments, 2);
+    world_close(&world);
+}
+
 /* A link that cannot carry the MTU is refused. */
 static void test_too_small(void **state)
 {
@@ -740,6 +797,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hostile_peer),
         cmocka_unit_test(test_coalesce),
+        cmocka_unit_test(test_interface_gone),
         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_end_of_stream),
         cmocka_unit_test(test_direct),
@@ -752,6 +810,7 @@ int main(void)
         cmocka_unit_test(test_tunnel_to_a_peer_without),
         cmocka_unit_test(test_tunnel_behind_a_tag),
         cmocka_unit_test(test_tunnel_from_a_peer_with),
+        cmocka_unit_test(test_tunnel_not_offered),
         cmocka_unit_test(test_too_small),
     };
 

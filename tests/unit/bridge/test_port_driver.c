@@ -182,6 +182,36 @@ static void test_from_card(void **state)
     }
 }
 
+/* A card without buffers hears of those given back as soon as no frame is left, also while nobody sleeps. */
+static void test_returned(void **state)
+{
+    (void)state;
+    FOR_BOTH(features)
+    {
+        struct port_buffer buffer;
+        struct card c;
+        struct port *p = &c.port.port;
+        unsigned kicks;
+
+        open_card(&c, features);
+        assert_int_equal(p->ops->arm(p, false), 0);
+        for (unsigned i = 0; i < N; i++)
+            receive(&c, 20, 1);
+        assert_int_equal(vop_virtqueue_restart(c.device[0]), 1);
+        kicks = c.kicks[0];
+        for (unsigned i = 0; i < N; i++) {
+            assert_int_equal(p->ops->peek(p, &buffer), 1);
+            assert_int_equal(p->ops->release(p), 0);
+        }
+        assert_int_equal(c.kicks[0], kicks);
+        assert_int_equal(p->ops->peek(p, &buffer), -EAGAIN);
+        assert_int_equal(c.kicks[0], kicks + 1);
+        assert_int_equal(p->ops->peek(p, &buffer), -EAGAIN);
+        assert_int_equal(c.kicks[0], kicks + 1);
+        close_card(&c);
+    }
+}
+
 /* A frame takes as many pieces as it is long; room comes back when the card has sent, and all that was refused is
  * waited for. */
 static void test_to_card(void **state)
@@ -306,6 +336,10 @@ static void test_features(void **state)
     assert_int_equal(c.port.port.features, F(VOP_NET_F_GUEST_CSUM) | F(VOP_NET_F_GUEST_TSO4));
     assert_int_equal(c.port.port.fd, 7);
     assert_int_equal(c.port.port.message_max, N * SIZE);
+    assert_int_equal(c.port.port.receive_max, SIZE); /* without merging a frame to receive has one piece */
+    close_card(&c);
+    open_card(&c, F(VOP_F_VERSION_1) | F(VOP_NET_F_MRG_RXBUF));
+    assert_int_equal(c.port.port.receive_max, 0);
     close_card(&c);
     assert_int_equal(port_driver_piece_size(2048, 1500, true), 2048);
     assert_true(port_driver_piece_size(64, 1500, true) * PORT_SEGMENT_MAX >= 65536 + 34);
@@ -318,7 +352,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_from_card, test_guard), cmocka_unit_test_setup(test_to_card, test_guard),
         cmocka_unit_test_setup(test_waking, test_guard),    cmocka_unit_test_setup(test_liars, test_guard),
-        cmocka_unit_test_setup(test_features, test_guard),
+        cmocka_unit_test_setup(test_features, test_guard),  cmocka_unit_test_setup(test_returned, test_guard),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
