@@ -138,12 +138,14 @@ int vop__vhost_tell_u64(const struct vop__vhost_ask *a, uint32_t request, uint64
     return vop__vhost_tell(a, request, &value, sizeof(value), &fd, fd >= 0);
 }
 
-/* preadv2(2), which not every libc has. Before Linux 5.8 an eventfd cannot be asked so. */
+/* preadv2(2), which not every libc has, nor qemu-user. Before Linux 5.8 an eventfd cannot be asked so. */
 void vop__vhost_take_eventfd(int fd)
 {
     uint64_t count;
     struct iovec iov = {.iov_base = &count, .iov_len = sizeof(count)};
+    struct pollfd p = {.fd = fd, .events = POLLIN};
 
-    if (syscall(SYS_preadv2, fd, &iov, 1, -1L, -1L, RWF_NOWAIT) < 0 && errno == EOPNOTSUPP)
+    if (syscall(SYS_preadv2, fd, &iov, 1, -1L, -1L, RWF_NOWAIT) < 0 && (errno == EOPNOTSUPP || errno == ENOSYS) &&
+        poll(&p, 1, 0) == 1)
         (void)!read(fd, &count, sizeof(count));
 }

@@ -314,7 +314,7 @@ static void test_liars(void **state)
         {{1, 5, 8, 0, 1}, 19, -ETIMEDOUT},        /* not all of it */
         {{2, 5, 8}, 20, -EPROTO},                 /* to another request */
         {{1, 5, 0xffffffff}, 20, -EPROTO},        /* too long */
-        {{1, 5, 8, 1u << 30, 0}, 20, -ETIMEDOUT}, /* protocol features that never come */
+        {{1, 5, 8, 1u << 30, 1u << 30}, 20, -ETIMEDOUT}, /* protocol features that never come */
     };
 
     (void)state;

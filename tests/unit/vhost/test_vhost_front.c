@@ -267,7 +267,8 @@ static void *kick(void *vq)
 /* It has filled the descriptor, and undone that it does not block. */
 static void test_unblock(void **state)
 {
-    static const uint32_t offer[] = {1, 5, 8, 0, 1}; /* VERSION_1 */
+    const uint64_t features = UINT64_C(1) << VOP_F_VERSION_1;
+    uint32_t offer[5] = {1, 5, 8};
     const struct iovec iov = {memory + MEMORY_SIZE / 2, 64};
     const uint64_t full = UINT64_MAX - 1;
     struct vop_vhost_front_options o;
@@ -284,6 +285,7 @@ static void test_unblock(void **state)
 
     (void)state;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    memcpy(offer + 3, &features, sizeof(features));
     assert_int_equal(send(pair[1], offer, sizeof(offer), 0), sizeof(offer));
     fill_options(&o, &m);
     assert_int_equal(vop_vhost_front_open(pair[0], &o, &front), 0);
