@@ -310,10 +310,10 @@ static void test_liars(void **state)
         size_t size;
         int ret;
     } rows[] = {
-        {{0}, 0, -ETIMEDOUT},                     /* none */
-        {{1, 5, 8, 0, 1}, 19, -ETIMEDOUT},        /* not all of it */
-        {{2, 5, 8}, 20, -EPROTO},                 /* to another request */
-        {{1, 5, 0xffffffff}, 20, -EPROTO},        /* too long */
+        {{0}, 0, -ETIMEDOUT},                            /* none */
+        {{1, 5, 8, 0, 1}, 19, -ETIMEDOUT},               /* not all of it */
+        {{2, 5, 8}, 20, -EPROTO},                        /* to another request */
+        {{1, 5, 0xffffffff}, 20, -EPROTO},               /* too long */
         {{1, 5, 8, 1u << 30, 1u << 30}, 20, -ETIMEDOUT}, /* protocol features that never come */
     };
 
