@@ -19,6 +19,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#if !defined(SO_PASSRIGHTS) && SO_DOMAIN == 39 /* headers before Linux 6.16; the usual numbering of socket options */
+#define SO_PASSRIGHTS 83
+#endif
+
 #define SUFFIX ".sock"
 #define SUFFIX_UNFINISHED ".new" /* bound, and not listening yet */
 #define UNFINISHED_SECONDS 10    /* nobody takes as long as that from one to the other */
@@ -104,11 +108,24 @@ static int publish(const char *from, const struct sockaddr_un *to)
     return -EADDRINUSE;
 }
 
+/* Clients have no descriptors to send, and closing one can take as long as they like. Connections inherit this. */
+static void refuse_fds(int fd)
+{
+#ifdef SO_PASSRIGHTS
+    int no = 0;
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no));
+#else
+    (void)fd;
+#endif
+}
+
 static int bind_unfinished(int fd, const struct sockaddr_un *address, mode_t mode)
 {
     unlink(address->sun_path); /* of a bridge that had our PID */
     if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
         return -errno;
+    refuse_fds(fd);
     if (chmod(address->sun_path, mode) < 0 || listen(fd, BACKLOG) < 0) {
         int ret = -errno;
 

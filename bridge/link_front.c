@@ -26,9 +26,10 @@
 
 #define RETRY_FIRST_MS 20
 #define RETRY_LAST_MS 250
-#define RETRY_BUSY_MS 5000 /* after one has not answered: it has another front end, and each look waits for it */
-#define ANSWER_MS 1000     /* a live back end answers within a few, and until then the loop stands still */
-#define COMPLAIN_MS 1000   /* before it is logged that there is no back end: both sides may just be starting */
+#define RETRY_UNWELCOME_MS 5000
+#define REST 5           /* times as long as a look has taken: a back end with another front end lets each one wait */
+#define ANSWER_MS 1000   /* for all: a live back end answers within a few, and until then the loop stands still */
+#define COMPLAIN_MS 1000 /* before it is logged that there is no back end: both sides may just be starting */
 #define PAGE ((size_t)4096)
 #define RING_BYTES 640u /* of an entry, at most: two descriptors, and a table of 32 */
 
@@ -45,6 +46,8 @@ struct link_front {
     unsigned retry_ms;
     uint64_t waiting_since; /* loop time */
     bool has_complained;    /* about this wait */
+    bool is_unwelcome;      /* the process that was there last */
+    uint64_t looking_since; /* uv_hrtime() */
 
     vop_vhost_front *front; /* NULL while WAITING */
     uv_poll_t *poll;        /* of its connection */
@@ -124,6 +127,17 @@ static void free_memory(struct link_front *link)
 
 /* ---- A session ---- */
 
+static uint64_t get_looked_ms(const struct link_front *link)
+{
+    return (uv_hrtime() - link->looking_since) / 1000000;
+}
+
+/* Each call waits for ANSWER_MS at most. So do all of them together, but for the one that is at it then. */
+static int check_time(const struct link_front *link)
+{
+    return get_looked_ms(link) < ANSWER_MS ? 0 : -ETIMEDOUT;
+}
+
 static void close_front(struct link_front *link)
 {
     fd_poll_close(&link->poll);
@@ -150,8 +164,10 @@ static int start_pair(struct link_front *link, unsigned pair, uint8_t *at)
         .features = vop_vhost_front_features(link->front), .fd = -1, .take = take, .context = link};
 
     for (unsigned i = 0; i < PORT_DRIVER_QUEUES; i++, at += get_share_size(share)) {
-        int ret = vop_vhost_front_start(link->front, PORT_DRIVER_QUEUES * pair + i, share->entries, at, &setup.vq[i]);
+        int ret = check_time(link);
 
+        if (!ret)
+            ret = vop_vhost_front_start(link->front, PORT_DRIVER_QUEUES * pair + i, share->entries, at, &setup.vq[i]);
         if (ret)
             return ret;
         setup.pieces[i] = (struct port_driver_pieces){at + share->ring, share->piece, share->entries};
@@ -256,20 +272,23 @@ static int begin(struct link_front *link)
 
 /* ---- WAITING ---- */
 
-static void wait(struct link_front *link, unsigned ms)
+static void wait(struct link_front *link, uint64_t rest_ms)
 {
+    uint64_t ms = link->retry_ms > rest_ms ? link->retry_ms : rest_ms;
+
     uv_timer_start(&link->retry, on_retry, ms, 0);
     link->retry_ms = link->retry_ms * 2 < RETRY_LAST_MS ? link->retry_ms * 2 : RETRY_LAST_MS;
 }
 
-/* What was in the way, if it is not just that no back end is there yet. */
+/* What was in the way, if it is not just that no back end is there yet. A slow one has left no text. */
 static void complain(struct link_front *link, int ret)
 {
     bool is_absence = ret == -ENOENT || ret == -ECONNREFUSED || ret == -EPIPE || ret == -ECONNRESET;
 
     if (link->has_complained || (is_absence && uv_now(link->base.loop) - link->waiting_since < COMPLAIN_MS))
         return;
-    log_line("%s: waiting for the back end: %s", link->base.setup.uri, vop_error_text());
+    log_line("%s: waiting for the back end: %s", link->base.setup.uri,
+             ret == -ETIMEDOUT ? "the back end does not answer" : vop_error_text());
     link->has_complained = true;
 }
 
@@ -280,38 +299,42 @@ static int reach(struct link_front *link)
 
     if (ret)
         return ret;
-    ret = -EPERM;
-    if (vhost_socket_is_welcome(&link->base.setup, socket)) {
-        ret = agree(link, socket, true);
-        if (ret == -EOPNOTSUPP) /* nothing was said yet: a back end that does not merge is asked for less */
-            ret = agree(link, socket, false);
+    link->is_unwelcome = !vhost_socket_is_welcome(&link->base.setup, socket);
+    ret = link->is_unwelcome ? -EPERM : agree(link, socket, true);
+    if (ret == -EOPNOTSUPP) { /* a back end that does not merge is asked for less */
+        ret = check_time(link);
+        ret = ret ? ret : agree(link, socket, false);
     }
     if (ret)
-        close(socket);
+        vop_vhost_user_disconnect(socket);
     return ret ? ret : start_pairs(link);
 }
 
-static int try_connect(struct link_front *link)
+static void try_connect(struct link_front *link)
 {
-    int ret = reach(link);
+    uint64_t looked_ms;
+    int ret;
 
-    if (ret && ret != -EPERM)
+    link->is_unwelcome = false;
+    link->looking_since = uv_hrtime();
+    ret = reach(link);
+    looked_ms = get_looked_ms(link);
+    if (ret && !link->is_unwelcome) /* that was logged */
         complain(link, ret);
     if (!ret)
         ret = begin(link);
     if (ret) {
         close_front(link);
-        wait(link, ret == -ETIMEDOUT || ret == -EPERM ? RETRY_BUSY_MS : link->retry_ms);
-        return ret;
+        wait(link, link->is_unwelcome ? RETRY_UNWELCOME_MS : REST * looked_ms);
+        return;
     }
     link->retry_ms = RETRY_FIRST_MS;
     link->has_complained = false;
-    return 0;
 }
 
 static void on_retry(uv_timer_t *timer)
 {
-    (void)try_connect(timer->data);
+    try_connect(timer->data);
 }
 
 /* ---- All ---- */
@@ -325,7 +348,9 @@ static int open_link(struct link *base)
     link->retry.data = link;
     link->retry_ms = RETRY_FIRST_MS;
     link->waiting_since = uv_now(base->loop);
-    if (ret == 0 && try_connect(link) == -EPERM) /* whom the user does not want will not change */
+    if (ret == 0)
+        try_connect(link);
+    if (link->is_unwelcome) /* whom the user does not want will not change */
         ret = -EPERM;
     return ret;
 }
@@ -341,7 +366,7 @@ static void drop(struct link *base, int why, const char *text)
         log_line("link down: %s: %s", base->setup.uri, text);
     close_front(link);
     link->waiting_since = uv_now(base->loop);
-    wait(link, link->retry_ms);
+    wait(link, 0);
 }
 
 static void unblock(struct link *base)

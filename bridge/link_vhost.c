@@ -209,7 +209,7 @@ static int open_device(struct link_vhost *link, int socket)
     ret = vop_vhost_user_open(socket, &options, &link->device);
     if (ret) {
         log_line("%s: %s", link->base.setup.uri, vop_error_text());
-        close(socket);
+        vop_vhost_user_disconnect(socket);
         return ret;
     }
     for (unsigned i = 0; i < link->pairs; i++) {
@@ -238,7 +238,7 @@ static void on_front_end(uv_poll_t *poll, int status, int events)
         return;
     }
     if (!vhost_socket_is_welcome(&link->base.setup, socket)) {
-        close(socket);
+        vop_vhost_user_disconnect(socket);
         return;
     }
     if (open_device(link, socket) == 0)
@@ -251,7 +251,7 @@ static void close_listener(struct link_vhost *link)
         return;
     fd_poll_close(&link->listener_poll);
     socket_watch_close(&link->socket_watch);
-    close(link->listener);
+    vop_vhost_user_disconnect(link->listener);
     link->listener = -1;
 }
 

@@ -250,6 +250,8 @@ size_t port_driver_piece_size(size_t least, uint32_t mtu, bool is_merging)
     return (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
 }
 
+/* The card is told when frames can go: a back end of vhost-user can hold up whoever tells it, and a worker can be
+ * unblocked. */
 static int lend_all(struct port_driver *driver)
 {
     const struct port_driver_pieces *pieces = &driver->setup.pieces[0];
@@ -259,8 +261,7 @@ static int lend_all(struct port_driver *driver)
     vop_virtqueue_disable(driver->rx);
     for (unsigned i = 0; ret == 0 && i < pieces->count; i++)
         ret = lend(driver, pieces->base + i * pieces->size);
-    if (ret == 0)
-        ret = vop_virtqueue_kick(driver->rx);
+    driver->returned = pieces->count;
     if (ret < 0)
         log_line("giving the card buffers to receive in: %s", vop_error_text());
     return ret < 0 ? ret : 0;

@@ -43,7 +43,7 @@ struct port_driver {
 
     struct iovec peeked[PORT_SEGMENT_MAX];
     unsigned peeked_count;
-    unsigned returned; /* pieces given back that the card does not know of */
+    unsigned returned; /* pieces lent that the card does not know of */
 
     uint16_t *next;      /* of each piece to send: the next of its frame, or of those that are free */
     uint16_t first_free; /* of free_count */

@@ -358,6 +358,8 @@ static int meet(struct vhost *v)
                                      BIT(VOP__VHOST_PROTOCOL_F_RESET_DEVICE);
     int ret = vop__vhost_meet(&v->talk, v->options.socket, v->options.timeout_ms, protocol);
 
+    if (ret == 0)
+        ret = vop__vhost_own(&v->talk);
     if (ret < 0)
         return ret;
     v->talk.offered &= ~useless(v);

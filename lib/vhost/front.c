@@ -4,6 +4,7 @@
  *
  * Room: vhost. What is said: front_talk.c.
  */
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/options.h"
 #include "sys/closer.h"
@@ -84,10 +85,17 @@ static int resolve(const struct vop_vhost_front_options *options, struct vop_vho
     return check_memory(ret_options);
 }
 
+/* The time for an answer is for all that a call asks for. */
+static void begin(vop_vhost_front *f)
+{
+    f->talk.ask.end = vop__deadline(f->talk.ask.timeout_ms);
+}
+
 static int agree(vop_vhost_front *f, int socket, const struct vop_vhost_front_options *o)
 {
     static const uint64_t protocol =
         BIT(VOP__VHOST_PROTOCOL_F_MQ) | BIT(VOP__VHOST_PROTOCOL_F_REPLY_ACK) | BIT(VOP__VHOST_PROTOCOL_F_CONFIG);
+    int64_t end = vop__deadline(o->timeout_ms);
     int ret = vop__vhost_meet(&f->talk, socket, o->timeout_ms, protocol);
     uint64_t missing = o->required & ~f->talk.offered;
 
@@ -96,7 +104,9 @@ static int agree(vop_vhost_front *f, int socket, const struct vop_vhost_front_op
     if (missing)
         return vop__error(EOPNOTSUPP, "the back end does not offer features %#llx", (unsigned long long)missing);
     f->features = o->features & f->talk.offered;
-    return vop__vhost_accept(&f->talk, f->features);
+    f->talk.ask.end = end;
+    ret = vop__vhost_own(&f->talk);
+    return ret < 0 ? ret : vop__vhost_accept(&f->talk, f->features);
 }
 
 static int show_memory(const vop_vhost_front *f)
@@ -263,6 +273,7 @@ int vop_vhost_front_start(vop_vhost_front *f, unsigned index, uint32_t size, voi
         return -EINVAL;
     if ((uintptr_t)ring % PAGE || !is_in_memory(f, ring, ring_size))
         return vop__error(EINVAL, "queue %u: its ring is not aligned to %u, or not in the memory", index, PAGE);
+    begin(f);
     q->ring = ring;
     q->ring_size = ring_size;
     q->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -287,6 +298,7 @@ int vop_vhost_front_stop(vop_vhost_front *f, unsigned index)
 
     if (index >= f->queue_count || !f->queue[index].vq)
         return vop__error(EINVAL, "queue %u does not run", index);
+    begin(f);
     ret = vop__vhost_stop(&f->talk, index);
     if (ret < 0)
         return ret;
@@ -332,10 +344,12 @@ int vop_vhost_front_fd(const vop_vhost_front *f)
 
 int vop_vhost_front_get_config(vop_vhost_front *f, uint32_t offset, void *ret_bytes, uint32_t size)
 {
+    begin(f);
     return vop__vhost_get_config(&f->talk, offset, ret_bytes, size);
 }
 
 int vop_vhost_front_set_config(vop_vhost_front *f, uint32_t offset, const void *bytes, uint32_t size)
 {
+    begin(f);
     return vop__vhost_set_config(&f->talk, offset, bytes, size);
 }

@@ -8,13 +8,14 @@
 
 #include "core/clock.h"
 #include "core/error.h"
+#include "sys/closer.h"
 #include "vhost/socket.h"
 
 #include <linux/fs.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static int lost(int err)
@@ -39,14 +40,29 @@ static int wait_until(int fd, short events, int64_t end)
     }
 }
 
+static int64_t end_of(const struct vop__vhost_ask *a)
+{
+    return a->end != 0 ? a->end : vop__deadline(a->timeout_ms);
+}
+
+/* No answer that is waited for has descriptors. */
+static int refuse_fds(const int *fds, unsigned count)
+{
+    vop__closer_take(fds, count);
+    return vop__error(EPROTO, "%u descriptors beside an answer that has none", count);
+}
+
 static int receive(const struct vop__vhost_ask *a, void *ret_bytes, size_t size, int64_t end)
 {
     uint8_t *to = ret_bytes;
 
     while (size > 0) {
-        ssize_t count = recv(a->fd, to, size, MSG_DONTWAIT);
-        int ret;
+        int fds[VOP__VHOST_FDS_TAKEN], ret;
+        unsigned fd_count;
+        ssize_t count = vop__vhost_read(a->fd, to, size, fds, &fd_count);
 
+        if (fd_count > 0)
+            return refuse_fds(fds, fd_count);
         if (count == 0)
             return lost(EPIPE);
         if (count > 0) {
@@ -54,8 +70,8 @@ static int receive(const struct vop__vhost_ask *a, void *ret_bytes, size_t size,
             size -= (size_t)count;
             continue;
         }
-        if (errno != EAGAIN && errno != EINTR)
-            return lost(errno);
+        if (count != -EAGAIN && count != -EINTR)
+            return lost((int)-count);
         ret = wait_until(a->fd, POLLIN, end);
         if (ret < 0)
             return ret;
@@ -66,7 +82,7 @@ static int receive(const struct vop__vhost_ask *a, void *ret_bytes, size_t size,
 static int send_all(const struct vop__vhost_ask *a, const struct vop__vhost_header *h, const void *payload,
                     const int *fds, unsigned count)
 {
-    int64_t end = vop__deadline(a->timeout_ms);
+    int64_t end = end_of(a);
 
     for (;;) {
         int ret = vop__vhost_send(a->fd, h, payload, fds, count);
@@ -85,7 +101,7 @@ static int send_all(const struct vop__vhost_ask *a, const struct vop__vhost_head
 static int receive_answer(const struct vop__vhost_ask *a, uint32_t request, void *ret_answer, size_t room)
 {
     struct vop__vhost_header h;
-    int64_t end = vop__deadline(a->timeout_ms);
+    int64_t end = end_of(a);
     int ret = receive(a, &h, sizeof(h), end);
 
     if (ret < 0)

@@ -13,7 +13,8 @@
 
 struct vop__vhost_ask {
     int fd;
-    int timeout_ms;
+    int timeout_ms;  /* to wait for an answer */
+    int64_t end;     /* all that is asked must be answered until then, as of vop__clock_ns(); 0: each has its time */
     bool has_acks;   /* REPLY_ACK: every request says how it went */
     bool has_enable; /* there is SET_VRING_ENABLE */
 };

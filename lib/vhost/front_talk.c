@@ -6,6 +6,7 @@
  */
 #include "vhost/front_talk.h"
 
+#include "core/clock.h"
 #include "core/error.h"
 #include "sys/closer.h"
 
@@ -58,14 +59,20 @@ int vop__vhost_meet(struct vop__vhost_talk *t, int socket, int timeout_ms, uint6
 {
     int ret;
 
-    *t = (struct vop__vhost_talk){.ask = {.fd = socket, .timeout_ms = timeout_ms}, .requests = {.fd = -1}};
+    *t = (struct vop__vhost_talk){.ask = {.fd = socket, .timeout_ms = timeout_ms, .end = vop__deadline(timeout_ms)},
+                                  .requests = {.fd = -1}};
     ret = vop__vhost_ask_u64(&t->ask, VOP__VHOST_GET_FEATURES, &t->offered);
     t->ask.has_enable = t->offered & BIT(VOP__VHOST_F_PROTOCOL_FEATURES);
     t->offered &= ~(BIT(VOP__VHOST_F_PROTOCOL_FEATURES) | BIT(VOP__VHOST_F_LOG_ALL));
     if (ret == 0 && t->ask.has_enable)
         ret = agree_on_protocol(t, protocol);
-    if (ret == 0)
-        ret = vop__vhost_tell(&t->ask, VOP__VHOST_SET_OWNER, NULL, 0, NULL, 0);
+    t->ask.end = 0;
+    return ret;
+}
+
+int vop__vhost_own(struct vop__vhost_talk *t)
+{
+    int ret = vop__vhost_tell(&t->ask, VOP__VHOST_SET_OWNER, NULL, 0, NULL, 0);
     if (ret == 0 && speaks(t, VOP__VHOST_PROTOCOL_F_BACKEND_REQ))
         ret = open_requests(t);
     if (ret < 0)

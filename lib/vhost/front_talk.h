@@ -5,6 +5,7 @@
  * Room: vhost. Errors are those of vop_vhost_front_open() unless it is said.
  *
  *     vop__vhost_meet()        what the back end offers
+ *     vop__vhost_own()         it is ours
  *     vop__vhost_accept()      what is used of it
  *     vop__vhost_show()        the memory
  *     vop__vhost_start()       a queue that lies there, and vop__vhost_stop()
@@ -31,11 +32,15 @@ struct vop__vhost_place {
     bool is_packed;
 };
 
-/** Begins at a socket that is connected, and asks what is offered. `protocol` are the protocol features to be used, as
- * far as they are offered. What it opens vop__vhost_part() closes. */
+/** Begins at a socket that is connected, and asks what is offered, within the time for one answer. `protocol` are the
+ * protocol features to be used, as far as they are offered. It may be done again. */
 int vop__vhost_meet(struct vop__vhost_talk *t, int socket, int timeout_ms, uint64_t protocol);
 
-/** Closes what vop__vhost_meet() has opened, but for the socket, which was the caller's. */
+/** Becomes the owner of the back end, which it can be once (rust-vmm refuses the second time). What it opens
+ * vop__vhost_part() closes. */
+int vop__vhost_own(struct vop__vhost_talk *t);
+
+/** Closes what vop__vhost_own() has opened, but for the socket, which was the caller's. */
 void vop__vhost_part(struct vop__vhost_talk *t);
 
 /** Accepts features, all of which were offered. */

@@ -5,6 +5,7 @@
  * Room: vhost.
  */
 #include "core/error.h"
+#include "sys/closer.h"
 
 #include <vopipc/vhost_user.h>
 
@@ -73,6 +74,11 @@ int vop_vhost_user_connect(const char *path, int *ret_fd)
     if (fd >= 0)
         close(fd);
     return ret;
+}
+
+void vop_vhost_user_disconnect(int socket)
+{
+    vop__closer_take_socket(socket);
 }
 
 int vop_vhost_user_listen(const char *path, uint32_t mode, int *ret_fd)

@@ -25,47 +25,58 @@ static int ended(int err)
     }
 }
 
-/* Takes the descriptors of a read: 0, or -EPROTO if there are too many for any message. */
-static int take_fds(struct vop__vhost_message *m, struct msghdr *msg)
+ssize_t vop__vhost_read(int socket, void *at, size_t size, int ret_fds[VOP__VHOST_FDS_TAKEN], unsigned *ret_count)
 {
-    int ret = msg->msg_flags & MSG_CTRUNC ? -EPROTO : 0;
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int) * VOP__VHOST_FDS_TAKEN)];
+    } control;
+    struct iovec iov = {.iov_base = at, .iov_len = size};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+    ssize_t count = recvmsg(socket, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-        int fd[VOP__VHOST_FDS_MAX];
-        unsigned count;
-
+    *ret_count = 0;
+    if (count < 0)
+        return -errno;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
             continue;
-        count = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(fd[0]));
-        memcpy(fd, CMSG_DATA(c), count * sizeof(fd[0])); /* the control buffer holds no more than `fd` */
-        for (unsigned i = 0; i < count; i++) {
-            if (m->fd_count < VOP__VHOST_FDS_MAX) {
-                m->fd[m->fd_count++] = fd[i];
-                continue;
-            }
-            vop__closer_take(&fd[i], 1);
-            ret = -EPROTO;
-        }
+        *ret_count = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(ret_fds[0]));
+        memcpy(ret_fds, CMSG_DATA(c), *ret_count * sizeof(ret_fds[0])); /* all of a read are in one of these */
     }
-    return ret < 0 ? vop__error(EPROTO, "more than %u descriptors beside a message", VOP__VHOST_FDS_MAX) : 0;
+    if (!(msg.msg_flags & MSG_CTRUNC))
+        return count;
+    vop__closer_take(ret_fds, *ret_count);
+    *ret_count = 0;
+    return -EMFILE;
+}
+
+/* The message keeps these descriptors of a read: 0, or -EPROTO if there are too many for any message. */
+static int keep_fds(struct vop__vhost_message *m, const int *fds, unsigned count)
+{
+    unsigned room = VOP__VHOST_FDS_MAX - m->fd_count, kept = count < room ? count : room;
+
+    if (kept > 0)
+        memcpy(m->fd + m->fd_count, fds, kept * sizeof(fds[0]));
+    m->fd_count += kept;
+    if (kept == count)
+        return 0;
+    vop__closer_take(fds + kept, count - kept);
+    return vop__error(EPROTO, "more than %u descriptors beside a message", VOP__VHOST_FDS_MAX);
 }
 
 static int receive_part(struct vop__vhost_socket *s, void *at, size_t size)
 {
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int) * VOP__VHOST_FDS_MAX)];
-    } control;
-    struct iovec iov = {.iov_base = at, .iov_len = size};
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
-    ssize_t count = recvmsg(s->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    int fds[VOP__VHOST_FDS_TAKEN];
+    unsigned fd_count;
+    ssize_t count = vop__vhost_read(s->fd, at, size, fds, &fd_count);
 
     if (count < 0)
-        return ended(errno);
+        return ended((int)-count);
     if (count == 0)
         return ended(EPIPE);
     s->received += (size_t)count;
-    return take_fds(&s->message, &msg);
+    return keep_fds(&s->message, fds, fd_count);
 }
 
 static int check_header(const struct vop__vhost_header *h)

@@ -9,7 +9,10 @@
 
 #include "vhost/protocol.h"
 
-#define VOP__VHOST_FDS_MAX 8u /* beside one message */
+#include <sys/types.h>
+
+#define VOP__VHOST_FDS_MAX 8u     /* beside one message */
+#define VOP__VHOST_FDS_TAKEN 253u /* as many as the kernel lets into one read, SCM_MAX_FD */
 
 struct vop__vhost_message {
     struct vop__vhost_header header;
@@ -23,6 +26,13 @@ struct vop__vhost_socket {
     size_t received; /* bytes of the message that is coming */
     struct vop__vhost_message message;
 };
+
+/**
+ * Reads what is there, at most `size` bytes, with all descriptors beside them, which are the caller's: how many bytes,
+ * 0 at the end, or a negative errno without a text. Does not wait. None is left to the kernel, which would close it in
+ * this thread (sys/closer.h); only if no more descriptors can be open here does it do so: -EMFILE.
+ */
+ssize_t vop__vhost_read(int socket, void *at, size_t size, int ret_fds[VOP__VHOST_FDS_TAKEN], unsigned *ret_count);
 
 /**
  * Receives what is there: 1 once a message is whole; its descriptors are the caller's until vop__vhost_message_end().

@@ -184,6 +184,7 @@ class Liar:
         self.listener.settimeout(10 * SLOW)
         self.connection = None
         self.fds = []
+        self.needs_reply = False
 
     def accept(self):
         self.connection, _ = self.listener.accept()
@@ -191,11 +192,12 @@ class Liar:
         return self
 
     def receive(self):
-        """One message: (request, payload)."""
+        """One message: (request, payload). `needs_reply` says whether it asks to be acknowledged."""
         header, rights, _, _ = self.connection.recvmsg(12, socket.CMSG_SPACE(32))
         for _, _, data in rights:
             self.fds += array.array("i", data)
-        request, _, size = struct.unpack("<III", header)
+        request, flags, size = struct.unpack("<III", header)
+        self.needs_reply = bool(flags & 8)
         return request, self.connection.recv(size, socket.MSG_WAITALL) if size else b""
 
     def answer(self, request, payload):
@@ -247,6 +249,78 @@ def test_cards_that_lie(liar):
     bridge.wait_line("link up", 2)
     card.close()
     bridge.wait_line("link down: .*has closed, or died")
+
+
+def test_card_that_fills_a_kick(liar):
+    """Whoever notifies it waits for it; the bridge ends all the same when it is asked to."""
+    card, bridge = liar
+    card.accept()
+    kicks = 0
+    while kicks < 2:
+        request = card.receive()[0]
+        if request == 1:
+            card.answer(1, struct.pack("<Q", VERSION_1))
+        if request == 12:
+            kicks += 1
+            os.set_blocking(card.fds[-1], True)
+            os.write(card.fds[-1], struct.pack("=Q", (1 << 64) - 2))
+    bridge.wait_line("link up")
+    assert bridge.stop() == 0
+    card.close()
+
+
+def lingering():
+    """A TCP socket whose last close waits for an hour, or until the other one is closed."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        trap = socket.create_connection(listener.getsockname())
+        other, _ = listener.accept()
+    trap.setblocking(False)
+    try:
+        while True:
+            trap.send(bytes(65536))
+    except BlockingIOError:
+        pass
+    trap.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3600))
+    return trap, other
+
+
+def test_card_that_sends_a_trap(liar):
+    """A descriptor whose close takes an hour, beside an answer."""
+    card, bridge = liar
+    trap, other = lingering()
+    card.accept()
+    assert card.receive()[0] == 1
+    pause(bridge.pid)  # or the last close might be here
+    socket.send_fds(card.connection, [struct.pack("<IIIQ", 1, 5, 8, VERSION_1)], [trap.fileno()])
+    trap.close()
+    bridge.signal(signal.SIGCONT)
+    bridge.wait_line("waiting for the back end: 1 descriptors beside an answer")
+    card.close()
+    card.accept().offer(VERSION_1)
+    bridge.wait_line("link up")
+    other.close()
+    card.close()
+
+
+def test_slow_card(liar):
+    """Each of its answers comes soon, but all of them do not."""
+    card, bridge = liar
+    card.accept()
+    numbers = {1: VERSION_1 | 1 << 30, 15: 1 << 3}  # it acknowledges
+    try:
+        while True:
+            request, _ = card.receive()
+            if request in numbers or card.needs_reply:
+                time.sleep(0.12)
+                card.answer(request, struct.pack("<Q", numbers.get(request, 0)))
+    except (struct.error, ConnectionError):
+        pass
+    bridge.wait_line("waiting for the back end: the back end does not answer")
+    card.close()
+    card.accept().offer(VERSION_1)
+    bridge.wait_line("link up", seconds=15)
+    assert "link down" not in bridge.text()
+    card.close()
 
 
 def test_silent_card(liar):

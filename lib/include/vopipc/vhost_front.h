@@ -16,8 +16,8 @@
  *
  * The back end is not trusted further than the memory goes: it can change all that lies there. It is sent no other.
  *
- * Errors and threads are as in virtqueue.h. A call that asks the back end for an answer waits for it, as long as the
- * options say; one that has failed so leaves a front end that can only be closed. Queues may be used by threads of
+ * Errors and threads are as in virtqueue.h. A call that asks the back end waits for its answers, all in all as long as
+ * the options say; one that has failed so leaves a front end that can only be closed. Queues may be used by threads of
  * their own, with vop_vhost_front_take() for their group, while no call starts or stops one.
  */
 #ifndef VOPIPC_VHOST_FRONT_H
@@ -51,7 +51,7 @@ struct vop_vhost_front_options {
     const struct vop_vhost_front_memory *memory; /* 1 to VOP_VHOST_FRONT_MEMORY_MAX pieces */
     uint32_t memory_count;
     uint32_t queues;    /* the most that the program will start, 1 to VOP_VHOST_FRONT_QUEUES_MAX. Default 2 */
-    int32_t timeout_ms; /* to wait for an answer; negative: for ever. Default 5000 */
+    int32_t timeout_ms; /* to wait for answers, in each call; negative: for ever. Default 5000 */
     uint32_t group;     /* queues 0 to group - 1 share a descriptor for notifications, and so do the next ones. */
                         /* Default 1: each has its own */
 };
@@ -61,10 +61,10 @@ void vop_vhost_front_options_init(struct vop_vhost_front_options *options, size_
 
 /**
  * Agrees with the back end at the other end of `socket`, which is taken on success, on features, and shows it the
- * memory.
+ * memory. After an error vop_vhost_user_disconnect() closes the socket.
  *
  * -EINVAL      an option makes no sense; the text says which
- * -EOPNOTSUPP  the back end lacks a feature that is required
+ * -EOPNOTSUPP  the back end lacks a feature that is required. It may be asked for less at the same socket
  * -ETIMEDOUT   it does not answer
  * -EPIPE, -ECONNRESET  it has closed, or died
  * -EPROTO      its answer makes no sense, or it refused; the text says what

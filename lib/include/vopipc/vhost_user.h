@@ -123,7 +123,15 @@ int vop_vhost_user_listen(const char *path, uint32_t mode, int *ret_fd);
 int vop_vhost_user_connect(const char *path, int *ret_fd);
 
 /**
- * Begins to serve the front end at the other end of `socket`, which is taken on success.
+ * Closes a socket that was accepted or connected and that nobody has taken: one of a process that is not wanted, say,
+ * or after vop_vhost_user_open() or vop_vhost_front_open() has failed; or one that listens. Does not wait: close(2)
+ * can, for as long as the other side likes, if that has sent descriptors which nobody has received.
+ */
+void vop_vhost_user_disconnect(int socket);
+
+/**
+ * Begins to serve the front end at the other end of `socket`, which is taken on success; after an error
+ * vop_vhost_user_disconnect() closes it.
  *
  * -EINVAL  an option makes no sense; the text says which
  * -ENOMEM, -EMFILE, -ENFILE  no memory, or no descriptor

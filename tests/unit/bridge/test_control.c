@@ -4,6 +4,7 @@
  *
  * Room: tests. The loop runs in a thread of its own, the clients are the test.
  */
+#include "support/fds.h"
 #include "support/test.h"
 
 #include "control.h"
@@ -13,6 +14,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#if !defined(SO_PASSRIGHTS)
+#define SO_PASSRIGHTS 83
+#endif
 #define PATIENCE_MS 300
 
 static json_t *run_echo(void *context, json_t *params, struct control_failure *failure)
@@ -359,6 +363,29 @@ static void test_hang_ups(void **state)
     end();
 }
 
+/* Nobody can hold the loop up by a descriptor whose close lingers, where the system lets a socket refuse descriptors.
+ */
+static void test_descriptors(void **state)
+{
+    int fd, yes = 1;
+    bool can_refuse;
+    ssize_t sent;
+
+    (void)state;
+    start((struct control_setup){0});
+    fd = try_connect();
+    can_refuse = setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &yes, sizeof(yes)) == 0;
+    sent = fds_send(fd, ECHO_LINE, strlen(ECHO_LINE), &fd, 1, 0);
+    if (sent < 0) {
+        assert_int_equal(errno, EPERM);
+        say(fd, ECHO_LINE);
+    }
+    expect_echo(fd);
+    close(fd);
+    end();
+    assert_int_equal(sent < 0, can_refuse);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +397,7 @@ int main(void)
         cmocka_unit_test(test_only_this_user),
         cmocka_unit_test(test_the_loop_turns),
         cmocka_unit_test(test_hang_ups),
+        cmocka_unit_test(test_descriptors),
     };
 
     umask(022);

@@ -256,6 +256,127 @@ static void test_liars(void **state)
     }
 }
 
+/* ---- Back ends that make it wait ---- */
+
+struct message {
+    uint32_t request, flags, size;
+};
+
+struct answering {
+    int socket;
+    unsigned delay_ms; /* before each answer */
+    unsigned owners;   /* requests SET_OWNER */
+};
+
+/* VERSION_1 and acknowledgements. */
+static void *run_answering(void *argument)
+{
+    struct answering *a = argument;
+    uint8_t payload[512];
+    struct message m;
+
+    for (;;) {
+        struct {
+            struct message header;
+            uint8_t value[8];
+        } answer;
+        uint64_t number = 0;
+        int fds[FDS_MAX];
+        unsigned count;
+
+        if (fds_receive(a->socket, &m, sizeof(m), MSG_WAITALL, fds, &count) != sizeof(m))
+            return NULL;
+        fds_close(fds, count);
+        check(m.size == 0 || recv(a->socket, payload, m.size, MSG_WAITALL) == m.size);
+        a->owners += m.request == 3;
+        if (m.request == 1)
+            number = F(VOP_F_VERSION_1) | F(30);
+        else if (m.request == 15)
+            number = F(3);
+        else if (!(m.flags & 8))
+            continue;
+        answer.header = (struct message){m.request, 5, 8};
+        memcpy(answer.value, &number, sizeof(number));
+        test_sleep_ms(a->delay_ms);
+        (void)send(a->socket, &answer, sizeof(answer), MSG_NOSIGNAL);
+    }
+}
+
+/* Each answer comes in time, all of them do not. */
+static void test_slow_answers(void **state)
+{
+    struct answering a = {.delay_ms = 90};
+    struct vop_vhost_front_options o;
+    struct vop_vhost_front_memory m;
+    vop_vhost_front *front;
+    pthread_t thread;
+    int pair[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    a.socket = pair[1];
+    assert_int_equal(pthread_create(&thread, NULL, run_answering, &a), 0);
+    fill_options(&o, &m);
+    o.timeout_ms = 200;
+    assert_int_equal(vop_vhost_front_open(pair[0], &o, &front), -ETIMEDOUT);
+    vop_vhost_user_disconnect(pair[0]);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    close(pair[1]);
+}
+
+/* Who is refused what it wants may ask for less: the back end is owned once. */
+static void test_asking_twice(void **state)
+{
+    struct answering a = {.owners = 0};
+    struct vop_vhost_front_options o;
+    struct vop_vhost_front_memory m;
+    vop_vhost_front *front;
+    pthread_t thread;
+    int pair[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    a.socket = pair[1];
+    assert_int_equal(pthread_create(&thread, NULL, run_answering, &a), 0);
+    fill_options(&o, &m);
+    o.required |= F(15);
+    assert_int_equal(vop_vhost_front_open(pair[0], &o, &front), -EOPNOTSUPP);
+    o.required &= ~F(15);
+    assert_int_equal(vop_vhost_front_open(pair[0], &o, &front), 0);
+    vop_vhost_front_close(front);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(a.owners, 1);
+    close(pair[1]);
+}
+
+/* A descriptor whose close lingers, beside an answer, beside many others, and where nobody receives it. */
+static void test_traps(void **state)
+{
+    static const uint32_t offer[] = {1, 5, 8, 0, 1};
+    static const unsigned counts[] = {1, 20, 0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        int pair[2], other, trap = fds_lingering(&other), fds[20];
+        struct vop_vhost_front_options o;
+        struct vop_vhost_front_memory m;
+        vop_vhost_front *front;
+
+        assert_true(trap >= 0);
+        for (unsigned k = 0; k < 20; k++)
+            fds[k] = trap;
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+        fill_options(&o, &m);
+        assert_int_equal(fds_send(pair[1], offer, sizeof(offer), fds, counts[i] ? counts[i] : 1, 0), sizeof(offer));
+        close(trap);
+        if (counts[i])
+            assert_int_equal(vop_vhost_front_open(pair[0], &o, &front), -EPROTO);
+        vop_vhost_user_disconnect(pair[0]);
+        close(other); /* nothing to linger for any more */
+        close(pair[1]);
+    }
+}
+
 /* ---- A back end that does not take notifications ---- */
 
 static void *kick(void *vq)
@@ -273,9 +394,7 @@ static void test_unblock(void **state)
     const uint64_t full = UINT64_MAX - 1;
     struct vop_vhost_front_options o;
     struct vop_vhost_front_memory m;
-    struct {
-        uint32_t request, flags, size;
-    } header = {.request = 0};
+    struct message header = {.request = 0};
     int fds[FDS_MAX], pair[2];
     vop_vhost_front *front;
     vop_virtqueue *vq;
@@ -317,9 +436,9 @@ static void test_unblock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_queues, test_guard),
-        cmocka_unit_test_setup(test_options, test_guard),
-        cmocka_unit_test_setup(test_liars, test_guard),
+        cmocka_unit_test_setup(test_queues, test_guard),       cmocka_unit_test_setup(test_options, test_guard),
+        cmocka_unit_test_setup(test_liars, test_guard),        cmocka_unit_test_setup(test_slow_answers, test_guard),
+        cmocka_unit_test_setup(test_asking_twice, test_guard), cmocka_unit_test_setup(test_traps, test_guard),
         cmocka_unit_test_setup(test_unblock, test_guard),
     };
 
