@@ -102,6 +102,8 @@ static int begin(vop_bus_device *d, const struct vop__bus_driver *entry)
     int ret;
 
     vop__bus_ops(d)->set_status(d->options.context, 0);
+    if (vop_bus_status(d) != 0)
+        return vop__error(EPROTO, "the device does not end its reset: its status is %#x", vop_bus_status(d));
     add_status(d, VOP_STATUS_ACKNOWLEDGE);
     add_status(d, VOP_STATUS_DRIVER);
     ret = negotiate(d, entry->driver);

@@ -60,7 +60,7 @@ static void stop(void *context, unsigned index, vop_virtqueue *vq)
 
     (void)vq;
     n->vq[index] = NULL;
-    if (index < 2)
+    if (!n->vq[0] || !n->vq[1]) /* the control queue can have run alone, and have said how many */
         vop__net_use_pairs(n, 0);
 }
 
@@ -70,6 +70,8 @@ static void notified(void *context, unsigned index)
 
     if (is_control(n, index))
         vop__net_control(n, n->vq[index]);
+    else if (index / 2 >= n->pairs_max)
+        return; /* the place of a control queue that was not accepted */
     else if (index & 1)
         vop__net_receive(n, index / 2);
     else if (n->events->writable)

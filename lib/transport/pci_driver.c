@@ -6,6 +6,7 @@
  * may stand for anything.
  */
 #include "core/barrier.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/options.h"
 #include "pci/pci.h"
@@ -23,9 +24,9 @@
 #define MODERN_END 0x107fu
 #define TRANSITIONAL 0x1000u
 #define TRANSITIONAL_END 0x103fu
-#define RESETS_MAX 10000000u /* looks at a device that does not end its reset */
-#define COMMON_SIZE 0x38u    /* bytes of the common configuration that every device has */
-#define COMMON_RESET 0x3cu   /* and with queue_reset */
+#define RESET_NS VOP__NS_PER_S /* that a reset may take */
+#define COMMON_SIZE 0x38u      /* bytes of the common configuration that every device has */
+#define COMMON_RESET 0x3cu     /* and with queue_reset */
 
 /* Common configuration (4.1.4.3): offsets. */
 enum {
@@ -108,8 +109,8 @@ static void set_status(void *context, uint32_t status)
 
     vop__fence_platform('I');
     store8(v->part[VOP__PCI_COMMON] + STATUS, (uint8_t)status);
-    for (unsigned i = 0; status == 0 && i < RESETS_MAX && load8(v, STATUS) != 0; i++)
-        vop__cpu_relax();
+    for (int64_t end = vop__clock_ns() + RESET_NS; status == 0 && load8(v, STATUS) != 0 && vop__clock_ns() < end;)
+        vop__cpu_relax(); /* the bus looks how it has ended */
     if (status == VOP_STATUS_ACKNOWLEDGE && v->caps.has_msix)
         store16(v, CONFIG_MSIX_VECTOR, 0);
 }
@@ -192,13 +193,15 @@ static uint32_t get_queue_max(void *context, unsigned index)
     return load16(context, QUEUE_SELECT) == index ? load16(context, QUEUE_SIZE) : 0;
 }
 
-/* Where a queue's notifications go: inside of what the device has said (4.1.4.4.1), or -ENXIO. */
+/* Where a queue's notifications go: inside of what the device has said, and aligned to their width (4.1.4.4.1), or
+ * -ENXIO. */
 static int find_notify(struct virtio_pci *v, unsigned index)
 {
     uint64_t offset = (uint64_t)load16(v, QUEUE_NOTIFY_OFF) * v->caps.notify_multiplier;
 
-    if (offset % 2 || offset + 4 > v->caps.part[VOP__PCI_NOTIFY].length)
-        return vop__error(ENXIO, "queue %u: its notifications would go beyond the device's registers", index);
+    if (offset % (v->has_data ? 4 : 2) || offset + 4 > v->caps.part[VOP__PCI_NOTIFY].length)
+        return vop__error(
+            ENXIO, "queue %u: its notifications would go beyond the device's registers, or are not aligned", index);
     v->notify_offset[index] = (uint32_t)offset;
     return 0;
 }
@@ -236,11 +239,10 @@ static int disable_queue(void *context, unsigned index)
         return vop__error_static(EOPNOTSUPP, "the device has no register to reset a queue");
     store16(v, QUEUE_SELECT, (uint16_t)index);
     store16(v, QUEUE_RESET, 1);
-    for (unsigned i = 0; i < RESETS_MAX; i++) {
-        if (load16(v, QUEUE_RESET) == 0)
-            return 0;
+    for (int64_t end = vop__clock_ns() + RESET_NS; load16(v, QUEUE_RESET) != 0 && vop__clock_ns() < end;)
         vop__cpu_relax();
-    }
+    if (load16(v, QUEUE_RESET) == 0)
+        return 0;
     return vop__error(EPROTO, "queue %u: the device does not end its reset", index);
 }
 

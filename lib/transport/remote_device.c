@@ -11,9 +11,10 @@
 #include "transport/remote.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
+#include <sys/vfs.h>
 #include <vopipc/le.h>
 
 #define MESSAGES_MAX 64u               /* in one call */
@@ -66,18 +67,26 @@ static int change_registers(vop_remote *r, unsigned driver)
     return put_registers(r, driver);
 }
 
-/* A file that cannot be cut short: then no access fails. */
+/* Ordinary memory that cannot be cut short: then no access fails. (A huge page of which a hole was made may be gone.)
+ */
+static bool is_sealed_memory(int fd, uint64_t size)
+{
+    int seals = fcntl(fd, F_GET_SEALS); /* first: on a file that the driver serves itself (FUSE) the others may wait */
+    struct statfs fs;
+    struct stat st;
+
+    return seals >= 0 && seals & F_SEAL_SHRINK && fstatfs(fd, &fs) == 0 && (unsigned long)fs.f_type == TMPFS_MAGIC &&
+           fstat(fd, &st) == 0 && (uint64_t)st.st_size >= size;
+}
+
 static int map_memory(vop_remote *r, int fd, uint64_t address, uint64_t size)
 {
-    int seals = fcntl(fd, F_GET_SEALS);
     struct vop_region region;
-    struct stat st;
     int ret;
 
-    if (r->memory || seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(fd, &st) < 0 || size == 0 || size > MEMORY_MAX ||
-        (uint64_t)st.st_size < size || address > UINT64_MAX - size)
-        return vop__error_static(EPROTO, "the driver's memory is no memfd that is sealed against shrinking, or smaller "
-                                         "than it says");
+    if (r->memory || size == 0 || size > MEMORY_MAX || address > UINT64_MAX - size || !is_sealed_memory(fd, size))
+        return vop__error_static(EPROTO, "the driver's memory is no memfd of ordinary pages that is sealed against "
+                                         "shrinking, or smaller than it says");
     ret = vop__map(fd, 0, (size_t)size, true, &r->memory);
     if (ret < 0) {
         r->memory = NULL;
@@ -165,6 +174,6 @@ void vop_remote_close(vop_remote *r)
     vop_mmio_free(r->mmio);
     (void)vop_device_set_regions(r->device, NULL, 0);
     vop__unmap(r->memory, r->memory_size);
-    close(r->socket);
+    vop__closer_take_socket(r->socket);
     free(r);
 }

@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/options.h"
+#include "sys/closer.h"
 #include "transport/mmio.h"
 #include "transport/remote.h"
 #include "transport/shown.h"
@@ -21,6 +22,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include <vopipc/le.h>
+
+#define DIAL_PAUSE_MS 10
 
 struct remote {
     int socket;
@@ -67,7 +70,7 @@ static int await_value(struct remote *r, uint64_t *ret_value)
     while (ret == 0) {
         ret = vop__remote_receive(r->socket, &m, &fd);
         if (fd >= 0)
-            close(fd);
+            vop__closer_take(&fd, 1);
         if (ret == 1 && m.op == VOP__REMOTE_VALUE) {
             *ret_value = vop_from_le64(m.value);
             return 0;
@@ -121,12 +124,12 @@ static void write_register(void *context, uint64_t offset, unsigned size, uint64
 static void drop(struct remote *r)
 {
     vop__shown_close(&r->memory);
-    for (unsigned i = 0; i < 3; i++) {
-        int fd = i == 0 ? r->socket : i == 1 ? r->event : r->epoll;
-
-        if (fd >= 0)
-            close(fd);
-    }
+    if (r->epoll >= 0)
+        close(r->epoll);
+    if (r->event >= 0)
+        close(r->event);
+    if (r->socket >= 0)
+        vop__closer_take_socket(r->socket);
     free(r);
 }
 
@@ -161,7 +164,7 @@ int vop_remote_bus_process(vop_bus_device *d)
         if (ret < 0)
             (void)give_up(r, EPIPE, "the device has gone");
         if (fd >= 0)
-            close(fd);
+            vop__closer_take(&fd, 1);
         is_interrupt = true;
     }
     if (is_interrupt && !r->is_over)
@@ -182,7 +185,7 @@ static int open_descriptors(struct remote *r)
 {
     int ret = 0;
 
-    r->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    r->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     r->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     r->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (r->socket < 0 || r->event < 0 || r->epoll < 0)
@@ -194,15 +197,22 @@ static int open_descriptors(struct remote *r)
     return ret < 0 ? vop__error(-ret, "descriptors for a device: %s", strerror(-ret)) : 0;
 }
 
+/* Where so many wait that there is no place, it is tried again. */
 static int dial(const struct remote *r, const char *path)
 {
+    int64_t deadline = vop__clock_ns() + VOP_REMOTE_PATIENCE_MS * VOP__NS_PER_MS;
     struct sockaddr_un name = {.sun_family = AF_UNIX};
 
     if (!path || strlen(path) == 0 || strlen(path) >= sizeof(name.sun_path))
         return vop__error(EINVAL, "the name of a socket has 1 to %zu bytes", sizeof(name.sun_path) - 1);
     memcpy(name.sun_path, path, strlen(path));
-    if (connect(r->socket, (const struct sockaddr *)&name, sizeof(name)) < 0)
-        return vop__error(errno, "%s: %s", path, strerror(errno));
+    while (connect(r->socket, (const struct sockaddr *)&name, sizeof(name)) < 0) {
+        if (errno != EAGAIN)
+            return vop__error(errno, "%s: %s", path, strerror(errno));
+        if (vop__clock_ns() > deadline)
+            return vop__error(ETIMEDOUT, "%s: the device takes no connections: others wait there, too", path);
+        (void)poll(NULL, 0, DIAL_PAUSE_MS);
+    }
     return 0;
 }
 

@@ -16,11 +16,7 @@
 #include <vopipc/le.h>
 
 #define BACKLOG 8
-
-union control {
-    struct cmsghdr align;
-    char space[CMSG_SPACE(sizeof(int))];
-};
+#define FDS_MAX 253u /* Linux lets nobody send more beside one message */
 
 int vop__remote_send(int socket, enum vop__remote_op op, unsigned size, uint64_t offset, uint64_t value, int fd)
 {
@@ -30,7 +26,10 @@ int vop__remote_send(int socket, enum vop__remote_op op, unsigned size, uint64_t
                                     .offset = vop_to_le64(offset),
                                     .value = vop_to_le64(value)};
     struct iovec iov = {&m, sizeof(m)};
-    union control control = {.space = {0}};
+    union {
+        struct cmsghdr align;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control = {.space = {0}};
     struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1};
 
     if (fd >= 0) {
@@ -45,28 +44,47 @@ int vop__remote_send(int socket, enum vop__remote_op op, unsigned size, uint64_t
     return errno == EAGAIN ? -EAGAIN : vop__error_static(EPIPE, "the other side has closed the connection");
 }
 
+/* All descriptors beside a message: how many. */
+static unsigned take_fds(struct msghdr *h, int ret_fds[FDS_MAX])
+{
+    const struct cmsghdr *c = CMSG_FIRSTHDR(h);
+    size_t size;
+
+    if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+        return 0;
+    size = c->cmsg_len - CMSG_LEN(0);
+    memcpy(ret_fds, CMSG_DATA(c), size);
+    return (unsigned)(size / sizeof(ret_fds[0]));
+}
+
+/* There is room for every descriptor: the kernel would close the others here, and wait for it. */
 int vop__remote_receive(int socket, struct vop__remote_message *ret_message, int *ret_fd)
 {
     struct iovec iov = {ret_message, sizeof(*ret_message)};
-    union control control;
+    union {
+        struct cmsghdr align;
+        char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
+    } control;
     struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
     ssize_t got = recvmsg(socket, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    const struct cmsghdr *c = got > 0 ? CMSG_FIRSTHDR(&h) : NULL;
+    int fds[FDS_MAX];
+    unsigned count;
 
     *ret_fd = -1;
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-        memcpy(ret_fd, CMSG_DATA(c), sizeof(*ret_fd));
     if (got < 0 && errno == EAGAIN)
         return 0;
+    count = got < 0 ? 0 : take_fds(&h, fds);
+    if (got == (ssize_t)sizeof(*ret_message) && !(h.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) &&
+        vop_from_le32(ret_message->magic) == VOP__REMOTE_MAGIC && count <= 1) {
+        *ret_fd = count == 1 ? fds[0] : -1;
+        return 1;
+    }
+    if (count > 0)
+        vop__closer_take(fds, count);
     if (got <= 0)
         return vop__error_static(EPIPE, "the other side has closed the connection");
-    if (got == (ssize_t)sizeof(*ret_message) && !(h.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) &&
-        vop_from_le32(ret_message->magic) == VOP__REMOTE_MAGIC)
-        return 1;
-    if (*ret_fd >= 0)
-        vop__closer_take(ret_fd, 1);
-    *ret_fd = -1;
-    return vop__error(EPROTO, "a message of %zd bytes that is none of virtio registers", got);
+    return vop__error(EPROTO, "a message of %zd bytes, with %u descriptors, that is none of virtio registers", got,
+                      count);
 }
 
 /* ---- Listening ---- */

@@ -11,11 +11,15 @@
 #include "transport/shown.h"
 #include "vhost/front_talk.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
+#include <vopipc/netdev.h>
 #include <vopipc/vhost_bus.h>
 
 #define EVENTS_MAX 16
@@ -44,12 +48,31 @@ struct vhost {
     struct queue queue[VOP_DEVICE_QUEUES_MAX];
 };
 
-/* A request that failed leaves a back end of which nothing is known. */
+/* A request that failed leaves a back end of which nothing is known. The descriptor that the program polls tells it. */
 static int note(struct vhost *v, int ret)
 {
-    if (ret < 0 && ret != -EOPNOTSUPP)
+    if (ret < 0 && ret != -EOPNOTSUPP) {
         v->is_over = true;
+        shutdown(v->talk.ask.fd, SHUT_RDWR);
+    }
     return ret;
+}
+
+/* ---- What is watched ---- */
+
+static int watch(const struct vhost *v, int fd, uint32_t what)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.u32 = what};
+
+    return epoll_ctl(v->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+/* Before it is closed: that may take a while, and what the other side has a descriptor of would be watched for ever. */
+static void unwatch(const struct vhost *v, int fd)
+{
+    struct epoll_event event = {.events = 0};
+
+    (void)epoll_ctl(v->epoll, EPOLL_CTL_DEL, fd, &event);
 }
 
 /* ---- Status and features ---- */
@@ -59,12 +82,14 @@ static uint32_t get_status(void *context)
     return ((const struct vhost *)context)->status;
 }
 
-static void close_queue(struct queue *q)
+static void close_queue(const struct vhost *v, struct queue *q)
 {
     const int fds[2] = {q->kick, q->call};
 
-    if (q->kick >= 0)
+    if (q->kick >= 0) {
+        unwatch(v, q->call);
         vop__closer_take(fds, 2); /* the other side may keep a close busy */
+    }
     q->kick = q->call = -1;
 }
 
@@ -73,7 +98,7 @@ static void reset(struct vhost *v)
     for (unsigned i = 0; i < v->queue_count; i++) {
         if (v->queue[i].kick >= 0 && !v->is_over)
             (void)note(v, vop__vhost_stop(&v->talk, i));
-        close_queue(&v->queue[i]);
+        close_queue(v, &v->queue[i]);
     }
     if (v->status && !v->is_over)
         (void)note(v, vop__vhost_reset_device(&v->talk));
@@ -124,9 +149,15 @@ static int write_config(void *context, uint32_t offset, const void *bytes, uint3
     return note(v, vop__vhost_set_config(&v->talk, offset, bytes, size));
 }
 
+/* News that wait to be taken count as well: what is read before and after they came does not belong together. */
 static uint32_t get_generation(void *context)
 {
-    return ((const struct vhost *)context)->generation;
+    const struct vhost *v = context;
+    int waiting = 0;
+
+    if (v->talk.requests.fd >= 0)
+        (void)ioctl(v->talk.requests.fd, FIONREAD, &waiting);
+    return v->generation + (uint32_t)waiting;
 }
 
 /* ---- Queues ---- */
@@ -136,13 +167,6 @@ static uint32_t get_queue_max(void *context, unsigned index)
     const struct vhost *v = context;
 
     return index < v->queue_count ? v->options.queue_size : 0;
-}
-
-static int watch(const struct vhost *v, int fd, uint32_t what)
-{
-    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.u32 = what};
-
-    return epoll_ctl(v->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
 static int open_queue(const struct vhost *v, unsigned index, struct queue *q)
@@ -179,19 +203,23 @@ static int enable_queue(void *context, unsigned index, const struct vop_queue_pl
         return ret;
     ret = note(v, vop__vhost_start(&v->talk, index, &at, q->kick, q->call));
     if (ret < 0)
-        close_queue(q);
+        close_queue(v, q);
     return ret;
 }
 
-/* What is full holds a notification already. */
+/*
+ * What is full holds a notification already. The back end can have undone that a full one does not block, so this looks
+ * first: only who fills it in between holds this up, until vop_vhost_bus_unblock().
+ */
 static int notify(void *context, unsigned index, uint32_t value)
 {
     static const uint64_t one = 1;
     const struct vhost *v = context;
+    struct pollfd kick = {.fd = v->queue[index].kick, .events = POLLOUT};
 
     (void)value;
-    if (v->queue[index].kick >= 0)
-        (void)!write(v->queue[index].kick, &one, sizeof(one));
+    if (poll(&kick, 1, 0) == 1 && kick.revents & POLLOUT)
+        (void)!write(kick.fd, &one, sizeof(one));
     return 0;
 }
 
@@ -200,7 +228,7 @@ static int notify(void *context, unsigned index, uint32_t value)
 static void drop(struct vhost *v)
 {
     for (unsigned i = 0; i < VOP_DEVICE_QUEUES_MAX; i++)
-        close_queue(&v->queue[i]);
+        close_queue(v, &v->queue[i]);
     vop__vhost_part(&v->talk);
     vop__shown_close(&v->memory);
     if (v->epoll >= 0)
@@ -239,13 +267,25 @@ int vop_vhost_bus_fd(const vop_bus_device *d)
     return v ? v->epoll : -1;
 }
 
+void vop_vhost_bus_unblock(vop_bus_device *d)
+{
+    const struct vhost *v = vop_bus_context(d, &transport);
+
+    for (unsigned i = 0; v && i < VOP_DEVICE_QUEUES_MAX; i++) {
+        if (v->queue[i].kick >= 0)
+            vop__vhost_take_eventfd(v->queue[i].kick);
+    }
+}
+
 /* A channel that ends, or says what makes no sense, is not listened to any more. */
 static void hear(vop_bus_device *d, struct vhost *v)
 {
     int ret = vop__vhost_hear(&v->talk);
 
-    if (ret < 0)
+    if (ret < 0) {
+        unwatch(v, v->talk.requests.fd);
         vop__vhost_part(&v->talk);
+    }
     if (ret != 1)
         return;
     v->generation++;
@@ -297,6 +337,20 @@ static unsigned count_queues(const struct vhost *v)
     return number < VOP_DEVICE_QUEUES_MAX ? (unsigned)number : VOP_DEVICE_QUEUES_MAX;
 }
 
+/* What is offered, but cannot be used here: a network card's control queue has no place among those that are counted,
+ * addresses are never translated, and what is told by a configuration is not, where there is none. */
+static uint64_t useless(const struct vhost *v)
+{
+    uint64_t bits = BIT(VOP_F_ACCESS_PLATFORM);
+
+    if (v->options.id != VOP_ID_NET)
+        return bits;
+    bits |= BIT(VOP_NET_F_CTRL_VQ) | BIT(VOP_NET_F_MQ) | BIT(VOP_NET_F_RSS);
+    if (!(v->talk.protocol & BIT(VOP__VHOST_PROTOCOL_F_CONFIG)))
+        bits |= BIT(VOP_NET_F_MTU) | BIT(VOP_NET_F_MAC) | BIT(VOP_NET_F_STATUS);
+    return bits;
+}
+
 static int meet(struct vhost *v)
 {
     static const uint64_t protocol = BIT(VOP__VHOST_PROTOCOL_F_MQ) | BIT(VOP__VHOST_PROTOCOL_F_REPLY_ACK) |
@@ -308,6 +362,7 @@ static int meet(struct vhost *v)
         ret = vop__vhost_own(&v->talk);
     if (ret < 0)
         return ret;
+    v->talk.offered &= ~useless(v);
     v->queue_count = count_queues(v);
     v->epoll = epoll_create1(EPOLL_CLOEXEC);
     ret = v->epoll < 0 ? -errno : watch(v, v->options.socket, SOCKET);

@@ -67,7 +67,8 @@ int vop__doorbells_open(struct vop__doorbells *d, int socket, unsigned queue_pai
         int ret = 0;
 
         if (is_shared && i % VOP__BELLS)
-            bell_at(d, i)->wait = bell_at(d, i - 1)->wait;
+            *bell_at(d, i) = (struct vop__doorbell){
+                .wait = bell_at(d, i - 1)->wait, .give = -1, .kick = -1, .refuses_fds = bell_at(d, i - 1)->refuses_fds};
         else
             ret = make_bell(bell_at(d, i));
         if (ret < 0) {

@@ -73,7 +73,8 @@ void vop_remote_options_init(struct vop_remote_options *options, size_t struct_s
 
 /**
  * Connects to a device and puts it on a bus. -ENOENT, -ECONNREFUSED: nobody listens at the path. -ETIMEDOUT: nobody
- * answers. -EPROTO: the answer makes no sense. -EINVAL, -ENOMEM, -EMFILE; others as vop_bus_add().
+ * answers, or takes the connection. -EPROTO: the answer makes no sense. -EINVAL, -ENOMEM, -EMFILE; others as
+ * vop_bus_add().
  */
 int vop_remote_connect(vop_bus *bus, const struct vop_remote_options *options, vop_bus_device **ret_device);
 

@@ -18,6 +18,10 @@
  * Memory for queues and buffers is made here, sealed, and shown to the back end, which can change all that lies there
  * and nothing else. A step of a driver that needs an answer waits for it, for as long as the options say: a back end
  * that does not answer is gone.
+ *
+ * A notification does not block, with one exception that only a hostile back end makes: vop_vhost_bus_unblock(). Of a
+ * network card, the control queue (CTRL_VQ, MQ, RSS) is not used, and what is told by the configuration (MTU, MAC,
+ * STATUS) only if the back end has one.
  */
 #ifndef VOPIPC_VHOST_BUS_H
 #define VOPIPC_VHOST_BUS_H
@@ -58,6 +62,14 @@ int vop_vhost_bus_fd(const vop_bus_device *d);
 /** Takes notifications of the device and runs what they stand for. 0, or -EPIPE: the back end has closed the
  * connection, died, or not answered; then remove the device. -EINVAL: `d` is no such device. */
 int vop_vhost_bus_process(vop_bus_device *d);
+
+/**
+ * Ends the wait of a thread that notifies a back end which has undone O_NONBLOCK of a queue's descriptor, and fills it
+ * whenever it is about to be written, by taking what is in there: for a thread that has waited for that one too long.
+ * Does no harm otherwise, also where `d` is no such device. It may be called in another thread, while queues are
+ * neither added nor dropped.
+ */
+void vop_vhost_bus_unblock(vop_bus_device *d);
 
 #ifdef __cplusplus
 }

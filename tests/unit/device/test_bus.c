@@ -91,6 +91,99 @@ static void test_features(void **state)
     vop_device_free(t.device);
 }
 
+/* ---- A device that does not end its reset ---- */
+
+static uint32_t stuck_status(void *context)
+{
+    (void)context;
+    return 15;
+}
+
+static void stuck_set_status(void *context, uint32_t status)
+{
+    (void)context;
+    (void)status;
+}
+
+static uint32_t stuck_word(void *context, uint32_t word)
+{
+    (void)context;
+    (void)word;
+    return UINT32_MAX;
+}
+
+static void stuck_set_features(void *context, uint32_t word, uint32_t bits)
+{
+    (void)context;
+    (void)word;
+    (void)bits;
+}
+
+static int stuck_read(void *context, uint32_t offset, void *ret_bytes, uint32_t size)
+{
+    (void)context;
+    (void)offset;
+    memset(ret_bytes, 0, size);
+    return 0;
+}
+
+static int stuck_write(void *context, uint32_t offset, const void *bytes, uint32_t size)
+{
+    (void)context;
+    (void)offset;
+    (void)bytes;
+    (void)size;
+    return 0;
+}
+
+static uint32_t stuck_generation(void *context)
+{
+    (void)context;
+    return 0;
+}
+
+static int stuck_enable(void *context, unsigned index, const struct vop_queue_place *place)
+{
+    (void)context;
+    (void)index;
+    (void)place;
+    return 0;
+}
+
+static int stuck_notify(void *context, unsigned index, uint32_t value)
+{
+    (void)context;
+    (void)index;
+    (void)value;
+    return 0;
+}
+
+static void test_stuck(void **state)
+{
+    static const struct vop_bus_transport transport = {.get_status = stuck_status,
+                                                       .set_status = stuck_set_status,
+                                                       .get_features = stuck_word,
+                                                       .set_features = stuck_set_features,
+                                                       .read_config = stuck_read,
+                                                       .write_config = stuck_write,
+                                                       .get_generation = stuck_generation,
+                                                       .get_queue_max = stuck_word,
+                                                       .enable_queue = stuck_enable,
+                                                       .notify = stuck_notify};
+    struct vop_bus_options o;
+    vop_bus_device *d;
+
+    (void)state;
+    assert_int_equal(vop_bus_add_driver(bus, &toy_driver, &did), 0);
+    vop_bus_options_init(&o, sizeof(o));
+    o.id = toy_driver.ids[0];
+    o.transport = &transport;
+    assert_int_equal(vop_bus_add(bus, &o, &d), 0);
+    assert_null(vop_bus_instance(d));
+    assert_non_null(strstr(vop_bus_complaint(d), "reset"));
+    vop_bus_remove(d);
+}
+
 static void test_fields(void **state)
 {
     static const struct vop_config_field beyond = {"beyond", 14, 4, VOP_CONFIG_ALWAYS, 0, 1},
@@ -230,6 +323,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_matching, open_bus, close_bus),
         cmocka_unit_test_setup_teardown(test_features, open_bus, close_bus),
         cmocka_unit_test_setup_teardown(test_fields, open_bus, close_bus),
+        cmocka_unit_test_setup_teardown(test_stuck, open_bus, close_bus),
         cmocka_unit_test_setup_teardown(test_queue_reset, open_bus, close_bus),
         cmocka_unit_test_setup_teardown(test_broken, open_bus, close_bus),
         cmocka_unit_test_setup_teardown(test_memory, open_bus, close_bus),

@@ -20,7 +20,8 @@ static struct {
     unsigned told;
     bool is_unwilling;
     unsigned pairs;
-    unsigned changed; /* calls of the driver's program */
+    unsigned writable; /* times that a pair was */
+    unsigned changed;  /* calls of the driver's program */
 } world;
 
 static bool on_rss(void *context, const struct vop_net_rss *rss)
@@ -48,7 +49,15 @@ static void on_changed(void *context, vop_net *net)
     world.changed++;
 }
 
-static const struct vop_net_device_events device_events = {.pairs_changed = on_pairs, .rss_changed = on_rss};
+static void on_writable(void *context, unsigned pair)
+{
+    (void)context;
+    (void)pair;
+    world.writable++;
+}
+
+static const struct vop_net_device_events device_events = {
+    .pairs_changed = on_pairs, .rss_changed = on_rss, .writable = on_writable};
 
 static vop_device *make_card(uint32_t types)
 {
@@ -317,6 +326,57 @@ static void test_liar(void **state)
     assert_int_equal(world.told, 2);
 }
 
+/* A driver that enables its control queue alone. */
+static int lone_probe(vop_bus_device *d, void *context, void **ret_instance)
+{
+    void *memory = NULL;
+
+    (void)context;
+    assert_int_equal(vop_bus_add_queue(d, CONTROL, NULL, NULL, &liar_control), 0);
+    assert_int_equal(vop_bus_alloc(d, COMMAND_MAX + 1, &memory), 0);
+    liar_memory = memory;
+    *ret_instance = memory;
+    return 0;
+}
+
+/* What it has said is forgotten with it, as what any other has. */
+static void test_lone_control(void **state)
+{
+    struct vop_driver lone = liar;
+    struct pair p;
+    size_t size;
+
+    (void)state;
+    lone.probe = lone_probe;
+    pair_open(&p, &pair_kinds[0], make_card(TYPES), &lone, NULL);
+    pair_settle(&p);
+    size = write_command(8);
+    assert_int_equal(say(&p, size), 0);
+    assert_true(world.has_rss && world.pairs == 1);
+    pair_close(&p);
+    assert_true(!world.has_rss && world.pairs == 0);
+}
+
+/* ... and does not accept that it is one: it is a queue of no pair then. */
+static void test_no_control(void **state)
+{
+    struct vop_driver lone = liar;
+    struct iovec iov;
+    struct pair p;
+
+    (void)state;
+    lone.probe = lone_probe;
+    memset(lone.features, 0, sizeof(lone.features));
+    pair_open(&p, &pair_kinds[0], make_card(TYPES), &lone, NULL);
+    pair_settle(&p);
+    iov = (struct iovec){liar_memory, 8};
+    assert_int_equal(vop_virtqueue_add_buf(liar_control, &iov, 0, 1, liar_memory), 0);
+    assert_true(vop_virtqueue_kick(liar_control) >= 0);
+    pair_settle(&p);
+    assert_int_equal(world.writable, 0);
+    pair_close(&p);
+}
+
 /* Commands of random bytes: each is obeyed or refused, and what is obeyed is in bounds. */
 static void test_noise(void **state)
 {
@@ -345,9 +405,10 @@ static void test_noise(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_driver, test_guard),  cmocka_unit_test_setup(test_limits, test_guard),
-        cmocka_unit_test_setup(test_options, test_guard), cmocka_unit_test_setup(test_liar, test_guard),
-        cmocka_unit_test_setup(test_noise, test_guard),
+        cmocka_unit_test_setup(test_driver, test_guard),     cmocka_unit_test_setup(test_limits, test_guard),
+        cmocka_unit_test_setup(test_options, test_guard),    cmocka_unit_test_setup(test_liar, test_guard),
+        cmocka_unit_test_setup(test_noise, test_guard),      cmocka_unit_test_setup(test_lone_control, test_guard),
+        cmocka_unit_test_setup(test_no_control, test_guard),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* test_remote.c - a device in one process and its driver in another: at work, killed, silent, and lying. */
+/*
+ * test_remote.c - a device in one process and its driver in another: at work, killed, silent, and lying.
+ *
+ * Room: tests. connect() is wrapped, so that a device can act before the driver's next step.
+ */
+#include "support/fds.h"
 #include "support/test.h"
 
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <vopipc/block.h>
@@ -14,6 +20,17 @@
 #define SECTORS 4096u
 
 static char directory[64], path[80];
+static void (*after_connect)(void);
+
+/* NOLINTNEXTLINE */
+int connect(int fd, const struct sockaddr *address, socklen_t size)
+{
+    int ret = (int)syscall(SYS_connect, fd, address, size);
+
+    if (ret == 0 && after_connect)
+        after_connect();
+    return ret;
+}
 
 static int make_disk(vop_device **ret_device)
 {
@@ -350,6 +367,155 @@ static void test_silence(void **state)
     close(listener);
 }
 
+/* ... so that others have no place any more. */
+static void test_crowd(void **state)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    struct vop_remote_options o;
+    vop_bus_device *d;
+    vop_bus *bus;
+    int listener, crowd[64];
+    unsigned count = 0;
+
+    (void)state;
+    unlink(path);
+    memcpy(name.sun_path, path, strlen(path));
+    assert_int_equal(vop_remote_listen(path, 0, &listener), 0);
+    do {
+        assert_true(count < sizeof(crowd) / sizeof(crowd[0]));
+        crowd[count] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    } while (connect(crowd[count++], (const struct sockaddr *)&name, sizeof(name)) == 0);
+    assert_int_equal(vop_bus_new(&bus), 0);
+    vop_remote_options_init(&o, sizeof(o));
+    o.path = path;
+    assert_int_equal(vop_remote_connect(bus, &o, &d), -ETIMEDOUT);
+    vop_bus_free(bus);
+    fds_close(crowd, count);
+    close(listener);
+}
+
+/* ---- Descriptors beside messages: none is left, and no call waits for one to be closed ---- */
+
+static const uint8_t interrupt[24] = {'V', 'O', 'P', 'R', 5}, no_registers[24] = {'V', 'O', 'P', 'R', 4};
+
+/* How a device takes a message with descriptors. */
+static int take(vop_device *device, const void *message, size_t size, const int *fds, unsigned count)
+{
+    vop_remote *r;
+    int pair[2], ret;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+    assert_int_equal(vop_remote_open(pair[0], device, &r), 0);
+    assert_int_equal(fds_send(pair[1], message, size, fds, count, 0), size);
+    ret = vop_remote_process(r);
+    vop_remote_close(r);
+    close(pair[1]);
+    return ret;
+}
+
+/* It lies in the socket when that is closed, or comes with so many others that it is the last. */
+static void leave(vop_device *device, int *many, bool is_last)
+{
+    int other, first = many[FDS_MAX - 1], trap = fds_lingering(&other), pair[2];
+    vop_remote *r;
+
+    if (trap < 0)
+        return;
+    many[FDS_MAX - 1] = trap;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+    assert_int_equal(vop_remote_open(pair[0], device, &r), 0);
+    assert_int_equal(fds_send(pair[1], interrupt, sizeof(interrupt), many, FDS_MAX, 0), sizeof(interrupt));
+    close(trap);
+    if (is_last)
+        assert_int_equal(vop_remote_process(r), -EPROTO);
+    vop_remote_close(r);
+    close(pair[1]);
+    close(other);
+    many[FDS_MAX - 1] = first;
+}
+
+static void test_device_descriptors(void **state)
+{
+    int many[FDS_MAX], huge = memfd_create("huge", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB);
+    uint8_t memory[24] = {'V', 'O', 'P', 'R', 1, [18] = 0x20}; /* 2 MiB */
+    vop_device *device;
+    unsigned before;
+
+    (void)state;
+    assert_int_equal(vop_rng_device_new(&device), 0);
+    many[0] = make_memory(65536, F_SEAL_SHRINK);
+    for (unsigned i = 1; i < FDS_MAX; i++)
+        many[i] = many[0];
+    before = test_count_fds();
+    assert_int_equal(take(device, interrupt, sizeof(interrupt), many, 2), -EPROTO);
+    assert_int_equal(take(device, interrupt, sizeof(interrupt), many, FDS_MAX), -EPROTO);
+    assert_int_equal(take(device, "", 0, many, 1), -EPIPE);
+    leave(device, many, false);
+    leave(device, many, true);
+    assert_int_equal(test_count_fds(), before);
+    if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && huge >= 0 && ftruncate(huge, 2 << 20) == 0 &&
+        fcntl(huge, F_ADD_SEALS, F_SEAL_SHRINK) == 0)
+        assert_int_equal(take(device, memory, sizeof(memory), &huge, 1), -EPROTO);
+    if (huge >= 0)
+        close(huge);
+    close(many[0]);
+    vop_device_free(device);
+}
+
+static struct {
+    int listener, socket;
+    unsigned count; /* of descriptors beside each message */
+    int other[2];   /* whose close ends the wait for what was sent */
+} liar;
+
+/* The device has said everything when the driver begins to read. */
+static void lie(void)
+{
+    int fds[2];
+
+    after_connect = NULL;
+    fds[0] = fds[1] = fds_lingering(&liar.other[0]);
+    liar.socket = accept4(liar.listener, NULL, NULL, SOCK_CLOEXEC);
+    check(liar.socket >= 0 && fds[0] >= 0);
+    check(fds_send(liar.socket, interrupt, sizeof(interrupt), fds, liar.count, 0) == sizeof(interrupt));
+    close(fds[0]);
+    fds[0] = fds_lingering(&liar.other[1]);
+    check(fds_send(liar.socket, no_registers, sizeof(no_registers), fds, 0, 0) == sizeof(no_registers));
+    check(fds_send(liar.socket, interrupt, sizeof(interrupt), fds, 1, 0) == sizeof(interrupt));
+    close(fds[0]);
+}
+
+static void test_driver_descriptors(void **state)
+{
+    int other, trap = fds_lingering(&other);
+    unsigned before;
+
+    (void)state;
+    if (trap < 0)
+        return;
+    close(other);
+    close(trap);
+    before = test_count_fds();
+    for (liar.count = 1; liar.count <= 2; liar.count++) {
+        struct vop_remote_options o;
+        vop_bus_device *d;
+        vop_bus *bus;
+
+        unlink(path);
+        assert_int_equal(vop_remote_listen(path, 0, &liar.listener), 0);
+        assert_int_equal(vop_bus_new(&bus), 0);
+        vop_remote_options_init(&o, sizeof(o));
+        o.path = path;
+        after_connect = lie;
+        assert_int_equal(vop_remote_connect(bus, &o, &d), -EPROTO);
+        vop_bus_free(bus);
+        fds_close(liar.other, 2);
+        close(liar.socket);
+        close(liar.listener);
+    }
+    assert_int_equal(test_count_fds(), before);
+}
+
 static int make_directory(void **state)
 {
     (void)state;
@@ -368,9 +534,14 @@ static int remove_directory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_disk, test_guard),    cmocka_unit_test_setup(test_death, test_guard),
-        cmocka_unit_test_setup(test_nobody, test_guard),  cmocka_unit_test_setup(test_lies, test_guard),
+        cmocka_unit_test_setup(test_disk, test_guard),
+        cmocka_unit_test_setup(test_death, test_guard),
+        cmocka_unit_test_setup(test_nobody, test_guard),
+        cmocka_unit_test_setup(test_lies, test_guard),
         cmocka_unit_test_setup(test_silence, test_guard),
+        cmocka_unit_test_setup(test_crowd, test_guard),
+        cmocka_unit_test_setup(test_device_descriptors, test_guard),
+        cmocka_unit_test_setup(test_driver_descriptors, test_guard),
     };
 
     return cmocka_run_group_tests(tests, make_directory, remove_directory);

@@ -665,6 +665,7 @@ static void test_one_and_two(void **state)
     }
     assert_int_equal(test_count_fds(), fds + 2 * 1 + 2 + 4);
     for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(end[i].bell[0][1].refuses_fds, end[i].bell[0][0].refuses_fds);
         vop__doorbells_kick(&end[1 - i], 0, VOP__BELL_MESSAGES);
         assert_int_equal(vop__doorbells_wait(&end[i], 0, VOP__BELL_SLOTS, 0), i == 0);
     }
