@@ -17,7 +17,7 @@
 
 #define TOKENS_MAX 256               /* a kick is a byte, and the buffer has room for a few of them: doorbell.c */
 #define SLOW_NS (1 * VOP__NS_PER_MS) /* for a kick, which takes some microseconds */
-#define SLOW_MAX 8
+#define SLOW_MAX 32
 #define TIMED_EVERY 64 /* kicks of the socket, or sleeps on it */
 #define LOOK_EVERY 4   /* kicks of a further queue pair, for the tokens of those before */
 #define LISTEN_EVERY 8 /* times of taking tokens, for the socket */
