@@ -270,7 +270,7 @@ static void test_stuffed(void **state)
         kick = end[0].bell[0][0].kick;
         if (i < 2) {
             check(setsockopt(kick, SOL_SOCKET, SO_SNDBUF, &large, sizeof(large)) == 0);
-            for (unsigned n = 0; n < 256; n++)
+            for (unsigned n = 0; n < 256 + 33; n++)
                 check(send(kick, bytes, 1, MSG_DONTWAIT) == 1);
         } else {
             check(send(kick, bytes, sizeof(bytes), MSG_DONTWAIT) > 256);
