@@ -173,7 +173,8 @@ static void disperse(const struct crowd *crowd)
         close(crowd->copies[i]);
 }
 
-/* The peer watches its own end (kicks are dear), or the end that it kicks at (taking is): the link ends after a while. */
+/* The peer watches its own end (kicks are dear), or the end that it kicks at (taking is): the link ends after a while.
+ */
 static void test_watched_doorbells(void **state)
 {
     struct stage s;
