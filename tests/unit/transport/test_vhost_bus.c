@@ -370,8 +370,9 @@ static void say_config(uint8_t *payload, uint32_t size)
 
 static void *run_bare(void *argument)
 {
-    uint32_t header[3], index;
+    uint32_t header[3];
     uint8_t payload[512] = {0};
+    uint64_t index; /* in the lowest byte */
     int fds[FDS_MAX];
     unsigned count;
 
@@ -381,6 +382,7 @@ static void *run_bare(void *argument)
         check(header[2] <= sizeof(payload));
         check(header[2] == 0 || recv(bare.socket, payload, header[2], MSG_WAITALL) == (ssize_t)header[2]);
         memcpy(&index, payload, sizeof(index));
+        index &= 0xff;
         if (header[0] == 1)
             say(bare.socket, 1, 5, &bare.features, 8);
         else if (header[0] == 15)
