@@ -117,7 +117,9 @@ def test_echo_after_kill(place, links, dice, victim):
             status, _, errors = finish(client, 10)
             assert status == 1 and "gone" in one_line(errors)
             server = place.start("echo_server", links[0])
-    assert len(set(held[1:])) <= 1, held
+    assert len({files for files, _, _ in held[1:]}) <= 1, held
+    mappings = [count for _, _, count in held[1:]] or [0]  # two that touch may be one now and then
+    assert max(mappings) - min(mappings) <= 1 < KILLS, held
 
 
 @pytest.mark.parametrize("paused", ["client", "server"])
