@@ -9,8 +9,6 @@
 
 #include <string.h>
 
-#define GLANCES 32
-
 /*
  * Nothing was found at the first look. Who may wait looks again before it does anything else: an answer is often about
  * to come, and returning slots now would cost a fence and a line of the peer's for each message. But nobody waits for a
@@ -41,7 +39,7 @@ static inline void glance(struct vop_channel *c, int timeout_ms)
     if (rx->queue.next != rx->queue.used_seen || timeout_ms == 0 || rx->spin.window_ns == 0 || rx->queue.broken ||
         __atomic_load_n(&c->tx.holder, __ATOMIC_RELAXED) == vop__thread() || !vop__fate_is_good(c->link))
         return;
-    for (unsigned i = 0; i < GLANCES; i++) {
+    for (unsigned i = 0; i < VOP__GLANCES; i++) {
         if (vop__slot_driver_has_news(&rx->queue)) {
             if (i == 0) /* it was there: no wait has ended */
                 return;

@@ -16,8 +16,6 @@
 #include <string.h>
 #include <sys/timerfd.h>
 
-#define SPIN_BATCH 32 /* looks at the index for each look at the clock and everything else */
-
 void vop__spin_start(struct vop_spin *spin, uint32_t spin_us)
 {
     struct vop__processors p = vop__processors();
@@ -87,7 +85,7 @@ static bool has_news(const struct direction *d)
 /* Looks at the index alone, the shortest loop there is. */
 static bool glance(const struct direction *d)
 {
-    for (unsigned i = 0; i < SPIN_BATCH; i++) {
+    for (unsigned i = 0; i < VOP__GLANCES; i++) {
         if (has_news(d))
             return true;
         vop__cpu_relax();

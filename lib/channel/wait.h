@@ -9,6 +9,9 @@
 
 #include "channel/channel.h"
 
+/** Looks at an index, a pause after each, before anything else is looked at. */
+#define VOP__GLANCES 32u
+
 /** Sets up the spinning that an option asks for, in microseconds. */
 void vop__spin_start(struct vop_spin *spin, uint32_t spin_us);
 
