@@ -322,7 +322,7 @@ static int open_control(struct bridge *bridge)
 {
     const struct options *options = bridge->options;
     const struct control_setup setup = {
-        .directory = options->control,
+        .directory = options->control[0] ? options->control : NULL,
         .name = options->tap,
         .mode = options->control_mode,
         .has_uid = options->has_control_uid,
@@ -338,14 +338,14 @@ static int open_control(struct bridge *bridge)
     if (options->no_control)
         return 0;
     ret = control_open(&bridge->control, &bridge->loop, &setup);
-    return options->control ? ret : 0;
+    return options->control[0] ? ret : 0;
 }
 
 /* ---- The beginning ---- */
 
 static int open_interface(struct bridge *bridge)
 {
-    int ret = bridge->options->netns ? netns_open(bridge->options->netns, &bridge->netns) : 0;
+    int ret = bridge->options->netns[0] ? netns_open(bridge->options->netns, &bridge->netns) : 0;
 
     if (!ret)
         ret = setup_interface(bridge->options, bridge->netns.fd, &bridge->tap, &bridge->netlink, &bridge->interface);
@@ -408,7 +408,7 @@ static int open_all(struct bridge *bridge)
     }
     if (!ret)
         ret = open_control(bridge);
-    if (!ret && bridge->options->netns && !bridge->options->keep_lost_netns)
+    if (!ret && bridge->options->netns[0] && bridge->options->on_netns_loss == ON_NETNS_LOSS_EXIT)
         ret = netns_watch_open(&bridge->netns_watch, &bridge->loop, &bridge->netns, on_netns_lost, bridge);
     if (!ret)
         ret = netlink_watch_open(&bridge->netlink_watch, &bridge->loop, bridge->netns.fd,
@@ -452,7 +452,7 @@ int bridge_run(const struct options *options)
     struct bridge bridge = {.options = options, .netns.fd = -1, .steer.tap_fd = -1};
     int ret;
 
-    if (options->verbose)
+    if (options->log_level >= LOG_LEVEL_DEBUG)
         vop_log_set(log_library_line, NULL, VOP_LOG_DEBUG);
     else if (options->has_peer_uid) /* who was refused is what the user wants to know */
         vop_log_set(log_library_line, NULL, VOP_LOG_ERROR);

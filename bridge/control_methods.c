@@ -103,9 +103,9 @@ static json_t *run_status(void *context, json_t *params, struct control_failure 
     return json_pack(
         "{s:s, s:I, s:I, s:{s:s, s:s?, s:i, s:o, s:o, s:b}, s:{s:s, s:s, s:s, s:o, s:I, s:o}, s:i, s:i, s:o}",
         "version", vop_version(), "pid", (json_int_t)getpid(), "uptime_ms", (json_int_t)facts.uptime_ms, /* */
-        "interface", "name", facts.tap->name, "netns", options->netns, "mtu", (int)facts.interface->mtu, "mac",
-        describe_mac(facts.interface->mac), "offload", describe_offload(facts.tap->offload), "persist",
-        options->persist || facts.tap->was_there, /* */
+        "interface", "name", facts.tap->name, "netns", options->netns[0] ? options->netns : NULL, "mtu",
+        (int)facts.interface->mtu, "mac", describe_mac(facts.interface->mac), "offload",
+        describe_offload(facts.tap->offload), "persist", options->persist || facts.tap->was_there, /* */
         "link", "uri", options->link, "role", options->listen ? "listen" : "connect", "state",
         facts.is_up ? "up" : "down", "peer_pid", describe_peer(facts.link.channel), "sessions",
         (json_int_t)facts.sessions, "net2009", describe_device(&facts), /* */

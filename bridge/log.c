@@ -17,11 +17,10 @@
 #include <uv.h>
 
 #define PREFIX "vop-bridge: "
-#define LINE_SIZE 512
 #define NS_PER_MS UINT64_C(1000000)
 #define INTERVAL_NS (LOG_INTERVAL_MS * NS_PER_MS)
 
-static bool is_verbose;
+static _Atomic enum log_level least_level = LOG_LEVEL_NOTICE;
 static bool is_open;
 
 /* What the thread shares with those who log. */
@@ -31,17 +30,17 @@ static struct {
     uv_thread_t thread;
     bool is_closing;
     bool is_done; /* the thread has written all */
-    char queue[LOG_QUEUE][LINE_SIZE];
+    char queue[LOG_QUEUE][LOG_LINE_SIZE];
     unsigned first;
     unsigned count;
-    unsigned left_out;             /* lines since the thread has last said so */
-    char last_left_out[LINE_SIZE]; /* if there are any */
-    uint64_t spent_until;          /* the rate is used up to then */
+    unsigned left_out;                 /* lines since the thread has last said so */
+    char last_left_out[LOG_LINE_SIZE]; /* if there are any */
+    uint64_t spent_until;              /* the rate is used up to then */
 } shared;
 
-void log_set_verbose(bool verbose)
+void log_set_level(enum log_level level)
 {
-    is_verbose = verbose;
+    least_level = level;
 }
 
 /* One write(2) for a line, so that lines of two bridges on one terminal do not mix. */
@@ -122,7 +121,7 @@ static bool take_line(char *ret_line, size_t size)
 
 static void run_thread(void *unused)
 {
-    char line[LINE_SIZE + 64];
+    char line[LOG_LINE_SIZE + 64];
 
     (void)unused;
     uv_mutex_lock(&shared.mutex);
@@ -178,9 +177,9 @@ static void queue_line(const char *line, bool is_limited)
     /* Once something was left out, the next line is the one that says so. */
     if (shared.count == LOG_QUEUE || (is_limited && (shared.left_out || !take_turn(uv_hrtime())))) {
         shared.left_out++;
-        snprintf(shared.last_left_out, LINE_SIZE, "%s", line);
+        snprintf(shared.last_left_out, LOG_LINE_SIZE, "%s", line);
     } else {
-        snprintf(shared.queue[(shared.first + shared.count) % LOG_QUEUE], LINE_SIZE, "%s", line);
+        snprintf(shared.queue[(shared.first + shared.count) % LOG_QUEUE], LOG_LINE_SIZE, "%s", line);
         shared.count++;
     }
     if (shared.count == 1 || shared.left_out == 1)
@@ -190,7 +189,7 @@ static void queue_line(const char *line, bool is_limited)
 
 __attribute__((format(printf, 2, 0))) static void say(bool is_limited, const char *format, va_list arguments)
 {
-    char line[LINE_SIZE] = PREFIX;
+    char line[LOG_LINE_SIZE] = PREFIX;
     size_t prefix = strlen(PREFIX);
     int saved_errno = errno;
     int length = vsnprintf(line + prefix, sizeof(line) - prefix - 1, format, arguments);
@@ -205,14 +204,23 @@ __attribute__((format(printf, 2, 0))) static void say(bool is_limited, const cha
     errno = saved_errno;
 }
 
-void log_line(const char *format, ...)
-{
-    va_list arguments;
+#define LOG_AT(name, level)                  \
+    void log_##name(const char *format, ...) \
+    {                                        \
+        va_list arguments;                   \
+                                             \
+        if (level > least_level)             \
+            return;                          \
+        va_start(arguments, format);         \
+        say(true, format, arguments);        \
+        va_end(arguments);                   \
+    }
 
-    va_start(arguments, format);
-    say(true, format, arguments);
-    va_end(arguments);
-}
+LOG_AT(error, LOG_LEVEL_ERROR)
+LOG_AT(warning, LOG_LEVEL_WARNING)
+LOG_AT(notice, LOG_LEVEL_NOTICE)
+LOG_AT(info, LOG_LEVEL_INFO)
+LOG_AT(debug, LOG_LEVEL_DEBUG)
 
 void log_answer(const char *format, ...)
 {
@@ -220,16 +228,5 @@ void log_answer(const char *format, ...)
 
     va_start(arguments, format);
     say(false, format, arguments);
-    va_end(arguments);
-}
-
-void log_verbose(const char *format, ...)
-{
-    va_list arguments;
-
-    if (!is_verbose)
-        return;
-    va_start(arguments, format);
-    say(true, format, arguments);
     va_end(arguments);
 }

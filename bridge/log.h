@@ -19,13 +19,30 @@
 
 #include <stdbool.h>
 
+#define LOG_LINE_SIZE 512 /* bytes of a line, with the newline and the zero */
 #define LOG_BURST 100
 #define LOG_INTERVAL_MS 500
 #define LOG_QUEUE 128
 #define LOG_PARTING_MS 200
 
-/** Switches log_verbose() on or off; at first it is off. */
-void log_set_verbose(bool verbose);
+/** How important a line is. The values are in the order in which --log-level has them (settings.c). */
+enum log_level {
+    LOG_LEVEL_ERROR,   /* something that was asked for was not done */
+    LOG_LEVEL_WARNING, /* it was, but not as well as could be, or something is about to go wrong */
+    LOG_LEVEL_NOTICE,  /* what usually happens and matters: the link is up */
+    LOG_LEVEL_INFO,    /* what was done because somebody asked for it */
+    LOG_LEVEL_DEBUG,   /* what is being done */
+};
+
+/** How a line is written. The values are in the order in which --log-format has them (settings.c). */
+enum log_format {
+    LOG_FORMAT_AUTO,     /* JOURNALD if stderr is the journal's, else TEXT */
+    LOG_FORMAT_TEXT,     /* "vop-bridge: what" */
+    LOG_FORMAT_JOURNALD, /* the same behind the level as sd-daemon(3) has it: "<3>vop-bridge: what" */
+};
+
+/** What is more important than this, or as important, is written; at first that is NOTICE. From any thread. */
+void log_set_level(enum log_level level);
 
 /** Starts the thread. Before that lines are written at once, and all of them. */
 void log_open(void);
@@ -33,13 +50,18 @@ void log_open(void);
 /** Writes what is queued, but gives up after LOG_PARTING_MS: the thread then ends with the program. */
 void log_close(void);
 
-/** Logs a failure, a warning, or an event such as the link going down. No newline in `format`. Keeps errno. */
-void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/** Logs a line, without a newline in `format`. Keeps errno. From any thread. */
+void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_notice(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/** The same for what the user asked for just now: it may come at any rate. */
+/** The same for what the user asked for just now: it may come at any rate, and at any level. */
 void log_answer(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/** The same as log_line(), with --verbose only. */
-void log_verbose(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Those without a level of their own yet. */
+#define log_line log_notice
+#define log_verbose log_debug
 
 #endif

@@ -39,9 +39,11 @@ int main(int argc, char **argv)
     if (fill_standard_streams() < 0)
         return 1; /* and there is nobody to tell */
     ignore_signals();
-    if (options_parse(argc, argv, &options) < 0)
+    if (options_parse(argc, argv, NULL, NULL, &options) < 0)
         return 2;
-    log_set_verbose(options.verbose);
+    if (options.check_config)
+        return 0;
+    log_set_level(options.log_level);
     log_open();
     ret = bridge_run(&options);
     log_close();

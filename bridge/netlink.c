@@ -338,7 +338,7 @@ static int configure_interface(struct netlink *netlink, struct rtnl_link *interf
         ret = set_number(netlink, interface, "--mtu", options->mtu, rtnl_link_set_mtu);
     if (!ret && options->txqueuelen && options->txqueuelen != rtnl_link_get_txqlen(interface))
         ret = set_number(netlink, interface, "--txqueuelen", options->txqueuelen, rtnl_link_set_txqlen);
-    if (!ret && options->master)
+    if (!ret && options->master[0])
         ret = set_master(netlink, interface, options->master);
     for (size_t i = 0; !ret && i < options->address_count; i++)
         ret = set_address(netlink, &options->addresses[i]);

@@ -16,6 +16,7 @@
 #include "steer_policy.h"
 #include "steer_program.h"
 
+#include <limits.h>
 #include <stdbool.h>
 
 enum steer_mode {
@@ -27,8 +28,8 @@ enum steer_mode {
 /** What the user wants. */
 struct steer_wish {
     enum steer_mode mode;
-    const char *object;  /* USER: the file */
-    const char *program; /* USER: which of it */
+    char object[PATH_MAX]; /* USER: the file */
+    char program[128];     /* USER: which of it */
 };
 
 /** Private to steer.c, but for reading. */

@@ -13,7 +13,6 @@ from lib.bridge import Bridge, eventually, run
 GOOD = ["--link", "shm:/run/vop-test-unused.sock", "--tap", "vop0"]
 
 USAGE = [
-    ([], r"no link named; .*--link shm:"),
     (["--tap", "vop0"], r"no link named"),
     (["--link", "shm:/run/x"], r"no interface named; .*--tap vop0"),
     ([*GOOD, "extra"], r"extra: only options are known"),
@@ -23,6 +22,16 @@ USAGE = [
     ([*GOOD, "--address", "10.0.0.1/33"], r"--address 10.0.0.1/33: .*0 to 32"),
     ([*GOOD, "--address", "fd00::g/64"], r"--address fd00::g/64: not an IPv4 or IPv6 address"),
     ([*GOOD, "--mtu", "60"], r"--mtu 60: out of range; from 68 to 65521"),
+    ([*GOOD, "--mtu", "1279", "--address", "fd00::1/64"], r"--mtu 1279: IPv6 needs .* 1280 .* leave out .* fd00::1/64"),
+    ([*GOOD, "--route", "10.1.0.1/16"], r"--route 10.1.0.1/16: .*bits beyond .*10.1.0.0/16"),
+    ([*GOOD, "--route", "10.1.0.0/16 via fd00::1"], r"--route 10.1.0.0/16 via fd00::1: .*not both IPv4"),
+    ([*GOOD, "--altname", "a:b"], r"--altname a:b: .*':'"),
+    ([*GOOD, "--metrics", "tcp:0.0.0.0:9100"], r"--metrics tcp:0.0.0.0:9100: only this host"),
+    ([*GOOD, "--carrier", "off"], r"--carrier off: neither follow nor on; write one of them"),
+    ([*GOOD, "--on-peer-loss", "wait"], r"--on-peer-loss wait: none of hold, drop, exit; write one of them"),
+    ([*GOOD, "--tap-fd", "3,3"], r"--tap-fd 3,3: .*twice"),
+    ([*GOOD, "--tap-fd", "3,4", "--queues", "3"], r"--queues 3 --tap-fd 3,4: there is one queue for each"),
+    ([*GOOD, "--capture-dir", "here"], r"--capture-dir here: neither an absolute path nor none"),
     ([*GOOD, "--mtu", "big"], r"--mtu big: not a number"),
     ([*GOOD, "--mac", "ff:ff:ff:ff:ff:ff"], r"--mac ff:ff:ff:ff:ff:ff: .*unicast"),
     ([*GOOD, "--mac", "02:00"], r"--mac 02:00: not an Ethernet address; .*02:00:00:00:00:01"),
@@ -39,7 +48,7 @@ USAGE = [
     ([*GOOD, "--peer-uid", "4294967295"], r"--peer-uid 4294967295: out of range"),
     ([*GOOD, "--on-netns-loss", "wait"], r"--on-netns-loss wait: neither exit nor keep"),
     ([*GOOD, "--on-netns-loss", "keep"], r"--on-netns-loss keep: no namespace is named; .*--netns"),
-    ([*GOOD, "--socket-mode", "0600"], r"--socket-mode: only the side that listens"),
+    ([*GOOD, "--socket-mode", "0600"], r"--socket-mode 0600: only the side that listens"),
     (["--link", "mpc8349-2009:board", "--tap", "vop0", "--queues", "2"], r"--queues 2: such a link can have 1"),
 ]
 
@@ -54,6 +63,17 @@ def test_usage(words, pattern):
     status, out, err = run(*words)
     assert status == 2 and out == ""
     assert re.search(pattern, one_line(err)), err
+
+
+def test_all_mistakes():
+    """Each has a line."""
+    status, out, err = run()
+    assert status == 2 and out == ""
+    assert [line.split(";")[0] for line in err.splitlines()] == ["vop-bridge: no link named",
+                                                                 "vop-bridge: no interface named"]
+    status, out, err = run(*GOOD, "--mtu", "60", "--mac", "2", "--slots", "32768", "--slot-size", "1048576")
+    assert status == 2 and [line.split(":")[1] for line in err.splitlines()] == [
+        " --mtu 60", " --mac 2", " --slots 32768 --slot-size 1048576"]
 
 
 def test_unknown_option():

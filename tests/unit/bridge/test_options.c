@@ -34,7 +34,7 @@ static int parse(const char *line, struct options *ret_options)
     strtok_r(copy, " ", &rest);
     for (char *word; argc < WORDS_MAX && (word = strtok_r(NULL, " ", &rest));)
         argv[argc++] = word;
-    return options_parse(argc, argv, ret_options);
+    return options_parse(argc, argv, NULL, NULL, ret_options);
 }
 
 static void test_defaults(void **state)
@@ -45,16 +45,16 @@ static void test_defaults(void **state)
     assert_int_equal(parse("--link shm:/run/a --tap vop0", &options), 0);
     assert_string_equal(options.link, "shm:/run/a");
     assert_string_equal(options.tap, "vop0");
-    assert_false(options.listen || options.persist || options.has_mac || options.verbose || options.offload_is_named);
-    assert_null(options.master);
-    assert_null(options.netns);
+    assert_false(options.listen || options.persist || options.has_mac || options.offload_is_named);
+    assert_string_equal(options.master, "");
+    assert_string_equal(options.netns, "");
     assert_int_equal(options.address_count, 0);
     assert_int_equal(options.mtu, 0);
     assert_int_equal(options.txqueuelen, 0);
     assert_int_equal(options.socket_mode, 0);
     assert_false(options.has_peer_uid);
     assert_false(options.no_control || options.has_control_uid);
-    assert_null(options.control);
+    assert_string_equal(options.control, "");
     assert_int_equal(options.control_mode, 0600);
     assert_int_equal(options.offload, OFFLOAD_ALL);
     assert_int_equal(options.slots, OPTIONS_SLOTS_DEFAULT);
@@ -85,7 +85,7 @@ static void test_everything(void **state)
               "--master br0 --netns blue --txqueuelen 500 --persist --offload csum,tso4 --spin-us 7 -v",
               &options),
         0);
-    assert_true(options.listen && options.persist && options.has_mac && options.verbose && options.offload_is_named);
+    assert_true(options.listen && options.persist && options.has_mac && options.offload_is_named);
     assert_int_equal(options.socket_mode, 0660);
     assert_true(options.has_peer_uid);
     assert_int_equal(options.peer_uid, 0);
@@ -118,6 +118,40 @@ static void test_control(void **state)
     assert_int_equal(options.control_mode, 0600);
     assert_int_equal(parse("--link shm:/a --tap vop0 --control none", &options), 0);
     assert_true(options.no_control);
+}
+
+static void test_service(void **state)
+{
+    struct options options;
+
+    (void)state;
+    assert_int_equal(parse("--link shm:/a --tap vop0", &options), 0);
+    assert_int_equal(options.on_peer_loss, ON_PEER_LOSS_DROP);
+    assert_int_equal(options.on_tap_loss, ON_TAP_LOSS_EXIT);
+    assert_int_equal(options.carrier, CARRIER_FOLLOW);
+    assert_int_equal(options.log_level, LOG_LEVEL_NOTICE);
+    assert_int_equal(options.log_format, LOG_FORMAT_AUTO);
+    assert_int_equal(options.metrics.kind, ENDPOINT_NONE);
+    assert_false(options.has_user || options.no_sandbox || options.check_config);
+    assert_int_equal(options.tap_fd_count, 0);
+    assert_int_equal(parse("--link shm:/a --tap-fd 5,4 --on-peer-loss hold --on-tap-loss recreate --carrier on "
+                           "--drain-ms 0 --log-level error --log-format journald --metrics tcp:[::1]:9100 --user root "
+                           "--sandbox off --capture-dir /x --altname a --altname b --route default",
+                           &options),
+                     0);
+    assert_int_equal(options.on_peer_loss, ON_PEER_LOSS_HOLD);
+    assert_int_equal(options.on_tap_loss, ON_TAP_LOSS_RECREATE);
+    assert_int_equal(options.carrier, CARRIER_ON);
+    assert_int_equal(options.drain_ms, 0);
+    assert_int_equal(options.log_level, LOG_LEVEL_ERROR);
+    assert_int_equal(options.log_format, LOG_FORMAT_JOURNALD);
+    assert_true(options.metrics.kind == ENDPOINT_TCP && options.metrics.port == 9100);
+    assert_int_equal(options.metrics.family, AF_INET6);
+    assert_true(options.has_user && options.no_sandbox);
+    assert_string_equal(options.capture_dir, "/x");
+    assert_true(options.altname_count == 2 && options.route_count == 1);
+    assert_string_equal(options.altnames[1], "b");
+    assert_true(options.tap_fd_count == 2 && options.tap_fds[0] == 5 && options.queues == 2);
 }
 
 static void test_steer(void **state)
@@ -213,8 +247,13 @@ static void test_too_many_addresses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults), cmocka_unit_test(test_everything), cmocka_unit_test(test_control),
-        cmocka_unit_test(test_steer),    cmocka_unit_test(test_wrong),      cmocka_unit_test(test_too_many_addresses),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_control),
+        cmocka_unit_test(test_service),
+        cmocka_unit_test(test_steer),
+        cmocka_unit_test(test_wrong),
+        cmocka_unit_test(test_too_many_addresses),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@
 #include "parse.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -169,11 +170,115 @@ static void test_interfaces(void **state)
     }
 }
 
+static void test_routes(void **state)
+{
+    static const char *const wrong[] = {
+        "",
+        "10.1.0.0",
+        "10.1.0.0/33",
+        "10.1.0.1/16",
+        "fd00::/129",
+        "10.1.0.0/16 via",
+        "10.1.0.0/16 via ",
+        "via 10.0.0.1",
+        "10.1.0.0/16 via 0.0.0.0",
+        "10.1.0.0/16 via fd00::1",
+        "fd01::/64 via 10.0.0.1",
+        "10.1.0.0/16 via 10.0.0.1 ",
+        "10.1.0.0/16  via 10.0.0.1",
+        "defaults",
+        "10.1.0.0/16 via 10.0.0.1 via 10.0.0.2",
+    };
+    const char *why = NULL;
+    struct route route;
+
+    (void)state;
+    assert_int_equal(parse_route("10.1.0.0/16 via 10.99.0.2", &route, &why), 0);
+    assert_true(route.family == AF_INET && route.prefix == 16 && route.has_gateway);
+    assert_memory_equal(route.destination, "\x0a\x01\0\0", 4);
+    assert_memory_equal(route.gateway, "\x0a\x63\0\x02", 4);
+    assert_string_equal(route.text, "10.1.0.0/16 via 10.99.0.2");
+    assert_int_equal(parse_route("fd01::/17", &route, &why), 0);
+    assert_true(route.family == AF_INET6 && route.prefix == 17 && !route.has_gateway);
+    assert_int_equal(parse_route("default via fd00::2", &route, &why), 0);
+    assert_true(route.family == AF_INET6 && route.prefix == 0 && route.has_gateway);
+    assert_int_equal(parse_route("default", &route, &why), 0);
+    assert_true(route.family == AF_INET && route.prefix == 0 && !route.has_gateway);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        why = NULL;
+        route.family = 7;
+        assert_int_equal(parse_route(wrong[i], &route, &why), -EINVAL);
+        assert_non_null(why);
+        assert_int_equal(route.family, 7);
+    }
+}
+
+static void test_endpoints(void **state)
+{
+    static const char *const wrong[] = {
+        "",
+        "unix",
+        "unix:",
+        "unix:x",
+        "tcp:",
+        "tcp:127.0.0.1",
+        "tcp:127.0.0.1:",
+        "tcp:127.0.0.1:0",
+        "tcp:127.0.0.1:65536",
+        "tcp:0.0.0.0:1",
+        "tcp:localhost:1",
+        "tcp:[::]:1",
+        "127.0.0.1:1",
+        "nones",
+    };
+    struct endpoint endpoint;
+    const char *why = NULL;
+    char path[128] = "unix:/";
+
+    (void)state;
+    assert_int_equal(parse_endpoint("none", &endpoint, &why), 0);
+    assert_int_equal(endpoint.kind, ENDPOINT_NONE);
+    assert_int_equal(parse_endpoint("unix:/run/x", &endpoint, &why), 0);
+    assert_int_equal(endpoint.kind, ENDPOINT_UNIX);
+    assert_string_equal(endpoint.path, "/run/x");
+    assert_int_equal(parse_endpoint("tcp:127.0.0.1:65535", &endpoint, &why), 0);
+    assert_true(endpoint.kind == ENDPOINT_TCP && endpoint.family == AF_INET && endpoint.port == 65535);
+    memset(path + 6, 'x', 106);
+    assert_int_equal(parse_endpoint(path, &endpoint, &why), 0);
+    path[112] = 'x';
+    assert_int_equal(parse_endpoint(path, &endpoint, &why), -EINVAL);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        why = NULL;
+        assert_int_equal(parse_endpoint(wrong[i], &endpoint, &why), -EINVAL);
+        assert_non_null(why);
+    }
+}
+
+static void test_descriptors(void **state)
+{
+    static const char *const wrong[] = {"",     ",", "3,",  ",3",        "3,,4",      "-1",
+                                        "3 ,4", "x", "3,3", "1,2,3,4,5", "2147483648"};
+    const char *why = NULL;
+    unsigned count = 0;
+    int fds[4];
+
+    (void)state;
+    assert_int_equal(parse_descriptors("7,0,3,2147483647", 4, fds, &count, &why), 0);
+    assert_true(count == 4 && fds[0] == 7 && fds[1] == 0 && fds[2] == 3 && fds[3] == INT_MAX);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        why = NULL;
+        assert_int_equal(parse_descriptors(wrong[i], 4, fds, &count, &why), -EINVAL);
+        assert_non_null(why);
+        assert_int_equal(count, 4);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers),   cmocka_unit_test(test_processors), cmocka_unit_test(test_users),
         cmocka_unit_test(test_addresses), cmocka_unit_test(test_macs),       cmocka_unit_test(test_interfaces),
+        cmocka_unit_test(test_routes),    cmocka_unit_test(test_endpoints),  cmocka_unit_test(test_descriptors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
