@@ -7,10 +7,11 @@
  * A bridge owns the interface, the link, and a crew of workers: one for each queue of the interface, and so one for
  * each queue pair of the link. All that is here runs on the control loop: the beginning and the end of sessions,
  * signals, and what both sides say of their interfaces. The carrier follows the peer's interface, as though a cable
- * joined the two:
+ * joined the two, unless it is to be on all the time:
  *
- * - DOWN: no peer. Carrier off, no worker has a port
- * - UP: each worker that has a pair has a port. Carrier on, and frames carried, while the peer's interface is up
+ * - DOWN: no peer, no worker has a port
+ * - UP: each worker that has a pair has a port. Frames flow while the interfaces of both sides are there, and the
+ * peer's is up
  */
 #include "bridge.h"
 
@@ -18,12 +19,12 @@
 #include "control_methods.h"
 #include "counters.h"
 #include "crew.h"
+#include "drain.h"
 #include "frame.h"
+#include "interface.h"
 #include "link.h"
 #include "log.h"
 #include "netlink.h"
-#include "netlink_watch.h"
-#include "netns.h"
 #include "netns_watch.h"
 #include "setup.h"
 #include "steer.h"
@@ -41,22 +42,20 @@ static const int signal_numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 
 struct bridge {
     const struct options *options;
-    struct netns netns; /* of the interface */
-    struct tap tap;
-    struct netlink *netlink;
-    struct netlink_interface interface; /* as it was at the start */
-    uint64_t features;                  /* virtio-net features: what we offer to receive */
+    struct interface interface;
+    uint64_t features; /* virtio-net features: what we offer to receive */
     uv_loop_t loop;
     uv_signal_t signals[SIGNAL_COUNT];
     struct netns_watch netns_watch;
-    struct netlink_watch netlink_watch;
     struct link *link;
+    struct link_peer peer; /* what it has last said, while there is one */
     struct crew crew;
     unsigned queues_wanted; /* to be in use, as far as the peer has as many pairs */
     unsigned pairs;         /* of the session; 0: there is none */
     size_t message_max;     /* of the session, each way, bytes */
     uint64_t sessions;      /* so many have begun */
-    bool has_carrier;
+    bool is_flowing;        /* frames are carried */
+    struct drain drain;
     struct steer steer;
     struct control control;
     struct control_subject subject; /* of the control socket */
@@ -70,96 +69,126 @@ struct bridge {
 /* How many can be in use: those open, or those agreed with the peer. */
 static unsigned get_queues_max(const struct bridge *bridge)
 {
-    return bridge->pairs && bridge->pairs < bridge->tap.queues ? bridge->pairs : bridge->tap.queues;
+    return bridge->pairs && bridge->pairs < bridge->interface.tap.queues ? bridge->pairs : bridge->interface.tap.queues;
 }
 
 /* Steering hears of what is in use, also after half of a change: the kernel takes what it says modulo that number. */
 static int use_queues(struct bridge *bridge)
 {
     unsigned most = get_queues_max(bridge);
-    int ret = tap_set_queues(&bridge->tap, bridge->queues_wanted < most ? bridge->queues_wanted : most);
+    int ret = tap_set_queues(&bridge->interface.tap, bridge->queues_wanted < most ? bridge->queues_wanted : most);
 
-    steer_set_queues(&bridge->steer, bridge->tap.queues_in_use);
+    steer_set_queues(&bridge->steer, bridge->interface.tap.queues_in_use);
     return ret;
 }
 
 /* ---- What both sides say of their interfaces ---- */
 
-static int set_carrier(struct bridge *bridge, bool is_on)
+static bool is_lost(const struct bridge *bridge)
+{
+    return bridge->interface.tap.is_lost;
+}
+
+/* The carrier shows whether frames flow, unless the user wants it on. */
+static int show_carrier(struct bridge *bridge, bool is_on)
+{
+    return bridge->options->carrier == CARRIER_ON ? 0 : tap_carrier_set(&bridge->interface.tap, is_on);
+}
+
+/* What the kernel has queued while there was nobody to send it to is dropped, unless the user wants it kept. */
+static int begin_flow(struct bridge *bridge)
+{
+    struct netlink *netlink = bridge->interface.netlink;
+    int ret;
+
+    if (bridge->options->on_peer_loss != ON_PEER_LOSS_HOLD)
+        crew_discard(&bridge->crew);
+    netlink_neighbours_note(netlink);
+    ret = show_carrier(bridge, true);
+    if (ret)
+        return ret;
+    netlink_wait_running(netlink);
+    netlink_neighbours_retry(netlink);
+    crew_hold(&bridge->crew, false);
+    return 0;
+}
+
+/* Without an interface nothing flows, whatever the peer says. */
+static int set_flow(struct bridge *bridge, bool is_on)
 {
     int ret;
 
-    if (bridge->has_carrier == is_on)
+    if (bridge->is_flowing == is_on || is_lost(bridge))
         return 0;
-    if (is_on)
-        netlink_neighbours_note(bridge->netlink);
-    else
+    if (!is_on)
         crew_hold(&bridge->crew, true);
-    ret = tap_carrier_set(&bridge->tap, is_on);
-    if (ret)
-        return ret;
-    bridge->has_carrier = is_on;
-    if (is_on) {
-        netlink_wait_running(bridge->netlink);
-        netlink_neighbours_retry(bridge->netlink);
-        crew_hold(&bridge->crew, false);
-    }
-    return 0;
+    ret = is_on ? begin_flow(bridge) : show_carrier(bridge, false);
+    if (!ret)
+        bridge->is_flowing = is_on;
+    return ret;
 }
 
 /*
  * The side that connects takes over the other's MTU, unless its own was named: one of them only, or two that change it
  * at the same moment would go on to exchange theirs.
  */
-static void meet_mtu(struct bridge *bridge, uint32_t mtu)
+static void meet_mtu(struct bridge *bridge)
 {
-    uint32_t own = bridge->interface.mtu;
+    uint32_t own = bridge->interface.now.mtu, mtu = bridge->peer.mtu;
 
-    if (!mtu || mtu == own)
+    if (!mtu || mtu == own || is_lost(bridge))
         return;
     if (!bridge->options->listen && !bridge->options->mtu && frame_message_least(mtu) <= bridge->message_max &&
-        netlink_set_mtu(bridge->netlink, mtu) == 0) {
-        log_line("the MTU is %u now, as at the peer", mtu);
+        netlink_set_mtu(bridge->interface.netlink, "the peer's MTU", mtu) == 0) {
+        log_notice("the MTU is %u now, as at the peer", mtu);
         return;
     }
-    log_line("the MTU is %u here and %u at the peer: long frames will be lost; give both the same --mtu", own, mtu);
+    log_warning("the MTU is %u here and %u at the peer: long frames will be lost; give both the same --mtu", own, mtu);
 }
 
 /* Behind a card is a network that may know no other address than the card's. */
-static void meet_mac(struct bridge *bridge, const struct link_peer *peer)
+static void meet_mac(struct bridge *bridge)
 {
-    uint8_t *own = bridge->interface.mac;
+    const struct link_peer *peer = &bridge->peer;
+    uint8_t *own = bridge->interface.now.mac;
 
-    if (!peer->has_mac || bridge->options->has_mac || memcmp(own, peer->mac, sizeof(peer->mac)) == 0)
+    if (!peer->has_mac || bridge->options->has_mac || is_lost(bridge) || memcmp(own, peer->mac, sizeof(peer->mac)) == 0)
         return;
-    if (netlink_set_mac(bridge->netlink, peer->mac) == 0)
+    if (netlink_set_mac(bridge->interface.netlink, "the card's address", peer->mac) == 0)
         memcpy(own, peer->mac, sizeof(peer->mac));
 }
 
 static void on_peer_news(void *context)
 {
     struct bridge *bridge = context;
-    struct link_peer peer;
 
-    if (!bridge->pairs || !link_look(bridge->link, &peer))
+    if (!bridge->pairs || !link_look(bridge->link, &bridge->peer))
         return;
-    if (set_carrier(bridge, peer.is_up) == 0 && peer.is_up)
-        meet_mtu(bridge, peer.mtu);
+    if (set_flow(bridge, bridge->peer.is_up) == 0 && bridge->peer.is_up)
+        meet_mtu(bridge);
+}
+
+/* What the peer is told of the interface. At the end it is told to stop. */
+static void announce(struct bridge *bridge)
+{
+    bool is_up = bridge->interface.now.is_up && !is_lost(bridge) && !bridge->drain.is_sent;
+
+    link_announce(bridge->link, is_up, bridge->interface.now.mtu);
 }
 
 static void on_interface_changed(void *context)
 {
     struct bridge *bridge = context;
-    uint32_t mtu;
-    bool is_up;
 
-    if (netlink_get_state(bridge->netlink, &is_up, &mtu) < 0)
-        return;
-    if (mtu != bridge->interface.mtu) {
-        bridge->interface.mtu = mtu;
-        crew_set_mtu(&bridge->crew, mtu);
-    }
-    link_announce(bridge->link, is_up, mtu);
+    crew_set_mtu(&bridge->crew, bridge->interface.now.mtu);
+    announce(bridge);
+}
+
+static void on_interface_renamed(void *context)
+{
+    struct bridge *bridge = context;
+
+    control_rename(&bridge->control, bridge->interface.tap.name);
 }
 
 /* ---- Sessions ---- */
@@ -168,13 +197,11 @@ static void end_session(struct bridge *bridge)
 {
     crew_end(&bridge->crew);
     bridge->pairs = 0;
+    (void)set_flow(bridge, false);
 }
 
-/* Where there is a session already it goes on, with other ports: then the carrier stays on. */
-static int begin_session(void *context, struct port *const *ports, unsigned count, const struct link_peer *peer)
+static int begin_ports(struct bridge *bridge, struct port *const *ports, unsigned count)
 {
-    struct bridge *bridge = context;
-    bool is_new = bridge->pairs == 0;
     int ret;
 
     crew_end(&bridge->crew);
@@ -183,22 +210,66 @@ static int begin_session(void *context, struct port *const *ports, unsigned coun
     if (ports[0]->receive_max && ports[0]->receive_max < bridge->message_max)
         bridge->message_max = ports[0]->receive_max;
     ret = use_queues(bridge);
-    if (!ret)
-        ret = crew_begin(&bridge->crew, ports, count);
+    return ret ? ret : crew_begin(&bridge->crew, ports, count);
+}
+
+/* Where there is a session already it goes on, with other ports: then the carrier stays on. */
+static int begin_session(void *context, struct port *const *ports, unsigned count, const struct link_peer *peer)
+{
+    struct bridge *bridge = context;
+    bool is_new = bridge->pairs == 0;
+    int ret = begin_ports(bridge, ports, count);
+
+    bridge->peer = *peer;
     if (!ret) {
-        meet_mac(bridge, peer);
-        ret = set_carrier(bridge, peer->is_up);
+        meet_mac(bridge);
+        ret = set_flow(bridge, peer->is_up);
     }
     if (ret) {
         end_session(bridge);
-        set_carrier(bridge, false);
         return ret;
     }
-    if (bridge->has_carrier)
+    if (bridge->is_flowing)
         crew_hold(&bridge->crew, false);
     bridge->sessions += is_new;
-    meet_mtu(bridge, peer->mtu);
+    meet_mtu(bridge);
     return 0;
+}
+
+/* ---- The interface is deleted, and made again ---- */
+
+/* The session goes on meanwhile; its frames wait in the link, and the peer's carrier is off. */
+static void lose_interface(struct bridge *bridge)
+{
+    log_notice("TAP %s: it was deleted; it is made again", bridge->interface.tap.name);
+    (void)crew_set_tap(&bridge->crew, NULL);
+    steer_move(&bridge->steer, -1);
+    bridge->is_flowing = false;
+    interface_lose(&bridge->interface);
+    announce(bridge);
+}
+
+static void stop_bridge(struct bridge *bridge, int ret);
+
+static void on_interface_made(void *context)
+{
+    struct bridge *bridge = context;
+    const struct tap *tap = &bridge->interface.tap;
+    int ret = crew_set_tap(&bridge->crew, tap);
+
+    steer_move(&bridge->steer, tap->queue_fd[0]);
+    if (!ret)
+        ret = use_queues(bridge);
+    if (!ret && bridge->options->carrier == CARRIER_ON)
+        ret = tap_carrier_set(tap, true);
+    meet_mac(bridge);
+    on_interface_changed(bridge);
+    if (!ret && bridge->pairs)
+        ret = set_flow(bridge, bridge->peer.is_up);
+    if (!ret && bridge->pairs)
+        meet_mtu(bridge);
+    if (ret)
+        stop_bridge(bridge, ret);
 }
 
 /* ---- The end ---- */
@@ -210,17 +281,33 @@ static void stop_bridge(struct bridge *bridge, int ret)
         return;
     bridge->is_stopping = true;
     bridge->ret = ret;
+    drain_close(&bridge->drain);
     end_session(bridge);
-    if (!ret)
-        set_carrier(bridge, false);
+    if (bridge->options->carrier == CARRIER_ON && !is_lost(bridge))
+        (void)tap_carrier_set(&bridge->interface.tap, false); /* it may persist, and then nobody reads it */
     link_close(bridge->link);
     control_close(&bridge->control);
     steer_close(&bridge->steer);
     netns_watch_close(&bridge->netns_watch);
-    netlink_watch_close(&bridge->netlink_watch);
+    interface_unwatch(&bridge->interface);
     crew_close(&bridge->crew);
     for (unsigned i = 0; i < SIGNAL_COUNT; i++)
         uv_close((uv_handle_t *)&bridge->signals[i], NULL);
+}
+
+static void on_interface_lost(struct bridge *bridge)
+{
+    if (drain_is_open(&bridge->drain)) {
+        stop_bridge(bridge, 0);
+        return;
+    }
+    if (bridge->options->on_tap_loss == ON_TAP_LOSS_RECREATE) {
+        lose_interface(bridge);
+        return;
+    }
+    log_error("TAP %s: it was deleted; start the bridge again to make a new one, or with --on-tap-loss recreate",
+              bridge->interface.tap.name);
+    stop_bridge(bridge, -ENODEV);
 }
 
 static void on_crew_lost(void *context, int why, const char *text)
@@ -230,15 +317,19 @@ static void on_crew_lost(void *context, int why, const char *text)
     if (bridge->is_stopping)
         return;
     if (why == -EBADFD) {
-        log_line("TAP %s: it was deleted; start the bridge again to make a new one", bridge->tap.name);
-        stop_bridge(bridge, -ENODEV);
+        on_interface_lost(bridge);
         return;
     }
     if (!bridge->pairs)
         return;
     end_session(bridge);
-    set_carrier(bridge, false);
     link_drop(bridge->link, why, text);
+    if (drain_is_open(&bridge->drain)) {
+        stop_bridge(bridge, 0);
+    } else if (bridge->options->on_peer_loss == ON_PEER_LOSS_EXIT) {
+        log_error("--on-peer-loss exit: the peer is gone, so this bridge ends; start both again");
+        stop_bridge(bridge, why);
+    }
 }
 
 static void on_crew_stuck(void *context)
@@ -262,12 +353,37 @@ static void on_peer_moved(void *context, const uint8_t address[6])
 {
     struct bridge *bridge = context;
 
-    tap_announce(&bridge->tap, address);
+    if (!is_lost(bridge))
+        tap_announce(&bridge->interface.tap, address);
 }
 
 static void on_netns_lost(void *context)
 {
     stop_bridge(context, -ENOENT);
+}
+
+/* What the interface had handed over is sent: the peer's turn. It stops too, and what it has sent comes. */
+static void on_sent(void *context)
+{
+    announce(context);
+}
+
+static void on_drained(void *context)
+{
+    stop_bridge(context, 0);
+}
+
+/* The carrier goes first, so that the kernel hands over no more frames; whoever asks twice is in a hurry. */
+static void end_gracefully(struct bridge *bridge)
+{
+    uint32_t drain_ms = bridge->options->drain_ms;
+
+    if (!drain_ms || !bridge->is_flowing || drain_is_open(&bridge->drain) ||
+        tap_carrier_set(&bridge->interface.tap, false) < 0) {
+        stop_bridge(bridge, 0);
+        return;
+    }
+    drain_open(&bridge->drain, &bridge->loop, &bridge->crew, drain_ms, on_sent, on_drained, bridge);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -276,7 +392,7 @@ static void on_signal(uv_signal_t *handle, int number)
     struct counters counters[CREW_MAX], sum = {.tx_frames = 0};
 
     if (number != SIGUSR1) {
-        stop_bridge(bridge, 0);
+        end_gracefully(bridge);
         return;
     }
     crew_count(&bridge->crew, counters);
@@ -292,8 +408,9 @@ static void look(void *context, struct control_facts *ret_facts)
     const struct bridge *bridge = context;
 
     ret_facts->options = bridge->options;
-    ret_facts->tap = &bridge->tap;
-    ret_facts->interface = &bridge->interface;
+    ret_facts->tap = &bridge->interface.tap;
+    ret_facts->interface = &bridge->interface.now;
+    ret_facts->has_carrier = !is_lost(bridge) && (bridge->options->carrier == CARRIER_ON || bridge->is_flowing);
     ret_facts->is_up = bridge->pairs > 0;
     link_show(bridge->link, &ret_facts->link);
     ret_facts->sessions = bridge->sessions;
@@ -323,7 +440,7 @@ static int open_control(struct bridge *bridge)
     const struct options *options = bridge->options;
     const struct control_setup setup = {
         .directory = options->control[0] ? options->control : NULL,
-        .name = options->tap,
+        .name = bridge->interface.tap.name,
         .mode = options->control_mode,
         .has_uid = options->has_control_uid,
         .uid = options->control_uid,
@@ -345,11 +462,14 @@ static int open_control(struct bridge *bridge)
 
 static int open_interface(struct bridge *bridge)
 {
-    int ret = bridge->options->netns[0] ? netns_open(bridge->options->netns, &bridge->netns) : 0;
+    struct interface *interface = &bridge->interface;
+    int ret = interface_open(interface, bridge->options);
 
     if (!ret)
-        ret = setup_interface(bridge->options, bridge->netns.fd, &bridge->tap, &bridge->netlink, &bridge->interface);
-    return ret ? ret : setup_offer(bridge->options, &bridge->tap, bridge->interface.mtu, &bridge->features);
+        ret = setup_offer(bridge->options, &interface->tap, interface->now.mtu, &bridge->features);
+    if (!ret && bridge->options->carrier == CARRIER_ON)
+        ret = tap_carrier_set(&interface->tap, true);
+    return ret;
 }
 
 /* Whoever starts a program under nohup(1) wants it to outlive the terminal. */
@@ -379,9 +499,13 @@ static int watch_signals(struct bridge *bridge)
 
 static int open_crew(struct bridge *bridge)
 {
+    const struct tap *tap = &bridge->interface.tap;
     const struct crew_setup setup = {
-        .tap = &bridge->tap,
-        .forward = {.offload = bridge->tap.offload, .features = bridge->features, .mtu = bridge->interface.mtu},
+        .tap = tap,
+        .forward = {.offload = tap->offload,
+                    .is_bare = tap->is_bare,
+                    .features = bridge->features,
+                    .mtu = bridge->interface.now.mtu},
         .spin_us = bridge->options->spin_us,
         .affinity = bridge->options->has_affinity ? &bridge->options->affinity : NULL,
         .lost = on_crew_lost,
@@ -390,8 +514,19 @@ static int open_crew(struct bridge *bridge)
         .context = bridge,
     };
 
-    bridge->queues_wanted = bridge->tap.queues;
+    bridge->queues_wanted = tap->queues;
     return crew_open(&bridge->crew, &bridge->loop, &setup);
+}
+
+static int watch_interface(struct bridge *bridge)
+{
+    static const struct interface_events events = {
+        .changed = on_interface_changed, .renamed = on_interface_renamed, .made = on_interface_made};
+    int ret = 0;
+
+    if (bridge->options->netns[0] && bridge->options->on_netns_loss == ON_NETNS_LOSS_EXIT)
+        ret = netns_watch_open(&bridge->netns_watch, &bridge->loop, &bridge->interface.netns, on_netns_lost, bridge);
+    return ret ? ret : interface_watch(&bridge->interface, &bridge->loop, &events, bridge);
 }
 
 /* The link comes last, for it may begin a session at once. The interface persists only if all else has worked. */
@@ -399,26 +534,24 @@ static int open_all(struct bridge *bridge)
 {
     static const struct link_events events = {
         .up = begin_session, .pause = on_link_pause, .moved = on_peer_moved, .lost = on_crew_lost};
+    const struct tap *tap = &bridge->interface.tap;
     struct link_setup setup;
     int ret = watch_signals(bridge);
 
     if (!ret) {
-        steer_open(&bridge->steer, bridge->tap.queue_fd[0], bridge->tap.queues_in_use, &bridge->options->steer);
+        steer_open(&bridge->steer, tap->queue_fd[0], tap->queues_in_use, &bridge->options->steer);
         ret = open_crew(bridge);
     }
     if (!ret)
         ret = open_control(bridge);
-    if (!ret && bridge->options->netns[0] && bridge->options->on_netns_loss == ON_NETNS_LOSS_EXIT)
-        ret = netns_watch_open(&bridge->netns_watch, &bridge->loop, &bridge->netns, on_netns_lost, bridge);
     if (!ret)
-        ret = netlink_watch_open(&bridge->netlink_watch, &bridge->loop, bridge->netns.fd,
-                                 netlink_index(bridge->netlink), on_interface_changed, bridge);
+        ret = watch_interface(bridge);
     if (ret)
         return ret;
-    setup_link(bridge->options, &bridge->interface, bridge->features, bridge->tap.queues, &setup);
+    setup_link(bridge->options, tap, &bridge->interface.now, bridge->features, &setup);
     ret = link_open(&bridge->loop, &setup, &events, bridge, &bridge->link);
     if (!ret && bridge->options->persist)
-        ret = tap_persist(&bridge->tap);
+        ret = tap_persist(tap);
     return ret;
 }
 
@@ -449,7 +582,7 @@ static void log_library_line(void *context, enum vop_log_level level, const char
 
 int bridge_run(const struct options *options)
 {
-    struct bridge bridge = {.options = options, .netns.fd = -1, .steer.tap_fd = -1};
+    struct bridge bridge = {.options = options, .interface = INTERFACE_CLOSED, .steer.tap_fd = -1};
     int ret;
 
     if (options->log_level >= LOG_LEVEL_DEBUG)
@@ -459,8 +592,6 @@ int bridge_run(const struct options *options)
     ret = open_interface(&bridge);
     if (!ret)
         ret = run_loop(&bridge);
-    netlink_close(bridge.netlink);
-    tap_close(&bridge.tap);
-    netns_close(&bridge.netns);
+    interface_close(&bridge.interface);
     return ret;
 }

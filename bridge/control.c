@@ -360,6 +360,15 @@ int control_open(struct control *control, uv_loop_t *loop, const struct control_
     return 0;
 }
 
+void control_rename(struct control *control, const char *name)
+{
+    int ret = control->loop ? control_socket_rename(&control->socket, name) : 0;
+
+    if (ret)
+        log_warning("control socket %s: it keeps this name, though the interface is %s now: %s", control->socket.path,
+                    name, strerror(-ret));
+}
+
 void control_close(struct control *control)
 {
     if (!control->loop)

@@ -65,6 +65,12 @@ struct control {
 int control_open(struct control *control, uv_loop_t *loop, const struct control_setup *setup);
 
 /**
+ * The interface has another name, and so does the socket, under the same conditions as before. Where that cannot be, it
+ * keeps the old one, which is logged. Does nothing if it is not open.
+ */
+void control_rename(struct control *control, const char *name);
+
+/**
  * Removes the socket and hangs up on all clients; does nothing if it is not open. A method may not call it. The loop
  * must run once more before it is closed.
  */

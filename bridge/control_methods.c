@@ -88,6 +88,33 @@ static json_t *describe_mac(const uint8_t mac[6])
     return json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 }
 
+static json_t *describe_altnames(const struct options *options)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < options->altname_count; i++)
+        json_array_append_new(list, json_string(options->altnames[i]));
+    return list;
+}
+
+static const char *name_state(const struct control_facts *facts)
+{
+    if (facts->tap->is_lost)
+        return "lost";
+    return facts->interface->is_up ? "up" : "down";
+}
+
+static json_t *describe_interface(const struct control_facts *facts)
+{
+    const struct options *options = facts->options;
+
+    return json_pack("{s:s, s:o, s:s?, s:s, s:b, s:i, s:o, s:o, s:b}", "name", facts->tap->name, "altnames",
+                     describe_altnames(options), "netns", options->netns[0] ? options->netns : NULL, "state",
+                     name_state(facts), "carrier", facts->has_carrier, "mtu", (int)facts->interface->mtu, "mac",
+                     describe_mac(facts->interface->mac), "offload", describe_offload(facts->tap->offload), "persist",
+                     options->persist || facts->tap->was_there);
+}
+
 /* ---- Methods ---- */
 
 static json_t *run_status(void *context, json_t *params, struct control_failure *failure)
@@ -100,17 +127,14 @@ static json_t *run_status(void *context, json_t *params, struct control_failure 
         return NULL;
     look(context, &facts);
     options = facts.options;
-    return json_pack(
-        "{s:s, s:I, s:I, s:{s:s, s:s?, s:i, s:o, s:o, s:b}, s:{s:s, s:s, s:s, s:o, s:I, s:o}, s:i, s:i, s:o}",
-        "version", vop_version(), "pid", (json_int_t)getpid(), "uptime_ms", (json_int_t)facts.uptime_ms, /* */
-        "interface", "name", facts.tap->name, "netns", options->netns[0] ? options->netns : NULL, "mtu",
-        (int)facts.interface->mtu, "mac", describe_mac(facts.interface->mac), "offload",
-        describe_offload(facts.tap->offload), "persist", options->persist || facts.tap->was_there, /* */
-        "link", "uri", options->link, "role", options->listen ? "listen" : "connect", "state",
-        facts.is_up ? "up" : "down", "peer_pid", describe_peer(facts.link.channel), "sessions",
-        (json_int_t)facts.sessions, "net2009", describe_device(&facts), /* */
-        "queues", (int)facts.tap->queues_in_use, "queues_max", (int)facts.queues_max, "steering",
-        steer_describe_mode(subject->steer));
+    return json_pack("{s:s, s:I, s:I, s:o, s:{s:s, s:s, s:s, s:o, s:I, s:o}, s:i, s:i, s:o}", "version", vop_version(),
+                     "pid", (json_int_t)getpid(), "uptime_ms", (json_int_t)facts.uptime_ms, "interface",
+                     describe_interface(&facts), /* */
+                     "link", "uri", options->link, "role", options->listen ? "listen" : "connect", "state",
+                     facts.is_up ? "up" : "down", "peer_pid", describe_peer(facts.link.channel), "sessions",
+                     (json_int_t)facts.sessions, "net2009", describe_device(&facts), /* */
+                     "queues", (int)facts.tap->queues_in_use, "queues_max", (int)facts.queues_max, "steering",
+                     steer_describe_mode(subject->steer));
 }
 
 static json_t *run_stats(void *context, json_t *params, struct control_failure *failure)

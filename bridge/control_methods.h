@@ -23,7 +23,8 @@ struct control_facts {
     const struct options *options;
     const struct tap *tap;
     const struct netlink_interface *interface;
-    bool is_up; /* the link is */
+    bool has_carrier; /* the interface has */
+    bool is_up;       /* the link is */
     struct link_facts link;
     uint64_t sessions;   /* that have begun since the start */
     uint64_t uptime_ms;  /* since the start */

@@ -220,7 +220,7 @@ int control_socket_open(const char *directory, const char *name, mode_t mode, st
     return open_in(ret_path, name, mode, ret_socket);
 }
 
-/* ---- Taking it away ---- */
+/* ---- Another name ---- */
 
 static bool is_ours(const struct control_socket *socket)
 {
@@ -228,6 +228,37 @@ static bool is_ours(const struct control_socket *socket)
 
     return lstat(socket->path, &st) == 0 && st.st_dev == socket->device && st.st_ino == socket->inode;
 }
+
+/* ".1234.sock" of such a path: the process that renames it may be another one. */
+static const char *find_suffix(const char *path)
+{
+    const char *suffix = path + strlen(path) - strlen(SUFFIX);
+
+    while (*--suffix != '.')
+        ;
+    return suffix;
+}
+
+int control_socket_rename(struct control_socket *socket, const char *name)
+{
+    struct sockaddr_un address;
+    char file[NAME_MAX];
+    int ret;
+
+    snprintf(file, sizeof(file), "%s%s", name, find_suffix(socket->path));
+    if (!set_address(socket->directory, file, &address))
+        return -ENAMETOOLONG;
+    if (!is_ours(socket))
+        return -ENOENT;
+    ret = publish(socket->path, &address);
+    if (ret)
+        return ret;
+    unlink(socket->path);
+    memcpy(socket->path, address.sun_path, sizeof(socket->path));
+    return 0;
+}
+
+/* ---- Taking it away ---- */
 
 void control_socket_close(struct control_socket *socket)
 {

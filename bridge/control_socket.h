@@ -43,6 +43,14 @@ struct control_socket {
 int control_socket_open(const char *directory, const char *name, mode_t mode, struct control_socket *ret_socket,
                         char ret_path[CONTROL_PATH_SIZE]);
 
+/**
+ * Gives the file the name that one of this interface has. Clients that are connected stay so.
+ *
+ * -ENAMETOOLONG   as above
+ * -errno          as rename(2) says; it has the old name
+ */
+int control_socket_rename(struct control_socket *socket, const char *name);
+
 /** Removes the file, and the directory if it is empty and as a bridge makes it. Does nothing if it is closed. */
 void control_socket_close(struct control_socket *socket);
 

@@ -72,6 +72,37 @@ static int hold_job(struct crew_member *member, void *argument)
     return 0;
 }
 
+static int discard_job(struct crew_member *member, void *argument)
+{
+    (void)argument;
+    worker_discard(&member->worker);
+    return 0;
+}
+
+static int send_rest_job(struct crew_member *member, void *argument)
+{
+    (void)argument;
+    return worker_send_rest(&member->worker);
+}
+
+static int receive_rest_job(struct crew_member *member, void *argument)
+{
+    *(uint64_t *)argument = worker_receive_rest(&member->worker);
+    return 0;
+}
+
+/* That the interface is gone is known, and not true any more. */
+static int set_tap_job(struct crew_member *member, void *argument)
+{
+    const struct tap *tap = argument;
+
+    uv_mutex_lock(&member->mutex);
+    if (member->why == -EBADFD)
+        member->why = 0;
+    uv_mutex_unlock(&member->mutex);
+    return worker_set_tap(&member->worker, tap ? tap->queue_fd[member->number] : -1);
+}
+
 /* Its caller goes on at once; this thread does not. */
 static int park_job(struct crew_member *member, void *argument)
 {
@@ -342,6 +373,49 @@ void crew_hold(struct crew *crew, bool is_held)
 {
     for (unsigned i = 0; i < crew->count; i++)
         call(crew->members[i], hold_job, &is_held);
+}
+
+void crew_discard(struct crew *crew)
+{
+    for (unsigned i = 0; i < crew->count; i++)
+        call(crew->members[i], discard_job, NULL);
+}
+
+bool crew_send_rest(struct crew *crew, bool sent[CREW_MAX])
+{
+    bool is_all = true;
+
+    for (unsigned i = 0; i < crew->count; i++) {
+        if (!sent[i])
+            sent[i] = call(crew->members[i], send_rest_job, NULL);
+        is_all &= sent[i];
+    }
+    return is_all;
+}
+
+uint64_t crew_receive_rest(struct crew *crew)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < crew->count; i++) {
+        uint64_t received;
+
+        call(crew->members[i], receive_rest_job, &received);
+        sum += received;
+    }
+    return sum;
+}
+
+int crew_set_tap(struct crew *crew, const struct tap *tap)
+{
+    int ret = 0;
+
+    for (unsigned i = 0; i < crew->count; i++) {
+        int one = call(crew->members[i], set_tap_job, (void *)(uintptr_t)tap);
+
+        ret = ret ? ret : one;
+    }
+    return ret;
 }
 
 void crew_park(struct crew *crew)

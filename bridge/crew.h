@@ -71,6 +71,30 @@ int crew_begin(struct crew *crew, struct port *const *ports, unsigned count);
 /** Holds the frames of both directions, or carries them; for as long as there is no carrier. */
 void crew_hold(struct crew *crew, bool is_held);
 
+/** Throws away what the TAP has queued, and counts it. */
+void crew_discard(struct crew *crew);
+
+/**
+ * Sends what the TAP has queued, as far as the link has room. Called again and again by who wants all of it sent.
+ *
+ * sent      a flag for each worker, false at first: all that it had queued, at some time since, was sent, or there is
+ *           nobody to send it to
+ * Returns   whether all flags are set
+ */
+bool crew_send_rest(struct crew *crew, bool sent[CREW_MAX]);
+
+/** Receives what the peer has sent. Returns how many messages were received since the start, whatever became of them.
+ */
+uint64_t crew_receive_rest(struct crew *crew);
+
+/**
+ * Takes the queues of another TAP in place of those that there were, which may be closed afterwards; NULL: none, until
+ * the next call. A session goes on, with its frames held. The TAP has no fewer queues than the first one.
+ *
+ * -errno   some have none; the reason was logged
+ */
+int crew_set_tap(struct crew *crew, const struct tap *tap);
+
 /** Keeps all workers from their ports, wherever they are, until crew_release(): somebody changes the ports. */
 void crew_park(struct crew *crew);
 void crew_release(struct crew *crew);

@@ -45,7 +45,7 @@ int forward_open(struct forward *forward, const struct forward_setup *setup, str
     memset(forward, 0, sizeof(*forward));
     forward->setup = *setup;
     forward->port = port;
-    forward->tap_header = offload_header_size(setup->offload);
+    forward->tap_header = setup->is_bare ? 0 : offload_header_size(setup->offload);
     forward->longest = port->message_max < FRAME_MESSAGE_MAX ? port->message_max : FRAME_MESSAGE_MAX;
     forward->reserve = choose_reserve(forward);
     /* Waiting for a quarter of the ring makes one wake-up serve many frames. */
@@ -72,6 +72,8 @@ int forward_open(struct forward *forward, const struct forward_setup *setup, str
 void forward_close(struct forward *forward)
 {
     coalesce_close(&forward->coalesce);
+    if (forward->has_piece || forward->is_segmenting) /* what is left of one frame */
+        forward->setup.counters->tx_stale++;
     free(forward->bounce);
     forward->bounce = NULL;
     forward->port = NULL;

@@ -38,10 +38,11 @@ enum forward_result {
 /** Once a call has handled so many bytes it ends as if its budget was used up: what waits elsewhere comes first. */
 #define FORWARD_BYTES 262144
 
-/** What is fixed for the life of the bridge. */
+/** What is fixed for the life of a session, and all of it but the MTU and the descriptor for that of the bridge. */
 struct forward_setup {
-    int tap_fd;        /* one queue of the TAP */
+    int tap_fd;        /* one queue of the TAP; -1: there is none */
     unsigned offload;  /* set of enum offload: what the TAP may hand to us */
+    bool is_bare;      /* the TAP has no virtio header before its frames */
     uint64_t features; /* virtio-net features: what we offered to receive */
     uint32_t mtu;
     struct counters *counters;

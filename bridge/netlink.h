@@ -1,23 +1,36 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * netlink.h - sets and reads what an interface has by its name, through libnl.
+ * netlink.h - sets and reads what an interface has in the kernel, through libnl.
  *
- * Room: bridge. A call that fails has logged the reason.
+ * Room: bridge. A call that fails has logged the reason, unless it says otherwise.
+ *
+ * Each change is a call of its own which takes plain values, so that another process can make it: one that has a
+ * `struct netlink` in the same network namespace, with the interface selected. The files: netlink.c the socket and what
+ * is read, netlink_tap.c what there is before the TAP is opened, netlink_change.c, netlink_route.c and
+ * netlink_altname.c the changes, netlink_neighbours.c the neighbours. Used by one thread.
  */
 #ifndef VOP_BRIDGE_NETLINK_H
 #define VOP_BRIDGE_NETLINK_H
 
-#include "options.h"
+#include "parse.h"
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#define NETLINK_NAME_SIZE 16 /* IFNAMSIZ. Its header, <net/if.h>, does not compile beside <linux/if.h> */
 
 struct netlink;
 
-/** What the peer is told about the interface. */
+/** How the interface is now. */
 struct netlink_interface {
+    char name[NETLINK_NAME_SIZE];
+    bool is_up; /* as `ip link set up` makes it */
     uint32_t mtu;
-    uint8_t mac[6];
+    uint32_t txqueuelen; /* packets */
+    uint8_t mac[6];      /* 0 if it has none of this length */
 };
+
+/* ---- The socket ---- */
 
 /** Opens a socket in the namespace `netns_fd`, or in the present one if that is negative. */
 int netlink_open(int netns_fd, struct netlink **ret_netlink);
@@ -40,24 +53,66 @@ int netlink_tap_check(struct netlink *netlink, const char *name, bool must_have_
                       bool *ret_is_multi_queue);
 
 /**
- * Gives the TAP the properties that the options ask for, and brings it up. What is already as it should be is not
- * touched, and so needs no privilege.
+ * After queues of a TAP were taken over: checks that it is in this namespace, and that nobody has others of them.
  *
- * ret_interface   what the interface has afterwards
+ * -ENODEV, -EBUSY   that was logged
  */
-int netlink_configure(struct netlink *netlink, const struct options *options, struct netlink_interface *ret_interface);
+int netlink_tap_check_queues(struct netlink *netlink, const char *name, unsigned queues);
 
-/** The index of the interface, once it is configured. */
+/** Selects the interface that all other calls are about. It stays that one, whatever it is called later. */
+int netlink_select(struct netlink *netlink, const char *name);
+
+/** The index of the interface that is selected. */
 int netlink_index(const struct netlink *netlink);
 
-/** Is the interface up (as `ip link set up` makes it), and what is its MTU? A negative errno: it does not tell. */
-int netlink_get_state(struct netlink *netlink, bool *ret_is_up, uint32_t *ret_mtu);
+/**
+ * How is the interface now?
+ *
+ * -ENODEV   it is not in this namespace any more. Nothing is logged
+ * -EIO      the kernel does not tell. Nothing is logged
+ */
+int netlink_look(struct netlink *netlink, struct netlink_interface *ret_interface);
 
-/** Gives the interface another MTU. A failure was logged. */
-int netlink_set_mtu(struct netlink *netlink, uint32_t mtu);
+/* ---- Changes. What is already as it should be is not touched, and so needs no privilege ---- */
 
-/** Gives the interface another Ethernet address. A failure was logged. */
-int netlink_set_mac(struct netlink *netlink, const uint8_t mac[6]);
+/** what   the option, or whatever else the value comes from, as it is to be called in a line about a failure */
+int netlink_set_mtu(struct netlink *netlink, const char *what, uint32_t mtu);
+
+/** Likewise the Ethernet address. */
+int netlink_set_mac(struct netlink *netlink, const char *what, const uint8_t mac[6]);
+
+int netlink_set_txqueuelen(struct netlink *netlink, uint32_t packets);
+
+/** Makes it a port of this bridge or bond; NULL: of none. */
+int netlink_set_master(struct netlink *netlink, const char *name);
+
+/** Brings it up. `name` is for a line about a failure. */
+int netlink_bring_up(struct netlink *netlink, const char *name);
+
+/** Without duplicate address detection. */
+int netlink_add_address(struct netlink *netlink, const struct address *address);
+int netlink_delete_address(struct netlink *netlink, const struct address *address);
+
+/**
+ * Adds a route through the interface, which must be up, to the main table. One that is there, with this very gateway,
+ * is no failure.
+ *
+ * -EEXIST        there is a route to this destination by another way
+ * -ENETUNREACH   no address of the interface reaches the gateway
+ */
+int netlink_add_route(struct netlink *netlink, const struct route *route);
+int netlink_delete_route(struct netlink *netlink, const struct route *route);
+
+/**
+ * Gives it one more name, of up to 127 bytes.
+ *
+ * -EEXIST       another interface has that name
+ * -EOPNOTSUPP   the kernel knows no such names
+ */
+int netlink_add_altname(struct netlink *netlink, const char *name);
+int netlink_delete_altname(struct netlink *netlink, const char *name);
+
+/* ---- When the carrier comes on ---- */
 
 /**
  * After the carrier was switched on: waits until the kernel has noticed. Until then it throws away what it should send,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * netlink_watch.c - notices when somebody changes the interface: sets it up or down, or gives it another MTU.
+ * netlink_watch.c - notices when somebody changes the interface: its state, MTU or name, or takes it away.
  *
- * Room: bridge. A message is no more than a reason to look: if the kernel had to leave some out, that is one as well.
+ * Room: bridge. A message is no more than a reason to look: if the kernel had to leave some out (ENOBUFS), that is one
+ * as well. So nothing is ever out of step for longer than a look takes.
  */
 #include "netlink_watch.h"
 
@@ -16,16 +17,32 @@
 #include <netlink/netlink.h>
 #include <string.h>
 
+#define AGAIN_MS 100
+
 static int read_message(struct nl_msg *message, void *argument)
 {
     struct netlink_watch *watch = argument;
     const struct nlmsghdr *header = nlmsg_hdr(message);
     const struct ifinfomsg *interface = nlmsg_data(header);
 
-    if (header->nlmsg_type == RTM_NEWLINK && nlmsg_valid_hdr(header, sizeof(*interface)) &&
-        interface->ifi_index == watch->index)
+    if ((header->nlmsg_type == RTM_NEWLINK || header->nlmsg_type == RTM_DELLINK) &&
+        nlmsg_valid_hdr(header, sizeof(*interface)) && interface->ifi_index == watch->index)
         watch->has_changed = true;
     return NL_OK;
+}
+
+static void look(struct netlink_watch *watch);
+
+static void on_again(uv_timer_t *timer)
+{
+    look(timer->data);
+}
+
+static void look(struct netlink_watch *watch)
+{
+    watch->has_changed = false;
+    if (watch->changed(watch->context) < 0)
+        uv_timer_start(&watch->again, on_again, AGAIN_MS, 0);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -36,10 +53,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     (void)events;
     if (status < 0 || ret < 0)
         watch->has_changed = true;
-    if (!watch->has_changed)
-        return;
-    watch->has_changed = false;
-    watch->changed(watch->context);
+    if (watch->has_changed)
+        look(watch);
 }
 
 static int open_socket(struct netlink_watch *watch, int netns_fd)
@@ -58,7 +73,7 @@ static int open_socket(struct netlink_watch *watch, int netns_fd)
     if (!ret)
         ret = nl_socket_set_nonblocking(watch->sock);
     if (ret)
-        log_line("netlink: %s", nl_geterror(ret));
+        log_error("netlink: %s", nl_geterror(ret));
     return ret ? -EIO : 0;
 }
 
@@ -73,29 +88,36 @@ int netlink_watch_open(struct netlink_watch *watch, uv_loop_t *loop, int netns_f
     watch->context = context;
     watch->sock = nl_socket_alloc();
     if (!watch->sock) {
-        log_line("netlink: %s", strerror(ENOMEM));
+        log_error("netlink: %s", strerror(ENOMEM));
         return -ENOMEM;
     }
     ret = open_socket(watch, netns_fd);
     if (!ret) {
         ret = uv_poll_init(loop, &watch->poll, nl_socket_get_fd(watch->sock));
         if (ret)
-            log_line("watching the interface: %s", strerror(-ret));
+            log_error("watching the interface: %s", strerror(-ret));
     }
     if (ret) {
         nl_socket_free(watch->sock);
         watch->sock = NULL;
         return ret;
     }
-    watch->poll.data = watch;
+    uv_timer_init(loop, &watch->again);
+    watch->poll.data = watch->again.data = watch;
     uv_poll_start(&watch->poll, UV_READABLE, on_readable);
     return 0;
+}
+
+void netlink_watch_set_index(struct netlink_watch *watch, int index)
+{
+    watch->index = index;
 }
 
 void netlink_watch_close(struct netlink_watch *watch)
 {
     if (!watch->sock)
         return;
+    uv_close((uv_handle_t *)&watch->again, NULL);
     uv_close((uv_handle_t *)&watch->poll, NULL); /* it does not look at the descriptor any more */
     nl_socket_free(watch->sock);
     watch->sock = NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * netlink_watch.h - notices when somebody changes the interface: sets it up or down, or gives it another MTU.
+ * netlink_watch.h - notices when somebody changes the interface: its state, MTU or name, or takes it away.
  *
  * Room: bridge. On a libuv loop.
  */
@@ -10,13 +10,18 @@
 #include <stdbool.h>
 #include <uv.h>
 
-/** Something may have changed: netlink_get_state() tells what. */
-typedef void netlink_changed(void *context);
+/**
+ * Something may have changed: netlink_look() tells what.
+ *
+ * -errno   the kernel did not tell; it is called again soon
+ */
+typedef int netlink_changed(void *context);
 
 /** Private to netlink_watch.c. */
 struct netlink_watch {
     struct nl_sock *sock; /* NULL: closed */
     uv_poll_t poll;
+    uv_timer_t again;
     int index;
     bool has_changed;
     netlink_changed *changed;
@@ -30,6 +35,9 @@ struct netlink_watch {
  */
 int netlink_watch_open(struct netlink_watch *watch, uv_loop_t *loop, int netns_fd, int index, netlink_changed *changed,
                        void *context);
+
+/** Watches the interface with this index from now on, in the same namespace. */
+void netlink_watch_set_index(struct netlink_watch *watch, int index);
 
 /** Closes it; does nothing if it is not open. The loop must run once more before it is closed. */
 void netlink_watch_close(struct netlink_watch *watch);

@@ -7,6 +7,7 @@
 #include "netns.h"
 
 #include "log.h"
+#include "parse.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define DESCRIPTOR "fd:"
+
+/* One that was passed on to us, which stays open for whoever else uses it. */
+static int open_descriptor(const char *number)
+{
+    uint32_t value;
+    const char *why;
+    int fd;
+
+    if (parse_number(number, 10, 0, INT_MAX, &value, &why) < 0)
+        return -EBADF;
+    fd = fcntl((int)value, F_DUPFD_CLOEXEC, 0);
+    return fd < 0 ? -errno : fd;
+}
+
 /* Tries what a name can mean, one after the other. Returns the descriptor, or -errno. */
 static int open_name(const char *name, char *ret_path, size_t size)
 {
@@ -26,6 +42,9 @@ static int open_name(const char *name, char *ret_path, size_t size)
 
     if (!name[0])
         return -ENOENT;
+    ret_path[0] = '\0';
+    if (strncmp(name, DESCRIPTOR, strlen(DESCRIPTOR)) == 0)
+        return open_descriptor(name + strlen(DESCRIPTOR));
     snprintf(ret_path, size, strchr(name, '/') ? "%s" : "/run/netns/%s", name);
     fd = open(ret_path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT && strspn(name, "0123456789") == strlen(name)) {
@@ -33,6 +52,18 @@ static int open_name(const char *name, char *ret_path, size_t size)
         fd = open(ret_path, O_RDONLY | O_CLOEXEC);
     }
     return fd < 0 ? -errno : fd;
+}
+
+static void log_open_failure(const char *name, int ret)
+{
+    if (ret == -EBADF)
+        log_error("--netns %s: no such descriptor is open; whoever starts the bridge has to pass it on", name);
+    else if (ret == -ENOENT)
+        log_error("--netns %s: no such network namespace; `ip netns list` shows them, a process ID or a path will do "
+                  "too",
+                  name);
+    else
+        log_error("--netns %s: %s; only its owner and root may open it", name, strerror(-ret));
 }
 
 static bool is_same(const struct stat *one, const struct stat *two)
@@ -53,16 +84,12 @@ int netns_open(const char *name, struct netns *ret_netns)
     char path[PATH_MAX];
     struct netns netns = {.fd = open_name(name, path, sizeof(path))};
 
-    if (netns.fd == -ENOENT)
-        log_line("--netns %s: no such network namespace; `ip netns list` shows them, a process ID or a path will do "
-                 "too",
-                 name);
-    else if (netns.fd < 0)
-        log_line("--netns %s: %s; only its owner and root may open it", name, strerror(-netns.fd));
-    if (netns.fd < 0)
+    if (netns.fd < 0) {
+        log_open_failure(name, netns.fd);
         return netns.fd;
+    }
     if (ioctl(netns.fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
-        log_line("--netns %s: this is not a network namespace; `ip netns list` shows them", name);
+        log_error("--netns %s: this is not a network namespace; `ip netns list` shows them", name);
         close(netns.fd);
         return -EINVAL;
     }
@@ -94,7 +121,7 @@ int netns_enter(int fd, int *ret_previous)
     previous = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
     if (previous < 0) {
         ret = -errno;
-        log_line("/proc/thread-self/ns/net: %s; mount /proc", strerror(-ret));
+        log_error("/proc/thread-self/ns/net: %s; mount /proc", strerror(-ret));
         return ret;
     }
     if (fstat(fd, &there) == 0 && fstat(previous, &here) == 0 &&
@@ -105,7 +132,9 @@ int netns_enter(int fd, int *ret_previous)
     }
     if (setns(fd, CLONE_NEWNET) < 0) {
         ret = -errno;
-        log_line("--netns: entering it: %s; run as root, or with CAP_SYS_ADMIN", strerror(-ret));
+        log_error(
+            "entering the network namespace of the interface: %s; run as root, with CAP_SYS_ADMIN, or start in it",
+            strerror(-ret));
         close(previous);
         return ret;
     }
@@ -119,6 +148,6 @@ void netns_leave(int previous)
         return;
     /* The rights that let us enter let us return, too: this fails only if we lost them in between. */
     if (setns(previous, CLONE_NEWNET) < 0)
-        log_line("returning from --netns: %s", strerror(errno));
+        log_error("returning from the network namespace of the interface: %s", strerror(errno));
     close(previous);
 }

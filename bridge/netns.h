@@ -16,8 +16,8 @@ struct netns {
 };
 
 /**
- * Opens the namespace that `name` means: a path, if it has a '/'; one of `ip netns`, if there is one of that name; or
- * the namespace of the process with that number.
+ * Opens the namespace that `name` means: an open descriptor, if it is fd:N; a path, if it has a '/'; one of `ip netns`,
+ * if there is one of that name; or the namespace of the process with that number.
  *
  * -errno   the reason was logged
  */

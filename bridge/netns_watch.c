@@ -18,8 +18,8 @@ static int check_name(const struct netns *netns)
 {
     if (netns_has_name(netns))
         return 0;
-    log_line("--netns %s: it was deleted; start the bridge again in another, or with --on-netns-loss keep",
-             netns->path);
+    log_error("--netns %s: it was deleted; start the bridge again in another, or with --on-netns-loss keep",
+              netns->path);
     return -ENOENT;
 }
 
@@ -61,8 +61,8 @@ int netns_watch_open(struct netns_watch *watch, uv_loop_t *loop, const struct ne
 err_start:
     netns_watch_close(watch);
 err_init:
-    log_line("--netns %s: watching its name: %s; see fs.inotify in inotify(7), or take --on-netns-loss keep",
-             netns->path, strerror(-ret));
+    log_error("--netns %s: watching its name: %s; see fs.inotify in inotify(7), or take --on-netns-loss keep",
+              netns->path, strerror(-ret));
     return ret;
 }
 

@@ -20,6 +20,9 @@
 #include <vopipc/le.h>
 #include <vopipc/net.h>
 
+/* The most that a connection of TCP may have on its way with Linux's usual settings (tcp_rmem), bytes. */
+#define TCP_WINDOW (UINT32_C(6) << 20)
+
 /* FNV-1a: an address must differ from others, not be hard to guess. */
 static uint64_t add_to_hash(uint64_t hash, const void *data, size_t length)
 {
@@ -88,8 +91,8 @@ static void announce_when_up(const char *name, int netns_fd)
         snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", settings[i][0], name, settings[i][1]);
         ret = write_one(path);
         if (ret)
-            log_verbose("%s: %s; after the interface was down, the peer may look for it for a second", path,
-                        strerror(-ret));
+            log_debug("%s: %s; after the interface was down, the peer may look for it for a second", path,
+                      strerror(-ret));
     }
     netns_leave(previous);
 }
@@ -104,33 +107,119 @@ static unsigned choose_offload(const struct options *options)
     return offload_closure(set & ~(unsigned)OFFLOAD_TUNNEL);
 }
 
-int setup_interface(const struct options *options, int netns_fd, struct tap *ret_tap, struct netlink **ret_netlink,
-                    struct netlink_interface *ret_interface)
+/* One that is made again is to be as it was, as far as that can be known. */
+static int make_tap(const struct options *options, int netns_fd, const struct setup_again *again,
+                    struct netlink *netlink, struct tap *ret_tap)
 {
     struct tap_setup tap = {
         .name = options->tap,
         .netns_fd = netns_fd,
-        .queues = options->queues,
+        .queues = again ? again->queues : options->queues,
+        .offload = again ? again->offload : choose_offload(options),
+        .must_have_all = again || options->offload_is_named,
+    };
+    int ret =
+        netlink_tap_check(netlink, options->tap, again || options->queues_are_named, &tap.queues, &tap.is_multi_queue);
+
+    if (!ret)
+        ret = tap_open(&tap, ret_tap);
+    if (!ret && !ret_tap->was_there)
+        announce_when_up(options->tap, netns_fd);
+    return ret;
+}
+
+static int take_tap(const struct options *options, struct netlink *netlink, struct tap *ret_tap)
+{
+    const struct tap_adoption adoption = {
+        .fds = options->tap_fds,
+        .count = options->tap_fd_count,
+        .name = options->tap[0] ? options->tap : NULL,
         .offload = choose_offload(options),
         .must_have_all = options->offload_is_named,
     };
-    struct options wanted = *options;
-    int ret = netlink_open(netns_fd, ret_netlink);
+    int ret = tap_adopt(&adoption, ret_tap);
+
+    return ret ? ret : netlink_tap_check_queues(netlink, ret_tap->name, ret_tap->queues);
+}
+
+/* Its address: as the user says, as it was, or made up for a new one; else as it is. */
+static int set_mac(const struct options *options, int netns_fd, const struct setup_again *again, const struct tap *tap,
+                   struct netlink *netlink)
+{
+    uint8_t mac[6];
+
+    if (options->has_mac)
+        return netlink_set_mac(netlink, "--mac", options->mac);
+    if (tap->was_there || tap->is_adopted)
+        return 0;
+    if (again)
+        memcpy(mac, again->mac, sizeof(mac));
+    else
+        make_mac(options, netns_fd, mac);
+    return netlink_set_mac(netlink, "the Ethernet address", mac);
+}
+
+/* Whoever passes a TAP on may bring it up himself, and may do it later. */
+static int bring_up(const struct tap *tap, struct netlink *netlink)
+{
+    int ret = netlink_bring_up(netlink, tap->name);
+
+    if (ret != -EPERM || !tap->is_adopted)
+        return ret;
+    log_warning("TAP %s: it stays down until somebody brings it up: ip link set dev %s up", tap->name, tap->name);
+    return 0;
+}
+
+static int set_properties(const struct options *options, const struct tap *tap, struct netlink *netlink)
+{
+    int ret = options->mtu ? netlink_set_mtu(netlink, "--mtu", options->mtu) : 0;
+
+    if (!ret && options->txqueuelen)
+        ret = netlink_set_txqueuelen(netlink, options->txqueuelen);
+    if (!ret && options->master[0])
+        ret = netlink_set_master(netlink, options->master);
+    for (size_t i = 0; !ret && i < options->altname_count; i++)
+        ret = netlink_add_altname(netlink, options->altnames[i]);
+    for (size_t i = 0; !ret && i < options->address_count; i++)
+        ret = netlink_add_address(netlink, &options->addresses[i]);
+    return ret ? ret : bring_up(tap, netlink);
+}
+
+int setup_interface(const struct options *options, int netns_fd, const struct setup_again *again,
+                    struct netlink *netlink, struct tap *ret_tap)
+{
+    int ret = options->tap_fd_count ? take_tap(options, netlink, ret_tap)
+                                    : make_tap(options, netns_fd, again, netlink, ret_tap);
 
     if (!ret)
-        ret =
-            netlink_tap_check(*ret_netlink, options->tap, options->queues_are_named, &tap.queues, &tap.is_multi_queue);
+        ret = netlink_select(netlink, ret_tap->name);
     if (!ret)
-        ret = tap_open(&tap, ret_tap);
-    if (!ret && !wanted.has_mac && !ret_tap->was_there) {
-        make_mac(options, netns_fd, wanted.mac);
-        wanted.has_mac = true;
-    }
-    if (!ret && !ret_tap->was_there)
-        announce_when_up(options->tap, netns_fd);
+        ret = set_mac(options, netns_fd, again, ret_tap, netlink);
     if (!ret)
-        ret = netlink_configure(*ret_netlink, &wanted, ret_interface);
+        ret = set_properties(options, ret_tap, netlink);
+    if (!ret)
+        ret = setup_routes(options, netlink);
+    if (!ret && again && again->is_persistent)
+        ret = tap_persist(ret_tap);
     return ret;
+}
+
+int setup_routes(const struct options *options, struct netlink *netlink)
+{
+    int ret = 0;
+
+    for (size_t i = 0; !ret && i < options->route_count; i++)
+        ret = netlink_add_route(netlink, &options->routes[i]);
+    return ret;
+}
+
+uint32_t setup_queue_length(uint32_t txqueuelen, uint32_t mtu, unsigned offload)
+{
+    uint32_t longest = offload & (OFFLOAD_TSO4 | OFFLOAD_TSO6) ? FRAME_MAX : mtu;
+
+    if ((uint64_t)txqueuelen * longest >= TCP_WINDOW / 4)
+        return 0;
+    return TCP_WINDOW / longest;
 }
 
 int setup_offer(const struct options *options, const struct tap *tap, uint32_t mtu, uint64_t *ret_features)
@@ -140,8 +229,8 @@ int setup_offer(const struct options *options, const struct tap *tap, uint32_t m
     char text[OFFLOAD_TEXT_SIZE];
 
     if (room < frame_message_least(mtu)) {
-        log_line("--slots %u --slot-size %u: too small for a frame of MTU %u; raise one of them", options->slots,
-                 options->slot_size, mtu);
+        log_error("--slots %u --slot-size %u: too small for a frame of MTU %u; raise one of them", options->slots,
+                  options->slot_size, mtu);
         return -EMSGSIZE;
     }
     if (room < VOP_NET_TUNNEL_MESSAGE_MAX)
@@ -149,17 +238,17 @@ int setup_offer(const struct options *options, const struct tap *tap, uint32_t m
     if (room < VOP_NET_MESSAGE_MAX)
         set &= OFFLOAD_CSUM;
     if (options->offload_is_named && set != tap->offload) {
-        log_line("--slots %u --slot-size %u: too small for --offload %s; raise one of them or take --offload csum",
-                 options->slots, options->slot_size, offload_format(tap->offload, text, sizeof(text)));
+        log_error("--slots %u --slot-size %u: too small for --offload %s; raise one of them or take --offload csum",
+                  options->slots, options->slot_size, offload_format(tap->offload, text, sizeof(text)));
         return -EMSGSIZE;
     }
     *ret_features = offload_to_features(set);
-    log_verbose("TAP %s: MTU %u, offloads %s", tap->name, mtu, offload_format(set, text, sizeof(text)));
+    log_debug("TAP %s: MTU %u, offloads %s", tap->name, mtu, offload_format(set, text, sizeof(text)));
     return 0;
 }
 
-void setup_link(const struct options *options, const struct netlink_interface *interface, uint64_t features,
-                unsigned queues, struct link_setup *ret_setup)
+void setup_link(const struct options *options, const struct tap *tap, const struct netlink_interface *interface,
+                uint64_t features, struct link_setup *ret_setup)
 {
     uint64_t all =
         features | VOP_NET_FEATURE(VOP_NET_F_MTU) | VOP_NET_FEATURE(VOP_NET_F_MAC) | VOP_NET_FEATURE(VOP_NET_F_STATUS);
@@ -176,7 +265,7 @@ void setup_link(const struct options *options, const struct netlink_interface *i
     vop_options_init(link, sizeof(*link));
     link->queue_size = options->slots;
     link->slot_size = options->slot_size;
-    link->queue_pairs = queues;
+    link->queue_pairs = tap->queues;
     link->spin_us = VOP_SPIN_NEVER; /* the workers spin, on both sources */
     link->socket_mode = options->socket_mode;
     link->check_peer_uid = options->has_peer_uid;

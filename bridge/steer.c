@@ -233,17 +233,29 @@ void steer_open(struct steer *steer, int tap_fd, unsigned queues, const struct s
     if (ret) {
         steer_program_unload(&steer->program);
         (void)attach(steer, -1);
-        log_line("steering: %s. The kernel's automatic steering is used instead", steer->why);
+        log_warning("steering: %s. The kernel's automatic steering is used instead", steer->why);
     }
     steer->mode = ret ? STEER_MODE_KERNEL : wish->mode;
     steer->has_fallen_back = ret != 0;
 }
 
+void steer_move(struct steer *steer, int tap_fd)
+{
+    int ret;
+
+    steer->tap_fd = tap_fd;
+    if (tap_fd < 0)
+        return;
+    ret = attach(steer, steer->mode == STEER_MODE_KERNEL ? -1 : steer->program.fd);
+    if (ret)
+        log_warning("steering: attaching the program to the TAP: %s. The kernel's automatic steering is used instead",
+                    strerror(-ret));
+}
+
 void steer_close(struct steer *steer)
 {
-    if (steer->tap_fd < 0)
-        return;
-    (void)attach(steer, -1);
+    if (steer->tap_fd >= 0)
+        (void)attach(steer, -1);
     steer_program_unload(&steer->program);
     steer->tap_fd = -1;
 }

@@ -34,7 +34,7 @@ struct steer_wish {
 
 /** Private to steer.c, but for reading. */
 struct steer {
-    int tap_fd; /* -1: closed */
+    int tap_fd; /* -1: there is none */
     enum steer_mode mode;
     bool has_fallen_back; /* KERNEL, because what was wished for did not work */
     steer_why why;
@@ -63,6 +63,12 @@ struct steer_rss {
  * queues   1 to STEER_QUEUES: as many are attached, and there will never be more. With one nothing is loaded
  */
 void steer_open(struct steer *steer, int tap_fd, unsigned queues, const struct steer_wish *wish);
+
+/**
+ * Steers another TAP, with as many queues, in place of the one that was there; -1: none, until the next call. Policy
+ * and counters stay. A failure was logged; then the kernel steers.
+ */
+void steer_move(struct steer *steer, int tap_fd);
 
 /** Detaches the program, which a persistent TAP would keep. Does nothing if it is closed. */
 void steer_close(struct steer *steer);

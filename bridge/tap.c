@@ -4,7 +4,7 @@
  *
  * Room: bridge.
  */
-#include "tap.h"
+#include "tap_private.h"
 
 #include "log.h"
 #include "netns.h"
@@ -33,23 +33,23 @@ static int open_device(void)
     if (fd >= 0)
         return fd;
     if (ret == -ENOENT || ret == -ENODEV || ret == -ENXIO)
-        log_line(TAP_DEVICE ": %s; load the module with `modprobe tun`, or give the device to this container",
-                 strerror(-ret));
+        log_error(TAP_DEVICE ": %s; load the module with `modprobe tun`, or give the device to this container",
+                  strerror(-ret));
     else
-        log_line(TAP_DEVICE ": %s; run as root, or give this user access to it", strerror(-ret));
+        log_error(TAP_DEVICE ": %s; run as root, or give this user access to it", strerror(-ret));
     return ret;
 }
 
 static void log_attach_failure(const char *name, int ret)
 {
     if (ret == -EPERM)
-        log_line("TAP %s: %s; run with CAP_NET_ADMIN, or let root make it for you: ip tuntap add dev %s mode tap "
-                 "user $USER",
-                 name, strerror(-ret), name);
+        log_error("TAP %s: %s; run with CAP_NET_ADMIN, or let root make it for you: ip tuntap add dev %s mode tap "
+                  "user $USER",
+                  name, strerror(-ret), name);
     else if (ret == -EBUSY)
-        log_line("TAP %s: another program holds it open; end that one or choose another name", name);
+        log_error("TAP %s: another program holds it open; end that one or choose another name", name);
     else
-        log_line("TAP %s: %s; is there another interface of this name?", name, strerror(-ret));
+        log_error("TAP %s: %s; is there another interface of this name?", name, strerror(-ret));
 }
 
 /* Attaches to the interface. netlink_tap_check() has found what the kernel would only call EINVAL. */
@@ -61,7 +61,7 @@ static int attach_interface(int fd, const struct tap_setup *setup, bool *ret_was
     memset(&request, 0, sizeof(request));
     memcpy(request.ifr_name, setup->name, strlen(setup->name)); /* checked by parse_interface() */
     if (ioctl(fd, TUNGETFEATURES, &known) < 0 || !(known & IFF_VNET_HDR)) {
-        log_line(TAP_DEVICE ": this kernel's TAP has no virtio header; Linux 2.6.32 or later is needed");
+        log_error(TAP_DEVICE ": this kernel's TAP has no virtio header; Linux 2.6.32 or later is needed");
         return -EOPNOTSUPP;
     }
     /* The kernel ignores flags that it does not know, so only those that it knows are asked for. */
@@ -85,7 +85,7 @@ static int set_property(int fd, const char *name, const char *what, unsigned lon
     if (ioctl(fd, request, argument) < 0) {
         int ret = -errno;
 
-        log_line("TAP %s: setting %s: %s; a newer kernel may help", name, what, strerror(-ret));
+        log_error("TAP %s: setting %s: %s; a newer kernel may help", name, what, strerror(-ret));
         return ret;
     }
     return 0;
@@ -130,8 +130,8 @@ static int probe_offload(int fd, unsigned wanted, bool must_have_all, unsigned *
         if (must_have_all || i == sizeof(less) / sizeof(less[0])) {
             int ret = -errno;
 
-            log_line("--offload %s: this kernel's TAP refuses it: %s; try --offload all, which takes what there is",
-                     offload_format(set, text, sizeof(text)), strerror(-ret));
+            log_error("--offload %s: this kernel's TAP refuses it: %s; try --offload all, which takes what there is",
+                      offload_format(set, text, sizeof(text)), strerror(-ret));
             return ret;
         }
         set = offload_closure(set & ~less[i]);
@@ -147,13 +147,13 @@ static int set_header_size(const struct tap *tap)
     return set_property(tap->queue_fd[0], tap->name, "the header size", TUNSETVNETHDRSZ, &size);
 }
 
-static int set_up_tap(struct tap *tap, unsigned offload, bool must_have_all)
+int tap_set_up(struct tap *tap, unsigned offload, bool must_have_all)
 {
     int ret = set_properties(tap->queue_fd[0], tap->name);
 
     if (!ret)
         ret = probe_offload(tap->queue_fd[0], offload, must_have_all, &tap->offload);
-    if (!ret)
+    if (!ret && !tap->is_bare)
         ret = set_header_size(tap);
     if (!ret)
         ret = tap_carrier_set(tap, false);
@@ -189,7 +189,7 @@ static int attach_queues(const struct tap_setup *setup, struct tap *tap)
         tap->queues_in_use = 1;
     /* What is set for the interface holds for queues that come later. */
     if (!ret)
-        ret = set_up_tap(tap, setup->offload, setup->must_have_all);
+        ret = tap_set_up(tap, setup->offload, setup->must_have_all);
     while (!ret && tap->queues_in_use < tap->queues) {
         ret = attach_interface(tap->queue_fd[tap->queues_in_use], setup, &is_there);
         if (!ret)
@@ -204,6 +204,7 @@ int tap_open(const struct tap_setup *setup, struct tap *ret_tap)
     int ret;
 
     snprintf(tap.name, sizeof(tap.name), "%s", setup->name);
+    tap.is_multi_queue = setup->is_multi_queue;
     ret = open_queues(setup, &tap);
     if (!ret)
         ret = attach_queues(setup, &tap);
@@ -215,19 +216,30 @@ int tap_open(const struct tap_setup *setup, struct tap *ret_tap)
     return 0;
 }
 
-static int switch_queue(const struct tap *tap, unsigned queue, bool is_on)
+int tap_switch_queue(int fd, bool is_on)
 {
     struct ifreq request;
 
     memset(&request, 0, sizeof(request));
     request.ifr_flags = is_on ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE;
-    return set_property(tap->queue_fd[queue], tap->name, "the queues in use", TUNSETQUEUE, &request);
+    return ioctl(fd, TUNSETQUEUE, &request) < 0 ? -errno : 0;
+}
+
+static int switch_queue(const struct tap *tap, unsigned queue, bool is_on)
+{
+    int ret = tap_switch_queue(tap->queue_fd[queue], is_on);
+
+    if (ret)
+        log_error("TAP %s: setting the queues in use: %s; a newer kernel may help", tap->name, strerror(-ret));
+    return ret;
 }
 
 int tap_set_queues(struct tap *tap, unsigned queues)
 {
     int ret = 0;
 
+    if (tap->is_lost)
+        return 0;
     while (!ret && tap->queues_in_use > queues) {
         ret = switch_queue(tap, tap->queues_in_use - 1, false);
         if (!ret)
@@ -246,7 +258,7 @@ int tap_persist(const struct tap *tap)
     if (ioctl(tap->queue_fd[0], TUNSETPERSIST, 1UL) < 0) {
         int ret = -errno;
 
-        log_line("TAP %s: --persist: %s", tap->name, strerror(-ret));
+        log_error("TAP %s: --persist: %s", tap->name, strerror(-ret));
         return ret;
     }
     return 0;
@@ -274,7 +286,7 @@ void tap_announce(const struct tap *tap, const uint8_t address[6])
 {
     static const uint8_t fixed[] = {0x80, 0x35, 0, 1, 0x08, 0x00, 6, 4, 0, 3};
     uint8_t frame[sizeof(struct vop_net_tunnel_hdr) + 60] = {0};
-    size_t header_size = offload_header_size(tap->offload);
+    size_t header_size = tap->is_bare ? 0 : offload_header_size(tap->offload);
     uint8_t *ether = frame + header_size, *rarp = ether + 12;
 
     memset(ether, 0xff, 6);
@@ -285,6 +297,14 @@ void tap_announce(const struct tap *tap, const uint8_t address[6])
     (void)!write(tap->queue_fd[0], frame, header_size + 60);
 }
 
+void tap_read_name(int fd, char ret_name[TAP_NAME_SIZE])
+{
+    struct ifreq request;
+
+    if (ioctl(fd, TUNGETIFF, &request) == 0)
+        memcpy(ret_name, request.ifr_name, TAP_NAME_SIZE);
+}
+
 bool tap_is_there(int fd)
 {
     struct ifreq request;
@@ -292,9 +312,28 @@ bool tap_is_there(int fd)
     return ioctl(fd, TUNGETIFF, &request) == 0;
 }
 
+int tap_netns(int fd)
+{
+    int netns_fd = ioctl(fd, TUNGETDEVNETNS);
+
+    return netns_fd < 0 ? -errno : netns_fd;
+}
+
+void tap_lose(struct tap *tap)
+{
+    for (unsigned i = 0; i < tap->queues; i++) {
+        close(tap->queue_fd[i]);
+        tap->queue_fd[i] = -1;
+    }
+    tap->is_lost = true;
+}
+
 void tap_close(struct tap *tap)
 {
-    while (tap->queues > 0)
-        close(tap->queue_fd[--tap->queues]);
+    while (tap->queues > 0) {
+        tap->queues--;
+        if (!tap->is_lost)
+            close(tap->queue_fd[tap->queues]);
+    }
     tap->queues_in_use = 0;
 }

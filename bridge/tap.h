@@ -24,8 +24,12 @@ struct tap {
     unsigned queues;              /* open */
     unsigned queues_in_use;       /* the first of them: the kernel hands out frames by these, and takes some from all */
     char name[TAP_NAME_SIZE];
-    unsigned offload; /* set of enum offload: what the kernel may hand to us */
-    bool was_there;   /* persistent before we opened it: it stays when we close it */
+    unsigned offload;    /* set of enum offload: what the kernel may hand to us */
+    bool is_multi_queue; /* made with MULTI_QUEUE */
+    bool was_there;      /* persistent before we opened it: it stays when we close it */
+    bool is_adopted;     /* somebody else has opened it: its address and its settings are as that one left them */
+    bool is_bare;        /* there is no virtio header before its frames, and so no offload */
+    bool is_lost;        /* after tap_lose() */
 };
 
 /** How a TAP is to be opened. */
@@ -47,9 +51,37 @@ struct tap_setup {
  */
 int tap_open(const struct tap_setup *setup, struct tap *ret_tap);
 
+/** Pre-opened queues of a TAP, and how they are to be used. */
+struct tap_adoption {
+    const int *fds;
+    unsigned count;     /* 1 to TAP_QUEUES_MAX */
+    const char *name;   /* of the interface, or NULL: whatever it is called */
+    unsigned offload;   /* as in struct tap_setup */
+    bool must_have_all; /* likewise */
+};
+
+/**
+ * Takes over queues that somebody else has opened and attached with TUNSETIFF. Needs no privilege, whoever owns the
+ * interface. The descriptors become non-blocking (which others who hold them notice) and close-on-exec. Otherwise as
+ * tap_open(); their order becomes that of the kernel's queues. A TAP without virtio headers will do: see is_bare.
+ *
+ * -errno   one of them will not do; the line that was logged says which, why, and what to do. All of them stay open
+ */
+int tap_adopt(const struct tap_adoption *setup, struct tap *ret_tap);
+
+/**
+ * The network namespace of the interface, as a descriptor.
+ *
+ * -EPERM   this process may not know
+ * -errno   likewise, or the kernel is older than Linux 5.2. Nothing is logged
+ */
+int tap_netns(int fd);
+
 /**
  * Uses the first `queues` of the open queues, 1 or more. What the kernel had queued at one that is taken out of use is
  * dropped; frames can still be written to it. Needs no privilege.
+ *
+ * Does nothing while it is lost.
  *
  * -errno   some may have been changed: see queues_in_use. The reason was logged
  */
@@ -73,8 +105,14 @@ unsigned tap_drain(int fd);
  */
 void tap_announce(const struct tap *tap, const uint8_t address[6]);
 
+/** What the interface is called now. If it was deleted, `ret_name` stays as it is. */
+void tap_read_name(int fd, char ret_name[TAP_NAME_SIZE]);
+
 /** Is the interface of this descriptor still there, or was it deleted? */
 bool tap_is_there(int fd);
+
+/** Closes the descriptors of an interface that was deleted, which become -1; what is known of it stays. */
+void tap_lose(struct tap *tap);
 
 /** Closes the descriptors. Unless it is persistent, the interface goes with it. */
 void tap_close(struct tap *tap);

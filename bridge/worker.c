@@ -52,10 +52,10 @@ static void on_tap_ready(uv_poll_t *poll, int status, int events);
 /* A change costs two system calls: for a change of state, not for each frame. */
 static void watch_tap(struct worker *worker, int events)
 {
-    if (worker->tap_events == events)
+    if (!worker->tap_poll || worker->tap_events == events)
         return;
     worker->tap_events = events;
-    uv_poll_start(&worker->tap_poll, events, on_tap_ready);
+    uv_poll_start(worker->tap_poll, events, on_tap_ready);
 }
 
 /* Whoever uses the ports decides what follows; until then this loop sleeps. */
@@ -64,6 +64,7 @@ static void give_up(struct worker *worker, int why)
     if (worker->is_over && why != -EBADFD)
         return;
     worker->is_over = true;
+    worker->has_lost_tap |= why == -EBADFD;
     if (worker->port_poll)
         uv_poll_stop(worker->port_poll);
     uv_idle_stop(&worker->idle);
@@ -279,11 +280,6 @@ int worker_open(struct worker *worker, uv_loop_t *loop, const struct forward_set
     int ret;
 
     memset(worker, 0, sizeof(*worker));
-    ret = uv_poll_init(loop, &worker->tap_poll, setup->tap_fd);
-    if (ret) {
-        log_line("watching the TAP: %s", strerror(-ret));
-        return ret;
-    }
     worker->loop = loop;
     worker->lost = lost;
     worker->news = news;
@@ -291,9 +287,13 @@ int worker_open(struct worker *worker, uv_loop_t *loop, const struct forward_set
     worker->setup = *setup;
     worker->setup.counters = &worker->counters;
     init_spin(&worker->spin, spin_us);
-    worker->tap_poll.data = worker;
-    watch_tap(worker, TAP_WATCH_DELETION);
     uv_idle_init(loop, &worker->idle);
+    ret = worker_set_tap(worker, setup->tap_fd);
+    if (ret) {
+        uv_close((uv_handle_t *)&worker->idle, NULL);
+        worker->loop = NULL;
+        return ret;
+    }
     uv_prepare_init(loop, &worker->prepare);
     worker->prepare.data = worker;
     uv_prepare_start(&worker->prepare, on_prepare);
@@ -312,7 +312,6 @@ int worker_begin(struct worker *worker, struct port *port)
         return ret;
     }
     worker->port = port;
-    worker->counters.tx_stale += tap_drain(worker->setup.tap_fd);
     worker->is_over = worker->is_asleep = false;
     worker->is_held = true;
     return 0;
@@ -336,6 +335,66 @@ void worker_hold(struct worker *worker, bool is_held)
     }
 }
 
+void worker_discard(struct worker *worker)
+{
+    worker->counters.tx_stale += tap_drain(worker->setup.tap_fd);
+}
+
+bool worker_send_rest(struct worker *worker)
+{
+    int ret;
+
+    if (!worker->port || worker->is_over || worker->is_held)
+        return true;
+    ret = forward_from_tap(&worker->forward, TURN_BUDGET);
+    if (ret < 0)
+        give_up(worker, ret);
+    return ret < 0 || ret == FORWARD_IDLE;
+}
+
+uint64_t worker_receive_rest(struct worker *worker)
+{
+    int ret = worker->port ? receive_the_rest(worker) : FORWARD_IDLE;
+
+    if (ret < 0)
+        give_up(worker, ret);
+    return count_received(worker);
+}
+
+/* What the session waited for may have come meanwhile: its end, say, of which the descriptor tells only once. */
+static int resume_session(struct worker *worker)
+{
+    int ret = uv_poll_start(worker->port_poll, UV_READABLE, on_port_ready);
+
+    worker->is_over = false;
+    if (!ret)
+        ret = worker->port->ops->flush(worker->port);
+    return ret;
+}
+
+int worker_set_tap(struct worker *worker, int tap_fd)
+{
+    bool had_lost_tap = worker->has_lost_tap;
+    int ret = 0;
+
+    fd_poll_close(&worker->tap_poll);
+    worker->setup.tap_fd = worker->forward.setup.tap_fd = tap_fd;
+    worker->has_lost_tap = worker->is_asleep = worker->tap_is_readable = false;
+    worker->is_held = true;
+    uv_idle_stop(&worker->idle);
+    if (worker->port && had_lost_tap) {
+        ret = resume_session(worker);
+        if (ret)
+            give_up(worker, ret);
+    }
+    if (tap_fd < 0)
+        return 0;
+    ret = fd_poll_open(&worker->tap_poll, worker->loop, tap_fd, "the TAP", on_tap_ready, worker);
+    worker->tap_events = UV_READABLE;
+    watch_tap(worker, TAP_WATCH_DELETION);
+    return ret;
+}
+
 void worker_end(struct worker *worker)
 {
     if (!worker->port)
@@ -357,5 +416,5 @@ void worker_close(struct worker *worker)
     worker->loop = NULL;
     uv_close((uv_handle_t *)&worker->prepare, NULL);
     uv_close((uv_handle_t *)&worker->idle, NULL);
-    uv_close((uv_handle_t *)&worker->tap_poll, NULL);
+    fd_poll_close(&worker->tap_poll);
 }

@@ -6,13 +6,15 @@
  * and takes the port back when the session ends. All that it changes is in its struct, so that several workers need no
  * locks. It is used by the thread that runs its loop only.
  *
- *   IDLE      no port. The TAP is watched for its deletion only
- *   HELD      a port, and no frames: the carrier is off, or has not been on for long enough. A frame that came now
- * would have its answer thrown away by the kernel; it waits in the link. The end of the link is heard CARRYING  frames
- * flow. While the link is full, the TAP is not read: then the kernel drops, and counts CLOSED    nothing is open
+ *   IDLE       no port. The TAP is watched for its deletion only
+ *   HELD       a port, and no frames: the carrier is off, or has not been on for long enough, or there is no TAP. A
+ *              frame that came now would have its answer thrown away by the kernel; it waits in the link. The end of
+ *              the link is heard
+ *   CARRYING   frames flow. While the link is full, the TAP is not read: then the kernel drops, and counts
+ *   CLOSED     nothing is open
  *
- * IDLE -> HELD by worker_begin(), which throws away what the TAP had queued for the last peer; HELD <-> CARRYING by
- * worker_hold(); both -> IDLE by worker_end(); all -> CLOSED by worker_close().
+ * IDLE -> HELD by worker_begin(); HELD <-> CARRYING by worker_hold(), and CARRYING -> HELD by worker_set_tap(), too;
+ * both -> IDLE by worker_end(); all -> CLOSED by worker_close().
  */
 #ifndef VOP_BRIDGE_WORKER_H
 #define VOP_BRIDGE_WORKER_H
@@ -48,15 +50,16 @@ struct worker {
     struct counters counters;
 
     uv_prepare_t prepare;
-    uv_idle_t idle; /* active: do not sleep */
-    uv_poll_t tap_poll;
-    int tap_events; /* TAP_WATCH_ */
+    uv_idle_t idle;      /* active: do not sleep */
+    uv_poll_t *tap_poll; /* frees itself when closed; NULL: there is no TAP */
+    int tap_events;      /* TAP_WATCH_ */
     bool tap_is_readable;
     struct port *port;    /* NULL unless HELD or CARRYING */
     uv_poll_t *port_poll; /* frees itself when closed */
 
     bool is_held;          /* HELD */
     bool is_over;          /* the session ended, and `lost` was told */
+    bool has_lost_tap;     /* the interface was deleted, and `lost` was told */
     bool is_asleep;        /* the last turn ended in an arm */
     uint64_t bytes_before; /* as counted when the work had run out the last time */
     int64_t work;          /* bytes between two such moments, on average */
@@ -88,6 +91,28 @@ int worker_begin(struct worker *worker, struct port *port);
 
 /** Holds the frames of both directions, or carries them. Does nothing without a port. */
 void worker_hold(struct worker *worker, bool is_held);
+
+/** Throws away what the TAP has queued, and counts it. */
+void worker_discard(struct worker *worker);
+
+/**
+ * Sends what the TAP has queued, as long as the link has room, but not for much longer than a turn. Returns whether
+ * there was nothing left, or nobody to send it to: it has no port, or is HELD, or the session is over.
+ */
+bool worker_send_rest(struct worker *worker);
+
+/** Receives what the peer has sent. Returns how many messages were received since the start, whatever became of them.
+ */
+uint64_t worker_receive_rest(struct worker *worker);
+
+/**
+ * Takes another queue in place of the one it had, which may be closed afterwards; -1: none, until the next call. A
+ * worker that has a port is HELD, and goes on with its session, also if it had given up because its interface was
+ * deleted.
+ *
+ * -errno   it has none; the reason was logged
+ */
+int worker_set_tap(struct worker *worker, int tap_fd);
 
 /**
  * Takes the port back, after it has received what the peer had sent before the end. Does nothing without a port.
