@@ -26,6 +26,7 @@
 #include "log.h"
 #include "netlink.h"
 #include "netns_watch.h"
+#include "notify.h"
 #include "setup.h"
 #include "steer.h"
 #include "tap.h"
@@ -59,7 +60,8 @@ struct bridge {
     struct steer steer;
     struct control control;
     struct control_subject subject; /* of the control socket */
-    uint64_t started_at;            /* by uv_hrtime() */
+    struct notify notify;
+    uint64_t started_at; /* by uv_hrtime() */
     bool is_stopping;
     int ret; /* of bridge_run() */
 };
@@ -193,11 +195,24 @@ static void on_interface_renamed(void *context)
 
 /* ---- Sessions ---- */
 
+static void tell_manager(struct bridge *bridge)
+{
+    if (bridge->is_stopping)
+        notify_status(&bridge->notify, "%s: ending", bridge->interface.tap.name);
+    else if (bridge->pairs)
+        notify_status(&bridge->notify, "%s: link up by %s, queue pairs: %u", bridge->interface.tap.name,
+                      bridge->options->link, bridge->pairs);
+    else
+        notify_status(&bridge->notify, "%s: waiting for a peer by %s", bridge->interface.tap.name,
+                      bridge->options->link);
+}
+
 static void end_session(struct bridge *bridge)
 {
     crew_end(&bridge->crew);
     bridge->pairs = 0;
     (void)set_flow(bridge, false);
+    tell_manager(bridge);
 }
 
 static int begin_ports(struct bridge *bridge, struct port *const *ports, unsigned count)
@@ -232,6 +247,7 @@ static int begin_session(void *context, struct port *const *ports, unsigned coun
     if (bridge->is_flowing)
         crew_hold(&bridge->crew, false);
     bridge->sessions += is_new;
+    tell_manager(bridge);
     meet_mtu(bridge);
     return 0;
 }
@@ -281,6 +297,7 @@ static void stop_bridge(struct bridge *bridge, int ret)
         return;
     bridge->is_stopping = true;
     bridge->ret = ret;
+    notify_stopping(&bridge->notify);
     drain_close(&bridge->drain);
     end_session(bridge);
     if (bridge->options->carrier == CARRIER_ON && !is_lost(bridge))
@@ -291,6 +308,7 @@ static void stop_bridge(struct bridge *bridge, int ret)
     netns_watch_close(&bridge->netns_watch);
     interface_unwatch(&bridge->interface);
     crew_close(&bridge->crew);
+    notify_close(&bridge->notify);
     for (unsigned i = 0; i < SIGNAL_COUNT; i++)
         uv_close((uv_handle_t *)&bridge->signals[i], NULL);
 }
@@ -383,6 +401,7 @@ static void end_gracefully(struct bridge *bridge)
         stop_bridge(bridge, 0);
         return;
     }
+    notify_stopping(&bridge->notify);
     drain_open(&bridge->drain, &bridge->loop, &bridge->crew, drain_ms, on_sent, on_drained, bridge);
 }
 
@@ -442,6 +461,7 @@ static int open_control(struct bridge *bridge)
         .directory = options->control[0] ? options->control : NULL,
         .name = bridge->interface.tap.name,
         .mode = options->control_mode,
+        .passed_fd = options->activation.control > 0 ? options->activation.control : 0,
         .has_uid = options->has_control_uid,
         .uid = options->control_uid,
         .methods = control_methods,
@@ -455,7 +475,7 @@ static int open_control(struct bridge *bridge)
     if (options->no_control)
         return 0;
     ret = control_open(&bridge->control, &bridge->loop, &setup);
-    return options->control[0] ? ret : 0;
+    return options->control[0] || setup.passed_fd ? ret : 0;
 }
 
 /* ---- The beginning ---- */
@@ -555,6 +575,13 @@ static int open_all(struct bridge *bridge)
     return ret;
 }
 
+static bool is_alive(void *context)
+{
+    struct bridge *bridge = context;
+
+    return crew_is_alive(&bridge->crew);
+}
+
 static int run_loop(struct bridge *bridge)
 {
     int ret = uv_loop_init(&bridge->loop);
@@ -564,6 +591,9 @@ static int run_loop(struct bridge *bridge)
         return ret;
     }
     ret = open_all(bridge);
+    tell_manager(bridge);
+    if (!ret)
+        ret = notify_start(&bridge->notify, &bridge->loop, is_alive, bridge);
     if (ret)
         stop_bridge(bridge, ret);
     uv_run(&bridge->loop, UV_RUN_DEFAULT);
@@ -589,9 +619,12 @@ int bridge_run(const struct options *options)
         vop_log_set(log_library_line, NULL, VOP_LOG_DEBUG);
     else if (options->has_peer_uid) /* who was refused is what the user wants to know */
         vop_log_set(log_library_line, NULL, VOP_LOG_ERROR);
-    ret = open_interface(&bridge);
+    ret = notify_open(&bridge.notify);
+    if (!ret)
+        ret = open_interface(&bridge);
     if (!ret)
         ret = run_loop(&bridge);
     interface_close(&bridge.interface);
+    notify_close(&bridge.notify);
     return ret;
 }

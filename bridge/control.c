@@ -322,6 +322,18 @@ static void log_failure(const struct control *control, const char *path, int ret
         log_line("control socket in %s: %s; name a directory with --control, or none", path, strerror(-ret));
 }
 
+/* One that was passed has a file, which stays whoever's it is: so it has no path here. */
+static int open_socket(struct control *control, char ret_path[CONTROL_PATH_SIZE])
+{
+    const struct control_setup *setup = &control->setup;
+
+    if (!setup->passed_fd)
+        return control_socket_open(setup->directory, setup->name, setup->mode, &control->socket, ret_path);
+    control->socket.fd = setup->passed_fd;
+    snprintf(ret_path, CONTROL_PATH_SIZE, "the service manager");
+    return 0;
+}
+
 static int listen_at(struct control *control)
 {
     int ret = uv_pipe_open(&control->listener, control->socket.fd);
@@ -340,7 +352,7 @@ int control_open(struct control *control, uv_loop_t *loop, const struct control_
     *control = (struct control){.setup = *setup};
     if (!control->setup.patience_ms)
         control->setup.patience_ms = CONTROL_PATIENCE_MS;
-    ret = control_socket_open(setup->directory, setup->name, setup->mode, &control->socket, path);
+    ret = open_socket(control, path);
     if (ret) {
         log_failure(control, path, ret);
         return ret;
@@ -356,7 +368,7 @@ int control_open(struct control *control, uv_loop_t *loop, const struct control_
         control_close(control);
         return ret;
     }
-    log_verbose("control socket: %s", control->socket.path);
+    log_verbose("control socket: %s", control->socket.path[0] ? control->socket.path : path);
     return 0;
 }
 

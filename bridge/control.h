@@ -37,6 +37,7 @@ struct control_setup {
     const char *directory; /* or NULL: see control_socket.h */
     const char *name;      /* of the interface */
     mode_t mode;           /* of the socket: who may connect */
+    int passed_fd;         /* a listening socket that somebody else has made, in place of all above; 0: none */
     bool has_uid;          /* of those only root, the user of this process and this one are answered */
     uid_t uid;
     uint32_t patience_ms; /* 0: CONTROL_PATIENCE_MS */

@@ -26,8 +26,9 @@ struct crew_member {
     struct worker worker;
     uv_loop_t loop;
     uv_thread_t thread;
-    uv_async_t called; /* on `loop`: there is a job */
-    uv_mutex_t mutex;  /* for all that follows */
+    uv_async_t called;   /* on `loop`: there is a job, or to see whether it turns */
+    uint32_t has_turned; /* atomic: since crew_is_alive() */
+    uv_mutex_t mutex;    /* for all that follows */
     uv_cond_t done, released;
     bool is_parked;
     job_fn *job; /* NULL: none */
@@ -156,10 +157,11 @@ static void on_called(uv_async_t *async)
     job_fn *job;
     int ret;
 
+    __atomic_store_n(&member->has_turned, 1, __ATOMIC_RELAXED);
     uv_mutex_lock(&member->mutex);
     job = member->job;
     uv_mutex_unlock(&member->mutex);
-    if (!job) /* one call may be announced twice */
+    if (!job) /* one call may be announced twice, or nothing is wanted but a sign of life */
         return;
     ret = job(member, member->argument); /* whoever called waits, so nobody changes it */
     if (job == park_job)                 /* that one did not wait, and may have called again */
@@ -452,6 +454,19 @@ void crew_count(struct crew *crew, struct counters ret_counters[CREW_MAX])
 {
     for (unsigned i = 0; i < crew->count; i++)
         call(crew->members[i], count_job, &ret_counters[i]);
+}
+
+bool crew_is_alive(struct crew *crew)
+{
+    bool all = true;
+
+    for (unsigned i = 0; i < crew->count; i++) {
+        struct crew_member *member = crew->members[i];
+
+        all &= __atomic_exchange_n(&member->has_turned, 0, __ATOMIC_RELAXED) != 0;
+        uv_async_send(&member->called);
+    }
+    return all;
 }
 
 void crew_close(struct crew *crew)

@@ -108,6 +108,12 @@ void crew_end(struct crew *crew);
 /** What each of them has counted since the start: `count` elements. */
 void crew_count(struct crew *crew, struct counters ret_counters[CREW_MAX]);
 
+/**
+ * Has every worker's loop turned since the last time this was asked? Asks them to turn, for the next time, and does not
+ * wait: so the first answer is no. A worker that is parked does not turn.
+ */
+bool crew_is_alive(struct crew *crew);
+
 /** Ends the threads; does nothing if it is not open. The control loop must run once more before it is closed. */
 void crew_close(struct crew *crew);
 

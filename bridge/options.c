@@ -10,6 +10,7 @@
 #include "link.h"
 #include "offload.h"
 #include "options_check.h"
+#include "options_passed.h"
 #include "settings.h"
 #include "wishes.h"
 
@@ -126,11 +127,13 @@ int options_parse(int argc, char **argv, options_say *say, void *context, struct
         .spin_us = OPTIONS_SPIN_US_DEFAULT,
         .steer = {.mode = STEER_MODE_PROGRAM},
         .log_level = LOG_LEVEL_NOTICE,
+        .activation = ACTIVATION_NONE,
     };
     int ret = read_command_line(argc, argv, &wishes);
 
     if (!ret) {
         wishes_grant(&wishes, &options);
+        options_take_passed(&options, &wishes);
         imply_options(&options);
         options_check(&options, &wishes);
         ret = wishes.mistakes ? -EINVAL : 0;

@@ -8,6 +8,7 @@
 #ifndef VOP_BRIDGE_OPTIONS_H
 #define VOP_BRIDGE_OPTIONS_H
 
+#include "activation.h"
 #include "log.h"
 #include "parse.h"
 #include "steer.h"
@@ -62,6 +63,7 @@ struct options {
     bool check_config;     /* and nothing else */
 
     char link[OPTIONS_URI_SIZE];
+    char link_socket[32]; /* what is listened on in its place, as "shm:fd:3"; "": as `link` says */
     bool listen;
     uint32_t socket_mode; /* 0: the library's default */
     bool has_peer_uid;    /* the peer must be a process of that user */
@@ -114,6 +116,8 @@ struct options {
     uint32_t user_uid;
     uint32_t user_gid;
     bool no_sandbox;
+
+    struct activation activation; /* what the service manager has passed */
 };
 
 /** Takes one line about a mistake, without a newline, which names where it was made and the remedy. */

@@ -74,12 +74,13 @@ static void complain(const struct check *check, const char *why, ...)
 
 static void check_presence(const struct check *check)
 {
+    const struct activation *activation = &check->options->activation;
     const char *file = check->wishes->file;
 
-    if (!is_given(check, "link"))
+    if (!is_given(check, "link") && activation->link < 0)
         wishes_complain(check->wishes, 0, "no link named; say which, as in --link shm:/run/vop/a.sock%s%s",
                         file ? " or link = \"shm:/run/vop/a.sock\"; in " : "", file ? file : "");
-    if (!is_given(check, "tap") && !is_given(check, "tap-fd"))
+    if (!is_given(check, "tap") && !is_given(check, "tap-fd") && !activation->tap_count)
         wishes_complain(check->wishes, 0, "no interface named; say which, as in --tap vop0%s%s",
                         file ? " or tap = \"vop0\"; in " : "", file ? file : "");
 }

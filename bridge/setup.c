@@ -259,7 +259,7 @@ void setup_link(const struct options *options, const struct tap *tap, const stru
     };
 
     memcpy(config.mac, interface->mac, sizeof(config.mac));
-    ret_setup->uri = options->link;
+    ret_setup->uri = options->link_socket[0] ? options->link_socket : options->link;
     ret_setup->is_listening = options->listen;
     ret_setup->mtu = interface->mtu;
     vop_options_init(link, sizeof(*link));

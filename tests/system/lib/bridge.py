@@ -61,13 +61,13 @@ def run(*words, seconds=10, **options):
 class Bridge:
     """One running vop-bridge. Its lines go to a file, so that it can never block on us."""
 
-    def __init__(self, *words, namespace=None, log, prefix=(), name="vop-bridge"):
+    def __init__(self, *words, namespace=None, log, prefix=(), name="vop-bridge", **options):
         self.log = pathlib.Path(log)
         enter = ["setpriv", "--pdeathsig", "KILL"]  # not even SIGKILL of the tests leaves it behind
         enter += [*(["ip", "netns", "exec", namespace.name] if namespace else []), *prefix]
         with self.log.open("a") as stderr:
             self.process = subprocess.Popen([*enter, program(name), *map(str, words)], stdin=subprocess.DEVNULL,
-                                            stdout=stderr, stderr=stderr)
+                                            stdout=stderr, stderr=stderr, **options)
         self.pid = self.process.pid
 
     def text(self):
@@ -146,7 +146,7 @@ class Pair:
         self.arguments = {"a": [], "b": []}
         self.bridge = {}
 
-    def start_side(self, side, *more, inside=True, prefix=()):
+    def start_side(self, side, *more, inside=True, prefix=(), **options):
         """In its namespace, or from here with --netns."""
         number = 1 if side == "a" else 2
         self.arguments[side] = list(more) or self.arguments[side]
@@ -155,7 +155,7 @@ class Pair:
         self.bridge[side] = Bridge(
             *link, "--tap", "vop0", "--address", f"10.99.0.{number}/24", "--address", f"fd99::{number}/64",
             *self.arguments[side], *where, namespace=self.namespace[side] if inside else None,
-            log=self.directory / f"{side}.log", prefix=prefix)
+            log=self.directory / f"{side}.log", prefix=prefix, **options)
         return self.bridge[side]
 
     def start(self, a=(), b=(), both=()):

@@ -108,18 +108,23 @@ static void end(void)
 
 /* ---- A client ---- */
 
-static int try_connect(void)
+static int connect_to(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct timeval limit = {.tv_sec = 30};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     assert_true(fd >= 0);
-    strcpy(address.sun_path, control.socket.path);
+    strcpy(address.sun_path, path);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     return fd;
+}
+
+static int try_connect(void)
+{
+    return connect_to(control.socket.path);
 }
 
 static void say(int fd, const char *text)
@@ -386,6 +391,28 @@ static void test_descriptors(void **state)
     assert_int_equal(sent < 0, can_refuse);
 }
 
+/* A service manager has made the socket: clients find it there, and it stays. */
+static void test_passed_socket(void **state)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char own[64];
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    (void)state;
+    test_directory(own);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/passed", own);
+    check(bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, 8) == 0);
+    start((struct control_setup){.passed_fd = fd});
+    assert_string_equal(control.socket.path, "");
+    fd = connect_to(address.sun_path);
+    say(fd, ECHO_LINE);
+    expect_echo(fd);
+    close(fd);
+    end();
+    assert_int_equal(unlink(address.sun_path), 0);
+    assert_int_equal(rmdir(own), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -398,6 +425,7 @@ int main(void)
         cmocka_unit_test(test_the_loop_turns),
         cmocka_unit_test(test_hang_ups),
         cmocka_unit_test(test_descriptors),
+        cmocka_unit_test(test_passed_socket),
     };
 
     umask(022);
