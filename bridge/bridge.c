@@ -15,6 +15,8 @@
  */
 #include "bridge.h"
 
+#include "capture.h"
+#include "capture_files.h"
 #include "control.h"
 #include "control_methods.h"
 #include "counters.h"
@@ -58,6 +60,8 @@ struct bridge {
     bool is_flowing;        /* frames are carried */
     struct drain drain;
     struct steer steer;
+    struct capture_files capture_files;
+    struct capture *capture; /* NULL: clients cannot ask for one */
     struct control control;
     struct control_subject subject; /* of the control socket */
     struct notify notify;
@@ -307,6 +311,8 @@ static void stop_bridge(struct bridge *bridge, int ret)
     steer_close(&bridge->steer);
     netns_watch_close(&bridge->netns_watch);
     interface_unwatch(&bridge->interface);
+    capture_close(bridge->capture);
+    bridge->capture = NULL;
     crew_close(&bridge->crew);
     notify_close(&bridge->notify);
     for (unsigned i = 0; i < SIGNAL_COUNT; i++)
@@ -420,6 +426,39 @@ static void on_signal(uv_signal_t *handle, int number)
     counters_log(&sum);
 }
 
+/* ---- Captures ---- */
+
+static int open_capture_file(void *context, bool is_first, unsigned keep, char ret_path[PATH_MAX], int *ret_fd)
+{
+    struct bridge *bridge = context;
+
+    return capture_files_next(&bridge->capture_files, is_first, keep, ret_path, ret_fd);
+}
+
+static void attach_capture(void *context, struct capture_ring *const *rings)
+{
+    struct bridge *bridge = context;
+
+    crew_capture(&bridge->crew, rings);
+}
+
+/* Only clients ask for captures. */
+static int open_capture(struct bridge *bridge)
+{
+    const struct capture_setup setup = {
+        .interface = bridge->interface.tap.name,
+        .queues = bridge->interface.tap.queues,
+        .open_file = open_capture_file,
+        .attach = attach_capture,
+        .context = bridge,
+    };
+
+    if (bridge->options->no_control || !bridge->options->capture_dir[0])
+        return 0;
+    capture_files_init(&bridge->capture_files, bridge->options->capture_dir, bridge->interface.tap.name);
+    return capture_open(&bridge->loop, &setup, &bridge->capture);
+}
+
 /* ---- The control socket ---- */
 
 static void look(void *context, struct control_facts *ret_facts)
@@ -469,8 +508,12 @@ static int open_control(struct bridge *bridge)
     };
     int ret;
 
-    bridge->subject = (struct control_subject){
-        .look = look, .count = count, .set_queues = set_queues, .context = bridge, .steer = &bridge->steer};
+    bridge->subject = (struct control_subject){.look = look,
+                                               .count = count,
+                                               .set_queues = set_queues,
+                                               .context = bridge,
+                                               .steer = &bridge->steer,
+                                               .capture = bridge->capture};
     bridge->started_at = uv_hrtime();
     if (options->no_control)
         return 0;
@@ -562,6 +605,8 @@ static int open_all(struct bridge *bridge)
         steer_open(&bridge->steer, tap->queue_fd[0], tap->queues_in_use, &bridge->options->steer);
         ret = open_crew(bridge);
     }
+    if (!ret)
+        ret = open_capture(bridge);
     if (!ret)
         ret = open_control(bridge);
     if (!ret)

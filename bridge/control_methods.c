@@ -6,6 +6,7 @@
  */
 #include "control_methods.h"
 
+#include "capture_methods.h"
 #include "offload.h"
 #include "steer_methods.h"
 
@@ -207,10 +208,32 @@ STEER_METHOD(pin)
 STEER_METHOD(class)
 STEER_METHOD(reset)
 
+/* ---- Methods of captures ---- */
+
+#define CAPTURE_METHOD(name)                                                                          \
+    static json_t *run_capture_##name(void *context, json_t *params, struct control_failure *failure) \
+    {                                                                                                 \
+        const struct control_subject *subject = context;                                              \
+                                                                                                      \
+        return capture_run_##name(subject->capture, params, failure);                                 \
+    }
+
+CAPTURE_METHOD(start)
+CAPTURE_METHOD(stop)
+CAPTURE_METHOD(show)
+
 const struct control_method control_methods[] = {
-    {"status", run_status},           {"stats", run_stats},
-    {"queues", run_queues},           {"stop", run_stop},
-    {"steer.show", run_steer_show},   {"steer.rss", run_steer_rss},
-    {"steer.pin", run_steer_pin},     {"steer.class", run_steer_class},
-    {"steer.reset", run_steer_reset}, {NULL, NULL},
+    {"status", run_status},
+    {"stats", run_stats},
+    {"queues", run_queues},
+    {"stop", run_stop},
+    {"steer.show", run_steer_show},
+    {"steer.rss", run_steer_rss},
+    {"steer.pin", run_steer_pin},
+    {"steer.class", run_steer_class},
+    {"steer.reset", run_steer_reset},
+    {"capture.start", run_capture_start},
+    {"capture.stop", run_capture_stop},
+    {"capture.show", run_capture_show},
+    {NULL, NULL},
 };

@@ -7,6 +7,7 @@
 #ifndef VOP_BRIDGE_CONTROL_METHODS_H
 #define VOP_BRIDGE_CONTROL_METHODS_H
 
+#include "capture.h"
 #include "control_rpc.h"
 #include "crew.h"
 #include "link.h"
@@ -52,6 +53,7 @@ struct control_subject {
 
     void *context;
     struct steer *steer;
+    struct capture *capture; /* NULL: there is none */
 };
 
 /** For struct control_setup; its context is a struct control_subject. */

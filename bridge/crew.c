@@ -124,6 +124,12 @@ static int set_mtu_job(struct crew_member *member, void *argument)
     return 0;
 }
 
+static int capture_job(struct crew_member *member, void *argument)
+{
+    worker_capture(&member->worker, argument);
+    return 0;
+}
+
 /* What it has said of this session does not count any more. But that the interface is gone stays true. */
 static int end_job(struct crew_member *member, void *argument)
 {
@@ -442,6 +448,12 @@ void crew_set_mtu(struct crew *crew, uint32_t mtu)
 {
     for (unsigned i = 0; i < crew->count; i++)
         call(crew->members[i], set_mtu_job, &mtu);
+}
+
+void crew_capture(struct crew *crew, struct capture_ring *const *rings)
+{
+    for (unsigned i = 0; i < crew->count; i++)
+        call(crew->members[i], capture_job, rings ? rings[i] : NULL);
 }
 
 void crew_end(struct crew *crew)

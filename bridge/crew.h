@@ -102,6 +102,9 @@ void crew_release(struct crew *crew);
 /** The MTU of the interface, for sessions that begin later. */
 void crew_set_mtu(struct crew *crew, uint32_t mtu);
 
+/** Worker i captures frames in rings[i] from now on. NULL: none does, and no ring is used any more. */
+void crew_capture(struct crew *crew, struct capture_ring *const *rings);
+
 /** Takes the ports back, once all has been received. Does nothing without a session. */
 void crew_end(struct crew *crew);
 

@@ -69,6 +69,11 @@ int forward_open(struct forward *forward, const struct forward_setup *setup, str
     return 0;
 }
 
+void forward_capture(struct forward *forward, struct capture_ring *ring)
+{
+    forward->setup.capture = ring;
+}
+
 void forward_close(struct forward *forward)
 {
     coalesce_close(&forward->coalesce);

@@ -14,11 +14,15 @@
  * A session in which the peer lacks an offload that our TAP uses, or into whose memory the kernel cannot copy, sends by
  * way of a private buffer instead: there checksums are completed and long frames cut.
  *
+ * A capture has frames as the kernel gives them, before they are cut, and as the peer sends them, before they are
+ * joined.
+ *
  * The header is in private memory both ways, so its length may be another one on the link than at the TAP (frame.h).
  */
 #ifndef VOP_BRIDGE_FORWARD_H
 #define VOP_BRIDGE_FORWARD_H
 
+#include "capture_ring.h"
 #include "coalesce.h"
 #include "counters.h"
 #include "port.h"
@@ -46,6 +50,7 @@ struct forward_setup {
     uint64_t features; /* virtio-net features: what we offered to receive */
     uint32_t mtu;
     struct counters *counters;
+    struct capture_ring *capture; /* frames are captured there; NULL: they are not. May change between calls */
 };
 
 /* A message on its way through the private buffer: header, then two pieces of the frame. */
@@ -87,6 +92,9 @@ int forward_open(struct forward *forward, const struct forward_setup *setup, str
 
 /** Frees what forward_open() took. The port stays. */
 void forward_close(struct forward *forward);
+
+/** Captures frames there from now on; NULL: nowhere. */
+void forward_capture(struct forward *forward, struct capture_ring *ring);
 
 /**
  * Sends frames that the kernel has for us, at most `budget` and not many more than FORWARD_BYTES.

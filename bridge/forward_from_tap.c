@@ -131,6 +131,24 @@ static void mend_offsets(struct vop_net_tunnel_hdr *hdr, const uint8_t *head, si
     hdr->inner_nh_offset = vop_to_le16((uint16_t)(inner + FRAME_VLAN_SIZE));
 }
 
+/* ---- Captures ---- */
+
+/* A frame in the room that was made for it, behind a header. */
+static void capture_direct(struct forward *forward, const struct port_buffer *buffer, size_t length)
+{
+    int count = port_buffer_tail(buffer, forward->port->header_size, forward->iov);
+
+    capture_ring_add(forward->setup.capture, CAPTURE_OUT, forward->iov, count, length);
+}
+
+/* A frame in the private buffer. */
+static void capture_bounced(struct forward *forward, size_t length)
+{
+    const struct iovec iov = {forward->bounce, length};
+
+    capture_ring_add(forward->setup.capture, CAPTURE_OUT, &iov, 1, length);
+}
+
 /* ---- Directly ---- */
 
 /* Takes the next frame off the TAP, for which there is no memory at the peer. */
@@ -186,6 +204,8 @@ static int send_direct(struct forward *forward)
     vop_net_tunnel_hdr_clean(&start.hdr, length, port->features);
     port_buffer_write(&buffer, 0, &start.hdr, port->header_size);
     port_buffer_write(&buffer, port->header_size, start.head, head_size);
+    if (forward->setup.capture)
+        capture_direct(forward, &buffer, length);
     forward->setup.counters->tx_frames++;
     forward->setup.counters->tx_bytes += length;
     ret = commit_message(forward, port->header_size + length);
@@ -285,6 +305,8 @@ static int take_frame(struct forward *forward)
         forward->setup.counters->tx_illegal++;
         return FORWARD_NEXT;
     }
+    if (forward->setup.capture)
+        capture_bounced(forward, (size_t)count - forward->tap_header);
     forward->setup.counters->tx_frames++;
     forward->setup.counters->tx_bytes += (size_t)count - forward->tap_header;
     return FORWARD_NEXT;

@@ -71,6 +71,13 @@ static int give_to_kernel(struct forward *forward, struct vop_net_tunnel_hdr *hd
     return result == COALESCE_PASS ? write_message(forward, hdr, buffer) : 0;
 }
 
+static void capture_message(struct forward *forward, const struct port_buffer *buffer, size_t length)
+{
+    int count = port_buffer_tail(buffer, forward->port->header_size, forward->iov);
+
+    capture_ring_add(forward->setup.capture, CAPTURE_IN, forward->iov, count, length);
+}
+
 static int take_message(struct forward *forward, const struct port_buffer *buffer)
 {
     struct counters *counters = forward->setup.counters;
@@ -93,6 +100,8 @@ static int take_message(struct forward *forward, const struct port_buffer *buffe
         return 0;
     }
     vop_net_tunnel_hdr_clean(&hdr, length, forward->setup.features);
+    if (forward->setup.capture)
+        capture_message(forward, buffer, length);
     return give_to_kernel(forward, &hdr, buffer);
 }
 

@@ -126,6 +126,7 @@ int options_parse(int argc, char **argv, options_say *say, void *context, struct
         .queues = count_processors(),
         .spin_us = OPTIONS_SPIN_US_DEFAULT,
         .steer = {.mode = STEER_MODE_PROGRAM},
+        .capture_dir = OPTIONS_CAPTURE_DIR_DEFAULT,
         .log_level = LOG_LEVEL_NOTICE,
         .activation = ACTIVATION_NONE,
     };

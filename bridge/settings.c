@@ -86,7 +86,7 @@ const struct setting settings[] = {
     {"control-uid", SETTING_EITHER, .read = settings_read_control_uid, .argument = "UID|NAME",
      .help = "Answer this user, root and the user of the bridge only"},
     {"capture-dir", DIRECTORY(capture_dir), .argument = "DIRECTORY|none",
-     .help = "Where captures are written that are asked for by the control socket (none)"},
+     .help = "Where captures are written that are asked for by the control socket (/var/lib/vop-bridge)"},
     {"metrics", SETTING_STRING, .read = settings_read_metrics, .argument = "unix:PATH|tcp:127.0.0.1:PORT|none",
      .help = "Where counters can be read by Prometheus (none)"},
 

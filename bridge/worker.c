@@ -395,6 +395,12 @@ int worker_set_tap(struct worker *worker, int tap_fd)
     return ret;
 }
 
+void worker_capture(struct worker *worker, struct capture_ring *ring)
+{
+    worker->setup.capture = ring;
+    forward_capture(&worker->forward, ring);
+}
+
 void worker_end(struct worker *worker)
 {
     if (!worker->port)

@@ -114,6 +114,9 @@ uint64_t worker_receive_rest(struct worker *worker);
  */
 int worker_set_tap(struct worker *worker, int tap_fd);
 
+/** Captures frames there from now on, in this session and in those that follow; NULL: nowhere. */
+void worker_capture(struct worker *worker, struct capture_ring *ring);
+
 /**
  * Takes the port back, after it has received what the peer had sent before the end. Does nothing without a port.
  */
