@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bridge.c - vop bridge: which bridges run here, how they are doing, and ending them.
+ * bridge.c - vop bridge: which bridges run here, how they are doing, what they carry, and ending them.
  *
  * Room: tools.
  */
+#include "bridge_capture.h"
 #include "bridge_client.h"
 #include "bridge_print.h"
 #include "bridge_steer.h"
@@ -13,18 +14,23 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define NAMES_MAX 64
+#define LOOKS 200 /* at a capture that is still being written, LOOK_MS apart */
+#define LOOK_MS 50
 
 struct arguments {
-    bool is_steer; /* the first word was steer, the second says what of it */
+    bool is_steer;   /* the first word was steer, the second says what of it */
+    bool is_capture; /* the first word was capture, then comes a name, and then what of it */
     const struct action *action;
     const char *words[STEER_WORDS_MAX];
     unsigned word_count;
     const char *names[NAMES_MAX];
     int count;
     json_t *params;
-    const char *control; /* directory, or NULL */
+    const char *steer_option, *capture_option; /* one that was given, or NULL */
+    const char *control;                       /* directory, or NULL */
     bool json;
 };
 
@@ -37,6 +43,7 @@ struct action {
     unsigned words;                                                   /* that it takes before the names of bridges */
     bool ends;                                                        /* wait until the bridge has gone */
     bool takes_count;                                                 /* a number behind the names, if there is one */
+    bool settles;                                                     /* wait until the capture is written */
 };
 
 static const struct action actions[] = {
@@ -57,7 +64,28 @@ static const struct action steer_actions[] = {
     {.name = NULL},
 };
 
+/* The first one is what is done if none is named. */
+static const struct action capture_actions[] = {
+    {.name = "start", .method = "capture.start", .print = capture_print_file},
+    {.name = "stop", .method = "capture.stop", .print = capture_print, .settles = true},
+    {.name = "show", .method = "capture.show", .print = capture_print},
+    {.name = NULL},
+};
+
 /* ---- One bridge ---- */
+
+/* Asks again until a capture that was told to end has ended. Takes over the result. */
+static json_t *settle(struct bridge_client *client, json_t *result, char why[256])
+{
+    static const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000};
+
+    for (unsigned i = 0; result && i < LOOKS && capture_is_stopping(result); i++) {
+        nanosleep(&pause, NULL);
+        json_decref(result);
+        result = bridge_call(client, "capture.show", NULL, why);
+    }
+    return result;
+}
 
 /* Returns the result, or NULL and why not. */
 static json_t *ask(const struct arguments *a, const struct bridge_socket *socket, char why[256])
@@ -72,6 +100,8 @@ static json_t *ask(const struct arguments *a, const struct bridge_socket *socket
         return NULL;
     }
     result = bridge_call(&client, a->action->method, json_incref(a->params), why);
+    if (a->action->settles)
+        result = settle(&client, result, why);
     if (result && a->action->ends && !bridge_wait_end(&client)) {
         snprintf(why, 256, "it was asked to stop, and still runs after ten seconds");
         json_decref(result);
@@ -173,7 +203,9 @@ enum key {
     KEY_JSON = 256,
     KEY_CONTROL,
     KEY_STEER, /* and those that follow: options of steer rss */
-    KEY_STEER_END = KEY_STEER + 16
+    KEY_STEER_END = KEY_STEER + 16,
+    KEY_CAPTURE = KEY_STEER_END, /* and those that follow: options of capture */
+    KEY_CAPTURE_END = KEY_CAPTURE + 16
 };
 
 static const struct argp_option options[] = {
@@ -189,6 +221,13 @@ static const struct argp_option options[] = {
     {"inner", KEY_STEER + 6, "LIST", 0, "Tunnels inside of which it is hashed: vxlan,geneve,gre or none", 0},
     {"default", KEY_STEER + 7, "N", 0, "Queue of what is not hashed", 0},
     {"sparse", KEY_STEER + 8, "on|off", 0, "Sparse flows escape from busy queues", 0},
+    {NULL, 0, NULL, 0, "For capture:", 2},
+    {"direction", KEY_CAPTURE, "in|out|inout", 0, "What the interface receives, what it sends, or both (inout)", 0},
+    {"snaplen", KEY_CAPTURE + 1, "BYTES", 0, "So much of each frame (262144: all)", 0},
+    {"frames", KEY_CAPTURE + 2, "N", 0, "End after so many", 0},
+    {"seconds", KEY_CAPTURE + 3, "N", 0, "End after so many", 0},
+    {"rotate-size", KEY_CAPTURE + 4, "BYTES", 0, "Begin another file before one is larger", 0},
+    {"rotate-files", KEY_CAPTURE + 5, "N", 0, "Keep the newest N files (all)", 0},
     {0},
 };
 
@@ -210,15 +249,39 @@ static const struct action *find_action(const struct action *table, const char *
     return NULL;
 }
 
+/* The name, what to do, and then the words of a filter. */
+static void read_capture_word(struct arguments *a, const char *value, const struct argp_state *state)
+{
+    if (a->count == 0) {
+        a->names[a->count++] = value;
+        return;
+    }
+    if (!a->action) {
+        a->action = find_action(capture_actions, value);
+        if (a->action)
+            return;
+        a->action = capture_actions;
+    }
+    if (a->action != capture_actions)
+        argp_error(state, "capture %s: %s: it takes the name of a bridge, and no more", a->action->name, value);
+    else if (!capture_add_word(a->params, value))
+        argp_error(state, "capture: the filter is not text in UTF-8");
+}
+
 static void read_word(struct arguments *a, const char *value, const struct argp_state *state)
 {
-    if (!a->action && !a->is_steer && strcmp(value, "steer") == 0) {
+    if (a->is_capture) {
+        read_capture_word(a, value, state);
+    } else if (!a->action && !a->is_steer && strcmp(value, "capture") == 0) {
+        a->is_capture = true;
+    } else if (!a->action && !a->is_steer && strcmp(value, "steer") == 0) {
         a->is_steer = true;
     } else if (!a->action) {
         a->action = find_action(a->is_steer ? steer_actions : actions, value);
         if (!a->action)
             argp_error(state, "%s: nothing that can be done; it is %s", value,
-                       a->is_steer ? "show, rss, pin, class or reset" : "list, status, stats, queues, steer or stop");
+                       a->is_steer ? "show, rss, pin, class or reset"
+                                   : "list, status, stats, queues, steer, capture or stop");
     } else if (a->word_count < a->action->words) {
         a->words[a->word_count++] = value;
     } else if (a->count == NAMES_MAX) {
@@ -241,18 +304,39 @@ static void take_count(struct arguments *a, const struct argp_state *state)
     a->count--;
 }
 
+/* A capture is of one bridge, and begins if nothing else is asked for. */
+static void check_capture(struct arguments *a, const struct argp_state *state)
+{
+    char why[256];
+
+    if (a->count == 0)
+        argp_error(state, "say of which bridge: capture NAME; vop bridge list shows those that run");
+    if (!a->action)
+        a->action = capture_actions;
+    if (a->action != capture_actions && a->capture_option)
+        argp_error(state, "--%s is for capture start only", a->capture_option);
+    if (a->steer_option)
+        argp_error(state, "--%s is for steer rss only", a->steer_option);
+    if (!capture_compile(a->params, why))
+        argp_error(state, "filter %s: %s", json_string_value(json_object_get(a->params, "filter")), why);
+}
+
 /* Checks what can be judged only when all is read. */
 static void check_words(struct arguments *a, const struct argp_state *state)
 {
     const char *why = NULL;
 
-    if (!a->action)
+    if (a->is_capture)
+        check_capture(a, state);
+    else if (!a->action)
         argp_error(state, a->is_steer ? "say what to do: steer show, rss, pin, class or reset"
-                                      : "say what to do: list, status, stats, queues, steer or stop");
+                                      : "say what to do: list, status, stats, queues, steer, capture or stop");
     else if (a->word_count < a->action->words)
         argp_error(state, "steer %s: words are missing; vop bridge --help has all of them", a->action->name);
-    else if (json_object_size(a->params) && strcmp(a->action->method, "steer.rss") != 0)
-        argp_error(state, "--%s is for steer rss only", json_object_iter_key(json_object_iter(a->params)));
+    else if (a->capture_option)
+        argp_error(state, "--%s is for capture start only", a->capture_option);
+    else if (a->steer_option && strcmp(a->action->method, "steer.rss") != 0)
+        argp_error(state, "--%s is for steer rss only", a->steer_option);
     else if (a->action->takes_count)
         take_count(a, state);
     else if (a->action->read) {
@@ -263,10 +347,30 @@ static void check_words(struct arguments *a, const struct argp_state *state)
     }
 }
 
+/* Reads an option that is a parameter of a method. */
+static error_t read_parameter(int key, const char *value, struct argp_state *state)
+{
+    struct arguments *a = state->input;
+    const char *name, *why;
+
+    if (key < KEY_STEER || key >= KEY_CAPTURE_END)
+        return ARGP_ERR_UNKNOWN;
+    name = get_option_name(key);
+    if (key >= KEY_CAPTURE) {
+        a->capture_option = name;
+        why = capture_set_option(a->params, name, value);
+    } else {
+        a->steer_option = name;
+        why = steer_set_option(a->params, name, value);
+    }
+    if (why)
+        argp_error(state, "--%s %s: %s", name, value, why);
+    return 0;
+}
+
 static error_t read_argument(int key, char *value, struct argp_state *state)
 {
     struct arguments *a = state->input;
-    const char *why;
 
     switch (key) {
     case KEY_JSON:
@@ -282,12 +386,7 @@ static error_t read_argument(int key, char *value, struct argp_state *state)
         check_words(a, state);
         return 0;
     default:
-        if (key < KEY_STEER || key >= KEY_STEER_END)
-            return ARGP_ERR_UNKNOWN;
-        why = steer_set_option(a->params, get_option_name(key), value);
-        if (why)
-            argp_error(state, "--%s %s: %s", get_option_name(key), value, why);
-        return 0;
+        return read_parameter(key, value, state);
     }
 }
 
@@ -298,14 +397,18 @@ int command_bridge(int argc, char **argv)
         .parser = read_argument,
         .args_doc = "list|status|stats|stop [NAME...]\nqueues [NAME...] [N]\nsteer show|rss|reset [NAME...]\n"
                     "steer pin PROTOCOL SOURCE DESTINATION QUEUE|none [NAME...]\n"
-                    "steer class KIND VALUE QUEUE|none [NAME...]",
-        .doc =
-            "Asks the bridges that run here, steers their frames, or ends them. A name is that of an interface, or a "
-            "process number, or both as in vop0.1234; without a name all of them are meant.\v"
-            "queues says how many queues are in use, and with a number changes that.\n\n"
-            "Steering: a flow that is pinned goes to its queue, as in: steer pin udp 10.0.0.1:1000 10.0.0.2:53 3. A "
-            "class does (KIND: mark, user, priority, pcp, dscp, cpu), as in: steer class dscp 46 0. All else is "
-            "hashed.",
+                    "steer class KIND VALUE QUEUE|none [NAME...]\n"
+                    "capture NAME [start] [FILTER]\ncapture NAME stop|show",
+        .doc = "Asks the bridges that run here, steers or captures their frames, or ends them. A name is that of an "
+               "interface, or a "
+               "process number, or both as in vop0.1234; without a name all of them are meant.\v"
+               "queues says how many queues are in use, and with a number changes that.\n\n"
+               "capture writes frames into a pcapng file, whose path it prints, until it is stopped. FILTER is an "
+               "expression "
+               "of pcap-filter(7), as in: capture vop0 --snaplen=96 udp port 53.\n\n"
+               "Steering: a flow that is pinned goes to its queue, as in: steer pin udp 10.0.0.1:1000 10.0.0.2:53 3. A "
+               "class does (KIND: mark, user, priority, pcp, dscp, cpu), as in: steer class dscp 46 0. All else is "
+               "hashed.",
     };
     struct arguments a = {.params = json_object()};
     bool ok;

@@ -15,12 +15,12 @@
  * dispatch and the help; a test holds the manual page against it. The file of that name has the function, which gets
  * "vop NAME" and the arguments, and returns an exit status.
  */
-#define COMMANDS(COMMAND)                                                                            \
-    COMMAND(pci, "list PCI devices, who has them, and what to do")                                   \
-    COMMAND(bind, "give PCI devices to a driver through which programs reach them")                  \
-    COMMAND(unbind, "take PCI devices back, and give them to the driver they had before")            \
-    COMMAND(mpc8349, "see the registers of an MPC8349 board, decoded, and its link")                 \
-    COMMAND(bridge, "see how the bridges that run here are doing, steer their frames, and end them") \
+#define COMMANDS(COMMAND)                                                                      \
+    COMMAND(pci, "list PCI devices, who has them, and what to do")                             \
+    COMMAND(bind, "give PCI devices to a driver through which programs reach them")            \
+    COMMAND(unbind, "take PCI devices back, and give them to the driver they had before")      \
+    COMMAND(mpc8349, "see the registers of an MPC8349 board, decoded, and its link")           \
+    COMMAND(bridge, "see how bridges are doing, steer and capture their frames, and end them") \
     COMMAND(serve, "a console, a disk or random numbers for another program or a virtual machine")
 
 #define DECLARE_COMMAND(name, summary) int command_##name(int argc, char **argv);
