@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A bridge whose peer lies, in frames, in rings and in the handshake, or comes and goes: it serves the next one as the
+first, no wrong frame reaches the kernel, each one is counted, and nothing is left of any of them.
+
+The peer is hostile-net, which knows the protocol from its document alone. What reaches the kernel another instance of
+it counts, on the interface.
+"""
+import contextlib
+import os
+import pathlib
+import random
+import re
+import subprocess
+import time
+
+import pytest
+
+from lib.bridge import SANITIZED, SLOW, Bridge, eventually, program
+
+LONG = bool(os.environ.get("VOP_LONG"))
+SECONDS = 30 if LONG else 1  # of wrong frames, and of lies
+CONNECTS = 1000 if LONG else 200
+MAC = "02:99:00:00:00:01"  # where the frames go
+
+
+def numbers(text):
+    return {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", text)}
+
+
+class Place:
+    """A bridge that listens, in a namespace, and the programs that try it."""
+
+    def __init__(self, namespace, directory):
+        self.namespace, self.socket = namespace, directory / "link.sock"
+        self.log = directory / "bridge.log"
+        self.bridge = None
+        self.started = []
+
+    def start(self, *words):
+        self.bridge = Bridge("--link", f"shm:{self.socket}", "--listen", "--tap", "vop0", "--mac", MAC, "--queues", 2,
+                             "--address", "10.99.0.1/24", "--address", "fd99::1/64", *words, namespace=self.namespace,
+                             log=self.log)
+        eventually(lambda: self.socket.exists() and self.namespace.link("vop0"), self.bridge.text, 5.0)
+        return self.bridge
+
+    def begin(self, *words, inside=False):
+        enter = ["setpriv", "--pdeathsig", "KILL"]
+        enter += ["ip", "netns", "exec", self.namespace.name] if inside else []
+        process = subprocess.Popen([*enter, program("hostile-net"), *map(str, words)], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        self.started.append(process)
+        return process
+
+    def finish(self, process, seconds):
+        out, err = process.communicate(timeout=seconds * SLOW)
+        assert process.returncode == 0, (err, self.bridge.text()[-2000:])
+        return numbers(out)
+
+    def run(self, mode, amount, seconds):
+        """Lets the peer do this; the seed is printed, so that a failure can be had again."""
+        seed = random.getrandbits(63)
+        print(f"hostile-net {mode} {self.socket} {seed} {amount}")
+        return self.finish(self.begin(mode, self.socket, seed, amount), seconds)
+
+    @contextlib.contextmanager
+    def watched(self):
+        """What comes out of the interface meanwhile; the counts are there afterwards."""
+        watch, found = self.begin("watch", "vop0", inside=True), {}
+        assert watch.stdout.readline() == "watching\n", watch.stderr.read()
+        try:
+            yield found
+        finally:
+            watch.terminate()
+            found.update(self.finish(watch, 20))
+
+    def settle(self):
+        """What the last peer has left is closed."""
+        eventually(self.bridge.has_closed_all, "the closer is done", 10.0)
+
+    def held(self):
+        """Descriptors and mappings of files, BPF's among them, that it has without a peer; its own memory, in KiB."""
+        self.settle()
+        eventually(lambda: "NO-CARRIER" in self.namespace.link("vop0")["flags"], "carrier off", 5.0)
+        process = pathlib.Path(f"/proc/{self.bridge.pid}")
+        mappings = sum(" /" in line for line in (process / "maps").read_text().splitlines())
+        memory = int(re.search(r"RssAnon:\s+(\d+)", (process / "status").read_text()).group(1))
+        return self.bridge.files(), mappings, memory
+
+    def stop(self):
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        if self.bridge and self.bridge.process.poll() is None:
+            self.bridge.kill()
+
+
+@pytest.fixture
+def place(namespaces, tmp_path):
+    made = Place(namespaces("a"), tmp_path)
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def expect_nothing_left(place, before):
+    files, mappings, memory = before
+    after = place.held()
+    assert after[0] == files and after[1] == mappings
+    print(f"memory of its own: {memory} KiB before, {after[2]} KiB after")
+    assert SANITIZED or after[2] < memory + 2048
+
+
+def test_wrong_frames(place):
+    """Counted here, at the bridge, and behind the interface: all three agree."""
+    bridge = place.start()
+    with place.watched() as arrived:
+        sent = place.run("frames", SECONDS, SECONDS + 30)
+    counted = bridge.counters()
+    print(sent, arrived, {name: value for name, value in counted.items() if name.startswith("rx")})
+    dropped = counted["rx_malformed"] + counted["rx_unsupported"]
+    refused = counted["rx_errors"] + counted["rx_down"]
+    assert sent["good"] > 100 and sent["evil"] > 100 and sent["either"] > 10
+    assert counted["rx_frames"] + dropped + refused == sent["good"] + sent["evil"] + sent["either"]
+    assert sent["evil"] <= dropped <= sent["evil"] + sent["either"]
+    assert refused <= sent["either"]
+    assert arrived["evil"] == 0
+    if not arrived["missed"]:
+        assert arrived["good"] == sent["good"]
+        assert arrived["either"] <= sent["either"]
+    statistics = place.namespace.statistics("vop0")["rx"]
+    assert statistics["packets"] + statistics["dropped"] <= counted["rx_frames"]
+    assert bridge.stop() == 0
+
+
+def test_lies(place):
+    bridge = place.start()
+    place.run("connects", 20, 30)  # memory that is got once
+    before = place.held()
+    lied = place.run("lies", SECONDS, SECONDS + 60)
+    print(f"{lied['sessions']} sessions ended with a lie")
+    assert bridge.process.poll() is None, bridge.text()[-2000:]
+    place.run("connects", 1, 30)
+    expect_nothing_left(place, before)
+    assert bridge.stop() == 0
+
+
+def test_many_connects(place):
+    bridge = place.start()
+    place.run("connects", 20, 30)
+    before = place.held()
+    assert any("bpf" in name for name in before[0]) or "steer" in bridge.text()  # what would leak
+    begin = time.monotonic()
+    assert place.run("connects", CONNECTS, CONNECTS)["sessions"] == CONNECTS
+    print(f"{CONNECTS} connects in {time.monotonic() - begin:.1f} s")
+    expect_nothing_left(place, before)
+    assert bridge.stop() == 0
+
+
+def test_killed_peers(place):
+    """kill -9 in the middle of frames."""
+    place.start()
+    place.run("connects", 20, 30)
+    before = place.held()
+    for _ in range(40 if LONG else 5):
+        peer = place.begin("frames", place.socket, random.getrandbits(63), 60)
+        time.sleep(random.random() * 0.2)
+        peer.kill()
+        peer.communicate()
+    place.run("connects", 1, 30)
+    expect_nothing_left(place, before)
+
+
+@pytest.mark.parametrize("then", ["exit", "recreate"])
+def test_interface_is_deleted_meanwhile(place, then):
+    """It ends with a reason, or goes on with a new one, whatever the peer does."""
+    bridge = place.start("--on-tap-loss", then)
+    peer = place.begin("frames", place.socket, random.getrandbits(63), 60)
+    eventually(lambda: place.namespace.statistics("vop0")["rx"]["packets"] > 100, bridge.text, 10.0)
+    before = place.namespace.link("vop0")["ifindex"]
+    place.namespace.ip("link", "del", "vop0")
+    if then == "exit":
+        assert bridge.process.wait(5 * SLOW) == 1
+        assert re.search("TAP vop0: it was deleted; ", bridge.text())
+    else:
+        def is_back():
+            link = place.namespace.link("vop0")
+            return (link and link["ifindex"] != before
+                    and place.namespace.statistics("vop0")["rx"]["packets"] > 100)
+        eventually(is_back, bridge.text, 10.0)
+        assert peer.poll() is None, peer.stderr.read()
+        assert bridge.stop() == 0
+
+
+def test_steering_is_no_ones_but_its_own(place):
+    """BPF objects go with the bridge."""
+    bridge = place.start()
+    if not any("bpf" in name for name in bridge.files()):
+        pytest.skip("no steering program is loaded here")
+    infos = [path.read_text() for path in pathlib.Path(f"/proc/{bridge.pid}/fdinfo").iterdir()]
+    maps = {int(found) for info in infos for found in re.findall(r"map_id:\s+(\d+)", info)}
+    assert maps
+    place.run("connects", 5, 30)
+    assert bridge.stop() == 0
+    eventually(lambda: not maps & map_ids(), f"maps {maps} are gone", 5.0)
+
+
+def map_ids():
+    """Of this machine, by the kernel's own list."""
+    done = subprocess.run(["/usr/sbin/bpftool", "-j", "map", "list"], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"bpftool: {done.stderr.strip()}")
+    return {int(found) for found in re.findall(r'"id":\s*(\d+)', done.stdout)}
