@@ -10,9 +10,12 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -21,7 +24,13 @@
 #define INTERVAL_NS (LOG_INTERVAL_MS * NS_PER_MS)
 
 static _Atomic enum log_level least_level = LOG_LEVEL_NOTICE;
+static atomic_bool has_levels; /* each line begins with its own */
 static bool is_open;
+
+struct line {
+    enum log_level level;
+    char text[LOG_LINE_SIZE + 64]; /* with PREFIX and the newline; the rest is for how many were left out */
+};
 
 /* What the thread shares with those who log. */
 static struct {
@@ -30,12 +39,12 @@ static struct {
     uv_thread_t thread;
     bool is_closing;
     bool is_done; /* the thread has written all */
-    char queue[LOG_QUEUE][LOG_LINE_SIZE];
+    struct line queue[LOG_QUEUE];
     unsigned first;
     unsigned count;
-    unsigned left_out;                 /* lines since the thread has last said so */
-    char last_left_out[LOG_LINE_SIZE]; /* if there are any */
-    uint64_t spent_until;              /* the rate is used up to then */
+    unsigned left_out;         /* lines since the thread has last said so */
+    struct line last_left_out; /* if there are any */
+    uint64_t spent_until;      /* the rate is used up to then */
 } shared;
 
 void log_set_level(enum log_level level)
@@ -43,10 +52,32 @@ void log_set_level(enum log_level level)
     least_level = level;
 }
 
-/* One write(2) for a line, so that lines of two bridges on one terminal do not mix. */
-static void write_line(const char *line)
+/* systemd.exec(5): JOURNAL_STREAM names device and inode of what was standard error when the program was started. */
+static bool is_journal(void)
 {
-    size_t length = strlen(line);
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat file;
+
+    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &file) == 0 &&
+           file.st_dev == device && file.st_ino == inode;
+}
+
+void log_set_format(enum log_format format)
+{
+    has_levels = format == LOG_FORMAT_JOURNALD || (format == LOG_FORMAT_AUTO && is_journal());
+}
+
+/* One write(2) for a line, so that lines of two bridges on one terminal do not mix. */
+static void write_line(const struct line *whole)
+{
+    static const char *const levels[] = {"<3>", "<4>", "<5>", "<6>", "<7>"}; /* as sd-daemon(3) has them */
+    char text[sizeof(whole->text) + 4];
+    const char *line = text;
+    size_t length;
+
+    snprintf(text, sizeof(text), "%s%s", has_levels ? levels[whole->level] : "", whole->text);
+    length = strlen(text);
 
     while (length) {
         ssize_t count = write(STDERR_FILENO, line, length);
@@ -84,30 +115,29 @@ static bool take_turn(uint64_t now)
 
 /* ---- The thread ---- */
 
-static void take_left_out(char *ret_line, size_t size)
+static void take_left_out(struct line *ret_line)
 {
-    if (shared.left_out == 1)
-        snprintf(ret_line, size, "%s", shared.last_left_out);
-    else
-        snprintf(ret_line, size, PREFIX "%u lines were left out, the last of them: %s", shared.left_out,
-                 shared.last_left_out + strlen(PREFIX));
+    *ret_line = shared.last_left_out;
+    if (shared.left_out > 1)
+        snprintf(ret_line->text, sizeof(ret_line->text), PREFIX "%u lines were left out, the last of them: %.*s",
+                 shared.left_out, LOG_LINE_SIZE, shared.last_left_out.text + strlen(PREFIX));
     shared.left_out = 0;
 }
 
 /* Waits for a line, the mutex being held. Returns false if none is left and none will come. */
-static bool take_line(char *ret_line, size_t size)
+static bool take_line(struct line *ret_line)
 {
     for (;;) {
         uint64_t now = uv_hrtime();
 
         if (shared.count) {
-            snprintf(ret_line, size, "%s", shared.queue[shared.first]);
+            *ret_line = shared.queue[shared.first];
             shared.first = (shared.first + 1) % LOG_QUEUE;
             shared.count--;
             return true;
         }
         if (shared.left_out && (shared.is_closing || take_turn(now))) {
-            take_left_out(ret_line, size);
+            take_left_out(ret_line);
             return true;
         }
         if (shared.is_closing)
@@ -121,13 +151,13 @@ static bool take_line(char *ret_line, size_t size)
 
 static void run_thread(void *unused)
 {
-    char line[LOG_LINE_SIZE + 64];
+    struct line line;
 
     (void)unused;
     uv_mutex_lock(&shared.mutex);
-    while (take_line(line, sizeof(line))) {
+    while (take_line(&line)) {
         uv_mutex_unlock(&shared.mutex);
-        write_line(line);
+        write_line(&line);
         uv_mutex_lock(&shared.mutex);
     }
     shared.is_done = true;
@@ -171,15 +201,15 @@ void log_close(void)
 
 /* ---- Whoever logs ---- */
 
-static void queue_line(const char *line, bool is_limited)
+static void queue_line(const struct line *line, bool is_limited)
 {
     uv_mutex_lock(&shared.mutex);
     /* Once something was left out, the next line is the one that says so. */
     if (shared.count == LOG_QUEUE || (is_limited && (shared.left_out || !take_turn(uv_hrtime())))) {
         shared.left_out++;
-        snprintf(shared.last_left_out, LOG_LINE_SIZE, "%s", line);
+        shared.last_left_out = *line;
     } else {
-        snprintf(shared.queue[(shared.first + shared.count) % LOG_QUEUE], LOG_LINE_SIZE, "%s", line);
+        shared.queue[(shared.first + shared.count) % LOG_QUEUE] = *line;
         shared.count++;
     }
     if (shared.count == 1 || shared.left_out == 1)
@@ -187,19 +217,20 @@ static void queue_line(const char *line, bool is_limited)
     uv_mutex_unlock(&shared.mutex);
 }
 
-__attribute__((format(printf, 2, 0))) static void say(bool is_limited, const char *format, va_list arguments)
+__attribute__((format(printf, 3, 0))) static void say(enum log_level level, bool is_limited, const char *format,
+                                                      va_list arguments)
 {
-    char line[LOG_LINE_SIZE] = PREFIX;
+    struct line line = {.level = level, .text = PREFIX};
     size_t prefix = strlen(PREFIX);
     int saved_errno = errno;
-    int length = vsnprintf(line + prefix, sizeof(line) - prefix - 1, format, arguments);
+    int length = vsnprintf(line.text + prefix, LOG_LINE_SIZE - prefix - 1, format, arguments);
 
     if (length >= 0) {
-        line[strlen(line)] = '\n'; /* all behind it is zero */
+        line.text[strlen(line.text)] = '\n'; /* all behind it is zero */
         if (is_open)
-            queue_line(line, is_limited);
+            queue_line(&line, is_limited);
         else
-            write_line(line);
+            write_line(&line);
     }
     errno = saved_errno;
 }
@@ -212,7 +243,7 @@ __attribute__((format(printf, 2, 0))) static void say(bool is_limited, const cha
         if (level > least_level)             \
             return;                          \
         va_start(arguments, format);         \
-        say(true, format, arguments);        \
+        say(level, true, format, arguments); \
         va_end(arguments);                   \
     }
 
@@ -227,6 +258,6 @@ void log_answer(const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    say(false, format, arguments);
+    say(LOG_LEVEL_NOTICE, false, format, arguments);
     va_end(arguments);
 }

@@ -44,6 +44,9 @@ enum log_format {
 /** What is more important than this, or as important, is written; at first that is NOTICE. From any thread. */
 void log_set_level(enum log_level level);
 
+/** At first it is TEXT. From any thread. */
+void log_set_format(enum log_format format);
+
 /** Starts the thread. Before that lines are written at once, and all of them. */
 void log_open(void);
 

@@ -39,10 +39,12 @@ int main(int argc, char **argv)
     if (fill_standard_streams() < 0)
         return 1; /* and there is nobody to tell */
     ignore_signals();
+    log_set_format(LOG_FORMAT_AUTO);
     if (options_parse(argc, argv, NULL, NULL, &options) < 0)
         return 2;
     if (options.check_config)
         return 0;
+    log_set_format(options.log_format);
     log_set_level(options.log_level);
     log_open();
     ret = bridge_run(&options);

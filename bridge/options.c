@@ -7,6 +7,7 @@
  */
 #include "options.h"
 
+#include "config_file.h"
 #include "link.h"
 #include "offload.h"
 #include "options_check.h"
@@ -111,7 +112,7 @@ static int read_command_line(int argc, char **argv, struct wishes *wishes)
 static void say_by_log(void *context, const char *line)
 {
     (void)context;
-    log_answer("%s", line);
+    log_error("%s", line);
 }
 
 int options_parse(int argc, char **argv, options_say *say, void *context, struct options *ret_options)
@@ -131,14 +132,17 @@ int options_parse(int argc, char **argv, options_say *say, void *context, struct
         .activation = ACTIVATION_NONE,
     };
     int ret = read_command_line(argc, argv, &wishes);
+    const struct wish *file = wishes_find(&wishes, "config");
 
+    if (!ret && file)
+        ret = config_file_load(file->value, &wishes);
     if (!ret) {
         wishes_grant(&wishes, &options);
         options_take_passed(&options, &wishes);
         imply_options(&options);
         options_check(&options, &wishes);
         ret = wishes.mistakes ? -EINVAL : 0;
-    } else {
+    } else { /* -ENOMEM */
         wishes_complain(&wishes, 0, "reading the options: %s", strerror(-ret));
     }
     if (!ret)

@@ -77,6 +77,8 @@ static void check_presence(const struct check *check)
     const struct activation *activation = &check->options->activation;
     const char *file = check->wishes->file;
 
+    if (check->wishes->has_gap)
+        return;
     if (!is_given(check, "link") && activation->link < 0)
         wishes_complain(check->wishes, 0, "no link named; say which, as in --link shm:/run/vop/a.sock%s%s",
                         file ? " or link = \"shm:/run/vop/a.sock\"; in " : "", file ? file : "");

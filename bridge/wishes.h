@@ -25,6 +25,7 @@ struct wishes {
     struct wish *list;
     unsigned count;
     const char *file; /* the configuration file, or NULL */
+    bool has_gap;     /* of a part of it nothing is known */
     options_say *say;
     void *context;
     unsigned mistakes; /* that were said */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_log.c - the log never waits for its reader, does not exceed its rate, and says what it left out.
+ * test_log.c - the log never waits for its reader, does not exceed its rate, and says what it left out; levels.
  *
  * Room: tests. Each case is a process of its own, whose stderr is what the case wants.
  */
@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -255,12 +256,111 @@ static void test_long_line_is_cut(void **state)
     free(text);
 }
 
+/* ---- Levels ---- */
+
+static void log_one_of_each(void)
+{
+    log_error("e");
+    log_warning("w");
+    log_notice("n");
+    log_info("i");
+    log_debug("d");
+    log_answer("a");
+}
+
+static void log_levels(void)
+{
+    log_one_of_each();
+    log_set_level(LOG_LEVEL_ERROR);
+    log_one_of_each();
+    log_set_level(LOG_LEVEL_DEBUG);
+    log_set_format(LOG_FORMAT_JOURNALD);
+    log_one_of_each();
+}
+
+static void test_levels(void **state)
+{
+    char *text = text_of(log_levels);
+
+    (void)state;
+    /* the format is that of when the thread writes: a pause before it changes would be needed to know it */
+    for (char *c = text; (c = strstr(c, "<")) != NULL;)
+        memmove(c, c + 3, strlen(c + 3) + 1);
+    assert_string_equal(text, "vop-bridge: e\nvop-bridge: w\nvop-bridge: n\nvop-bridge: a\n"
+                              "vop-bridge: e\nvop-bridge: a\n"
+                              "vop-bridge: e\nvop-bridge: w\nvop-bridge: n\nvop-bridge: i\nvop-bridge: d\n"
+                              "vop-bridge: a\n");
+    free(text);
+}
+
+static void log_for_journal(void)
+{
+    log_set_format(LOG_FORMAT_JOURNALD);
+    log_set_level(LOG_LEVEL_DEBUG);
+    log_one_of_each();
+}
+
+static void set_stream(unsigned add)
+{
+    struct stat file;
+    char text[64];
+
+    if (fstat(STDERR_FILENO, &file) < 0)
+        abort();
+    snprintf(text, sizeof(text), "%llu:%llu", (unsigned long long)file.st_dev, (unsigned long long)file.st_ino + add);
+    setenv("JOURNAL_STREAM", text, 1);
+    log_set_format(LOG_FORMAT_AUTO);
+}
+
+static void log_to_journal(void)
+{
+    set_stream(0);
+    log_error("e");
+}
+
+/* It was the journal when the program was started, and then somebody has redirected it. */
+static void log_elsewhere(void)
+{
+    set_stream(1);
+    log_error("e");
+}
+
+static void log_as_text(void)
+{
+    set_stream(0);
+    log_set_format(LOG_FORMAT_TEXT);
+    log_error("e");
+}
+
+static void test_formats(void **state)
+{
+    static const struct {
+        void (*job)(void);
+        const char *text;
+    } cases[] = {
+        {log_for_journal, "<3>vop-bridge: e\n<4>vop-bridge: w\n<5>vop-bridge: n\n<6>vop-bridge: i\n<7>vop-bridge: d\n"
+                          "<5>vop-bridge: a\n"},
+        {log_to_journal, "<3>vop-bridge: e\n"},
+        {log_elsewhere, "vop-bridge: e\n"},
+        {log_as_text, "vop-bridge: e\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char *text = text_of(cases[i].job);
+
+        assert_string_equal(text, cases[i].text);
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unread_pipe),      cmocka_unit_test(test_unread_socket),
         cmocka_unit_test(test_stopped_terminal), cmocka_unit_test(test_flood),
         cmocka_unit_test(test_end_of_flood),     cmocka_unit_test(test_answer_is_not_limited),
+        cmocka_unit_test(test_levels),           cmocka_unit_test(test_formats),
         cmocka_unit_test(test_long_line_is_cut),
     };
 
