@@ -18,6 +18,7 @@
 struct mmio {
     struct vop_mmio_bus_options options;
     enum vop_mmio_map map;
+    uint32_t words; /* of features that can be selected */
 };
 
 /* ---- Registers ---- */
@@ -101,16 +102,37 @@ static void set_status(void *context, uint32_t status)
         store(m, VOP__MMIO_PAGE_SIZE, LEGACY_PAGE);
 }
 
+static uint32_t load_features(const struct mmio *m, uint32_t word)
+{
+    store(m, VOP__MMIO_DEVICE_FEATURES_SEL, word);
+    return load(m, VOP__MMIO_DEVICE_FEATURES);
+}
+
+/* QEMU takes each selector above 1 for 1: bits 64 to 127 seem to be bits 32 to 63 once more, and whoever stores the
+ * former stores the latter. A device that shows VERSION_1 in all three words has two. */
+static uint32_t count_feature_words(const struct mmio *m)
+{
+    uint32_t word = load_features(m, 1);
+    bool has_two = word & 1u << (VOP_F_VERSION_1 - 32) && load_features(m, 2) == word && load_features(m, 3) == word;
+
+    return has_two ? 2 : VOP_FEATURE_WORDS;
+}
+
 static uint32_t get_features(void *context, uint32_t word)
 {
-    store(context, VOP__MMIO_DEVICE_FEATURES_SEL, word);
-    return load(context, VOP__MMIO_DEVICE_FEATURES);
+    const struct mmio *m = context;
+
+    return word < m->words ? load_features(m, word) : 0;
 }
 
 static void set_features(void *context, uint32_t word, uint32_t bits)
 {
-    store(context, VOP__MMIO_DRIVER_FEATURES_SEL, word);
-    store(context, VOP__MMIO_DRIVER_FEATURES, bits);
+    const struct mmio *m = context;
+
+    if (word >= m->words)
+        return;
+    store(m, VOP__MMIO_DRIVER_FEATURES_SEL, word);
+    store(m, VOP__MMIO_DRIVER_FEATURES, bits);
 }
 
 /* Fields at once, other bytes one by one (4.2.2.2); legacy drivers read all by bytes. */
@@ -291,6 +313,7 @@ static int recognize(struct mmio *m)
     uint32_t version;
 
     m->map = m->options.map ? (enum vop_mmio_map)m->options.map : VOP_MMIO_2;
+    m->words = VOP_FEATURE_WORDS; /* of a legacy device the bus asks for the first only */
     if (load(m, VOP__MMIO_MAGIC) != VOP__MMIO_MAGIC_VALUE)
         return vop__error(EINVAL, "no registers of virtio-mmio: they begin with %#x, not with \"virt\"",
                           load(m, VOP__MMIO_MAGIC));
@@ -300,6 +323,8 @@ static int recognize(struct mmio *m)
     if ((version != 1 && version != 2) || (m->options.map && (m->map == VOP_MMIO_2) != (version == 2)))
         return vop__error(EINVAL, "registers of virtio-mmio of version %u, which is not what is wanted", version);
     m->map = version == 2 ? VOP_MMIO_2 : VOP_MMIO_1;
+    if (m->map == VOP_MMIO_2)
+        m->words = count_feature_words(m);
     return 0;
 }
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Drivers of this library on virtio-mmio registers that are QEMU's: a machine of type microvm, whose devices are such,
-version 1 and 2, with split rings. tests/system/vm/mmio-uio hands them to programs."""
+version 1 and 2, with packed rings where they can be. tests/system/vm/mmio-uio hands them to programs."""
 import hashlib
 import os
 
@@ -16,8 +16,9 @@ BOARD = "microvm,x-option-roms=off,isa-serial=on,rtc=on,acpi=on"
 def test_devices(boot, tmp_path, version):
     contents = os.urandom(SIZE)
     (tmp_path / "disk").write_bytes(contents)
+    packed = "packed=on" if version == 2 else "packed=off"
     machine = boot("mmio", board=BOARD, append=CLOCK, processors=1, devices=[
-        "isa-serial,index=1,chardev=agent", "virtio-blk-device,drive=disk", "virtio-rng-device"],
+        "isa-serial,index=1,chardev=agent", f"virtio-blk-device,drive=disk,{packed}", f"virtio-rng-device,{packed}"],
         words=["-drive", f"file={tmp_path}/disk,format=raw,if=none,id=disk", "-global",
                f"virtio-mmio.force-legacy={'off' if version == 2 else 'on'}"])
     machine.wait_boot()

@@ -274,12 +274,53 @@ static void test_lies(void **state)
     }
 }
 
+/* ---- A device with two words of features, as QEMU's: each selector above 1 is 1 ---- */
+
+static uint64_t read_two_words(void *context, uint64_t offset, unsigned size)
+{
+    return vop_mmio_read(context, offset, size);
+}
+
+static void write_two_words(void *context, uint64_t offset, unsigned size, uint64_t value)
+{
+    bool is_selector = offset == 0x14 || offset == 0x24;
+
+    vop_mmio_write(context, offset, size, is_selector && value > 1 ? 1 : value);
+}
+
+static void test_two_words(void **state)
+{
+    static const struct vop_mmio_access access = {.read = read_two_words, .write = write_two_words};
+    const struct vop_bus_memory all = {.base = memory, .address = 0x10000, .size = sizeof(memory)};
+    struct vop_mmio_bus_options o;
+    vop_device *device;
+    vop_bus_device *d;
+    vop_bus *bus;
+    vop_mmio *m;
+
+    (void)state;
+    open_registers(VOP_MMIO_2, &device, &m);
+    assert_int_equal(vop_bus_new(&bus), 0);
+    assert_int_equal(vop_bus_add_driver(bus, vop_net_driver(), NULL), 0);
+    vop_mmio_bus_options_init(&o, sizeof(o));
+    o.access = &access;
+    o.context = m;
+    o.memory = &all;
+    o.queue_size = 8;
+    assert_int_equal(vop_mmio_add(bus, &o, &d), 0);
+    assert_non_null(vop_bus_instance(d));
+    assert_true(vop_device_has(device, VOP_F_VERSION_1) && vop_device_has(device, VOP_F_RING_PACKED));
+    assert_true(vop_bus_has(d, VOP_F_RING_PACKED) && !vop_bus_offers(d, VOP_F_VERSION_1 + 32));
+    vop_bus_free(bus);
+    close_registers(device, m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_identity, test_guard), cmocka_unit_test_setup(test_widths, test_guard),
         cmocka_unit_test_setup(test_queues, test_guard),   cmocka_unit_test_setup(test_interrupt, test_guard),
-        cmocka_unit_test_setup(test_lies, test_guard),
+        cmocka_unit_test_setup(test_lies, test_guard),     cmocka_unit_test_setup(test_two_words, test_guard),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
