@@ -27,6 +27,7 @@ static int accept_features(void *context, const uint32_t features[VOP_FEATURE_WO
     n->is_merging = vop_features_has(features, VOP_NET_F_MRG_RXBUF);
     n->header_size = n->is_merging || vop_features_has(features, VOP_F_VERSION_1) ? sizeof(struct vop_net_hdr)
                                                                                   : VOP__NET_LEGACY_HEADER;
+    n->control.features = (uint64_t)features[1] << 32 | features[0];
     if (!has_control && (vop_features_has(features, VOP_NET_F_MQ) || vop_features_has(features, VOP_NET_F_RSS)))
         return vop__error_static(EINVAL, "MQ and RSS need CTRL_VQ");
     return 0;
@@ -36,7 +37,7 @@ static int accept_features(void *context, const uint32_t features[VOP_FEATURE_WO
 static bool is_control(const struct vop__net_device *n, unsigned index)
 {
     bool has_pairs = vop_device_has(n->device, VOP_NET_F_MQ) || vop_device_has(n->device, VOP_NET_F_RSS);
-    unsigned number = has_pairs ? 2 * n->pairs_max : 2;
+    unsigned number = has_pairs ? 2 * n->control.pairs_max : 2;
 
     return vop_device_has(n->device, VOP_NET_F_CTRL_VQ) && index == number;
 }
@@ -46,12 +47,13 @@ static void start(void *context, unsigned index, vop_virtqueue *vq)
     struct vop__net_device *n = context;
 
     n->vq[index] = vq;
+    n->control.is_big_endian = vop_device_is_big_endian(n->device);
     if (is_control(n, index))
         return;
     if (!(index & 1))
         vop_virtqueue_disable(vq); /* until a frame finds no room */
-    if (n->pairs == 0 && n->vq[0] && n->vq[1])
-        vop__net_use_pairs(n, 1);
+    if (n->control.pairs == 0 && n->vq[0] && n->vq[1])
+        vop_net_control_restart(&n->control, 1);
 }
 
 static void stop(void *context, unsigned index, vop_virtqueue *vq)
@@ -61,7 +63,7 @@ static void stop(void *context, unsigned index, vop_virtqueue *vq)
     (void)vq;
     n->vq[index] = NULL;
     if (!n->vq[0] || !n->vq[1]) /* the control queue can have run alone, and have said how many */
-        vop__net_use_pairs(n, 0);
+        vop_net_control_restart(&n->control, 0);
 }
 
 static void notified(void *context, unsigned index)
@@ -69,18 +71,23 @@ static void notified(void *context, unsigned index)
     struct vop__net_device *n = context;
 
     if (is_control(n, index))
-        vop__net_control(n, n->vq[index]);
-    else if (index / 2 >= n->pairs_max)
+        (void)vop_net_control_process(&n->control, n->vq[index]);
+    else if (index / 2 >= n->control.pairs_max)
         return; /* the place of a control queue that was not accepted */
     else if (index & 1)
         vop__net_receive(n, index / 2);
-    else if (n->events->writable)
-        n->events->writable(n->context, index / 2);
+    else if (n->control.events->writable)
+        n->control.events->writable(n->control.context, index / 2);
 }
 
 static void net_free(void *context)
 {
     free(context);
+}
+
+static int complete(void *completer, vop_virtqueue *vq, uint32_t handle, const struct iovec *writable, uint32_t len)
+{
+    return vop_device_complete(completer, vq, handle, writable, len);
 }
 
 static const struct vop_device_ops ops = {
@@ -98,7 +105,7 @@ static struct vop__net_device *find_pair(vop_device *device, unsigned pair, int 
     struct vop__net_device *n = vop_device_context(device, &ops);
 
     *ret_error = 0;
-    if (!n || pair >= n->pairs_max) {
+    if (!n || pair >= n->control.pairs_max) {
         *ret_error = vop__error(EINVAL, "no network card, or one without queue pair %u", pair);
         return NULL;
     }
@@ -113,7 +120,7 @@ int vop_net_device_write(vop_device *device, unsigned pair, const struct vop_net
 
     if (!n)
         return ret;
-    if (pair >= n->pairs || !n->vq[vop__net_rx(pair)])
+    if (pair >= n->control.pairs || !n->vq[vop__net_rx(pair)])
         return vop__error(ENETDOWN, "the driver does not use queue pair %u", pair);
     return vop__net_write(n, n->vq[vop__net_rx(pair)], header, pieces, count);
 }
@@ -132,7 +139,7 @@ unsigned vop_net_device_pairs(vop_device *device)
 {
     const struct vop__net_device *n = vop_device_context(device, &ops);
 
-    return n ? n->pairs : 0;
+    return n ? n->control.pairs : 0;
 }
 
 int vop_net_device_set_link(vop_device *device, bool is_up)
@@ -253,14 +260,16 @@ int vop_net_device_new(const struct vop_net_device_options *options, vop_device 
     n = calloc(1, sizeof(*n));
     if (!n)
         return vop__error_static(ENOMEM, "no memory for a device");
-    n->events = o.events ? o.events : &none;
-    n->context = o.context;
-    n->pairs_max = o.pairs;
-    n->rss_types = o.rss_types;
+    n->control = (struct vop_net_control){.pairs_max = o.pairs,
+                                          .rss_types = o.rss_types,
+                                          .events = o.events ? o.events : &none,
+                                          .context = o.context,
+                                          .complete = complete};
     ret = make(n, &o);
-    if (ret < 0)
+    if (ret < 0) {
         free(n);
-    else
-        *ret_device = n->device;
+        return ret;
+    }
+    *ret_device = n->control.completer = n->device;
     return ret;
 }

@@ -11,11 +11,7 @@
 
 struct vop__net_device {
     vop_device *device;
-    const struct vop_net_device_events *events;
-    void *context;
-    unsigned pairs_max, pairs; /* pairs that there are, and that the driver uses */
-    uint32_t rss_types;        /* that are offered */
-    bool has_rss;              /* the program steers as the driver has said */
+    struct vop_net_control control; /* which has the program's events, and how many pairs there are and are used */
     bool is_merging;
     size_t header_size;
     vop_virtqueue *vq[VOP_DEVICE_QUEUES_MAX]; /* NULL: it does not run */
@@ -27,11 +23,5 @@ int vop__net_write(const struct vop__net_device *n, vop_virtqueue *vq, const str
 
 /** Shows the program what the driver has sent on a pair. */
 void vop__net_receive(const struct vop__net_device *n, unsigned pair);
-
-/** The driver uses so many pairs, without RSS. */
-void vop__net_use_pairs(struct vop__net_device *n, unsigned pairs);
-
-/** Does what the driver has written to the control queue. */
-void vop__net_control(struct vop__net_device *n, vop_virtqueue *vq);
 
 #endif

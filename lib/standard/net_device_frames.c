@@ -160,7 +160,8 @@ static bool show(const struct vop__net_device *n, unsigned pair, const struct io
     vop__net_swap(&header, vop_device_is_big_endian(n->device));
     size -= n->header_size;
     count = vop__pieces_cut(iov, buf->readable, n->header_size, size, pieces);
-    return n->events->received ? n->events->received(n->context, pair, &header, pieces, count, size) : true;
+    return !n->control.events->received ||
+           n->control.events->received(n->control.context, pair, &header, pieces, count, size);
 }
 
 void vop__net_receive(const struct vop__net_device *n, unsigned pair)

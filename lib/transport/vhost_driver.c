@@ -333,19 +333,20 @@ static unsigned count_queues(const struct vhost *v)
     uint64_t number = v->talk.queue_num ? v->talk.queue_num : v->options.id == VOP_ID_CONSOLE ? 2 : 1;
 
     if (v->options.id == VOP_ID_NET)
-        number *= 2;
+        number = 2 * number + (v->options.has_control ? 1 : 0);
     return number < VOP_DEVICE_QUEUES_MAX ? (unsigned)number : VOP_DEVICE_QUEUES_MAX;
 }
 
-/* What is offered, but cannot be used here: a network card's control queue has no place among those that are counted,
- * addresses are never translated, and what is told by a configuration is not, where there is none. */
+/* What is offered, but cannot be used here: a network card's control queue, which is the front end's unless the program
+ * knows better; addresses that are translated; and what is told by a configuration, where there is none. */
 static uint64_t useless(const struct vhost *v)
 {
     uint64_t bits = BIT(VOP_F_ACCESS_PLATFORM);
 
     if (v->options.id != VOP_ID_NET)
         return bits;
-    bits |= BIT(VOP_NET_F_CTRL_VQ) | BIT(VOP_NET_F_MQ) | BIT(VOP_NET_F_RSS);
+    if (!v->options.has_control || !(v->talk.protocol & BIT(VOP__VHOST_PROTOCOL_F_CONFIG)))
+        bits |= BIT(VOP_NET_F_CTRL_VQ) | BIT(VOP_NET_F_MQ) | BIT(VOP_NET_F_RSS);
     if (!(v->talk.protocol & BIT(VOP__VHOST_PROTOCOL_F_CONFIG)))
         bits |= BIT(VOP_NET_F_MTU) | BIT(VOP_NET_F_MAC) | BIT(VOP_NET_F_STATUS);
     return bits;

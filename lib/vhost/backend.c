@@ -10,6 +10,7 @@
 #include "vhost/device.h"
 #include "vhost/front_ask.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -262,6 +263,15 @@ void vop_vhost_user_unblock(vop_vhost_user *v)
         if (v->queue[i].call >= 0 && !v->queue[i].call_is_socket)
             vop__vhost_take_eventfd(v->queue[i].call);
     }
+}
+
+bool vop_vhost_user_would_wait(const vop_vhost_user *v, unsigned index)
+{
+    struct pollfd call = {.fd = -1, .events = POLLOUT};
+
+    if (index < v->queue_count && !v->queue[index].call_is_socket)
+        call.fd = v->queue[index].call;
+    return call.fd >= 0 && poll(&call, 1, 0) == 0;
 }
 
 bool vop_vhost_user_survive(vop_vhost_user *v, const void *address)

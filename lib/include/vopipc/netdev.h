@@ -131,6 +131,32 @@ unsigned vop_net_device_pairs(vop_device *device);
 /** The link is up, or down. */
 int vop_net_device_set_link(vop_device *device, bool is_up);
 
+/* ---- The control queue, for programs that serve the card's queues themselves ---- */
+
+/** What is known of a card whose queues a program has as virtqueues (vhost_user.h), and not as a device of
+ * vop_net_device_new(). */
+struct vop_net_control {
+    uint64_t features;                          /* that the driver has accepted */
+    uint32_t pairs_max;                         /* queue pairs that the card has */
+    uint32_t rss_types;                         /* VOP_NET_RSS_: that were offered */
+    bool is_big_endian;                         /* numbers of a legacy driver are */
+    uint32_t pairs;                             /* that the driver uses; 0, or 1, until it says */
+    bool has_rss;                               /* frames are spread as the driver has said. False at first */
+    const struct vop_net_device_events *events; /* of these, pairs_changed() and rss_changed() */
+    void *context;                              /* given to `events` */
+    /** Ends a command, `len` bytes of whose answer were written into these segments. NULL: vop_virtqueue_complete(). A
+     * program that logs what it writes tells of them first. */
+    int (*complete)(void *completer, vop_virtqueue *vq, uint32_t handle, const struct iovec *writable, uint32_t len);
+    void *completer;
+};
+
+/** Obeys what the driver has written to its control queue, and tells it so. Call it when the queue starts, and after
+ * each notification. 0, or -errno: the queue is broken (virtqueue.h). */
+int vop_net_control_process(struct vop_net_control *control, vop_virtqueue *vq);
+
+/** The driver has stopped, or begins: it uses so many pairs, and says nothing of RSS. */
+void vop_net_control_restart(struct vop_net_control *control, unsigned pairs);
+
 /* ---- Driver ---- */
 
 typedef struct vop_net vop_net;

@@ -20,8 +20,8 @@
  * that does not answer is gone.
  *
  * A notification does not block, with one exception that only a hostile back end makes: vop_vhost_bus_unblock(). Of a
- * network card, the control queue (CTRL_VQ, MQ, RSS) is not used, and what is told by the configuration (MTU, MAC,
- * STATUS) only if the back end has one.
+ * network card, the control queue (CTRL_VQ, MQ, RSS) is used only with `has_control`, and what is told by the
+ * configuration (MTU, MAC, STATUS) only if the back end has one.
  */
 #ifndef VOPIPC_VHOST_BUS_H
 #define VOPIPC_VHOST_BUS_H
@@ -41,6 +41,9 @@ struct vop_vhost_bus_options {
     uint32_t queue_size;                 /* entries of a queue. Default 256, which every back end that is known has */
     uint32_t without[VOP_FEATURE_WORDS]; /* as in struct vop_bus_options */
     int32_t timeout_ms;                  /* to wait for an answer; negative: for ever. Default 5000 */
+    /** Of a network card: the back end is all of it, with the control queue behind those of its pairs, and what it
+     * offers of CTRL_VQ, MQ and RSS is meant so. Most are not. Default false. */
+    bool has_control;
 };
 
 void vop_vhost_bus_options_init(struct vop_vhost_bus_options *options, size_t struct_size);

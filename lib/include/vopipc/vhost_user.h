@@ -187,6 +187,13 @@ int vop_vhost_user_set_config(vop_vhost_user *device, uint32_t offset, const voi
 void vop_vhost_user_unblock(vop_vhost_user *device);
 
 /**
+ * Would a notification of this queue's driver wait, because the front end has filled its descriptor? For a thread that
+ * must not: it looks before it serves the queue. The front end can still fill it in between. False if there is no such
+ * queue.
+ */
+bool vop_vhost_user_would_wait(const vop_vhost_user *device, unsigned index);
+
+/**
  * For a handler of SIGBUS, with the address of the fault (si_addr): true if it lies in memory of this front end. Then
  * other memory is there now, the access will succeed, and vop_vhost_user_process() returns -EPROTO. Only system calls
  * are made that a signal handler may make. Call it in the thread that uses the device.

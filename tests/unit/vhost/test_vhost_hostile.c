@@ -394,7 +394,10 @@ static void test_blocked(void **state)
     front_add(&f, 0, 0);
     assert_int_equal(vop_virtqueue_take(f.running[0], &iov, 1, &buf), 1);
     assert_int_equal(vop_virtqueue_complete(f.running[0], buf.handle, 64), 0);
+    assert_false(vop_vhost_user_would_wait(f.device, 0));
     assert_int_equal(write(f.call[0], &full, sizeof(full)), sizeof(full));
+    assert_true(vop_vhost_user_would_wait(f.device, 0));
+    assert_false(vop_vhost_user_would_wait(f.device, VOP_VHOST_USER_QUEUES_MAX));
     assert_int_equal(fcntl(f.call[0], F_SETFL, 0), 0);
     assert_int_equal(pthread_create(&thread, NULL, call, f.running[0]), 0);
     while (pthread_tryjoin_np(thread, NULL) != 0) {
