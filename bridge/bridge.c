@@ -30,7 +30,7 @@
 #include "netns_watch.h"
 #include "notify.h"
 #include "setup.h"
-#include "steer.h"
+#include "steer_card.h"
 #include "tap.h"
 
 #include <errno.h>
@@ -381,6 +381,16 @@ static void on_peer_moved(void *context, const uint8_t address[6])
         tap_announce(&bridge->interface.tap, address);
 }
 
+/* It can name pairs whose queues of the TAP are not in use: set_queues() was asked for fewer. */
+static void on_peer_spread(void *context, const struct vop_net_rss *rss)
+{
+    struct bridge *bridge = context;
+    int ret = steer_card(&bridge->steer, rss);
+
+    if (ret)
+        log_line("frames are not spread as the card's driver wants: %s", strerror(-ret));
+}
+
 static void on_netns_lost(void *context)
 {
     stop_bridge(context, -ENOENT);
@@ -595,8 +605,11 @@ static int watch_interface(struct bridge *bridge)
 /* The link comes last, for it may begin a session at once. The interface persists only if all else has worked. */
 static int open_all(struct bridge *bridge)
 {
-    static const struct link_events events = {
-        .up = begin_session, .pause = on_link_pause, .moved = on_peer_moved, .lost = on_crew_lost};
+    static const struct link_events events = {.up = begin_session,
+                                              .pause = on_link_pause,
+                                              .moved = on_peer_moved,
+                                              .spread = on_peer_spread,
+                                              .lost = on_crew_lost};
     const struct tap *tap = &bridge->interface.tap;
     struct link_setup setup;
     int ret = watch_signals(bridge);
@@ -614,6 +627,7 @@ static int open_all(struct bridge *bridge)
     if (ret)
         return ret;
     setup_link(bridge->options, tap, &bridge->interface.now, bridge->features, &setup);
+    setup.rss_types = steer_card_types(&bridge->steer);
     ret = link_open(&bridge->loop, &setup, &events, bridge, &bridge->link);
     if (!ret && bridge->options->persist)
         ret = tap_persist(tap);

@@ -23,6 +23,7 @@
 #include <uv.h>
 #include <vopipc/channel.h>
 #include <vopipc/net2009.h>
+#include <vopipc/netdev.h>
 
 /** The most ports of a link: one for each queue pair. */
 #define LINK_PORTS_MAX 16
@@ -48,6 +49,9 @@ struct link_events {
     void (*pause)(void *context, bool is_paused);
     /** The peer, of this Ethernet address, has moved here from another host. */
     void (*moved)(void *context, const uint8_t address[6]);
+    /** The peer is a driver that wants the frames for it spread over its queue pairs like this, or, if NULL, does not
+     * care. Not called if the setup says that nobody follows it. */
+    void (*spread)(void *context, const struct vop_net_rss *rss);
     /** The link itself has found that the session is over. link_drop() is called from in it. */
     void (*lost)(void *context, int why, const char *text);
 };
@@ -56,7 +60,8 @@ struct link_events {
 struct link_setup {
     const char *uri;
     bool is_listening;
-    uint32_t mtu; /* of the interface. A channel that cannot carry it is refused */
+    uint32_t mtu;       /* of the interface. A channel that cannot carry it is refused */
+    uint32_t rss_types; /* VOP_NET_RSS_: by which events->spread() can spread frames; 0: nobody does */
     struct vop_options options;
 };
 
@@ -125,7 +130,8 @@ void link_drop(struct link *link, int why, const char *text);
 
 /**
  * Announces the state of the interface to the peer, now and to those who come: is it up, and its MTU. A peer whose
- * library is too old keeps what it was told first, and a device or its driver is told nothing.
+ * library is too old keeps what it was told first; a device is told nothing, and a driver only if the card's
+ * configuration is this side's.
  */
 void link_announce(struct link *link, bool is_up, uint32_t mtu);
 

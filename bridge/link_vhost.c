@@ -10,6 +10,7 @@
 #include "log.h"
 #include "port_vhost.h"
 #include "socket_watch.h"
+#include "vhost_control.h"
 #include "vhost_socket.h"
 
 #include <errno.h>
@@ -41,6 +42,8 @@ struct link_vhost {
     vop_vhost_user *device; /* NULL while LISTENING */
     uv_poll_t *device_poll;
     struct port_vhost ports[LINK_PORTS_MAX];
+    struct vhost_control control;
+    uv_poll_t *control_poll;
     unsigned pairs; /* of the device: so many ports */
     unsigned up;    /* of the session; 0: there is none */
     bool has_ended; /* the connection to the front end */
@@ -97,6 +100,7 @@ static void listen_again(struct link_vhost *link)
 static void close_device(struct link_vhost *link)
 {
     fd_poll_close(&link->device_poll);
+    fd_poll_close(&link->control_poll);
     survive(NULL);
     vop_vhost_user_close(link->device);
     link->device = NULL;
@@ -110,12 +114,12 @@ static void log_end(const struct link_vhost *link, const char *what, int why, co
         log_line("%s: %s: %s", what, link->base.setup.uri, text);
 }
 
-/* How many pairs run, from the first on. */
+/* How many pairs run and are used, from the first on. */
 static unsigned count_ready(struct link_vhost *link)
 {
-    unsigned count = 0;
+    unsigned most = link->control.is_on ? vhost_control_pairs(&link->control) : link->pairs, count = 0;
 
-    while (count < link->pairs && port_vhost_is_ready(&link->ports[count]))
+    while (count < most && port_vhost_is_ready(&link->ports[count]))
         count++;
     return count;
 }
@@ -139,6 +143,29 @@ static void begin(struct link_vhost *link, unsigned count)
         log_line("link up: %s", link->base.setup.uri);
     if (link->pairs > 1)
         log_verbose("queue pairs: %u, of %u wanted", count, link->pairs);
+}
+
+static void tell_spread(struct link_vhost *link)
+{
+    const struct vop_net_rss *rss;
+
+    if (vhost_control_news(&link->control, &rss))
+        link->base.events->spread(link->base.context, rss);
+}
+
+/* The driver has asked for something: all pairs go on running, but perhaps others are used. */
+static void on_control_ready(uv_poll_t *poll, int status, int events)
+{
+    struct link_vhost *link = poll->data;
+    unsigned ready;
+
+    (void)status;
+    (void)events;
+    vhost_control_process(&link->control);
+    ready = count_ready(link);
+    if (link->up && ready != link->up)
+        begin(link, ready);
+    tell_spread(link);
 }
 
 /* The front end has sent something. */
@@ -166,21 +193,34 @@ static void on_device_ready(uv_poll_t *poll, int status, int events)
     } else if (ready != link->up) {
         begin(link, ready);
     }
+    tell_spread(link);
+}
+
+static void start_control(struct link_vhost *link, unsigned index, vop_virtqueue *vq)
+{
+    if (!link->control_poll)
+        (void)open_poll(link, &link->control_poll, vop_vhost_user_queue_fd(link->device, index), on_control_ready);
+    vhost_control_start(&link->control, link->device, index, vq);
 }
 
 static void on_start(void *context, unsigned index, vop_virtqueue *vq)
 {
     struct link_vhost *link = context;
 
-    port_vhost_start(&link->ports[index / PORT_VHOST_QUEUES], index % PORT_VHOST_QUEUES, vq);
+    if (vhost_control_is(&link->control, link->device, index))
+        start_control(link, index, vq);
+    else if (index / PORT_VHOST_QUEUES < link->pairs)
+        port_vhost_start(&link->ports[index / PORT_VHOST_QUEUES], index % PORT_VHOST_QUEUES, vq);
 }
 
 static void on_stop(void *context, unsigned index, vop_virtqueue *vq)
 {
     struct link_vhost *link = context;
 
-    (void)vq;
-    port_vhost_stop(&link->ports[index / PORT_VHOST_QUEUES], index % PORT_VHOST_QUEUES);
+    if (vq == link->control.vq)
+        vhost_control_stop(&link->control);
+    else if (index / PORT_VHOST_QUEUES < link->pairs)
+        port_vhost_stop(&link->ports[index / PORT_VHOST_QUEUES], index % PORT_VHOST_QUEUES);
 }
 
 static void on_moved(void *context, const uint8_t address[6])
@@ -190,11 +230,29 @@ static void on_moved(void *context, const uint8_t address[6])
     link->base.events->moved(link->base.context, address);
 }
 
+/* What the front end does not say, if it leaves the card to itself. */
+static void add_control(struct link_vhost *link, struct vop_vhost_user_options *options,
+                        uint8_t config[VHOST_CONTROL_CONFIG])
+{
+    struct vop_net_config interface;
+
+    vhost_control_init(&link->control, link->name.has_control, link->pairs, link->base.setup.rss_types);
+    if (!link->control.is_on)
+        return;
+    memcpy(&interface, link->base.setup.options.config, sizeof(interface));
+    vhost_control_config(&link->control, &interface, config);
+    options->features |= vhost_control_offer(&link->control);
+    options->queues++;
+    options->config = config;
+    options->config_size = VHOST_CONTROL_CONFIG;
+}
+
 static int open_device(struct link_vhost *link, int socket)
 {
     static const struct vop_vhost_user_events events = {.start = on_start, .stop = on_stop, .moved = on_moved};
     const struct vop_options *offer = &link->base.setup.options;
     struct vop_vhost_user_options options;
+    uint8_t config[VHOST_CONTROL_CONFIG];
     int ret;
 
     vop_vhost_user_options_init(&options, sizeof(options));
@@ -206,6 +264,7 @@ static int open_device(struct link_vhost *link, int socket)
     options.record = link->name.is_packed ? link->record : NULL;
     options.events = &events;
     options.context = link;
+    add_control(link, &options, config);
     ret = vop_vhost_user_open(socket, &options, &link->device);
     if (ret) {
         log_line("%s: %s", link->base.setup.uri, vop_error_text());
@@ -353,6 +412,8 @@ static void drop(struct link *base, int why, const char *text)
 
     link->up = 0;
     link->has_ended = false;
+    vhost_control_forget(&link->control);
+    tell_spread(link);
     if (why == -EPIPE && !has_ended) {
         log_line("link down: %s: the machine's driver has stopped", base->setup.uri);
         return;
@@ -360,6 +421,19 @@ static void drop(struct link *base, int why, const char *text)
     log_end(link, "link down", why, text);
     close_device(link);
     listen_again(link);
+}
+
+static void announce(struct link *base)
+{
+    struct link_vhost *link = get_self(base);
+    uint8_t config[VHOST_CONTROL_CONFIG];
+    struct vop_net_config interface;
+
+    if (!link->device || !link->control.is_on)
+        return;
+    memcpy(&interface, base->setup.options.config, sizeof(interface));
+    vhost_control_config(&link->control, &interface, config);
+    (void)vop_vhost_user_set_config(link->device, 0, config, sizeof(config));
 }
 
 static void unblock(struct link *base)
@@ -380,7 +454,7 @@ static void close_link(struct link *base)
     uv_close((uv_handle_t *)&link->reopen, NULL);
 }
 
-/* The machine's driver is told nothing, so nobody follows whom; but the socket is ours. */
+/* QEMU tells the machine's driver, if anybody does, so nobody follows whom; but the socket is ours. */
 static bool is_listening(const char *uri)
 {
     (void)uri;
@@ -390,6 +464,7 @@ static bool is_listening(const char *uri)
 static const struct link_ops ops = {
     .open = open_link,
     .drop = drop,
+    .announce = announce,
     .unblock = unblock,
     .close = close_link,
 };

@@ -233,15 +233,23 @@ static int arm(struct port *port, bool for_room)
     return !(ret && room);
 }
 
+/* A driver can receive on a further pair long before it has anything to send there, and user-mode-linux starts a queue
+ * only then. */
+static bool has_queues(const struct port_vhost *self)
+{
+    return self->rx && (self->tx || self->pair > 0);
+}
+
 /* Messages of the front end are not for this thread. What it has stopped nobody will start again in this session. */
 static int process(struct port *port)
 {
     struct port_vhost *self = get_self(port);
 
     vop_vhost_user_take(self->device, PORT_VHOST_QUEUES * self->pair);
-    if (!self->rx || !self->tx)
+    if (!has_queues(self))
         return -EPIPE;
-    vop_virtqueue_disable(self->tx);
+    if (self->tx)
+        vop_virtqueue_disable(self->tx);
     return 0;
 }
 
@@ -293,7 +301,7 @@ bool port_vhost_is_ready(struct port_vhost *port)
 {
     uint64_t features;
 
-    if (!port->rx || !port->tx)
+    if (!has_queues(port))
         return false;
     features = vop_vhost_user_features(port->device);
     port->is_merging = features & VOP_NET_FEATURE(VOP_NET_F_MRG_RXBUF);

@@ -47,7 +47,8 @@ uint64_t port_vhost_offer(uint64_t features, unsigned pairs);
 /** The port of a pair, without a device, and without queues. */
 void port_vhost_init(struct port_vhost *port, unsigned pair);
 
-/** Both queues run, and in a form that is served: begin a session. False: not yet; if never, the reason was logged. */
+/** Its queues run, of a further pair at least that for what the driver receives, and in a form that is served: begin a
+ * session. False: not yet; if never, the reason was logged. */
 bool port_vhost_is_ready(struct port_vhost *port);
 
 /** For the events of the device: queue 0 or 1 of the pair. While they are called, no thread uses the port. */

@@ -262,6 +262,7 @@ void setup_link(const struct options *options, const struct tap *tap, const stru
     ret_setup->uri = options->link_socket[0] ? options->link_socket : options->link;
     ret_setup->is_listening = options->listen;
     ret_setup->mtu = interface->mtu;
+    ret_setup->rss_types = 0;
     vop_options_init(link, sizeof(*link));
     link->queue_size = options->slots;
     link->slot_size = options->slot_size;

@@ -143,6 +143,23 @@ static const uint8_t default_key[STEER_KEY_SIZE] = {
     0x80, 0x30, 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa,
 };
 
+int steer_rss_reset(struct steer *steer)
+{
+    struct steer_rss change = {.has_key = true,
+                               .has_spread = true,
+                               .has_hash = true,
+                               .has_types = true,
+                               .has_inner = true,
+                               .has_default = true,
+                               .has_sparse = true,
+                               .hash = STEER_HASH_SYMMETRIC,
+                               .types = STEER_TYPE_ALL,
+                               .is_sparse = true};
+
+    memcpy(change.key, default_key, sizeof(change.key));
+    return steer_rss(steer, &change);
+}
+
 int steer_reset(struct steer *steer)
 {
     struct steer_policy *policy;

@@ -99,6 +99,9 @@ void steer_stats(const struct steer *steer, struct steer_stats *ret_stats);
 /** Changes the hash, its table, and what is not hashed. */
 int steer_rss(struct steer *steer, const struct steer_rss *rss);
 
+/** All of that back to how it was after steer_open(). */
+int steer_rss_reset(struct steer *steer);
+
 /** Pins a flow; `queue` STEER_NO_QUEUE: unpins it. */
 int steer_pin(struct steer *steer, const struct steer_flow *flow, unsigned queue);
 

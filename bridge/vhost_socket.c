@@ -28,7 +28,8 @@ static int read_option(const char *uri, const char *word, size_t length, struct 
         size_t offset;
     } options[] = {{"front", offsetof(struct vhost_name, is_front)},
                    {"packed", offsetof(struct vhost_name, is_packed)},
-                   {"connect", offsetof(struct vhost_name, is_connecting)}};
+                   {"connect", offsetof(struct vhost_name, is_connecting)},
+                   {"control", offsetof(struct vhost_name, has_control)}};
 
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
         if (is_word(word, length, options[i].word)) {
@@ -36,8 +37,8 @@ static int read_option(const char *uri, const char *word, size_t length, struct 
             return 0;
         }
     }
-    log_line("%s: there is no option '%.*s', only front, packed and connect, as in ?packed&connect", uri, (int)length,
-             word);
+    log_line("%s: there is no option '%.*s', only front, packed, connect and control, as in ?packed&connect", uri,
+             (int)length, word);
     return -EINVAL;
 }
 
@@ -61,8 +62,8 @@ int vhost_name_read(const char *uri, struct vhost_name *ret_name)
         ret = read_option(uri, word, size, ret_name);
         options = word[size] ? word + size : NULL;
     }
-    if (ret == 0 && ret_name->is_front && (ret_name->is_packed || ret_name->is_connecting)) {
-        log_line("%s: a front end connects, and takes packed rings if they are offered; write ?front alone", uri);
+    if (ret == 0 && ret_name->is_front && (ret_name->is_packed || ret_name->is_connecting || ret_name->has_control)) {
+        log_line("%s: a front end connects, and takes what is offered; write ?front alone", uri);
         ret = -EINVAL;
     }
     return ret;

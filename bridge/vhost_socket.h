@@ -17,6 +17,7 @@ struct vhost_name {
     bool is_front;      /* this side is the driver of the card, not the card */
     bool is_packed;     /* the card offers packed rings as well */
     bool is_connecting; /* the card's side connects to a front end that listens */
+    bool has_control;   /* the front end leaves the configuration and the queue for control to the card */
 };
 
 /** Is this such a name, and which side of the card is it? */

@@ -2,6 +2,7 @@
 """user-mode-linux, whose devices come by vhost-user: a network card that is vop-bridge, and a disk and a console of
 `vop serve`."""
 import hashlib
+import json
 import os
 import pathlib
 import pty
@@ -51,11 +52,11 @@ def uml(tmp_path):
             pytest.skip(f"this user-mode-linux has no module {name}")
         shutil.copy(found[name], place)
 
-    def run(commands, devices):
+    def run(commands, devices, programs=()):
         init, image = tmp_path / "init", tmp_path / "image"
         init.write_text(INIT.format(modules=" ".join(MODULES), commands=commands))
-        subprocess.run([root_of_project() / "tests/system/vm/make_initramfs", image, init, place], check=True,
-                       stdin=subprocess.DEVNULL)
+        subprocess.run([root_of_project() / "tests/system/vm/make_initramfs", image, init, place, *programs],
+                       check=True, stdin=subprocess.DEVNULL)
         words = ["mem=96M", f"initrd={image}", "con=null", "con0=null,fd:1", "ssl=null", "panic=-1", "quiet"]
         words += [f"virtio_uml.device={path}:{number}" for path, number in devices.items()]
         done = subprocess.run(["setpriv", "--pdeathsig", "KILL", "linux.uml", *words], stdin=subprocess.DEVNULL,
@@ -120,6 +121,53 @@ def test_net(uml, namespaces, tmp_path, packed):
         assert seen.hexdigest() in said
     finally:
         listener.close()
+        bridge.stop()
+
+
+def test_net_control(uml, namespaces, tmp_path):
+    """Linux's driver, with nobody between it and the bridge, uses two queue pairs, and says how frames are spread."""
+    ethtool = shutil.which("ethtool", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    if not ethtool:
+        pytest.skip("needs ethtool: scripts/packages check")
+    path, control = tmp_path / "card", tmp_path / "control"
+    bridge = Bridge("--link", f"vhost-user:{path}?control", "--tap", "vop0", "--address", f"{HOST}/24", "--mtu", 1400,
+                    "--queues", 2, "--steer", "rss", "--verbose", "--control", control, namespace=namespaces("host"),
+                    log=tmp_path / "bridge.log")
+    key = ":".join(f"{i:02x}" for i in range(40))
+    seen = []
+
+    def show():
+        done = subprocess.run([BIN / "vop", "bridge", "steer", "show", "--json", "--control", control], text=True,
+                              capture_output=True, check=False)
+        return json.loads(done.stdout)[0] if done.returncode == 0 else {}
+
+    def look():
+        while not is_over.wait(0.05):
+            rss = show().get("rss", {})
+            seen.append((rss.get("hfunc"), rss.get("hkey"), rss.get("table", [])[:4]))
+
+    is_over = threading.Event()
+    try:
+        eventually(path.exists, "the bridge listens", 10)
+        if "built without" in (show()["fallback"] or ""):
+            pytest.skip("built without the steering program")
+        watcher = threading.Thread(target=look, daemon=True)
+        watcher.start()
+        said = uml(f"""ip addr add {GUEST}/24 dev eth0 && ip link set eth0 up
+            cat /sys/class/net/eth0/mtu /sys/class/net/eth0/carrier
+            until ping -c 1 -W 1 {HOST} >/dev/null; do usleep 50000; done
+            ethtool -L eth0 combined 2
+            ethtool -X eth0 hkey {key} weight 0 1
+            ethtool -x eth0
+            usleep 300000
+            ping -c 20 -i 0.05 -W 5 {HOST}""", {path: NET}, [ethtool])
+        is_over.set()
+        watcher.join()
+        assert "1400\n1\n" in said.replace("\r", "")
+        assert "20 packets transmitted, 20 packets received" in said
+        assert ("toeplitz", key, [1, 1, 1, 1]) in seen, bridge.text() + said
+    finally:
+        is_over.set()
         bridge.stop()
 
 

@@ -28,6 +28,28 @@ static void open_both(struct front *f, struct port_vhost *port, uint64_t feature
     assert_true(port_vhost_is_ready(port));
 }
 
+/* A driver that has nothing to send on a further pair yet. */
+static void test_further_pair(void **state)
+{
+    struct port_vhost port;
+    struct front f;
+
+    (void)state;
+    front_open_with(&f, F(VOP_F_VERSION_1), NULL, PORT_VHOST_QUEUES);
+    front_negotiate(&f, 0);
+    port_vhost_init(&port, 1);
+    port.device = f.device;
+    assert_false(port_vhost_is_ready(&port));
+    front_start(&f, 0, 0);
+    port_vhost_start(&port, 0, f.running[0]);
+    assert_true(port_vhost_is_ready(&port));
+    assert_int_equal(port.port.ops->process(&port.port), 0);
+    assert_true(port.port.ops->arm(&port.port, false) >= 0);
+    port_vhost_stop(&port, 0);
+    assert_int_equal(port.port.ops->process(&port.port), -EPIPE);
+    front_close(&f);
+}
+
 static void close_both(struct front *f, struct port_vhost *port)
 {
     for (unsigned i = 0; i < QUEUES; i++)
@@ -283,10 +305,11 @@ static void test_old_driver(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_offer, test_guard),       cmocka_unit_test_setup(test_from_driver, test_guard),
-        cmocka_unit_test_setup(test_merged, test_guard),      cmocka_unit_test_setup(test_waiting, test_guard),
-        cmocka_unit_test_setup(test_single, test_guard),      cmocka_unit_test_setup(test_stopped, test_guard),
-        cmocka_unit_test_setup(test_odd_buffers, test_guard), cmocka_unit_test_setup(test_old_driver, test_guard),
+        cmocka_unit_test_setup(test_further_pair, test_guard), cmocka_unit_test_setup(test_offer, test_guard),
+        cmocka_unit_test_setup(test_from_driver, test_guard),  cmocka_unit_test_setup(test_merged, test_guard),
+        cmocka_unit_test_setup(test_waiting, test_guard),      cmocka_unit_test_setup(test_single, test_guard),
+        cmocka_unit_test_setup(test_stopped, test_guard),      cmocka_unit_test_setup(test_odd_buffers, test_guard),
+        cmocka_unit_test_setup(test_old_driver, test_guard),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
