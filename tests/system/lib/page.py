@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Commands as a page of docs has them, run as they stand there, on a machine of their own: private namespaces with
-their own /run, /tmp and /etc, which go away with all that was started in them."""
+their own /run, /tmp, /etc and /var/lib, which go away with all that was started in them."""
 import re
 import subprocess
 
@@ -19,6 +19,7 @@ PROLOGUE = """
 set -eu
 cp -a /etc /run/etc
 mount --bind /run/etc /etc
+mount -t tmpfs tmpfs /var/lib
 export PATH=$0:$PATH
 """
 
