@@ -424,15 +424,16 @@ static void end_gracefully(struct bridge *bridge)
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct bridge *bridge = handle->data;
-    struct counters counters[CREW_MAX], sum = {.tx_frames = 0};
+    struct queue_figures figures[CREW_MAX];
+    struct counters sum = {.tx_frames = 0};
 
     if (number != SIGUSR1) {
         end_gracefully(bridge);
         return;
     }
-    crew_count(&bridge->crew, counters);
+    crew_look(&bridge->crew, figures);
     for (unsigned i = 0; i < bridge->crew.count; i++)
-        counters_add(&sum, &counters[i]);
+        counters_add(&sum, &figures[i].counters);
     counters_log(&sum);
 }
 
@@ -486,11 +487,11 @@ static void look(void *context, struct control_facts *ret_facts)
     ret_facts->queues_max = get_queues_max(bridge);
 }
 
-static unsigned count(void *context, struct counters ret_counters[CREW_MAX])
+static unsigned look_queues(void *context, struct queue_figures ret_figures[CREW_MAX])
 {
     struct bridge *bridge = context;
 
-    crew_count(&bridge->crew, ret_counters);
+    crew_look(&bridge->crew, ret_figures);
     return bridge->crew.count;
 }
 
@@ -519,7 +520,7 @@ static int open_control(struct bridge *bridge)
     int ret;
 
     bridge->subject = (struct control_subject){.look = look,
-                                               .count = count,
+                                               .look_queues = look_queues,
                                                .set_queues = set_queues,
                                                .context = bridge,
                                                .steer = &bridge->steer,

@@ -47,14 +47,13 @@ static json_t *describe_offload(unsigned set)
     return list;
 }
 
-static json_t *describe_counters(const struct counters *c)
+static json_t *describe_counters(const struct counters *counters)
 {
-#define NUMBER(name) #name, (json_int_t)c->name
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", NUMBER(tx_frames),
-                     NUMBER(tx_bytes), NUMBER(tx_segments), NUMBER(tx_checksums), NUMBER(tx_full), NUMBER(tx_stale),
-                     NUMBER(tx_illegal), NUMBER(tx_errors), NUMBER(rx_frames), NUMBER(rx_bytes), NUMBER(rx_coalesced),
-                     NUMBER(rx_malformed), NUMBER(rx_unsupported), NUMBER(rx_down), NUMBER(rx_errors));
-#undef NUMBER
+    json_t *object = json_object();
+
+    for (size_t i = 0; i < COUNTERS; i++)
+        json_object_set_new(object, counter_name(i), json_integer((json_int_t)counter_value(counters, i)));
+    return object;
 }
 
 /* A process of another host, or of another PID namespace, has no number here. */
@@ -141,19 +140,26 @@ static json_t *run_status(void *context, json_t *params, struct control_failure 
 static json_t *run_stats(void *context, json_t *params, struct control_failure *failure)
 {
     const struct control_subject *subject = context;
-    struct counters counters[CREW_MAX], sum = {.tx_frames = 0};
+    struct queue_figures figures[CREW_MAX];
+    struct counters sum = {.tx_frames = 0};
+    struct control_facts facts;
+    json_t *queues, *depth;
     unsigned count;
-    json_t *queues;
 
     if (!take_none(params, failure))
         return NULL;
-    count = subject->count(subject->context, counters);
+    look(context, &facts);
+    count = subject->look_queues(subject->context, figures);
     queues = json_array();
+    depth = json_array();
     for (unsigned i = 0; i < count; i++) {
-        counters_add(&sum, &counters[i]);
-        json_array_append_new(queues, describe_counters(&counters[i]));
+        counters_add(&sum, &figures[i].counters);
+        json_array_append_new(queues, describe_counters(&figures[i].counters));
+        json_array_append_new(depth, figures[i].depth < 0 ? json_null() : json_integer(figures[i].depth));
     }
-    return json_pack("{s:o, s:o}", "total", describe_counters(&sum), "queues", queues);
+    return json_pack("{s:o, s:o, s:o, s:i, s:I, s:s}", "total", describe_counters(&sum), "queues", queues, "depth",
+                     depth, "queues_in_use", (int)facts.tap->queues_in_use, "uptime_ms", (json_int_t)facts.uptime_ms,
+                     "link", facts.is_up ? "up" : "down");
 }
 
 /* Without a parameter it changes nothing. */

@@ -37,8 +37,8 @@ struct control_subject {
     /** Fills all of the facts. */
     void (*look)(void *context, struct control_facts *ret_facts);
 
-    /** What each worker has counted. Returns how many there are. */
-    unsigned (*count)(void *context, struct counters ret_counters[CREW_MAX]);
+    /** What each worker has to tell of its queue. Returns how many there are. */
+    unsigned (*look_queues)(void *context, struct queue_figures ret_figures[CREW_MAX]);
 
     /**
      * Uses so many queues of the interface from now on, as far as the peer has as many queue pairs: in this session

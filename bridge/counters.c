@@ -9,34 +9,59 @@
 #include "log.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NAME(counter) [offsetof(struct counters, counter) / sizeof(uint64_t)] = #counter
+
+static const char *const names[] = {
+    NAME(tx_frames),    NAME(tx_bytes),     NAME(tx_segments),    NAME(tx_checksums), NAME(tx_full),
+    NAME(tx_stale),     NAME(tx_illegal),   NAME(tx_errors),      NAME(rx_frames),    NAME(rx_bytes),
+    NAME(rx_coalesced), NAME(rx_malformed), NAME(rx_unsupported), NAME(rx_down),      NAME(rx_errors),
+    NAME(kicks),        NAME(wakeups),      NAME(spins),          NAME(spin_hits),
+};
+
+_Static_assert(sizeof(names) / sizeof(names[0]) == COUNTERS, "each counter has a name");
+
+const char *counter_name(size_t index)
+{
+    return names[index];
+}
+
+uint64_t counter_value(const struct counters *counters, size_t index)
+{
+    uint64_t value;
+
+    memcpy(&value, (const uint8_t *)counters + index * sizeof(value), sizeof(value));
+    return value;
+}
 
 void counters_add(struct counters *sum, const struct counters *counters)
 {
-    sum->tx_frames += counters->tx_frames;
-    sum->tx_bytes += counters->tx_bytes;
-    sum->tx_segments += counters->tx_segments;
-    sum->tx_checksums += counters->tx_checksums;
-    sum->tx_full += counters->tx_full;
-    sum->tx_stale += counters->tx_stale;
-    sum->tx_illegal += counters->tx_illegal;
-    sum->tx_errors += counters->tx_errors;
-    sum->rx_frames += counters->rx_frames;
-    sum->rx_bytes += counters->rx_bytes;
-    sum->rx_coalesced += counters->rx_coalesced;
-    sum->rx_malformed += counters->rx_malformed;
-    sum->rx_unsupported += counters->rx_unsupported;
-    sum->rx_down += counters->rx_down;
-    sum->rx_errors += counters->rx_errors;
+    for (size_t i = 0; i < COUNTERS; i++) {
+        uint64_t value = counter_value(sum, i) + counter_value(counters, i);
+
+        memcpy((uint8_t *)sum + i * sizeof(value), &value, sizeof(value));
+    }
+}
+
+static void log_some(const struct counters *counters, size_t from, size_t to)
+{
+    char text[512];
+    size_t length = 0;
+
+    for (size_t i = from; i < to && length < sizeof(text); i++)
+        length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s %" PRIu64, i > from ? " " : "", names[i],
+                                   counter_value(counters, i));
+    log_answer("%s", text);
 }
 
 void counters_log(const struct counters *c)
 {
-    log_answer("tx_frames %" PRIu64 " tx_bytes %" PRIu64 " tx_segments %" PRIu64 " tx_checksums %" PRIu64
-               " tx_full %" PRIu64 " tx_stale %" PRIu64 " tx_illegal %" PRIu64 " tx_errors %" PRIu64,
-               c->tx_frames, c->tx_bytes, c->tx_segments, c->tx_checksums, c->tx_full, c->tx_stale, c->tx_illegal,
-               c->tx_errors);
-    log_answer("rx_frames %" PRIu64 " rx_bytes %" PRIu64 " rx_coalesced %" PRIu64 " rx_malformed %" PRIu64
-               " rx_unsupported %" PRIu64 " rx_down %" PRIu64 " rx_errors %" PRIu64,
-               c->rx_frames, c->rx_bytes, c->rx_coalesced, c->rx_malformed, c->rx_unsupported, c->rx_down,
-               c->rx_errors);
+    const size_t rx = offsetof(struct counters, rx_frames) / sizeof(uint64_t);
+    const size_t work = offsetof(struct counters, kicks) / sizeof(uint64_t);
+
+    log_some(c, 0, rx);
+    log_some(c, rx, work);
+    log_some(c, work, COUNTERS);
 }

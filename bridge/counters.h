@@ -7,8 +7,10 @@
 #ifndef VOP_BRIDGE_COUNTERS_H
 #define VOP_BRIDGE_COUNTERS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
+/** All are of one size, so that the table below reaches each of them. */
 struct counters {
     uint64_t tx_frames; /* TAP to link: frames taken from the TAP and sent */
     uint64_t tx_bytes;
@@ -25,12 +27,29 @@ struct counters {
     uint64_t rx_unsupported; /* dropped: uses what we did not offer */
     uint64_t rx_down;        /* dropped: the interface is down */
     uint64_t rx_errors;      /* dropped: refused by the kernel */
+    uint64_t kicks;          /* times the peer was kicked, for messages and for what was given back */
+    uint64_t wakeups;        /* times the thread that carries the frames was woken, by whomever */
+    uint64_t spins;          /* times it looked on for a while, when the work had run out, before it slept */
+    uint64_t spin_hits;      /* of spins: found some */
 };
+
+#define COUNTERS (sizeof(struct counters) / sizeof(uint64_t))
+
+/** What one queue has to tell. */
+struct queue_figures {
+    struct counters counters;
+    int64_t depth; /* frames sent that the peer has not given back yet; -1: there is no peer, or nobody knows */
+};
+
+/** The name of a counter as users see it, in the order of the struct. */
+const char *counter_name(size_t index);
+
+uint64_t counter_value(const struct counters *counters, size_t index);
 
 /** Adds what one worker has counted to what the others have. */
 void counters_add(struct counters *sum, const struct counters *counters);
 
-/** Logs all of them, by name, in two lines. */
+/** Logs all of them, by name, in three lines: to the link, from it, and how the threads went about it. */
 void counters_log(const struct counters *c);
 
 #endif

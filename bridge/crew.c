@@ -143,9 +143,9 @@ static int end_job(struct crew_member *member, void *argument)
     return 0;
 }
 
-static int count_job(struct crew_member *member, void *argument)
+static int look_job(struct crew_member *member, void *argument)
 {
-    *(struct counters *)argument = member->worker.counters;
+    worker_look(&member->worker, argument);
     return 0;
 }
 
@@ -462,10 +462,10 @@ void crew_end(struct crew *crew)
         call(crew->members[i], end_job, NULL);
 }
 
-void crew_count(struct crew *crew, struct counters ret_counters[CREW_MAX])
+void crew_look(struct crew *crew, struct queue_figures ret_figures[CREW_MAX])
 {
     for (unsigned i = 0; i < crew->count; i++)
-        call(crew->members[i], count_job, &ret_counters[i]);
+        call(crew->members[i], look_job, &ret_figures[i]);
 }
 
 bool crew_is_alive(struct crew *crew)

@@ -108,8 +108,8 @@ void crew_capture(struct crew *crew, struct capture_ring *const *rings);
 /** Takes the ports back, once all has been received. Does nothing without a session. */
 void crew_end(struct crew *crew);
 
-/** What each of them has counted since the start: `count` elements. */
-void crew_count(struct crew *crew, struct counters ret_counters[CREW_MAX]);
+/** What each of them has to tell of its queue: `count` elements. */
+void crew_look(struct crew *crew, struct queue_figures ret_figures[CREW_MAX]);
 
 /**
  * Has every worker's loop turned since the last time this was asked? Asks them to turn, for the next time, and does not

@@ -27,10 +27,16 @@ struct port_buffer {
     size_t length;               /* bytes in all of them */
 };
 
+/** What a port has to tell of its session. */
+struct port_facts {
+    uint64_t kicks; /* of the peer, since some moment before the session; 0 where the layout of 2009 does not count them */
+    int64_t depth;  /* frames sent that the peer has not given back; -1: that cannot be known */
+};
+
 /**
- * What each kind of port does in its own way. No call blocks. Besides what is said of each, all of them but `cancel`
- * may return how the session ended: -ECONNRESET the peer is gone without closing, -EPIPE it has closed, -EPROTO it
- * broke the protocol; then vop_error_text() says more.
+ * What each kind of port does in its own way. No call blocks. Besides what is said of each, all that return a
+ * number may return how the session ended: -ECONNRESET the peer is gone without closing, -EPIPE it has closed, -EPROTO
+ * it broke the protocol; then vop_error_text() says more.
  */
 struct port_ops {
     /**
@@ -73,6 +79,9 @@ struct port_ops {
      * receive; after any other error the session is over.
      */
     int (*process)(struct port *port);
+
+    /** Fills all of the facts, also when the session is over. */
+    void (*look)(struct port *port, struct port_facts *ret_facts);
 };
 
 /** What all ports have. A specific one begins with this. */

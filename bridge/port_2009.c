@@ -82,6 +82,17 @@ static int process(struct port *port)
     return end_of(ret);
 }
 
+/* A frame is given back by the used ring where the host transmits. The board copies, and then has it behind itself. */
+static void look(struct port *port, struct port_facts *ret_facts)
+{
+    struct vop_net2009_info info;
+
+    vop_net2009_get_info(get_self(port)->link, get_self(port)->device, &info, sizeof(info));
+    *ret_facts = (struct port_facts){
+        .depth = info.is_board ? -1 : (uint16_t)(info.queue[1].avail - info.queue[1].used),
+    };
+}
+
 void port_2009_open(struct port_2009 *port, vop_net2009 *link, unsigned device)
 {
     static const struct port_ops ops = {
@@ -93,6 +104,7 @@ void port_2009_open(struct port_2009 *port, vop_net2009 *link, unsigned device)
         .flush = flush,
         .arm = arm,
         .process = process,
+        .look = look,
     };
     struct vop_net2009_info info;
 

@@ -83,6 +83,16 @@ static int process(struct port *port)
     return vop_channel_peer_config(self->channel, &self->generation, config) > 0;
 }
 
+static void look(struct port *port, struct port_facts *ret_facts)
+{
+    const vop_channel *channel = get_self(port)->channel;
+    struct vop_channel_stats stats = {.struct_size = sizeof(stats)};
+
+    (void)vop_channel_get_stats(channel, &stats);
+    *ret_facts =
+        (struct port_facts){.kicks = stats.tx_kicks + stats.rx_kicks, .depth = (int64_t)vop_channel_in_doubt(channel)};
+}
+
 int port_channel_open(struct port_channel *port, vop_channel *channel, uint64_t offer, uint32_t mtu)
 {
     static const struct port_ops ops = {
@@ -94,6 +104,7 @@ int port_channel_open(struct port_channel *port, vop_channel *channel, uint64_t 
         .flush = flush,
         .arm = arm,
         .process = process,
+        .look = look,
     };
     struct vop_channel_info info = {.struct_size = sizeof(info)};
     size_t message_max = vop_channel_message_max(channel);

@@ -241,6 +241,16 @@ static int process(struct port *port)
     return ret;
 }
 
+static void look(struct port *port, struct port_facts *ret_facts)
+{
+    struct port_driver *self = get_self(port);
+    struct vop_virtqueue_info rx, tx;
+
+    vop_virtqueue_get_info(self->rx, &rx, sizeof(rx));
+    vop_virtqueue_get_info(self->tx, &tx, sizeof(tx));
+    *ret_facts = (struct port_facts){.kicks = rx.notified + tx.notified, .depth = tx.in_flight};
+}
+
 /* ---- States ---- */
 
 size_t port_driver_piece_size(size_t least, uint32_t mtu, bool is_merging)
@@ -304,6 +314,7 @@ int port_driver_open(struct port_driver *driver, const struct port_driver_setup 
         .flush = flush,
         .arm = arm,
         .process = process,
+        .look = look,
     };
     int ret;
 

@@ -253,6 +253,26 @@ static int process(struct port *port)
     return 0;
 }
 
+static uint64_t count_notified(const vop_virtqueue *vq)
+{
+    struct vop_virtqueue_info info = {.notified = 0};
+
+    if (vq)
+        vop_virtqueue_get_info(vq, &info, sizeof(info));
+    return info.notified;
+}
+
+/* A driver does not say how many of the frames it got it has looked at. */
+static void look(struct port *port, struct port_facts *ret_facts)
+{
+    struct port_vhost *self = get_self(port);
+
+    *ret_facts = (struct port_facts){
+        .kicks = self->kicks + count_notified(self->rx) + count_notified(self->tx),
+        .depth = -1,
+    };
+}
+
 /* ---- States ---- */
 
 void port_vhost_init(struct port_vhost *port, unsigned pair)
@@ -266,6 +286,7 @@ void port_vhost_init(struct port_vhost *port, unsigned pair)
         .flush = flush,
         .arm = arm,
         .process = process,
+        .look = look,
     };
 
     memset(port, 0, sizeof(*port));
@@ -285,6 +306,7 @@ void port_vhost_start(struct port_vhost *port, unsigned index, vop_virtqueue *vq
 /* The last one taken is the first to be put back. */
 void port_vhost_stop(struct port_vhost *port, unsigned index)
 {
+    port->kicks += count_notified(index ? port->tx : port->rx);
     if (index) {
         port->tx = NULL;
         port->released = 0;

@@ -29,6 +29,8 @@ struct port_vhost {
     bool is_merging;        /* a frame may take several buffers of the driver */
     bool has_complained;    /* of a driver that is not served */
 
+    uint64_t kicks; /* by queues that do not run any more */
+
     struct iovec peeked[PORT_SEGMENT_MAX];
     uint32_t peeked_handle;
     unsigned released; /* buffers completed that the driver does not know of */

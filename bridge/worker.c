@@ -157,6 +157,7 @@ static int spin(struct worker *worker)
     if (is_bulk(worker))
         return FORWARD_IDLE;
     until = worker->idle_since + (uint64_t)worker->spin.window_ns;
+    worker->counters.spins += worker->spin.window_ns > 0;
     while (uv_hrtime() < until && !__atomic_load_n(&worker->is_called, __ATOMIC_RELAXED)) {
         int ret;
 
@@ -167,6 +168,7 @@ static int spin(struct worker *worker)
             return ret;
         if (count_frames(worker) != before) {
             vop_spin_learn(&worker->spin, 0, false);
+            worker->counters.spin_hits++;
             return FORWARD_MORE;
         }
     }
@@ -249,8 +251,10 @@ static void on_prepare(uv_prepare_t *prepare)
 
     if (!worker->port || worker->is_over || worker->is_held)
         return;
-    if (worker->is_asleep)
+    if (worker->is_asleep) {
         vop_spin_learn(&worker->spin, (int64_t)(uv_hrtime() - worker->idle_since), true);
+        worker->counters.wakeups++;
+    }
     worker->is_asleep = false;
     choose_slice(worker);
     ret = work_until_idle(worker);
@@ -300,8 +304,16 @@ int worker_open(struct worker *worker, uv_loop_t *loop, const struct forward_set
     return 0;
 }
 
+/* How it is with the port, and the kicks of this session. */
+static void look_at_port(const struct worker *worker, struct port_facts *ret_facts)
+{
+    worker->port->ops->look(worker->port, ret_facts);
+    ret_facts->kicks -= worker->kicks_before;
+}
+
 int worker_begin(struct worker *worker, struct port *port)
 {
+    struct port_facts facts;
     int ret = forward_open(&worker->forward, &worker->setup, port);
 
     if (ret)
@@ -312,6 +324,8 @@ int worker_begin(struct worker *worker, struct port *port)
         return ret;
     }
     worker->port = port;
+    port->ops->look(port, &facts);
+    worker->kicks_before = facts.kicks;
     worker->is_over = worker->is_asleep = false;
     worker->is_held = true;
     return 0;
@@ -401,11 +415,26 @@ void worker_capture(struct worker *worker, struct capture_ring *ring)
     forward_capture(&worker->forward, ring);
 }
 
+void worker_look(const struct worker *worker, struct queue_figures *ret_figures)
+{
+    struct port_facts facts = {.depth = -1};
+
+    if (worker->port)
+        look_at_port(worker, &facts);
+    ret_figures->counters = worker->counters; /* kicks of sessions before this one */
+    ret_figures->counters.kicks += facts.kicks;
+    ret_figures->depth = facts.depth;
+}
+
 void worker_end(struct worker *worker)
 {
+    struct port_facts facts;
+
     if (!worker->port)
         return;
     (void)receive_the_rest(worker); /* another worker may have found the end first */
+    look_at_port(worker, &facts);
+    worker->counters.kicks += facts.kicks;
     worker->port = NULL;
     worker->is_over = false;
     forward_close(&worker->forward);

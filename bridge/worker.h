@@ -37,7 +37,7 @@ typedef void worker_lost(void *context, int why);
 /** Called when a port has told that what the peer says of its interface has changed. */
 typedef void worker_news(void *context);
 
-/** Private to worker.c, but for `counters`. */
+/** Private to worker.c. */
 struct worker {
     uv_loop_t *loop; /* NULL: CLOSED */
     worker_lost *lost;
@@ -57,6 +57,7 @@ struct worker {
     struct port *port;    /* NULL unless HELD or CARRYING */
     uv_poll_t *port_poll; /* frees itself when closed */
 
+    uint64_t kicks_before; /* of the port, when it was taken */
     bool is_held;          /* HELD */
     bool is_over;          /* the session ended, and `lost` was told */
     bool has_lost_tap;     /* the interface was deleted, and `lost` was told */
@@ -121,6 +122,9 @@ void worker_capture(struct worker *worker, struct capture_ring *ring);
  * Takes the port back, after it has received what the peer had sent before the end. Does nothing without a port.
  */
 void worker_end(struct worker *worker);
+
+/** What it has to tell of its queue, since it was opened. */
+void worker_look(const struct worker *worker, struct queue_figures *ret_figures);
 
 /** Closes the worker; does nothing if it is not open. The loop must run once more before it is closed. */
 void worker_close(struct worker *worker);

@@ -68,7 +68,9 @@ def test_status_and_stats(bridges, control):
         later = bridges.bridge[side].counters()
         assert set(stats["total"]) == set(later) and len(stats["queues"]) == a["queues"] == a["queues_max"]
         assert all(stats["total"][counter] <= later[counter] for counter in later)
-        assert stats["total"]["tx_frames"] > 0
+        assert all(stats["total"][counter] > 0 for counter in ("tx_frames", "kicks", "wakeups"))
+        assert stats["link"] == "up" and stats["queues_in_use"] == a["queues"]
+        assert len(stats["depth"]) == a["queues"] and min(stats["depth"]) >= 0
 
 
 def test_for_people(bridges, control):

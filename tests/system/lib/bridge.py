@@ -85,10 +85,10 @@ class Bridge:
         """Asks with SIGUSR1."""
         before = self.text().count("rx_frames")
         self.process.send_signal(signal.SIGUSR1)
-        eventually(lambda: re.search(r"rx_errors \d+\n$", self.text()) and self.text().count("rx_frames") > before,
+        eventually(lambda: re.search(r"spin_hits \d+\n$", self.text()) and self.text().count("rx_frames") > before,
                    "counters after SIGUSR1")
-        tail = " ".join(self.text().splitlines()[-2:])
-        return {name: int(value) for name, value in re.findall(r"([rt]x_\w+) (\d+)", tail)}
+        tail = " ".join(self.text().splitlines()[-3:])
+        return {name: int(value) for name, value in re.findall(r"\b([a-z_]+) (\d+)", tail)}
 
     def has_closed_all(self):
         """What a link has left is closed by a thread of its own, which is gone then."""

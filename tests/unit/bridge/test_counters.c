@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_counters.c - the sum of counters forgets none of them.
+ * test_counters.c - the sum of counters forgets none of them, and no name is another counter's.
  *
  * Room: tests.
  */
@@ -36,10 +36,30 @@ static void test_sum(void **state)
         assert_true(sums[i] == 2 * numbers[i]);
 }
 
+/* Each is found by its place, and has its own name. */
+static void test_names(void **state)
+{
+    struct counters counters = {.tx_frames = 1, .rx_frames = 2, .spin_hits = 3};
+
+    (void)state;
+    assert_int_equal(COUNT, COUNTERS);
+    for (size_t i = 0; i < COUNT; i++) {
+        uint64_t expected = strcmp(counter_name(i), "tx_frames") == 0   ? 1
+                            : strcmp(counter_name(i), "rx_frames") == 0 ? 2
+                            : strcmp(counter_name(i), "spin_hits") == 0 ? 3
+                                                                        : 0;
+
+        assert_true(counter_value(&counters, i) == expected);
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(counter_name(i), counter_name(j));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sum),
+        cmocka_unit_test(test_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,6 +24,8 @@ struct world {
     bool is_sending;   /* there is always one more message */
     int arm_ret;       /* what arm() returns, and then the peer begins to send */
     unsigned received; /* messages */
+    uint64_t kicks;    /* as look() says, */
+    int64_t depth;     /* and this */
     int why;           /* that the worker has given up */
     struct iovec segment;
     uint8_t message[FRAME_HEADER_SIZE + 60];
@@ -73,6 +75,11 @@ static int nothing(struct port *port)
     return 0;
 }
 
+static void look(struct port *port, struct port_facts *ret_facts)
+{
+    *ret_facts = (struct port_facts){.kicks = ((struct world *)port)->kicks, .depth = ((struct world *)port)->depth};
+}
+
 static void on_lost(void *context, int why)
 {
     struct world *w = context;
@@ -88,8 +95,13 @@ static void on_news(void *context)
 
 static void open_world(struct world *w)
 {
-    static const struct port_ops ops = {
-        .peek = peek, .release = release, .reserve = reserve, .arm = arm, .flush = nothing, .process = nothing};
+    static const struct port_ops ops = {.peek = peek,
+                                        .release = release,
+                                        .reserve = reserve,
+                                        .arm = arm,
+                                        .flush = nothing,
+                                        .process = nothing,
+                                        .look = look};
     struct forward_setup setup = {.mtu = 1500};
     int pair[2];
 
@@ -152,11 +164,37 @@ static void test_end_while_more_comes(void **state)
     }
 }
 
+/* Of the port's kicks those count that fall into a session, each once. */
+static void test_figures(void **state)
+{
+    struct queue_figures figures;
+    struct world w;
+
+    (void)state;
+    open_world(&w);
+    w.kicks = 10;
+    w.depth = 5;
+    worker_look(&w.worker, &figures);
+    assert_int_equal(figures.counters.kicks, 10);
+    assert_int_equal(figures.depth, 5);
+    worker_end(&w.worker);
+    w.kicks = 20;
+    worker_look(&w.worker, &figures);
+    assert_int_equal(figures.counters.kicks, 10);
+    assert_int_equal(figures.depth, -1);
+    assert_int_equal(worker_begin(&w.worker, &w.port), 0);
+    w.kicks = 21;
+    worker_look(&w.worker, &figures);
+    assert_int_equal(figures.counters.kicks, 11);
+    close_world(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_error_while_more_comes, test_guard),
         cmocka_unit_test_setup(test_end_while_more_comes, test_guard),
+        cmocka_unit_test_setup(test_figures, test_guard),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
