@@ -2,28 +2,24 @@
 /*
  * control_socket.h - where the control socket of a bridge lies: makes it there, and takes it away again.
  *
- * Room: bridge. The file is DIRECTORY/NAME.PID.sock, so bridges of one name do not meet. It appears under that name
- * only when it listens: so whoever finds one there that refuses him knows that its bridge is dead, and may remove it.
+ * Room: bridge. The file is DIRECTORY/NAME.PID.sock, so bridges of one name do not meet.
  */
 #ifndef VOP_BRIDGE_CONTROL_SOCKET_H
 #define VOP_BRIDGE_CONTROL_SOCKET_H
 
-#include <stddef.h>
+#include "unix_socket.h"
+
 #include <sys/types.h>
-#include <sys/un.h>
 
 /** Where root's bridges are looked for. Others are below $XDG_RUNTIME_DIR, in a directory of this same name. */
 #define CONTROL_DIRECTORY "/run/vop-bridge"
 
-#define CONTROL_PATH_SIZE sizeof(((struct sockaddr_un *)0)->sun_path)
+#define CONTROL_PATH_SIZE UNIX_PATH_SIZE
 
-/** A socket that is open has a path. */
+/** All 0: closed. */
 struct control_socket {
-    int fd; /* bound; -1 once somebody else has taken it */
+    struct unix_socket file;
     char directory[CONTROL_PATH_SIZE];
-    char path[CONTROL_PATH_SIZE]; /* "": closed */
-    dev_t device;
-    ino_t inode;
 };
 
 /**

@@ -124,7 +124,7 @@ static int connect_to(const char *path)
 
 static int try_connect(void)
 {
-    return connect_to(control.socket.path);
+    return connect_to(control.socket.file.path);
 }
 
 static void say(int fd, const char *text)
@@ -216,12 +216,12 @@ static void test_hundreds_of_clients(void **state)
 static void test_slow_clients_lose_their_place(void **state)
 {
     static const char *const words[] = {"", "{", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"flood\"}\n"};
-    int slow[CONTROL_CLIENTS], fd;
+    int slow[SERVER_CLIENTS], fd;
     char line[64];
 
     (void)state;
     start((struct control_setup){.patience_ms = PATIENCE_MS});
-    for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
+    for (unsigned i = 0; i < SERVER_CLIENTS; i++) {
         slow[i] = try_connect();
         say(slow[i], words[i < 3 ? i : 0]);
     }
@@ -229,7 +229,7 @@ static void test_slow_clients_lose_their_place(void **state)
     say(fd, ECHO_LINE);
     expect_echo(fd);
     close(fd);
-    for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
+    for (unsigned i = 0; i < SERVER_CLIENTS; i++) {
         if (i != 2)
             assert_int_equal(hear(slow[i], line, sizeof(line)), 0);
         close(slow[i]);
@@ -289,7 +289,7 @@ static void test_only_this_user(void **state)
         skip();
     }
     start((struct control_setup){.has_uid = true, .uid = 12345});
-    check(chmod(directory, 0755) == 0 && chmod(control.socket.path, 0666) == 0);
+    check(chmod(directory, 0755) == 0 && chmod(control.socket.file.path, 0666) == 0);
     child = fork();
     if (child == 0) {
         check(setuid(12345) == 0);
@@ -403,7 +403,7 @@ static void test_passed_socket(void **state)
     snprintf(address.sun_path, sizeof(address.sun_path), "%s/passed", own);
     check(bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, 8) == 0);
     start((struct control_setup){.passed_fd = fd});
-    assert_string_equal(control.socket.path, "");
+    assert_string_equal(control.socket.file.path, "");
     fd = connect_to(address.sun_path);
     say(fd, ECHO_LINE);
     expect_echo(fd);

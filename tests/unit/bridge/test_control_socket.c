@@ -82,9 +82,9 @@ static void test_open_and_close(void **state)
     assert_string_equal(path, directory);
     assert_true(is_there("vop0.%ld.sock", getpid()));
     assert_int_equal(count_files(), 1);
-    assert_int_equal(lstat(socket.path, &st), 0);
+    assert_int_equal(lstat(socket.file.path, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0660);
-    connect_to(socket.path, &fd);
+    connect_to(socket.file.path, &fd);
     assert_true(fd >= 0);
     close(fd);
     control_socket_close(&socket);
@@ -120,7 +120,7 @@ static void test_two_of_one_name(void **state)
     connect_to(other, &fd);
     assert_true(fd >= 0);
     close(fd);
-    connect_to(ours.path, &fd);
+    connect_to(ours.file.path, &fd);
     assert_true(fd >= 0);
     close(fd);
     assert_int_equal(write(end[1], &byte, 1), 1);
@@ -171,7 +171,7 @@ static void test_name_is_there(void **state)
     assert_int_equal(control_socket_open(directory, "vop0", 0600, &first, path), 0);
     assert_int_equal(control_socket_open(directory, "vop0", 0600, &second, path), -EADDRINUSE);
     assert_int_equal(count_files(), 1);
-    close(first.fd);
+    close(first.file.fd);
     assert_int_equal(control_socket_open(directory, "vop0", 0600, &second, path), 0);
     assert_int_equal(count_files(), 1);
     control_socket_close(&second);
@@ -184,7 +184,7 @@ static void test_name_is_not_ours_any_more(void **state)
 
     (void)state;
     assert_int_equal(control_socket_open(directory, "vop0", 0600, &first, path), 0);
-    assert_int_equal(unlink(first.path), 0);
+    assert_int_equal(unlink(first.file.path), 0);
     assert_int_equal(control_socket_open(directory, "vop0", 0600, &second, path), 0);
     control_socket_close(&first);
     assert_int_equal(count_files(), 1);
