@@ -22,6 +22,7 @@
 #include "counters.h"
 #include "crew.h"
 #include "drain.h"
+#include "exporter.h"
 #include "frame.h"
 #include "interface.h"
 #include "link.h"
@@ -36,6 +37,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 #include <uv.h>
 #include <vopipc/log.h>
 
@@ -64,8 +66,10 @@ struct bridge {
     struct capture *capture; /* NULL: clients cannot ask for one */
     struct control control;
     struct control_subject subject; /* of the control socket */
+    struct exporter exporter;
     struct notify notify;
-    uint64_t started_at; /* by uv_hrtime() */
+    uint64_t started_at;        /* by uv_hrtime() */
+    struct timespec started_on; /* by the clock of the day */
     bool is_stopping;
     int ret; /* of bridge_run() */
 };
@@ -307,6 +311,7 @@ static void stop_bridge(struct bridge *bridge, int ret)
     if (bridge->options->carrier == CARRIER_ON && !is_lost(bridge))
         (void)tap_carrier_set(&bridge->interface.tap, false); /* it may persist, and then nobody reads it */
     link_close(bridge->link);
+    exporter_close(&bridge->exporter);
     control_close(&bridge->control);
     steer_close(&bridge->steer);
     netns_watch_close(&bridge->netns_watch);
@@ -483,6 +488,7 @@ static void look(void *context, struct control_facts *ret_facts)
     ret_facts->is_up = bridge->pairs > 0;
     link_show(bridge->link, &ret_facts->link);
     ret_facts->sessions = bridge->sessions;
+    ret_facts->started_at = (double)bridge->started_on.tv_sec + (double)bridge->started_on.tv_nsec / 1e9;
     ret_facts->uptime_ms = (uv_hrtime() - bridge->started_at) / 1000000;
     ret_facts->queues_max = get_queues_max(bridge);
 }
@@ -526,10 +532,27 @@ static int open_control(struct bridge *bridge)
                                                .steer = &bridge->steer,
                                                .capture = bridge->capture};
     bridge->started_at = uv_hrtime();
+    clock_gettime(CLOCK_REALTIME, &bridge->started_on);
     if (options->no_control)
         return 0;
     ret = control_open(&bridge->control, &bridge->loop, &setup);
     return options->control[0] || setup.passed_fd ? ret : 0;
+}
+
+static int open_exporter(struct bridge *bridge)
+{
+    const struct options *options = bridge->options;
+    const struct exporter_setup setup = {
+        .endpoint = &options->metrics,
+        .passed_fd = options->activation.metrics > 0 ? options->activation.metrics : 0,
+        .mode = options->control_mode,
+        .has_uid = options->has_control_uid,
+        .uid = options->control_uid,
+        .format = control_metrics,
+        .context = &bridge->subject,
+    };
+
+    return exporter_open(&bridge->exporter, &bridge->loop, &setup);
 }
 
 /* ---- The beginning ---- */
@@ -623,6 +646,8 @@ static int open_all(struct bridge *bridge)
         ret = open_capture(bridge);
     if (!ret)
         ret = open_control(bridge);
+    if (!ret)
+        ret = open_exporter(bridge);
     if (!ret)
         ret = watch_interface(bridge);
     if (ret)

@@ -7,11 +7,14 @@
 #include "control_methods.h"
 
 #include "capture_methods.h"
+#include "metrics.h"
 #include "offload.h"
 #include "steer_methods.h"
+#include "steer_words.h"
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -162,6 +165,52 @@ static json_t *run_stats(void *context, json_t *params, struct control_failure *
                      "link", facts.is_up ? "up" : "down");
 }
 
+char *control_metrics(void *context, size_t *ret_length)
+{
+    const struct control_subject *subject = context;
+    struct queue_figures figures[CREW_MAX];
+    struct control_facts facts;
+    struct steer_stats stats;
+    struct metrics metrics;
+
+    look(context, &facts);
+    steer_stats(subject->steer, &stats);
+    metrics = (struct metrics){
+        .version = vop_version(),
+        .started_at = facts.started_at,
+        .interface = facts.tap->name,
+        .netns = facts.options->netns,
+        .link = facts.options->link,
+        .role = facts.options->listen ? "listen" : "connect",
+        .is_up = facts.is_up,
+        .has_carrier = facts.has_carrier,
+        .sessions = facts.sessions,
+        .mtu = facts.interface->mtu,
+        .queues_in_use = facts.tap->queues_in_use,
+        .queues = subject->look_queues(subject->context, figures),
+        .queue = figures,
+        .steering = steer_mode_words.word[subject->steer->mode],
+        .has_fallen_back = subject->steer->has_fallen_back,
+        .steer = steer_policy(subject->steer) ? &stats : NULL,
+        .steer_changes = steer_changes(subject->steer),
+    };
+    return metrics_format(&metrics, ret_length);
+}
+
+static json_t *run_metrics(void *context, json_t *params, struct control_failure *failure)
+{
+    size_t length;
+    json_t *json;
+    char *text;
+
+    if (!take_none(params, failure))
+        return NULL;
+    text = control_metrics(context, &length);
+    json = text ? json_pack("{s:s, s:s}", "type", METRICS_TYPE, "text", text) : NULL;
+    free(text);
+    return json;
+}
+
 /* Without a parameter it changes nothing. */
 static json_t *run_queues(void *context, json_t *params, struct control_failure *failure)
 {
@@ -231,6 +280,7 @@ CAPTURE_METHOD(show)
 const struct control_method control_methods[] = {
     {"status", run_status},
     {"stats", run_stats},
+    {"metrics", run_metrics},
     {"queues", run_queues},
     {"stop", run_stop},
     {"steer.show", run_steer_show},

@@ -28,6 +28,7 @@ struct control_facts {
     bool is_up;       /* the link is */
     struct link_facts link;
     uint64_t sessions;   /* that have begun since the start */
+    double started_at;   /* seconds since 1970 */
     uint64_t uptime_ms;  /* since the start */
     unsigned queues_max; /* so many can be in use: those open, or those agreed with the peer */
 };
@@ -55,6 +56,9 @@ struct control_subject {
     struct steer *steer;
     struct capture *capture; /* NULL: there is none */
 };
+
+/** The text of metrics.h for a struct control_subject: what method `metrics` and an exporter give. */
+char *control_metrics(void *context, size_t *ret_length);
 
 /** For struct control_setup; its context is a struct control_subject. */
 extern const struct control_method control_methods[];
