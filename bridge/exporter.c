@@ -166,18 +166,18 @@ static bool is_unix(int fd)
 static void log_failure(const struct endpoint *endpoint, int ret)
 {
     if (endpoint->kind == ENDPOINT_TCP)
-        log_line("metrics at port %u: %s; take another one with --metrics", endpoint->port, strerror(-ret));
+        log_error("metrics at port %u: %s; take another one with --metrics", endpoint->port, strerror(-ret));
     else if (ret == -EADDRINUSE)
-        log_line("metrics at %s: somebody listens there, or it is no socket; take another path with --metrics, or "
-                 "remove it",
-                 endpoint->path);
+        log_error("metrics at %s: somebody listens there, or it is no socket; take another path with --metrics, or "
+                  "remove it",
+                  endpoint->path);
     else if (ret == -ENAMETOOLONG)
-        log_line("metrics at %s: beside it a name like .12345.new has to fit into 107 bytes, too; take a shorter "
-                 "directory with --metrics",
-                 endpoint->path);
+        log_error("metrics at %s: beside it a name like .12345.new has to fit into 107 bytes, too; take a shorter "
+                  "directory with --metrics",
+                  endpoint->path);
     else
-        log_line("metrics at %s: %s; make its directory, or take another path with --metrics", endpoint->path,
-                 strerror(-ret));
+        log_error("metrics at %s: %s; make its directory, or take another path with --metrics", endpoint->path,
+                  strerror(-ret));
 }
 
 int exporter_open(struct exporter *exporter, uv_loop_t *loop, const struct exporter_setup *setup)
