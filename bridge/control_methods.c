@@ -165,16 +165,31 @@ static json_t *run_stats(void *context, json_t *params, struct control_failure *
                      "link", facts.is_up ? "up" : "down");
 }
 
+static struct metrics_capture count_captured(struct capture *capture)
+{
+    struct capture_facts facts;
+
+    capture_look(capture, &facts);
+    return (struct metrics_capture){
+        .is_running = facts.state == CAPTURE_RUNNING,
+        .accepted = facts.counts.accepted,
+        .dropped = facts.counts.dropped,
+    };
+}
+
 char *control_metrics(void *context, size_t *ret_length)
 {
     const struct control_subject *subject = context;
     struct queue_figures figures[CREW_MAX];
     struct control_facts facts;
+    struct metrics_capture capture = {.is_running = false};
     struct steer_stats stats;
     struct metrics metrics;
 
     look(context, &facts);
     steer_stats(subject->steer, &stats);
+    if (subject->capture)
+        capture = count_captured(subject->capture);
     metrics = (struct metrics){
         .version = vop_version(),
         .started_at = facts.started_at,
@@ -193,6 +208,7 @@ char *control_metrics(void *context, size_t *ret_length)
         .has_fallen_back = subject->steer->has_fallen_back,
         .steer = steer_policy(subject->steer) ? &stats : NULL,
         .steer_changes = steer_changes(subject->steer),
+        .capture = subject->capture ? &capture : NULL,
     };
     return metrics_format(&metrics, ret_length);
 }

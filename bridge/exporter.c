@@ -165,7 +165,9 @@ static bool is_unix(int fd)
 
 static void log_failure(const struct endpoint *endpoint, int ret)
 {
-    if (endpoint->kind == ENDPOINT_TCP)
+    if (endpoint->kind == ENDPOINT_NONE)
+        log_error("metrics at the socket of the service manager: %s", strerror(-ret));
+    else if (endpoint->kind == ENDPOINT_TCP)
         log_error("metrics at port %u: %s; take another one with --metrics", endpoint->port, strerror(-ret));
     else if (ret == -EADDRINUSE)
         log_error("metrics at %s: somebody listens there, or it is no socket; take another path with --metrics, or "

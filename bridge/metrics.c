@@ -163,6 +163,19 @@ static void put_stages(const struct text *text)
                text->metrics->steer_changes);
 }
 
+/* ---- Captures ---- */
+
+static void put_capture(const struct text *text)
+{
+    const struct metrics_capture *capture = text->metrics->capture;
+
+    put_single(text, "vop_bridge_capture_running", GAUGE, "Whether frames are captured.", capture->is_running);
+    put_single(text, "vop_bridge_captured_frames_total", COUNTER, "Frames that the newest capture wanted.",
+               capture->accepted);
+    put_single(text, "vop_bridge_capture_dropped_frames_total", COUNTER,
+               "Of those, frames that are missing in it, for lack of room.", capture->dropped);
+}
+
 /* ---- The bridge ---- */
 
 static void put_bridge(const struct text *text)
@@ -219,6 +232,8 @@ char *metrics_format(const struct metrics *metrics, size_t *ret_length)
     put_depth(&text);
     if (metrics->steer)
         put_stages(&text);
+    if (metrics->capture)
+        put_capture(&text);
     if (fclose(text.out) == 0)
         return bytes;
     free(bytes);

@@ -17,6 +17,12 @@
 /** The Content-Type of the text. */
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
+/** What became of frames that a capture wanted. */
+struct metrics_capture {
+    bool is_running;
+    uint64_t accepted, dropped; /* by the newest capture; of `accepted`, such as there was no room for */
+};
+
 /** What the text is made of. */
 struct metrics {
     const char *version; /* of vop-bridge */
@@ -36,6 +42,7 @@ struct metrics {
     bool has_fallen_back;            /* to it */
     const struct steer_stats *steer; /* NULL: nobody counts */
     unsigned steer_changes;
+    const struct metrics_capture *capture; /* NULL: there can be none */
 };
 
 /** The text, to be freed; NULL: no memory. */

@@ -144,6 +144,8 @@ static void check_control(const struct check *check)
 {
     static const char *const others[] = {"control-mode", "control-uid"};
 
+    if (check->options->metrics.kind == ENDPOINT_UNIX) /* whose socket they are about as well */
+        return;
     for (unsigned i = 0; check->options->no_control && i < sizeof(others) / sizeof(others[0]); i++) {
         if (is_given(check, others[i]))
             complain(check, "there is no control socket for it, by --control none; leave one of them out", others[i],
