@@ -29,8 +29,9 @@ struct port_buffer {
 
 /** What a port has to tell of its session. */
 struct port_facts {
-    uint64_t kicks; /* of the peer, since some moment before the session; 0 where the layout of 2009 does not count them */
-    int64_t depth;  /* frames sent that the peer has not given back; -1: that cannot be known */
+    uint64_t
+        kicks; /* of the peer, since some moment before the session; 0 where the layout of 2009 does not count them */
+    int64_t depth; /* frames sent that the peer has not given back; -1: that cannot be known */
 };
 
 /**

@@ -260,7 +260,8 @@ def test_the_directory_of_a_user(as_nobody, tmp_path, namespaces):
     (["--control", "here"], r"--control here: neither an absolute path nor none"),
     (["--control-mode", "rw"], r"--control-mode rw: not an octal number"),
     (["--control-uid", "no-such-user"], r"--control-uid no-such-user: no such user"),
-    (["--control", "none", "--control-uid", "root"], r"--control-uid root: there is no control socket for it, by --control none")])
+    (["--control", "none", "--control-uid", "root"],
+     r"--control-uid root: there is no control socket for it, by --control none")])
 def test_wrong_options(words, pattern):
     status, out, err = run(*GOOD, *words)
     assert (status, out) == (2, "") and re.search(pattern, err), err
