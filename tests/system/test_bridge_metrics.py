@@ -114,7 +114,7 @@ def test_values(bridges):
 
 
 def test_other_ways_to_look_at_the_text(bridges, tmp_path):
-    """The control socket has the same, the manual each metric and no other, and promtool nothing to say if it is here."""
+    """The control socket has the same, the manual each metric and no other, and promtool nothing to say."""
     path, = (tmp_path / "control").glob(f"*.{bridges.bridge['a'].pid}.sock")
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(path))
