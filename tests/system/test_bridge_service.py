@@ -2,6 +2,7 @@
 """vop-bridge under a service manager: what it says of itself, the watchdog, sockets that are passed, and the units."""
 import contextlib
 import ctypes
+import fcntl
 import os
 import pathlib
 import re
@@ -9,6 +10,7 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import time
 
@@ -18,6 +20,7 @@ from lib.bridge import BIN, SLOW, Bridge, eventually, program
 from lib.manager import Manager, setting, unit
 from lib.traffic import ping
 
+TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454CA, 0x0002, 0x1000, 0x4000
 PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
 
 
@@ -158,6 +161,38 @@ def test_socket_of_the_control(pair, manager, tmp_path):
     assert str(a.pid) in shown.stdout
     assert a.stop() == 0
     assert path.exists()
+
+
+def test_socket_of_the_metrics(pair, manager, tmp_path):
+    path = tmp_path / "metrics"
+    manager.listen("metrics", socket.SOCK_STREAM, path)
+    a = pair.start_side("a", **manager.start())
+    manager.wait_for("^READY=1$")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(10 * SLOW)
+        client.connect(str(path))
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = b""
+        while part := client.recv(65536):
+            answer += part
+    assert answer.startswith(b"HTTP/1.1 200") and b"# TYPE " in answer, answer[:500]
+    assert a.stop() == 0
+
+
+def test_queue_of_a_tap(pair, manager):
+    """It is the manager's interface, which is there before the bridge and after it."""
+    request = struct.pack("16sH", b"vop0", IFF_TAP | IFF_NO_PI | IFF_VNET_HDR)
+    with pair.namespace["a"].inside():
+        queue = os.fdopen(os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK), "rb+", buffering=0)
+    fcntl.ioctl(queue, TUNSETIFF, request)
+    manager.passed.append(("tap", queue))
+    before = pair.namespace["a"].link("vop0")["ifindex"]
+    a = pair.start_side("a", **manager.start())
+    pair.start_side("b")
+    pair.wait_up(5.0)
+    assert ping(pair.namespace["a"], "10.99.0.2", count=1) == 0
+    assert a.stop() == 0
+    assert pair.namespace["a"].link("vop0")["ifindex"] == before
 
 
 @pytest.mark.parametrize("name, pattern", [
