@@ -175,8 +175,9 @@ class BoardSide:
             server.wait()
 
     def wait_carrier(self, value, seconds=10):
+        """What it waits for is done in the machine, which is slow."""
         eventually(lambda: self.namespace.has_carrier("vop0") == bool(value),
-                   lambda: f"carrier {value}: {self.bridge.text()}", seconds)
+                   lambda: f"carrier {value}: {self.bridge.text()}", seconds * SLOW)
 
     def says(self):
         return self.bridge.text().splitlines()

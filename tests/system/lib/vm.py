@@ -171,8 +171,9 @@ class Machine:
         return f"QEMU ({self.process.poll()}) says {self.errors.read()!r}, the console ends with {console}"
 
     def _show_blocked(self):
-        """Has the kernel show on its console what hangs: keys with SysRq, the first so that all is shown."""
-        for key in "9", "w", "l":
+        """Has the kernel show on its console what hangs: keys with SysRq, the first so that all is shown, the last what
+        each task waits for."""
+        for key in "9", "w", "l", "t":
             keys = [{"type": "qcode", "data": code} for code in ("alt", "sysrq", key)]
             self.monitor.execute("send-key", keys=keys)
             time.sleep(1)  # nothing says when that is done, and no more than a report hangs on it
