@@ -50,6 +50,12 @@ static int reserve(struct port *port, size_t length, struct port_buffer *ret_buf
     return -EAGAIN;
 }
 
+static void look(struct port *port, struct port_facts *ret_facts)
+{
+    (void)port;
+    *ret_facts = (struct port_facts){.kicks = 0};
+}
+
 /* As one in an endless loop, or in a system call that does not return. */
 static int hang(struct port *port)
 {
@@ -75,8 +81,13 @@ static void on_nothing(void *context)
 
 static int begin(void **state)
 {
-    static const struct port_ops ops = {
-        .peek = peek, .release = nothing, .reserve = reserve, .arm = arm, .flush = nothing, .process = hang};
+    static const struct port_ops ops = {.peek = peek,
+                                        .release = nothing,
+                                        .reserve = reserve,
+                                        .arm = arm,
+                                        .flush = nothing,
+                                        .process = hang,
+                                        .look = look};
     const struct crew_setup setup = {
         .tap = &tap, .forward = {.mtu = 1500}, .lost = on_lost, .news = on_nothing, .stuck = on_nothing};
     struct port *begun[WORKERS];
