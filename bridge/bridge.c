@@ -30,6 +30,7 @@
 #include "netlink.h"
 #include "netns_watch.h"
 #include "notify.h"
+#include "reload.h"
 #include "setup.h"
 #include "steer_card.h"
 #include "tap.h"
@@ -46,7 +47,8 @@ static const int signal_numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 #define SIGNAL_COUNT (sizeof(signal_numbers) / sizeof(signal_numbers[0]))
 
 struct bridge {
-    const struct options *options;
+    struct options in_force;
+    const struct options *options; /* the same, for all but a reload */
     struct interface interface;
     uint64_t features; /* virtio-net features: what we offer to receive */
     uv_loop_t loop;
@@ -426,12 +428,67 @@ static void end_gracefully(struct bridge *bridge)
     drain_open(&bridge->drain, &bridge->loop, &bridge->crew, drain_ms, on_sent, on_drained, bridge);
 }
 
+/* ---- Reload ---- */
+
+static int set_queues(void *context, unsigned queues)
+{
+    struct bridge *bridge = context;
+
+    bridge->queues_wanted = queues;
+    return use_queues(bridge);
+}
+
+static int set_carrier(void *context, enum carrier carrier)
+{
+    const struct bridge *bridge = context;
+
+    if (is_lost(bridge))
+        return 0;
+    return tap_carrier_set(&bridge->interface.tap, carrier == CARRIER_ON || bridge->is_flowing);
+}
+
+static void apply(struct bridge *bridge, const struct options *wanted, struct reload_result *ret_result)
+{
+    const struct reload_target target = {
+        .interface = &bridge->interface,
+        .crew = &bridge->crew,
+        .control = &bridge->control,
+        .exporter = &bridge->exporter,
+        .netns_watch = &bridge->netns_watch,
+        .can_capture = bridge->capture != NULL,
+        .set_queues = set_queues,
+        .set_carrier = set_carrier,
+        .context = bridge,
+    };
+
+    reload_apply(&target, wanted, &bridge->in_force, ret_result);
+}
+
+static int reload(void *context, struct reload_result *ret_result, char ret_why[RELOAD_WHY_SIZE])
+{
+    struct bridge *bridge = context;
+    struct options wanted;
+    int ret = reload_read(&wanted, ret_why);
+
+    if (!ret)
+        apply(bridge, &wanted, ret_result);
+    return ret;
+}
+
+/* ---- Signals ---- */
+
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct bridge *bridge = handle->data;
     struct queue_figures figures[CREW_MAX];
     struct counters sum = {.tx_frames = 0};
+    struct reload_result result;
+    char why[RELOAD_WHY_SIZE];
 
+    if (number == SIGHUP) {
+        (void)reload(bridge, &result, why);
+        return;
+    }
     if (number != SIGUSR1) {
         end_gracefully(bridge);
         return;
@@ -501,14 +558,6 @@ static unsigned look_queues(void *context, struct queue_figures ret_figures[CREW
     return bridge->crew.count;
 }
 
-static int set_queues(void *context, unsigned queues)
-{
-    struct bridge *bridge = context;
-
-    bridge->queues_wanted = queues;
-    return use_queues(bridge);
-}
-
 /* Who has not asked for one can do without. */
 static int open_control(struct bridge *bridge)
 {
@@ -528,6 +577,7 @@ static int open_control(struct bridge *bridge)
     bridge->subject = (struct control_subject){.look = look,
                                                .look_queues = look_queues,
                                                .set_queues = set_queues,
+                                               .reload = reload,
                                                .context = bridge,
                                                .steer = &bridge->steer,
                                                .capture = bridge->capture};
@@ -656,7 +706,7 @@ static int open_all(struct bridge *bridge)
     setup.rss_types = steer_card_types(&bridge->steer);
     ret = link_open(&bridge->loop, &setup, &events, bridge, &bridge->link);
     if (!ret && bridge->options->persist)
-        ret = tap_persist(tap);
+        ret = tap_persist(tap, true);
     return ret;
 }
 
@@ -688,22 +738,29 @@ static int run_loop(struct bridge *bridge)
     return bridge->ret;
 }
 
+/*
+ * What the library has to say of a failure, a line of the bridge says, too. Who was refused only the library knows, and
+ * where --peer-uid says who may come, the user wants to know.
+ */
 static void log_library_line(void *context, enum vop_log_level level, const char *line)
 {
-    (void)context;
-    (void)level;
-    log_line("%s", line);
+    const struct bridge *bridge = context;
+
+    if (level == VOP_LOG_ERROR && (bridge->options->has_peer_uid || log_has_level(LOG_LEVEL_DEBUG)))
+        log_error("%s", line);
+    else if (level == VOP_LOG_INFO && log_has_level(LOG_LEVEL_DEBUG))
+        log_info("%s", line);
+    else
+        log_debug("%s", line);
 }
 
 int bridge_run(const struct options *options)
 {
-    struct bridge bridge = {.options = options, .interface = INTERFACE_CLOSED, .steer.tap_fd = -1};
+    struct bridge bridge = {.in_force = *options, .interface = INTERFACE_CLOSED, .steer.tap_fd = -1};
     int ret;
 
-    if (options->log_level >= LOG_LEVEL_DEBUG)
-        vop_log_set(log_library_line, NULL, VOP_LOG_DEBUG);
-    else if (options->has_peer_uid) /* who was refused is what the user wants to know */
-        vop_log_set(log_library_line, NULL, VOP_LOG_ERROR);
+    bridge.options = &bridge.in_force;
+    vop_log_set(log_library_line, &bridge, VOP_LOG_DEBUG); /* the level may change at any time */
     ret = notify_open(&bridge.notify);
     if (!ret)
         ret = open_interface(&bridge);

@@ -12,7 +12,7 @@
 /**
  * Opens the interface and the link, and carries frames until a signal ends it.
  *
- * Returns 0 after SIGTERM, SIGINT or SIGHUP, else -errno; the reason was logged.
+ * Returns 0 after SIGTERM or SIGINT, else -errno; the reason was logged.
  */
 int bridge_run(const struct options *options);
 

@@ -110,6 +110,21 @@ void control_rename(struct control *control, const char *name)
                     control->socket.file.path, name, strerror(-ret));
 }
 
+int control_set_mode(struct control *control, mode_t mode)
+{
+    const struct unix_socket *file = &control->socket.file;
+    int ret = file->path[0] ? unix_socket_set_mode(file, mode) : 0;
+
+    if (ret)
+        log_error("control socket %s: its mode: %s", file->path, strerror(-ret));
+    return ret;
+}
+
+void control_set_user(struct control *control, bool has_uid, uid_t uid)
+{
+    server_set_user(&control->server, has_uid, uid);
+}
+
 void control_close(struct control *control)
 {
     control_socket_close(&control->socket);

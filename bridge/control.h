@@ -46,6 +46,12 @@ int control_open(struct control *control, uv_loop_t *loop, const struct control_
  */
 void control_rename(struct control *control, const char *name);
 
+/** Another mode for the file; 0 or -errno, which was logged. Does nothing if there is none of ours. */
+int control_set_mode(struct control *control, mode_t mode);
+
+/** Another user to answer, or whoever can connect, from the next client on. */
+void control_set_user(struct control *control, bool has_uid, uid_t uid);
+
 /**
  * Removes the socket and hangs up on all clients; does nothing if it is not open. A method may not call it. The loop
  * must run once more before it is closed.

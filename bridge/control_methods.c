@@ -253,6 +253,29 @@ static json_t *run_queues(void *context, json_t *params, struct control_failure 
     return json_pack("{s:i, s:i}", "queues", (int)facts.tap->queues_in_use, "queues_max", (int)facts.queues_max);
 }
 
+static json_t *describe_names(const struct reload_names *names)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < names->count; i++)
+        json_array_append_new(list, json_string(names->name[i]));
+    return list;
+}
+
+static json_t *run_reload(void *context, json_t *params, struct control_failure *failure)
+{
+    const struct control_subject *subject = context;
+    struct reload_result result;
+    char why[RELOAD_WHY_SIZE];
+
+    if (!take_none(params, failure))
+        return NULL;
+    if (subject->reload(subject->context, &result, why) < 0)
+        return control_fail(failure, CONTROL_FAILED, "%s", why);
+    return json_pack("{s:o, s:o, s:o}", "changed", describe_names(&result.changed), "restart",
+                     describe_names(&result.restart), "failed", describe_names(&result.failed));
+}
+
 /* The loop hears the signal when this answer is on its way, and ends as it always does. */
 static json_t *run_stop(void *context, json_t *params, struct control_failure *failure)
 {
@@ -299,6 +322,7 @@ const struct control_method control_methods[] = {
     {"metrics", run_metrics},
     {"queues", run_queues},
     {"stop", run_stop},
+    {"reload", run_reload},
     {"steer.show", run_steer_show},
     {"steer.rss", run_steer_rss},
     {"steer.pin", run_steer_pin},

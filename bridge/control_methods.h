@@ -13,6 +13,7 @@
 #include "link.h"
 #include "netlink.h"
 #include "options.h"
+#include "reload.h"
 #include "steer.h"
 #include "tap.h"
 
@@ -51,6 +52,13 @@ struct control_subject {
      * -errno   some may have been changed; the reason was logged
      */
     int (*set_queues)(void *context, unsigned queues);
+
+    /**
+     * Reads the configuration file anew and applies it.
+     *
+     * -errno   as reload_read() says: nothing was changed
+     */
+    int (*reload)(void *context, struct reload_result *ret_result, char ret_why[RELOAD_WHY_SIZE]);
 
     void *context;
     struct steer *steer;

@@ -124,6 +124,12 @@ static int set_mtu_job(struct crew_member *member, void *argument)
     return 0;
 }
 
+static int set_spin_job(struct crew_member *member, void *argument)
+{
+    worker_set_spin(&member->worker, *(const uint32_t *)argument);
+    return 0;
+}
+
 static int capture_job(struct crew_member *member, void *argument)
 {
     worker_capture(&member->worker, argument);
@@ -191,22 +197,33 @@ static unsigned processor_of(const cpu_set_t *affinity, unsigned number)
     return 0;
 }
 
-static void set_affinity(const struct crew_member *member)
+/* Of the thread that calls, which is the member's. */
+static void set_affinity(const struct crew_member *member, const cpu_set_t *affinity)
 {
-    const cpu_set_t *affinity = member->crew->setup.affinity;
+    unsigned cpu = processor_of(affinity, member->number);
     cpu_set_t one;
-    unsigned cpu;
     int err;
 
-    if (!affinity)
-        return;
-    cpu = processor_of(affinity, member->number);
     CPU_ZERO(&one);
     CPU_SET(cpu, &one);
     err = pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
     if (err)
-        log_line("--affinity: queue %u cannot run on processor %u: %s; it runs on any", member->number, cpu,
-                 strerror(err));
+        log_warning("--affinity: queue %u cannot run on processor %u: %s; it runs on any", member->number, cpu,
+                    strerror(err));
+}
+
+static int set_affinity_job(struct crew_member *member, void *argument)
+{
+    const cpu_set_t *everywhere = &member->crew->everywhere;
+    int err = 0;
+
+    if (argument)
+        set_affinity(member, argument);
+    else
+        err = pthread_setaffinity_np(pthread_self(), sizeof(*everywhere), everywhere);
+    if (err)
+        log_warning("--affinity: queue %u stays on its processor: %s", member->number, strerror(err));
+    return 0;
 }
 
 static void run_member(void *argument)
@@ -216,7 +233,8 @@ static void run_member(void *argument)
 
     snprintf(name, sizeof(name), "vop-queue-%u", member->number);
     pthread_setname_np(pthread_self(), name);
-    set_affinity(member);
+    if (member->crew->setup.affinity)
+        set_affinity(member, member->crew->setup.affinity);
     uv_run(&member->loop, UV_RUN_DEFAULT);
 }
 
@@ -350,6 +368,7 @@ int crew_open(struct crew *crew, uv_loop_t *control, const struct crew_setup *se
 
     memset(crew, 0, sizeof(*crew));
     crew->setup = *setup;
+    (void)sched_getaffinity(0, sizeof(crew->everywhere), &crew->everywhere);
     ret = uv_async_init(control, &crew->heard, on_heard);
     if (ret) {
         log_line("event loop: %s", strerror(-ret));
@@ -448,6 +467,18 @@ void crew_set_mtu(struct crew *crew, uint32_t mtu)
 {
     for (unsigned i = 0; i < crew->count; i++)
         call(crew->members[i], set_mtu_job, &mtu);
+}
+
+void crew_set_affinity(struct crew *crew, const cpu_set_t *affinity)
+{
+    for (unsigned i = 0; i < crew->count; i++)
+        call(crew->members[i], set_affinity_job, (void *)(uintptr_t)affinity);
+}
+
+void crew_set_spin(struct crew *crew, uint32_t spin_us)
+{
+    for (unsigned i = 0; i < crew->count; i++)
+        call(crew->members[i], set_spin_job, &spin_us);
 }
 
 void crew_capture(struct crew *crew, struct capture_ring *const *rings)

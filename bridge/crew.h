@@ -49,7 +49,8 @@ struct crew {
     struct crew_member *members[CREW_MAX];
     unsigned count; /* 0: closed */
     struct crew_setup setup;
-    uv_async_t heard; /* on the control loop: a worker has something to say */
+    cpu_set_t everywhere; /* the processors of who opened it */
+    uv_async_t heard;     /* on the control loop: a worker has something to say */
     bool is_open;
 };
 
@@ -101,6 +102,12 @@ void crew_release(struct crew *crew);
 
 /** The MTU of the interface, for sessions that begin later. */
 void crew_set_mtu(struct crew *crew, uint32_t mtu);
+
+/** Other processors for the threads, as in struct crew_setup; NULL: any. Where one cannot run there, that is logged. */
+void crew_set_affinity(struct crew *crew, const cpu_set_t *affinity);
+
+/** Another longest time to look for work, in microseconds. What was learned of it begins anew. */
+void crew_set_spin(struct crew *crew, uint32_t spin_us);
 
 /** Worker i captures frames in rings[i] from now on. NULL: none does, and no ring is used any more. */
 void crew_capture(struct crew *crew, struct capture_ring *const *rings);

@@ -193,7 +193,8 @@ int exporter_open(struct exporter *exporter, uv_loop_t *loop, const struct expor
     if (setup->endpoint->kind == ENDPOINT_NONE && !setup->passed_fd)
         return 0;
     ret = make_socket(exporter);
-    serving.has_uid = setup->has_uid && ret >= 0 && is_unix(ret);
+    exporter->is_unix = ret >= 0 && is_unix(ret);
+    serving.has_uid = setup->has_uid && exporter->is_unix;
     if (ret >= 0)
         ret = server_open(&exporter->server, loop, ret, &serving);
     if (ret < 0) {
@@ -201,6 +202,20 @@ int exporter_open(struct exporter *exporter, uv_loop_t *loop, const struct expor
         exporter_close(exporter);
     }
     return ret;
+}
+
+int exporter_set_mode(struct exporter *exporter, mode_t mode)
+{
+    int ret = exporter->file.path[0] ? unix_socket_set_mode(&exporter->file, mode) : 0;
+
+    if (ret)
+        log_error("metrics at %s: the mode of this file: %s", exporter->file.path, strerror(-ret));
+    return ret;
+}
+
+void exporter_set_user(struct exporter *exporter, bool has_uid, uid_t uid)
+{
+    server_set_user(&exporter->server, has_uid && exporter->is_unix, uid);
 }
 
 void exporter_close(struct exporter *exporter)

@@ -31,7 +31,8 @@ struct exporter {
     struct exporter_setup setup;
     struct unix_socket file;
     struct server server;
-    char *text; /* as it was last made; NULL: it was not */
+    bool is_unix; /* the socket */
+    char *text;   /* as it was last made; NULL: it was not */
     size_t length;
     uint64_t made_at; /* by uv_hrtime() */
 };
@@ -42,6 +43,12 @@ struct exporter {
  * -errno   as unix_socket_open(), or bind(2) say; nothing is open, and the reason was logged
  */
 int exporter_open(struct exporter *exporter, uv_loop_t *loop, const struct exporter_setup *setup);
+
+/** Another mode for the file of a socket that was made here; 0 or -errno, which was logged. */
+int exporter_set_mode(struct exporter *exporter, mode_t mode);
+
+/** Other users to answer at a Unix socket, as in the setup. */
+void exporter_set_user(struct exporter *exporter, bool has_uid, uid_t uid);
 
 /** Removes the socket and hangs up on all clients; does nothing if it is not open. The loop must run once more before
  * it is closed. */

@@ -52,6 +52,11 @@ void log_set_level(enum log_level level)
     least_level = level;
 }
 
+bool log_has_level(enum log_level level)
+{
+    return level <= least_level;
+}
+
 /* systemd.exec(5): JOURNAL_STREAM names device and inode of what was standard error when the program was started. */
 static bool is_journal(void)
 {
@@ -240,7 +245,7 @@ __attribute__((format(printf, 3, 0))) static void say(enum log_level level, bool
     {                                        \
         va_list arguments;                   \
                                              \
-        if (level > least_level)             \
+        if (!log_has_level(level))           \
             return;                          \
         va_start(arguments, format);         \
         say(level, true, format, arguments); \

@@ -44,6 +44,9 @@ enum log_format {
 /** What is more important than this, or as important, is written; at first that is NOTICE. From any thread. */
 void log_set_level(enum log_level level);
 
+/** Are lines of this level written? */
+bool log_has_level(enum log_level level);
+
 /** At first it is TEXT. From any thread. */
 void log_set_format(enum log_format format);
 

@@ -30,7 +30,7 @@ static void on_event(uv_fs_event_t *event, const char *name, int events, int sta
     (void)name; /* it may be that of the directory, which can go, too */
     (void)events;
     (void)status;
-    if (check_name(watch->netns) == 0)
+    if (watch->is_unheeded || check_name(watch->netns) == 0)
         return;
     uv_fs_event_stop(event);
     watch->lost(watch->context);
@@ -64,6 +64,14 @@ err_init:
     log_error("--netns %s: watching its name: %s; see fs.inotify in inotify(7), or take --on-netns-loss keep",
               netns->path, strerror(-ret));
     return ret;
+}
+
+bool netns_watch_heed(struct netns_watch *watch, bool is_heeded)
+{
+    if (is_heeded && (!watch->netns || !netns_has_name(watch->netns)))
+        return false;
+    watch->is_unheeded = !is_heeded;
+    return true;
 }
 
 void netns_watch_close(struct netns_watch *watch)

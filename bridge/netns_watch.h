@@ -10,6 +10,7 @@
 
 #include "netns.h"
 
+#include <stdbool.h>
 #include <uv.h>
 
 /** The name is gone, or means another namespace now; that was logged. Called once. */
@@ -19,6 +20,7 @@ typedef void netns_lost(void *context);
 struct netns_watch {
     const struct netns *netns; /* NULL: closed */
     uv_fs_event_t event;
+    bool is_unheeded;
     netns_lost *lost;
     void *context;
 };
@@ -31,6 +33,12 @@ struct netns_watch {
  */
 int netns_watch_open(struct netns_watch *watch, uv_loop_t *loop, const struct netns *netns, netns_lost *lost,
                      void *context);
+
+/**
+ * Whether what it notices is told; at first it is. Returns false if that is impossible now: it is not open, or the name
+ * has gone while nobody wanted to know.
+ */
+bool netns_watch_heed(struct netns_watch *watch, bool is_heeded);
 
 /** Ends it; does nothing if it is not open. The loop must run once more before it is closed. */
 void netns_watch_close(struct netns_watch *watch);

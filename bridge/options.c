@@ -27,6 +27,12 @@
 /* Each setting, and a heading before the first of a section. */
 #define ARGP_OPTIONS_MAX 64
 
+/* There is one for the program, and it does not change. */
+static struct {
+    int argc;
+    char **argv;
+} command_line;
+
 static void fill_option_table(struct argp_option table[ARGP_OPTIONS_MAX])
 {
     unsigned count = 0;
@@ -97,10 +103,10 @@ static int read_command_line(int argc, char **argv, struct wishes *wishes)
     const struct argp argp = {
         .options = table,
         .parser = read_argument,
-        .doc =
-            "Makes a network interface of a link of libvopipc: what one bridge's interface sends, "
-            "the other's receives.\vExample: vop-bridge --link shm:/run/vop/a.sock --listen --tap vop0 "
-            "--address 10.99.0.1/24 --mtu 1500\n\nSignals: SIGTERM, SIGINT and SIGHUP end it, SIGUSR1 prints counters.",
+        .doc = "Makes a network interface of a link of libvopipc: what one bridge's interface sends, "
+               "the other's receives.\vExample: vop-bridge --link shm:/run/vop/a.sock --listen --tap vop0 "
+               "--address 10.99.0.1/24 --mtu 1500\n\nSignals: SIGTERM and SIGINT end it, SIGHUP reads the file of "
+               "--config anew, SIGUSR1 prints counters.",
     };
 
     fill_option_table(table);
@@ -115,25 +121,37 @@ static void say_by_log(void *context, const char *line)
     log_error("%s", line);
 }
 
+/* What holds where nobody has said anything. */
+static void set_defaults(struct options *options)
+{
+    static uint32_t processors; /* as at the start, whatever was done to this process since */
+
+    if (!processors)
+        processors = count_processors();
+    memset(options, 0, sizeof(*options));
+    options->on_peer_loss = ON_PEER_LOSS_DROP;
+    options->drain_ms = OPTIONS_DRAIN_MS_DEFAULT;
+    options->offload = OFFLOAD_ALL;
+    options->slots = OPTIONS_SLOTS_DEFAULT;
+    options->slot_size = OPTIONS_SLOT_SIZE_DEFAULT;
+    options->queues = processors;
+    options->spin_us = OPTIONS_SPIN_US_DEFAULT;
+    options->steer.mode = STEER_MODE_PROGRAM;
+    strcpy(options->capture_dir, OPTIONS_CAPTURE_DIR_DEFAULT);
+    options->log_level = LOG_LEVEL_NOTICE;
+    options->activation = ACTIVATION_NONE;
+}
+
 int options_parse(int argc, char **argv, options_say *say, void *context, struct options *ret_options)
 {
     struct wishes wishes = {.say = say ? say : say_by_log, .context = context};
-    struct options options = {
-        .on_peer_loss = ON_PEER_LOSS_DROP,
-        .drain_ms = OPTIONS_DRAIN_MS_DEFAULT,
-        .offload = OFFLOAD_ALL,
-        .slots = OPTIONS_SLOTS_DEFAULT,
-        .slot_size = OPTIONS_SLOT_SIZE_DEFAULT,
-        .queues = count_processors(),
-        .spin_us = OPTIONS_SPIN_US_DEFAULT,
-        .steer = {.mode = STEER_MODE_PROGRAM},
-        .capture_dir = OPTIONS_CAPTURE_DIR_DEFAULT,
-        .log_level = LOG_LEVEL_NOTICE,
-        .activation = ACTIVATION_NONE,
-    };
     int ret = read_command_line(argc, argv, &wishes);
     const struct wish *file = wishes_find(&wishes, "config");
+    struct options options;
 
+    command_line.argc = argc;
+    command_line.argv = argv;
+    set_defaults(&options);
     if (!ret && file)
         ret = config_file_load(file->value, &wishes);
     if (!ret) {
@@ -148,5 +166,17 @@ int options_parse(int argc, char **argv, options_say *say, void *context, struct
     if (!ret)
         *ret_options = options;
     wishes_free(&wishes);
+    return ret;
+}
+
+int options_parse_again(options_say *say, void *context, struct options *ret_options)
+{
+    struct options options;
+    int ret = options_parse(command_line.argc, command_line.argv, say, context, &options);
+
+    if (!ret && !options.config[0])
+        ret = -ENOENT;
+    if (!ret)
+        *ret_options = options;
     return ret;
 }

@@ -126,7 +126,7 @@ typedef void options_say(void *context, const char *line);
 
 /**
  * Reads the command line and, if that names one, the configuration file. --help, --usage and --version print to stdout
- * and exit with 0; an unknown option exits with 2. May be called again with the same words, to read the file anew.
+ * and exit with 0; an unknown option exits with 2. The words must stay, for options_parse_again().
  *
  * say   is told of each mistake; NULL: they are logged
  *
@@ -134,5 +134,13 @@ typedef void options_say(void *context, const char *line);
  * -ENOMEM   likewise
  */
 int options_parse(int argc, char **argv, options_say *say, void *context, struct options *ret_options);
+
+/**
+ * Reads all of it once more, the file anew. A mistake changes nothing.
+ *
+ * -ENOENT   there is no file: nothing could be different
+ * -EINVAL, -ENOMEM   as options_parse()
+ */
+int options_parse_again(options_say *say, void *context, struct options *ret_options);
 
 #endif

@@ -139,8 +139,9 @@ static int read_prefix(const char *text, int family, unsigned *ret_prefix, const
 int parse_address(const char *text, struct address *ret_address, const char **ret_why)
 {
     const char *slash = strchr(text, '/');
-    struct address address = {.family = 0};
+    struct address address;
 
+    memset(&address, 0, sizeof(address)); /* the gaps, too: it is compared byte by byte */
     if (!slash) {
         *ret_why = "no prefix length; write it as in 10.99.0.1/24";
         return -EINVAL;
@@ -200,9 +201,12 @@ int parse_route(const char *text, struct route *ret_route, const char **ret_why)
     const char *gateway = strstr(text, via);
     size_t length = gateway ? (size_t)(gateway - text) : strlen(text);
     bool is_default = length == strlen("default") && strncmp(text, "default", length) == 0;
-    struct route route = {.family = AF_INET, .has_gateway = gateway != NULL};
+    struct route route;
     int family = 0;
 
+    memset(&route, 0, sizeof(route)); /* the gaps, too: it is compared byte by byte */
+    route.family = AF_INET;
+    route.has_gateway = gateway != NULL;
     if (gateway) {
         gateway += strlen(via);
         family = read_host(gateway, strlen(gateway), route.gateway);
@@ -332,7 +336,9 @@ static int read_tcp(const char *text, struct endpoint *endpoint, const char **re
             *ret_why = "a port is a number from 1 to 65535; write it as in tcp:127.0.0.1:9100";
             return -EINVAL;
         }
-        *endpoint = (struct endpoint){.kind = ENDPOINT_TCP, .family = hosts[i].family, .port = (uint16_t)port};
+        endpoint->kind = ENDPOINT_TCP;
+        endpoint->family = hosts[i].family;
+        endpoint->port = (uint16_t)port;
         return 0;
     }
     *ret_why = "only this host can be served: write it as in tcp:127.0.0.1:9100, or tcp:[::1]:9100";
@@ -341,9 +347,10 @@ static int read_tcp(const char *text, struct endpoint *endpoint, const char **re
 
 int parse_endpoint(const char *text, struct endpoint *ret_endpoint, const char **ret_why)
 {
-    struct endpoint endpoint = {.kind = ENDPOINT_NONE};
+    struct endpoint endpoint;
     int ret = 0;
 
+    memset(&endpoint, 0, sizeof(endpoint)); /* the gaps, too: it is compared byte by byte */
     if (strncmp(text, "unix:", 5) == 0) {
         ret = read_unix(text + 5, &endpoint, ret_why);
     } else if (strncmp(text, "tcp:", 4) == 0) {

@@ -320,6 +320,12 @@ int server_open(struct server *server, uv_loop_t *loop, int fd, const struct ser
     return ret;
 }
 
+void server_set_user(struct server *server, bool has_uid, uid_t uid)
+{
+    server->setup.has_uid = has_uid;
+    server->setup.uid = uid;
+}
+
 void server_close(struct server *server)
 {
     if (!server->loop)

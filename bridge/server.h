@@ -87,6 +87,9 @@ struct server {
  */
 int server_open(struct server *server, uv_loop_t *loop, int fd, const struct server_setup *setup);
 
+/** Other users of Unix sockets to answer, as in the setup, from the next client on. */
+void server_set_user(struct server *server, bool has_uid, uid_t uid);
+
 /**
  * Hangs up on all clients and closes the socket; does nothing if it is not open. A protocol may not call it. The loop
  * must run once more before it is closed.

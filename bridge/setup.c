@@ -200,7 +200,7 @@ int setup_interface(const struct options *options, int netns_fd, const struct se
     if (!ret)
         ret = setup_routes(options, netlink);
     if (!ret && again && again->is_persistent)
-        ret = tap_persist(ret_tap);
+        ret = tap_persist(ret_tap, true);
     return ret;
 }
 

@@ -253,9 +253,9 @@ int tap_set_queues(struct tap *tap, unsigned queues)
     return ret;
 }
 
-int tap_persist(const struct tap *tap)
+int tap_persist(const struct tap *tap, bool is_persistent)
 {
-    if (ioctl(tap->queue_fd[0], TUNSETPERSIST, 1UL) < 0) {
+    if (ioctl(tap->queue_fd[0], TUNSETPERSIST, (unsigned long)is_persistent) < 0) {
         int ret = -errno;
 
         log_error("TAP %s: --persist: %s", tap->name, strerror(-ret));

@@ -87,8 +87,8 @@ int tap_netns(int fd);
  */
 int tap_set_queues(struct tap *tap, unsigned queues);
 
-/** Makes the interface stay when it is closed. A failure was logged. */
-int tap_persist(const struct tap *tap);
+/** Makes the interface stay when it is closed, or go then. A failure was logged. */
+int tap_persist(const struct tap *tap, bool is_persistent);
 
 /** Switches the carrier, without which the kernel sends nothing. Needs no privilege. A failure was logged. */
 int tap_carrier_set(const struct tap *tap, bool is_on);

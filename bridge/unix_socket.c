@@ -154,6 +154,13 @@ int unix_socket_rename(struct unix_socket *socket, const char *name)
     return 0;
 }
 
+int unix_socket_set_mode(const struct unix_socket *socket, mode_t mode)
+{
+    if (!is_ours(socket))
+        return -ENOENT;
+    return chmod(socket->path, mode) < 0 ? -errno : 0;
+}
+
 void unix_socket_close(struct unix_socket *socket)
 {
     if (!socket->path[0])

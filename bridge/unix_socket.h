@@ -46,6 +46,14 @@ int unix_socket_open(const char *directory, const char *unfinished, const char *
  */
 int unix_socket_rename(struct unix_socket *socket, const char *name);
 
+/**
+ * Gives the file another mode.
+ *
+ * -ENOENT   it is not ours any more
+ * -errno    as chmod(2) says
+ */
+int unix_socket_set_mode(const struct unix_socket *socket, mode_t mode);
+
 /** Removes the file if it is still ours; does nothing if the socket is closed. */
 void unix_socket_close(struct unix_socket *socket);
 

@@ -269,13 +269,17 @@ static void on_prepare(uv_prepare_t *prepare)
 /* ---- States ---- */
 
 /* Where only one processor may be used, whoever would make our work needs it. */
-static void init_spin(struct vop_spin *spin, uint32_t max_us)
+static bool has_processors(void)
 {
     cpu_set_t processors;
-    bool has_others = sched_getaffinity(0, sizeof(processors), &processors) == 0 && CPU_COUNT(&processors) > 1;
 
-    vop_spin_init(spin, has_others ? (int64_t)max_us * 1000 : 0);
-    spin->window_ns = 0; /* nothing was learned yet, and the longest look may be a second */
+    return sched_getaffinity(0, sizeof(processors), &processors) == 0 && CPU_COUNT(&processors) > 1;
+}
+
+void worker_set_spin(struct worker *worker, uint32_t spin_us)
+{
+    vop_spin_init(&worker->spin, worker->may_spin ? (int64_t)spin_us * 1000 : 0);
+    worker->spin.window_ns = 0; /* nothing was learned yet, and the longest look may be a second */
 }
 
 int worker_open(struct worker *worker, uv_loop_t *loop, const struct forward_setup *setup, uint32_t spin_us,
@@ -290,7 +294,8 @@ int worker_open(struct worker *worker, uv_loop_t *loop, const struct forward_set
     worker->context = context;
     worker->setup = *setup;
     worker->setup.counters = &worker->counters;
-    init_spin(&worker->spin, spin_us);
+    worker->may_spin = has_processors(); /* all of the program: this thread is not the one that will run it */
+    worker_set_spin(worker, spin_us);
     uv_idle_init(loop, &worker->idle);
     ret = worker_set_tap(worker, setup->tap_fd);
     if (ret) {

@@ -65,6 +65,7 @@ struct worker {
     uint64_t bytes_before; /* as counted when the work had run out the last time */
     int64_t work;          /* bytes between two such moments, on average */
     struct vop_spin spin;
+    bool may_spin;       /* there is more than one processor to run on */
     uint64_t idle_since; /* when the work had run out, by uv_hrtime() */
 
     bool is_hasty;          /* with short slices of the processor */
@@ -89,6 +90,9 @@ int worker_open(struct worker *worker, uv_loop_t *loop, const struct forward_set
  * -errno    the worker stays IDLE; the reason was logged
  */
 int worker_begin(struct worker *worker, struct port *port);
+
+/** Another longest time to spin, in microseconds. What was learned begins anew. */
+void worker_set_spin(struct worker *worker, uint32_t spin_us);
 
 /** Holds the frames of both directions, or carries them. Does nothing without a port. */
 void worker_hold(struct worker *worker, bool is_held);

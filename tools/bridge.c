@@ -51,6 +51,7 @@ static const struct action actions[] = {
     {.name = "status", .method = "status", .print = bridge_print_status},
     {.name = "stats", .method = "stats", .print = bridge_print_stats},
     {.name = "queues", .method = "queues", .print = bridge_print_queues, .takes_count = true},
+    {.name = "reload", .method = "reload", .print = bridge_print_reload},
     {.name = "stop", .method = "stop", .ends = true},
     {.name = NULL},
 };
@@ -281,7 +282,7 @@ static void read_word(struct arguments *a, const char *value, const struct argp_
         if (!a->action)
             argp_error(state, "%s: nothing that can be done; it is %s", value,
                        a->is_steer ? "show, rss, pin, class or reset"
-                                   : "list, status, stats, queues, steer, capture or stop");
+                                   : "list, status, stats, queues, reload, steer, capture or stop");
     } else if (a->word_count < a->action->words) {
         a->words[a->word_count++] = value;
     } else if (a->count == NAMES_MAX) {
@@ -330,7 +331,7 @@ static void check_words(struct arguments *a, const struct argp_state *state)
         check_capture(a, state);
     else if (!a->action)
         argp_error(state, a->is_steer ? "say what to do: steer show, rss, pin, class or reset"
-                                      : "say what to do: list, status, stats, queues, steer, capture or stop");
+                                      : "say what to do: list, status, stats, queues, reload, steer, capture or stop");
     else if (a->word_count < a->action->words)
         argp_error(state, "steer %s: words are missing; vop bridge --help has all of them", a->action->name);
     else if (a->capture_option)
@@ -395,7 +396,7 @@ int command_bridge(int argc, char **argv)
     static const struct argp argp = {
         .options = options,
         .parser = read_argument,
-        .args_doc = "list|status|stats|stop [NAME...]\nqueues [NAME...] [N]\nsteer show|rss|reset [NAME...]\n"
+        .args_doc = "list|status|stats|reload|stop [NAME...]\nqueues [NAME...] [N]\nsteer show|rss|reset [NAME...]\n"
                     "steer pin PROTOCOL SOURCE DESTINATION QUEUE|none [NAME...]\n"
                     "steer class KIND VALUE QUEUE|none [NAME...]\n"
                     "capture NAME [start] [FILTER]\ncapture NAME stop|show",
@@ -403,6 +404,7 @@ int command_bridge(int argc, char **argv)
                "interface, or a "
                "process number, or both as in vop0.1234; without a name all of them are meant.\v"
                "queues says how many queues are in use, and with a number changes that.\n\n"
+               "reload has a bridge read its configuration file anew, and prints what has changed.\n\n"
                "capture writes frames into a pcapng file, whose path it prints, until it is stopped. FILTER is an "
                "expression "
                "of pcap-filter(7), as in: capture vop0 --snaplen=96 udp port 53.\n\n"

@@ -123,3 +123,32 @@ void bridge_print_stats(const char *name, const json_t *stats, FILE *out)
         fputc('\n', out);
     }
 }
+
+/* "  what: a, b", if there are any. */
+static void print_names(const char *what, const json_t *names, FILE *out)
+{
+    size_t count = json_array_size(names);
+
+    if (count == 0)
+        return;
+    fprintf(out, "  %s:", what);
+    for (size_t i = 0; i < count; i++)
+        fprintf(out, "%s %s", i ? "," : "", json_string_value(json_array_get(names, i)));
+    fputc('\n', out);
+}
+
+void bridge_print_reload(const char *name, const json_t *result, FILE *out)
+{
+    static const char *const members[][2] = {
+        {"changed", "changed"},
+        {"restart", "needs a restart"},
+        {"failed", "could not be done, its log says why"},
+    };
+    size_t count = 0;
+
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+        count += json_array_size(json_object_get(result, members[i][0]));
+    fprintf(out, "%s: reloaded%s\n", name, count ? "" : ", and all is as before");
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+        print_names(members[i][1], json_object_get(result, members[i][0]), out);
+}

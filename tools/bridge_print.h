@@ -21,6 +21,7 @@ void bridge_print_status(const char *name, const json_t *status, FILE *out);
 
 /** The answer to `queues`. */
 void bridge_print_queues(const char *name, const json_t *queues, FILE *out);
+void bridge_print_reload(const char *name, const json_t *result, FILE *out);
 
 /** The answer to `stats`: a column for each queue, if there are several. */
 void bridge_print_stats(const char *name, const json_t *stats, FILE *out);

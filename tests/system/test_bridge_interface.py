@@ -82,7 +82,7 @@ def test_silent_on_success(alone):
     assert bridge.text() == ""
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_removes_all(alone, tmp_path, number):
     bridge = alone()
     bridge.signal(number)
