@@ -17,7 +17,7 @@ from lib.echo import one_line, program
 RUN = pathlib.Path(__file__).resolve().parent.parent / "bench/bridge/run"
 NAMED = {"tcp1_cubic_relay_ratio", "tcp1_bbr_relay_ratio", "tcp4_two_queues_ratio", "cpu_relay_ratio",
          "udp64_veth_ratio", "udp1400_veth_ratio", "rr_veth_ratio", "rr_p99_us", "ping_under_tcp_p95_ms", "vxlan_gbps",
-         "vxlan_veth_ratio", "udp1400_gso_veth_ratio"}
+         "vxlan_veth_ratio", "udp1400_gso_veth_ratio", "capture_cost_ratio", "capture_headers_cost_ratio"}
 
 
 def join(a, b):
@@ -97,8 +97,10 @@ def run_in_small(tmp_path, paths, keys):
 def test_run(root, tmp_path):
     """Over ours and what it is compared with; none of others' programs."""
     paths = "veth", "vop", "relay"
-    output, figures = run_in_small(tmp_path, paths, ["udp1400_gso", "rr", "ping_under_tcp"])
+    output, figures = run_in_small(tmp_path, paths, ["udp1400_gso", "rr", "ping_under_tcp", "capture"])
     assert NAMED <= set(figures) and figures["left_out"] == []
+    captures = figures["raw"].pop("capture")  # over bridges only
+    assert captures["vop"]["ratio"] == figures["capture_cost_ratio"] > 0 and not captures["veth"]
     for by_path in figures["raw"].values():
         assert by_path.keys() == set(paths) and all(by_path.values())
     for name in paths:

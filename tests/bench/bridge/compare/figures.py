@@ -25,6 +25,10 @@ NAMED = {
     "vxlan_gbps": ("vxlan", "gbps", OURS, None),
     "vxlan_veth_ratio": ("vxlan", "gbps", OURS, FLOOR),
     "udp1400_gso_veth_ratio": ("udp1400_gso", "kpps", OURS, FLOOR),
+    "capture_cost_ratio": ("capture", "ratio", OURS, None),
+    "capture_headers_cost_ratio": ("capture", "headers_ratio", OURS, None),
+    "capture_dropped_percent": ("capture", "dropped_percent", OURS, None),
+    "capture_headers_dropped_percent": ("capture", "headers_dropped_percent", OURS, None),
 }
 
 

@@ -75,7 +75,7 @@ def measure(plan, place):
     for number in range(1, plan["rounds"] + 1):
         show(f"round {number} of {plan['rounds']}")
         for work in chosen:
-            for path in opened:
+            for path in filter(work.suits, opened):
                 samples.take(place, work, path, plan["seconds"])
     return {"samples": samples.of, "left_out": left_out}
 

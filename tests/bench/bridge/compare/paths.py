@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Ways for frames between two network namespaces, `a` and `b`: how each is set up."""
+import json
 import os
 import pathlib
 import shutil
@@ -78,6 +79,7 @@ class Path:
     title = package = program = None
     pings = True
     carries_vxlan = True
+    captures = False
     vxlan_address = None
 
     def __init__(self, number):
@@ -138,13 +140,20 @@ class Veth(Path):
 class Bridges(Path):
     name, title, program = "vop", "vop-bridge", "vop-bridge"
     options = ()
+    captures = True
 
     def set_up(self, place):
         for number, side in enumerate("ab", 1):
             self.start(place, f"-{side}", *place.inside(side), place.programs / "vop-bridge", "--link",
                        f"shm:{place.directory}/{self.name}.sock", *(["--listen"] if side == "a" else []), "--tap",
                        self.name, "--address", f"10.98.{self.number}.{number}/24", "--mtu", MTU, "--control",
-                       place.directory / f"control-{side}", *self.options)
+                       place.directory / f"control-{side}", "--capture-dir", place.directory / "captures",
+                       *self.options)
+
+    def ask_capture(self, place, *words):
+        """The answer of vop bridge capture, of the side that sends."""
+        return json.loads(command(place.programs / "vop", "bridge", "capture", self.name, *words, "--json", "--control",
+                                  place.directory / "control-a"))[0]
 
 
 class BridgesOneQueue(Bridges):

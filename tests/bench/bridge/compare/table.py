@@ -10,7 +10,7 @@ AIMS = {
     "tcp4_two_queues_relay_ratio": (True, 1), "cpu_relay_ratio": (False, 1.15), "udp64_veth_ratio": (True, 1.2),
     "udp1400_veth_ratio": (True, 1.2), "rr_veth_ratio": (False, 2.2), "rr_p99_us": (False, 100),
     "rr_p99_relay_ratio": (False, 1.5), "ping_under_tcp_p95_ms": (False, 1), "vxlan_gbps": (True, 8),
-    "vxlan_veth_ratio": (True, 0.4),
+    "vxlan_veth_ratio": (True, 0.4), "capture_cost_ratio": (True, 0.9), "capture_headers_cost_ratio": (True, 0.9),
 }
 ABOUT = {
     "tcp1_cubic_relay_ratio": "TCP, 1 flow, cubic: bridges / relay",
@@ -28,6 +28,10 @@ ABOUT = {
     "vxlan_gbps": "TCP through VXLAN, Gbit/s",
     "vxlan_veth_ratio": "TCP through VXLAN: bridges / veth",
     "udp1400_gso_veth_ratio": "UDP, 1400 B, sent with GSO, received: bridges / veth",
+    "capture_cost_ratio": "TCP, 1 flow: while it is captured / without",
+    "capture_headers_cost_ratio": "the same, the first 96 bytes of each frame",
+    "capture_dropped_percent": "frames dropped from a capture at that rate, %",
+    "capture_headers_dropped_percent": "the same, the first 96 bytes of each frame, %",
 }
 
 

@@ -120,14 +120,33 @@ def vxlan(place, path, seconds):
     return tcp(place, path, seconds, place.congestion, 1, path.vxlan_address)
 
 
+def captured(place, path, seconds):
+    """TCP without a capture, with one of all bytes and with one of the first 96 of each frame, in small files of which
+    the last one is left: as ratios to the first."""
+    def capture(*words):
+        path.ask_capture(place, "start", "--rotate-size=67108864", "--rotate-files=1", *words)
+        try:
+            found = tcp(place, path, seconds, place.congestion, 1)
+        finally:
+            answer = path.ask_capture(place, "stop")
+        return found["gbps"], 100 * answer["dropped"] / max(answer["accepted"], 1)
+
+    headers, headers_dropped = capture("--snaplen=96")
+    without = tcp(place, path, seconds, place.congestion, 1)["gbps"]
+    all_bytes, dropped = capture()
+    return {"ratio": all_bytes / without, "headers_ratio": headers / without, "gbps": without,
+            "dropped_percent": dropped, "headers_dropped_percent": headers_dropped}
+
+
 # ---- All of them ----
 
 class Work:
-    """`figure` is what is compared: of ours and of others, `more` or less of which is better."""
+    """`figure` is what is compared: of ours and of others, `more` or less of which is better. `suits` says over which
+    paths it is played."""
 
-    def __init__(self, key, title, figure, unit, measure, more=True, needs=None, quick=True):
+    def __init__(self, key, title, figure, unit, measure, more=True, needs=None, quick=True, suits=lambda path: True):
         self.key, self.title, self.figure, self.unit, self.measure = key, title, figure, unit, measure
-        self.more, self.needs, self.quick = more, needs, quick
+        self.more, self.needs, self.quick, self.suits = more, needs, quick, suits
 
 
 def tcp_work(congestion, flows):
@@ -154,5 +173,7 @@ WORKS = [
     Work("rr", "request/response, 64 B", "p50_us", "us, p50", round_trips, more=False),
     Work("ping_under_tcp", "ping under one TCP flow", "p95_ms", "ms, p95", ping_under_tcp, more=False),
     Work("vxlan", "TCP through VXLAN", "gbps", "Gbit/s", vxlan),
+    Work("capture", "TCP while it is captured", "ratio", "of that without", captured,
+         suits=lambda path: path.captures),
 ]
 BY_KEY = {work.key: work for work in WORKS}
