@@ -527,6 +527,7 @@ void capture_close(struct capture *capture)
     if (!wait_thread(capture)) {
         log_warning("capture: %s does not answer; what is not written yet is lost", capture->path);
         uv_close((uv_handle_t *)&capture->heard, NULL);
+        pthread_detach(capture->thread);
         return;
     }
     uv_thread_join(&capture->thread);

@@ -193,16 +193,17 @@ static void test_calls(void **state)
 /* A frame in pieces is put together for the filter, and leaves no trace if it is not wanted. */
 static void test_filter(void **state)
 {
-    static uint8_t frame[120];
-    const struct iovec parts[2] = {{frame, 30}, {frame + 30, 90}};
+    static uint8_t frame[120], rest[90];
+    const struct iovec parts[2] = {{frame, 30}, {rest, 90}};
 
     (void)state;
     open_ring(SMALL);
     choice.snaplen = 20;
     choice.filter = is_99_at_99;
     for (unsigned i = 0; i < 2; i++) {
-        frame[99] = i ? 99 : 98;
+        frame[99] = rest[99 - 30] = i ? 99 : 98;
         add(CAPTURE_IN, frame, sizeof(frame));
+        frame[99] = 0;
         capture_ring_add(ring, CAPTURE_IN, parts, 2, sizeof(frame));
     }
     expect_counts(4, 2, 0);

@@ -776,6 +776,103 @@ static void test_tunnel_not_offered(void **state)
     world_close(&world);
 }
 
+/* ---- Captures ---- */
+
+static void ignore_call(void *context)
+{
+    (void)context;
+}
+
+static const struct capture_choice all_frames = {.directions = CAPTURE_IN | CAPTURE_OUT, .snaplen = 262144};
+
+static struct capture_ring *capture_frames(struct world *world)
+{
+    struct capture_ring *ring = capture_ring_open(&all_frames, 0, 1u << 18, ignore_call, NULL);
+
+    assert_non_null(ring);
+    forward_capture(&world->forward, ring);
+    return ring;
+}
+
+static void expect_captured(struct capture_ring *ring, unsigned flags, const uint8_t *frame, size_t length)
+{
+    const struct pcapng_packet_tail *tail;
+    const struct pcapng_packet *block;
+
+    capture_ring_look(ring);
+    block = capture_ring_peek(ring);
+    assert_non_null(block);
+    assert_int_equal(block->captured, length);
+    assert_memory_equal(block + 1, frame, length);
+    tail = (const struct pcapng_packet_tail *)(const void *)((const uint8_t *)block + block->length - sizeof(*tail));
+    assert_int_equal(tail->flags, flags);
+    capture_ring_next(ring);
+    capture_ring_release(ring);
+}
+
+static void expect_no_more_captured(struct capture_ring *ring)
+{
+    capture_ring_look(ring);
+    assert_null(capture_ring_peek(ring));
+    capture_ring_close(ring);
+}
+
+/* What goes to the peer, directly or by the private buffer: as the kernel gave it. What is not sent is not captured. */
+static void test_capture_out(void **state)
+{
+    static uint8_t frame[60000], bytes[70000];
+    const size_t length = gso_frame(frame, 3000);
+    struct vop_net_hdr hdr = {.flags = VOP_NET_HDR_F_NEEDS_CSUM, .gso_type = VOP_NET_HDR_GSO_TCPV4};
+
+    (void)state;
+    memcpy(&hdr.hdr_len, "\x36\0", 2);
+    memcpy(&hdr.gso_size, "\xe8\3", 2); /* 1000 */
+    memcpy(&hdr.csum_start, "\x22\0", 2);
+    memcpy(&hdr.csum_offset, "\x10\0", 2);
+    for (unsigned is_direct = 0; is_direct < 2; is_direct++) {
+        struct capture_ring *ring;
+        struct world world;
+
+        world_open(&world, 128, PLAIN, is_direct ? PLAIN : 0);
+        assert_int_equal(world.forward.is_direct, is_direct);
+        ring = capture_frames(&world);
+        kernel_sends(&world, &hdr, frame, length);
+        kernel_sends(&world, &hdr, frame, 13);
+        assert_int_equal(forward_from_tap(&world.forward, BUDGET), FORWARD_IDLE);
+        assert_true(peer_receives(&world, bytes, sizeof(bytes)) > 0);
+        expect_captured(ring, CAPTURE_OUT, frame, length);
+        forward_capture(&world.forward, NULL);
+        kernel_sends(&world, &hdr, frame, length);
+        assert_int_equal(forward_from_tap(&world.forward, BUDGET), FORWARD_IDLE);
+        expect_no_more_captured(ring);
+        world_close(&world);
+    }
+}
+
+/* What the peer sends: before it is joined, and only what is legal. */
+static void test_capture_in(void **state)
+{
+    uint8_t message[2048], bytes[8192];
+    struct capture_ring *ring;
+    struct world world;
+
+    (void)state;
+    world_open(&world, 64, PLAIN, PLAIN);
+    ring = capture_frames(&world);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(vop_channel_send(world.far, message, datagram(message, 1000, i), 0), 0);
+    assert_int_equal(vop_channel_send(world.far, message, FRAME_HEADER_SIZE + 13, 0), 0);
+    assert_int_equal(forward_to_tap(&world.forward, BUDGET), FORWARD_IDLE);
+    assert_int_equal(recv(world.kernel, bytes, sizeof(bytes), 0), FRAME_HEADER_SIZE + 42 + 3000);
+    assert_int_equal(world.counters.rx_malformed, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        datagram(message, 1000, i);
+        expect_captured(ring, CAPTURE_IN, message + FRAME_HEADER_SIZE, 1042);
+    }
+    expect_no_more_captured(ring);
+    world_close(&world);
+}
+
 /* A link that cannot carry the MTU is refused. */
 static void test_too_small(void **state)
 {
@@ -812,6 +909,8 @@ int main(void)
         cmocka_unit_test(test_tunnel_from_a_peer_with),
         cmocka_unit_test(test_tunnel_not_offered),
         cmocka_unit_test(test_too_small),
+        cmocka_unit_test(test_capture_out),
+        cmocka_unit_test(test_capture_in),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
