@@ -48,7 +48,7 @@ static bool is_known(uint16_t code)
         BPF_JMP | BPF_JGT | BPF_X,
         BPF_JMP | BPF_JGE | BPF_X,
         BPF_JMP | BPF_JSET | BPF_X,
-        BPF_ALU | BPF_ADD | BPF_K,
+        BPF_ALU | BPF_ADD | BPF_K, /* NOLINT(misc-redundant-expression): two names of 0 */
         BPF_ALU | BPF_SUB | BPF_K,
         BPF_ALU | BPF_MUL | BPF_K,
         BPF_ALU | BPF_DIV | BPF_K,

@@ -16,7 +16,7 @@
 struct capture_ring *capture_ring_open(const struct capture_choice *choice, uint32_t queue, size_t size,
                                        void (*call)(void *context), void *context)
 {
-    struct capture_ring *ring = aligned_alloc(64, sizeof(*ring));
+    struct capture_ring *ring = calloc(1, sizeof(*ring));
     void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (!ring || bytes == MAP_FAILED) {
@@ -25,7 +25,6 @@ struct capture_ring *capture_ring_open(const struct capture_choice *choice, uint
         free(ring);
         return NULL;
     }
-    memset(ring, 0, sizeof(*ring));
     ring->choice = choice;
     ring->queue = queue;
     ring->bytes = bytes;

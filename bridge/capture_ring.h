@@ -59,13 +59,14 @@ struct capture_ring {
     uint64_t released; /* as it has seen `tail` the last time */
     uint64_t lost;     /* since the last frame that is in the ring */
     struct capture_counts counts;
+    uint64_t published; /* atomic: `head` for the other side */
+
+    uint8_t apart[64]; /* so that neither thread writes into a cache line of the other */
 
     /* Of the thread that takes. */
     uint64_t cursor, limit; /* it has looked at what is before the one, and may look up to the other */
-
-    _Alignas(64) uint64_t published; /* atomic: `head` for the other side */
-    _Alignas(64) uint64_t tail;      /* atomic: what is before has been taken */
-    int is_called;                   /* atomic: `call` was called since the last look */
+    uint64_t tail;          /* atomic: what is before has been taken */
+    int is_called;          /* atomic, of both: `call` was called since the last look */
 };
 
 /**
