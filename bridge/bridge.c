@@ -395,7 +395,7 @@ static void on_peer_spread(void *context, const struct vop_net_rss *rss)
     int ret = steer_card(&bridge->steer, rss);
 
     if (ret)
-        log_line("frames are not spread as the card's driver wants: %s", strerror(-ret));
+        log_warning("frames are not spread as the card's driver wants: %s", strerror(-ret));
 }
 
 static void on_netns_lost(void *context)
@@ -640,7 +640,7 @@ static int watch_signals(struct bridge *bridge)
             ret = uv_signal_start(&bridge->signals[i], on_signal, signal_numbers[i]);
     }
     if (ret)
-        log_line("watching for signals: %s", strerror(-ret));
+        log_error("watching for signals: %s", strerror(-ret));
     return ret;
 }
 
@@ -722,7 +722,7 @@ static int run_loop(struct bridge *bridge)
     int ret = uv_loop_init(&bridge->loop);
 
     if (ret) {
-        log_line("event loop: %s", strerror(-ret));
+        log_error("event loop: %s", strerror(-ret));
         return ret;
     }
     ret = open_all(bridge);
@@ -733,7 +733,7 @@ static int run_loop(struct bridge *bridge)
         stop_bridge(bridge, ret);
     uv_run(&bridge->loop, UV_RUN_DEFAULT);
     if (uv_loop_close(&bridge->loop) < 0)
-        log_verbose("event loop: something was left open");
+        log_debug("event loop: something was left open");
     link_free(bridge->link);
     return bridge->ret;
 }

@@ -51,14 +51,14 @@ static void refuse(struct server_answer *ret_answer)
 static void log_failure(const struct control *control, const char *path, int ret)
 {
     if (ret == -ENAMETOOLONG)
-        log_line("control socket in %s: a path of more than 107 bytes; name a shorter directory with --control",
-                 control->setup.directory ? control->setup.directory : path);
+        log_error("control socket in %s: a path of more than 107 bytes; name a shorter directory with --control",
+                  control->setup.directory ? control->setup.directory : path);
     else if (ret == -EADDRINUSE)
-        log_line("control socket in %s: a bridge of another PID namespace has this name; name a directory with "
-                 "--control",
-                 path);
+        log_error("control socket in %s: a bridge of another PID namespace has this name; name a directory with "
+                  "--control",
+                  path);
     else
-        log_line("control socket in %s: %s; name a directory with --control, or none", path, strerror(-ret));
+        log_error("control socket in %s: %s; name a directory with --control, or none", path, strerror(-ret));
 }
 
 /* One that was passed has a file, which stays whoever's it is: so it has no path here. */
@@ -97,7 +97,7 @@ int control_open(struct control *control, uv_loop_t *loop, const struct control_
         control_close(control);
         return ret;
     }
-    log_verbose("control socket: %s", control->socket.file.path[0] ? control->socket.file.path : path);
+    log_debug("control socket: %s", control->socket.file.path[0] ? control->socket.file.path : path);
     return 0;
 }
 

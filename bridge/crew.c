@@ -371,7 +371,7 @@ int crew_open(struct crew *crew, uv_loop_t *control, const struct crew_setup *se
     (void)sched_getaffinity(0, sizeof(crew->everywhere), &crew->everywhere);
     ret = uv_async_init(control, &crew->heard, on_heard);
     if (ret) {
-        log_line("event loop: %s", strerror(-ret));
+        log_error("event loop: %s", strerror(-ret));
         return ret;
     }
     crew->heard.data = crew;
@@ -379,7 +379,7 @@ int crew_open(struct crew *crew, uv_loop_t *control, const struct crew_setup *se
     while (!ret && crew->count < setup->tap->queues)
         ret = add_member(crew);
     if (ret) {
-        log_line("a thread for queue %u: %s", crew->count, strerror(-ret));
+        log_error("a thread for queue %u: %s", crew->count, strerror(-ret));
         crew_close(crew);
     }
     return ret;
@@ -522,7 +522,7 @@ void crew_close(struct crew *crew)
         call(member, close_job, NULL);
         uv_thread_join(&member->thread);
         if (uv_loop_close(&member->loop) < 0)
-            log_verbose("event loop of queue %u: something was left open", member->number);
+            log_debug("event loop of queue %u: something was left open", member->number);
         free_member(member);
     }
     uv_close((uv_handle_t *)&crew->heard, NULL);

@@ -24,14 +24,14 @@ int fd_poll_open(uv_poll_t **ret_poll, uv_loop_t *loop, int fd, const char *name
 
     if (ret) {
         free(poll);
-        log_line("%s: watching it: %s", name, strerror(-ret));
+        log_error("%s: watching it: %s", name, strerror(-ret));
         return ret;
     }
     poll->data = data;
     ret = uv_poll_start(poll, UV_READABLE, on_ready);
     if (ret) {
         uv_close((uv_handle_t *)poll, free_poll);
-        log_line("%s: watching it: %s", name, strerror(-ret));
+        log_error("%s: watching it: %s", name, strerror(-ret));
         return ret;
     }
     *ret_poll = poll;

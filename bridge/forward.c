@@ -56,16 +56,16 @@ int forward_open(struct forward *forward, const struct forward_setup *setup, str
     if (!forward->is_direct) {
         forward->bounce = malloc(FRAME_MAX + 1);
         if (!forward->bounce) {
-            log_line("a private buffer: %s", strerror(ENOMEM));
+            log_error("a private buffer: %s", strerror(ENOMEM));
             return -ENOMEM;
         }
     }
     if (coalesce_open(&forward->coalesce, setup->offload, port->header_size) < 0) {
-        log_line("memory to join frames: %s", strerror(ENOMEM));
+        log_error("memory to join frames: %s", strerror(ENOMEM));
         forward_close(forward);
         return -ENOMEM;
     }
-    log_verbose("frames go to the peer %s", forward->is_direct ? "directly" : "through a private buffer");
+    log_debug("frames go to the peer %s", forward->is_direct ? "directly" : "through a private buffer");
     return 0;
 }
 

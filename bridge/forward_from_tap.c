@@ -56,9 +56,10 @@ static void drop_too_long(struct forward *forward, size_t message_max)
     if (forward->has_complained)
         return;
     forward->has_complained = true;
-    log_line("frames longer than %zu bytes are dropped, the link has no room for them; lower the MTU of the interface, "
-             "or start both bridges again with this --mtu and enough --slots",
-             message_max - forward->port->header_size);
+    log_warning(
+        "frames longer than %zu bytes are dropped, the link has no room for them; lower the MTU of the interface, "
+        "or start both bridges again with this --mtu and enough --slots",
+        message_max - forward->port->header_size);
 }
 
 /*
@@ -95,7 +96,7 @@ static void count_without_memory(struct forward *forward)
     if (forward->has_lacked_memory)
         return;
     forward->has_lacked_memory = true;
-    log_line("frames to the peer are dropped: %s", vop_error_text());
+    log_warning("frames to the peer are dropped: %s", vop_error_text());
 }
 
 /* ---- Offsets of tunnels ---- */

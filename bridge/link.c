@@ -39,7 +39,7 @@ int link_open(uv_loop_t *loop, const struct link_setup *setup, const struct link
     int ret;
 
     if (!link) {
-        log_line("a link: %s", strerror(ENOMEM));
+        log_error("a link: %s", strerror(ENOMEM));
         return -ENOMEM;
     }
     *link = (struct link){.kind = kind, .loop = loop, .setup = *setup, .events = events, .context = context};

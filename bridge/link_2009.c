@@ -87,7 +87,7 @@ static void begin_session(struct link_2009 *link)
     if (link->base.events->up(link->base.context, ports, 1, &link->peer) < 0)
         close_board(link);
     else
-        log_line("link up: %s", link->base.setup.uri);
+        log_notice("link up: %s", link->base.setup.uri);
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events)
@@ -97,7 +97,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     (void)status;
     (void)events;
     if (vop_net2009_process(link->link) < 0) {
-        log_line("%s: %s", link->base.setup.uri, vop_error_text());
+        log_warning("%s: %s", link->base.setup.uri, vop_error_text());
         link->has_complained = true;
         close_board(link);
     } else if (vop_net2009_is_up(link->link, link->device)) {
@@ -130,7 +130,7 @@ static int open_board(struct link_2009 *link)
     ret = vop_net2009_open(link->base.setup.uri, &options, &link->link);
     if (ret) {
         if (!link->has_complained)
-            log_line("%s: %s", link->base.setup.uri, vop_error_text());
+            log_warning("%s: %s", link->base.setup.uri, vop_error_text());
         link->has_complained = true;
         return ret;
     }
@@ -163,8 +163,8 @@ static int open_link(struct link *base)
     if (!link->base.setup.options.check_peer_uid)
         return open_board(link);
     /* Across the bus there is another kernel. */
-    log_line("%s: the other side has users of its own, so --peer-uid cannot be checked; leave it out",
-             link->base.setup.uri);
+    log_error("%s: the other side has users of its own, so --peer-uid cannot be checked; leave it out",
+              link->base.setup.uri);
     return -EINVAL;
 }
 
@@ -175,7 +175,7 @@ static void drop(struct link *base, int why, const char *text)
     bool is_gone = vop_net2009_process(link->link) < 0;
 
     (void)why;
-    log_line("link down: %s: %s", link->base.setup.uri, is_gone ? vop_error_text() : text);
+    log_notice("link down: %s: %s", link->base.setup.uri, is_gone ? vop_error_text() : text);
     link->has_complained = is_gone;
     if (is_gone || wait_for_peer(link) < 0)
         close_board(link);

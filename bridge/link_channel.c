@@ -62,11 +62,11 @@ static void log_up(const struct link_channel *link)
     struct vop_channel_info info = {.struct_size = sizeof(info)};
 
     if (vop_channel_get_info(link->channel, &info) == 0 && info.peer_pid > 0)
-        log_line("link up: %s: peer is process %ld", link->base.setup.uri, (long)info.peer_pid);
+        log_notice("link up: %s: peer is process %ld", link->base.setup.uri, (long)info.peer_pid);
     else
-        log_line("link up: %s", link->base.setup.uri);
+        log_notice("link up: %s", link->base.setup.uri);
     if (link->port_count > 1 || link->base.setup.options.queue_pairs > 1)
-        log_verbose("queue pairs: %u, of %u wanted", link->port_count, link->base.setup.options.queue_pairs);
+        log_debug("queue pairs: %u, of %u wanted", link->port_count, link->base.setup.options.queue_pairs);
 }
 
 static uint64_t count_in_doubt(const struct link_channel *link)
@@ -81,12 +81,12 @@ static uint64_t count_in_doubt(const struct link_channel *link)
 static void log_down(const struct link_channel *link, int why, const char *text)
 {
     if (why == -ECONNRESET)
-        log_line("link down: %s: the peer died, %" PRIu64 " frames are in doubt", link->base.setup.uri,
-                 count_in_doubt(link));
+        log_notice("link down: %s: the peer died, %" PRIu64 " frames are in doubt", link->base.setup.uri,
+                   count_in_doubt(link));
     else if (why == -EPIPE)
-        log_line("link down: %s: the peer has closed", link->base.setup.uri);
+        log_notice("link down: %s: the peer has closed", link->base.setup.uri);
     else
-        log_line("link down: %s: %s", link->base.setup.uri, text);
+        log_notice("link down: %s: %s", link->base.setup.uri, text);
 }
 
 /* What a configuration says, as far as the peer offers the bits for it. */
@@ -121,7 +121,7 @@ static void tell_peer(struct link_channel *link)
 {
     if (vop_channel_set_config(link->channel, link->base.setup.options.config, link->base.setup.options.config_size) <
         0)
-        log_verbose("telling the peer of the interface: %s", vop_error_text());
+        log_debug("telling the peer of the interface: %s", vop_error_text());
 }
 
 static void announce(struct link *base)
@@ -206,7 +206,7 @@ static void on_socket_lost(void *context)
 {
     struct link_channel *link = context;
 
-    log_line("%s: its socket was removed, or something else is there now; listening anew", link->base.setup.uri);
+    log_warning("%s: its socket was removed, or something else is there now; listening anew", link->base.setup.uri);
     close_listener(link);
     link->has_complained = false;
     link->retry_ms = RETRY_FIRST_MS;
@@ -221,9 +221,9 @@ static void watch_socket(struct link_channel *link)
     if (ret == -ENOENT)
         on_socket_lost(link);
     else if (ret)
-        log_line("%s: watching its socket: %s; if that is removed, nobody can connect any more: see fs.inotify in "
-                 "inotify(7)",
-                 link->base.setup.uri, strerror(-ret));
+        log_warning("%s: watching its socket: %s; if that is removed, nobody can connect any more: see fs.inotify in "
+                    "inotify(7)",
+                    link->base.setup.uri, strerror(-ret));
 }
 
 static void on_listener_ready(uv_poll_t *poll, int status, int events)
@@ -237,7 +237,7 @@ static void on_listener_ready(uv_poll_t *poll, int status, int events)
     if (!ret) {
         take_channel(link, channel);
     } else if (ret != -EAGAIN && ret != -EINTR) {
-        log_line("%s: %s", link->base.setup.uri, vop_error_text());
+        log_warning("%s: %s", link->base.setup.uri, vop_error_text());
         if (ret == -ENODEV) { /* the device is gone; another may come in its place */
             close_listener(link);
             link->has_complained = true;
@@ -253,13 +253,13 @@ static int open_listener(struct link_channel *link)
 
     if (ret) {
         if (!link->has_complained)
-            log_line("%s", vop_error_text());
+            log_error("%s", vop_error_text());
         link->has_complained = true;
         return ret;
     }
     ret = uv_poll_init(link->base.loop, &link->listener_poll, vop_listener_fd(link->listener));
     if (ret) {
-        log_line("watching the listener: %s", strerror(-ret));
+        log_error("watching the listener: %s", strerror(-ret));
         vop_listener_close(link->listener);
         link->listener = NULL;
         return ret;
@@ -283,7 +283,7 @@ static void reopen_listener(struct link_channel *link)
         return;
     }
     if (link->has_complained && link->listener && socket_watch_path(link->base.setup.uri))
-        log_line("%s: listening again", link->base.setup.uri);
+        log_notice("%s: listening again", link->base.setup.uri);
     link->has_complained = false;
     link->retry_ms = RETRY_FIRST_MS;
 }
@@ -321,11 +321,11 @@ static int try_connect(struct link_channel *link)
         return 0;
     }
     if (!is_absence(ret) && !link->was_up) {
-        log_line("%s", vop_error_text());
+        log_error("%s", vop_error_text());
         return ret;
     }
     if (!link->has_complained && (!is_absence(ret) || uv_now(link->base.loop) - link->waiting_since >= COMPLAIN_MS)) {
-        log_line("waiting for the peer: %s", vop_error_text());
+        log_notice("waiting for the peer: %s", vop_error_text());
         link->has_complained = true;
     }
     begin_wait(link);

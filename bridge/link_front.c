@@ -93,8 +93,8 @@ static size_t get_share_size(const struct share *share)
 
 static int refuse_memory(const struct link_front *link, int fd, int ret)
 {
-    log_line("%s: %zu bytes of memory for rings and frames: %s", link->base.setup.uri, link->memory_size,
-             strerror(-ret));
+    log_error("%s: %zu bytes of memory for rings and frames: %s", link->base.setup.uri, link->memory_size,
+              strerror(-ret));
     if (fd >= 0)
         close(fd);
     return ret;
@@ -264,9 +264,9 @@ static int begin(struct link_front *link)
                      link) < 0 ||
         link->base.events->up(link->base.context, ports, link->pairs, &peer) < 0)
         return -ECANCELED; /* the reason was logged */
-    log_line("link up: %s", link->base.setup.uri);
+    log_notice("link up: %s", link->base.setup.uri);
     if (link->base.setup.options.queue_pairs > 1)
-        log_verbose("queue pairs: %u, of %u wanted", link->pairs, link->base.setup.options.queue_pairs);
+        log_debug("queue pairs: %u, of %u wanted", link->pairs, link->base.setup.options.queue_pairs);
     return 0;
 }
 
@@ -287,8 +287,8 @@ static void complain(struct link_front *link, int ret)
 
     if (link->has_complained || (is_absence && uv_now(link->base.loop) - link->waiting_since < COMPLAIN_MS))
         return;
-    log_line("%s: waiting for the back end: %s", link->base.setup.uri,
-             ret == -ETIMEDOUT ? "the back end does not answer" : vop_error_text());
+    log_notice("%s: waiting for the back end: %s", link->base.setup.uri,
+               ret == -ETIMEDOUT ? "the back end does not answer" : vop_error_text());
     link->has_complained = true;
 }
 
@@ -361,9 +361,9 @@ static void drop(struct link *base, int why, const char *text)
     struct link_front *link = get_self(base);
 
     if (why == -EPIPE || why == -ECONNRESET)
-        log_line("link down: %s: the back end has closed, or died", base->setup.uri);
+        log_notice("link down: %s: the back end has closed, or died", base->setup.uri);
     else
-        log_line("link down: %s: %s", base->setup.uri, text);
+        log_notice("link down: %s: %s", base->setup.uri, text);
     close_front(link);
     link->waiting_since = uv_now(base->loop);
     wait(link, 0);

@@ -125,7 +125,7 @@ static int open_memory(struct link_pci *link)
         ret = get_pieces(link, count, size);
     }
     if (ret == 0)
-        log_verbose("%s: buffers of %zu bytes, %u each way", link->base.setup.uri, size, link->pieces[0].count);
+        log_debug("%s: buffers of %zu bytes, %u each way", link->base.setup.uri, size, link->pieces[0].count);
     return ret;
 }
 
@@ -196,7 +196,7 @@ static int set_pairs(struct link_pci *link)
     else if (ret == 0)
         ret = -ETIMEDOUT;
     if (ret < 0)
-        log_line("%s: the card does not use %u queue pairs: %s", link->base.setup.uri, link->pairs, strerror(-ret));
+        log_warning("%s: the card does not use %u queue pairs: %s", link->base.setup.uri, link->pairs, strerror(-ret));
     return ret;
 }
 
@@ -210,7 +210,7 @@ static int open_port(struct link_pci *link, unsigned pair, uint64_t features)
     memcpy(setup.pieces, link->pieces + PORT_DRIVER_QUEUES * pair, sizeof(setup.pieces));
     setup.fd = pair == 0 ? vop_virtio_pci_fd(link->card) : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (setup.fd < 0 && pair > 0) {
-        log_line("%s: no descriptor for queue pair %u: %s", link->base.setup.uri, pair, strerror(errno));
+        log_error("%s: no descriptor for queue pair %u: %s", link->base.setup.uri, pair, strerror(errno));
         return -EMFILE;
     }
     if (pair > 0)
@@ -330,9 +330,9 @@ static int begin(struct link_pci *link)
     peer = get_peer(link, link->told);
     if (link->base.events->up(link->base.context, ports, link->pairs, &peer) < 0)
         return -ECANCELED; /* the reason was logged */
-    log_line("link up: %s", link->base.setup.uri);
+    log_notice("link up: %s", link->base.setup.uri);
     if (link->base.setup.options.queue_pairs > 1)
-        log_verbose("queue pairs: %u, of %u wanted", link->pairs, link->base.setup.options.queue_pairs);
+        log_debug("queue pairs: %u, of %u wanted", link->pairs, link->base.setup.options.queue_pairs);
     return 0;
 }
 
@@ -341,7 +341,7 @@ static int begin(struct link_pci *link)
 static void complain(struct link_pci *link, const char *text)
 {
     if (!link->has_complained)
-        log_line("%s: %s", link->base.setup.uri, text);
+        log_warning("%s: %s", link->base.setup.uri, text);
     link->has_complained = true;
 }
 
@@ -425,7 +425,7 @@ static int open_link(struct link *base)
     link->reopen.data = link;
     if (!base->setup.options.check_peer_uid)
         return open_card(link);
-    log_line("%s: a card is no process of a user, so --peer-uid cannot be checked; leave it out", base->setup.uri);
+    log_error("%s: a card is no process of a user, so --peer-uid cannot be checked; leave it out", base->setup.uri);
     return -EINVAL;
 }
 
@@ -435,7 +435,7 @@ static void drop(struct link *base, int why, const char *text)
     struct link_pci *link = get_self(base);
 
     (void)why;
-    log_line("link down: %s: %s", base->setup.uri, text);
+    log_notice("link down: %s: %s", base->setup.uri, text);
     close_card(link);
     uv_timer_start(&link->reopen, on_reopen, REOPEN_MS, 0);
 }

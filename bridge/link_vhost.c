@@ -109,9 +109,9 @@ static void close_device(struct link_vhost *link)
 static void log_end(const struct link_vhost *link, const char *what, int why, const char *text)
 {
     if (why == -EPIPE || why == -ECONNRESET)
-        log_line("%s: %s: the front end has %s", what, link->base.setup.uri, why == -EPIPE ? "closed" : "died");
+        log_notice("%s: %s: the front end has %s", what, link->base.setup.uri, why == -EPIPE ? "closed" : "died");
     else
-        log_line("%s: %s: %s", what, link->base.setup.uri, text);
+        log_notice("%s: %s: %s", what, link->base.setup.uri, text);
 }
 
 /* How many pairs run and are used, from the first on. */
@@ -140,9 +140,9 @@ static void begin(struct link_vhost *link, unsigned count)
     }
     link->up = count;
     if (is_new)
-        log_line("link up: %s", link->base.setup.uri);
+        log_notice("link up: %s", link->base.setup.uri);
     if (link->pairs > 1)
-        log_verbose("queue pairs: %u, of %u wanted", count, link->pairs);
+        log_debug("queue pairs: %u, of %u wanted", count, link->pairs);
 }
 
 static void tell_spread(struct link_vhost *link)
@@ -267,7 +267,7 @@ static int open_device(struct link_vhost *link, int socket)
     add_control(link, &options, config);
     ret = vop_vhost_user_open(socket, &options, &link->device);
     if (ret) {
-        log_line("%s: %s", link->base.setup.uri, vop_error_text());
+        log_warning("%s: %s", link->base.setup.uri, vop_error_text());
         vop_vhost_user_disconnect(socket);
         return ret;
     }
@@ -293,7 +293,7 @@ static void on_front_end(uv_poll_t *poll, int status, int events)
     (void)events;
     if (socket < 0) {
         if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-            log_line("%s: %s", link->base.setup.uri, strerror(errno));
+            log_warning("%s: %s", link->base.setup.uri, strerror(errno));
         return;
     }
     if (!vhost_socket_is_welcome(&link->base.setup, socket)) {
@@ -321,7 +321,7 @@ static void on_socket_lost(void *context)
 {
     struct link_vhost *link = context;
 
-    log_line("%s: its socket was removed, or something else is there now; listening anew", link->base.setup.uri);
+    log_warning("%s: its socket was removed, or something else is there now; listening anew", link->base.setup.uri);
     close_listener(link);
     uv_timer_start(&link->reopen, on_reopen, REOPEN_MS, 0);
 }
@@ -332,7 +332,7 @@ static int open_listener(struct link_vhost *link)
 
     if (ret) {
         link->listener = -1;
-        log_line("%s", vop_error_text());
+        log_error("%s", vop_error_text());
         return ret;
     }
     ret = link->device ? 0 : open_poll(link, &link->listener_poll, link->listener, on_front_end);
@@ -341,8 +341,7 @@ static int open_listener(struct link_vhost *link)
         return ret;
     }
     if (socket_watch_open(&link->socket_watch, link->base.loop, link->name.path, on_socket_lost, link) < 0)
-        log_verbose("%s: its socket is not watched; if it is removed, nobody can connect any more",
-                    link->base.setup.uri);
+        log_debug("%s: its socket is not watched; if it is removed, nobody can connect any more", link->base.setup.uri);
     return 0;
 }
 
@@ -366,7 +365,7 @@ static void try_connect(struct link_vhost *link)
         return;
     }
     if (ret < 0 && !link->has_complained)
-        log_line("waiting for the front end: %s", vop_error_text());
+        log_notice("waiting for the front end: %s", vop_error_text());
     link->has_complained = true;
     try_later(link);
 }
@@ -415,7 +414,7 @@ static void drop(struct link *base, int why, const char *text)
     vhost_control_forget(&link->control);
     tell_spread(link);
     if (why == -EPIPE && !has_ended) {
-        log_line("link down: %s: the machine's driver has stopped", base->setup.uri);
+        log_notice("link down: %s: the machine's driver has stopped", base->setup.uri);
         return;
     }
     log_end(link, "link down", why, text);

@@ -179,7 +179,7 @@ void log_open(void)
     if (!ret)
         ret = uv_thread_create(&shared.thread, run_thread, NULL);
     if (ret)
-        log_line("a thread for the log: %s; whoever stops reading it stops the bridge", strerror(-ret));
+        log_warning("a thread for the log: %s; whoever stops reading it stops the bridge", strerror(-ret));
     is_open = !ret;
 }
 

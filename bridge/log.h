@@ -66,8 +66,4 @@ void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** The same for what the user asked for just now: it may come at any rate, and at any level. */
 void log_answer(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Those without a level of their own yet. */
-#define log_line log_notice
-#define log_verbose log_debug
-
 #endif

@@ -61,7 +61,7 @@ static bool send_message(struct notify *notify, enum message message)
         return true;
     if (errno == EAGAIN || errno == ENOBUFS || errno == EINTR)
         return false;
-    log_verbose("telling the service manager: %s", strerror(errno));
+    log_debug("telling the service manager: %s", strerror(errno));
     return true;
 }
 
@@ -160,7 +160,7 @@ static int read_number(const char *name, uint64_t *ret_value)
     errno = 0;
     value = strtoull(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end || errno || value == 0) {
-        log_line("%s=%s: not a number from 1; a service manager sets it, else unset it", name, text);
+        log_error("%s=%s: not a number from 1; a service manager sets it, else unset it", name, text);
         return -EINVAL;
     }
     *ret_value = value;
@@ -185,14 +185,14 @@ static int connect_to(struct notify *notify, const char *name)
     size_t length = strlen(name);
 
     if ((name[0] != '/' && name[0] != '@') || length < 2) {
-        log_line("NOTIFY_SOCKET=%s: neither an absolute path nor an abstract name behind '@'; a service manager of "
-                 "this host sets it, else unset it",
-                 name);
+        log_error("NOTIFY_SOCKET=%s: neither an absolute path nor an abstract name behind '@'; a service manager of "
+                  "this host sets it, else unset it",
+                  name);
         return -EINVAL;
     }
     if (length > sizeof(address.sun_path) - (name[0] == '/')) {
-        log_line("NOTIFY_SOCKET=%.60s...: longer than the %zu bytes of a socket's name", name,
-                 sizeof(address.sun_path) - 1);
+        log_error("NOTIFY_SOCKET=%.60s...: longer than the %zu bytes of a socket's name", name,
+                  sizeof(address.sun_path) - 1);
         return -EINVAL;
     }
     memcpy(address.sun_path, name, length);
@@ -205,7 +205,7 @@ static int connect_to(struct notify *notify, const char *name)
         return 0;
     int ret = -errno;
 
-    log_line("NOTIFY_SOCKET=%s: %s; the service manager listens there, else unset it", name, strerror(-ret));
+    log_error("NOTIFY_SOCKET=%s: %s; the service manager listens there, else unset it", name, strerror(-ret));
     return ret;
 }
 
@@ -236,7 +236,7 @@ int notify_start(struct notify *notify, uv_loop_t *loop, notify_is_alive *is_ali
         return 0;
     ret = uv_poll_init(loop, &notify->poll, notify->fd);
     if (ret) {
-        log_line("watching the service manager's socket: %s", strerror(-ret));
+        log_error("watching the service manager's socket: %s", strerror(-ret));
         return ret;
     }
     uv_timer_init(loop, &notify->watchdog);

@@ -113,8 +113,8 @@ int port_channel_open(struct port_channel *port, vop_channel *channel, uint64_t 
     if (ret || fd < 0)
         return ret ? ret : fd;
     if (message_max < frame_message_least(mtu)) {
-        log_line("%u slots of %u bytes cannot carry a frame of MTU %u; raise --slots or --slot-size on both sides",
-                 info.queue_size, info.slot_size, mtu);
+        log_error("%u slots of %u bytes cannot carry a frame of MTU %u; raise --slots or --slot-size on both sides",
+                  info.queue_size, info.slot_size, mtu);
         return -EMSGSIZE;
     }
     memset(port, 0, sizeof(*port));

@@ -275,7 +275,7 @@ static int lend_all(struct port_driver *driver)
         ret = lend(driver, pieces->base + i * pieces->size);
     driver->returned = pieces->count;
     if (ret < 0)
-        log_line("giving the card buffers to receive in: %s", vop_error_text());
+        log_error("giving the card buffers to receive in: %s", vop_error_text());
     return ret < 0 ? ret : 0;
 }
 
@@ -286,7 +286,7 @@ static int make_list(struct port_driver *driver)
 
     driver->next = calloc(count, sizeof(driver->next[0]));
     if (!driver->next) {
-        log_line("a list of buffers to send: %s", strerror(ENOMEM));
+        log_error("a list of buffers to send: %s", strerror(ENOMEM));
         return -ENOMEM;
     }
     for (unsigned i = 0; i + 1 < count; i++)

@@ -329,7 +329,7 @@ bool port_vhost_is_ready(struct port_vhost *port)
     port->is_merging = features & VOP_NET_FEATURE(VOP_NET_F_MRG_RXBUF);
     if (!port->is_merging && !(features & VOP_NET_FEATURE(VOP_F_VERSION_1))) {
         if (!port->has_complained && port->pair == 0)
-            log_line(
+            log_warning(
                 "the machine has a driver of before virtio 1.0 that does not merge buffers (MRG_RXBUF): not served; "
                 "give it a newer one, or a modern device (QEMU: disable-legacy=on)");
         port->has_complained = true;

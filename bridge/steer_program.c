@@ -27,7 +27,7 @@ __attribute__((format(printf, 2, 0))) static int log_libbpf(enum libbpf_print_le
     (void)vsnprintf(text, sizeof(text), format, arguments);
     for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
         if (*line)
-            log_verbose("%s", line);
+            log_debug("%s", line);
     }
     return 0;
 }

@@ -113,7 +113,7 @@ void vhost_control_process(struct vhost_control *control)
         return; /* a front end that is full is not answered: this is the loop that everything else waits for */
     if (vop_net_control_process(&control->card, control->vq) == 0)
         return;
-    log_line("the card's queue for control: %s; its other queues go on", vop_error_text());
+    log_warning("the card's queue for control: %s; its other queues go on", vop_error_text());
     control->vq = NULL;
 }
 

@@ -37,8 +37,8 @@ static int read_option(const char *uri, const char *word, size_t length, struct 
             return 0;
         }
     }
-    log_line("%s: there is no option '%.*s', only front, packed, connect and control, as in ?packed&connect", uri,
-             (int)length, word);
+    log_error("%s: there is no option '%.*s', only front, packed, connect and control, as in ?packed&connect", uri,
+              (int)length, word);
     return -EINVAL;
 }
 
@@ -50,8 +50,8 @@ int vhost_name_read(const char *uri, struct vhost_name *ret_name)
 
     memset(ret_name, 0, sizeof(*ret_name));
     if (length == 0 || length >= sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
-        log_line("%s: %zu bytes are no name of a socket; write 1 to %zu, as in vhost-user:/run/vm.sock", uri, length,
-                 sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
+        log_error("%s: %zu bytes are no name of a socket; write 1 to %zu, as in vhost-user:/run/vm.sock", uri, length,
+                  sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
         return -EINVAL;
     }
     memcpy(ret_name->path, path, length);
@@ -63,7 +63,7 @@ int vhost_name_read(const char *uri, struct vhost_name *ret_name)
         options = word[size] ? word + size : NULL;
     }
     if (ret == 0 && ret_name->is_front && (ret_name->is_packed || ret_name->is_connecting || ret_name->has_control)) {
-        log_line("%s: a front end connects, and takes what is offered; write ?front alone", uri);
+        log_error("%s: a front end connects, and takes what is offered; write ?front alone", uri);
         ret = -EINVAL;
     }
     return ret;
@@ -98,7 +98,7 @@ bool vhost_socket_is_welcome(const struct link_setup *setup, int socket)
         return true;
     if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == setup->options.peer_uid)
         return true;
-    log_line("%s: a process of user %ld is refused: --peer-uid says %lu", setup->uri, (long)(int)peer.uid,
-             (unsigned long)setup->options.peer_uid);
+    log_warning("%s: a process of user %ld is refused: --peer-uid says %lu", setup->uri, (long)(int)peer.uid,
+                (unsigned long)setup->options.peer_uid);
     return false;
 }

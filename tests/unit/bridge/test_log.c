@@ -92,7 +92,7 @@ static void log_flood(void)
 {
     for (int i = 1; i <= FLOOD; i++) {
         errno = i;
-        log_line("line %d", i);
+        log_notice("line %d", i);
         if (errno != i)
             abort();
     }
@@ -242,8 +242,8 @@ static void test_answer_is_not_limited(void **state)
 
 static void log_long_line(void)
 {
-    log_line("%0600d", 1);
-    log_line("short");
+    log_notice("%0600d", 1);
+    log_notice("short");
 }
 
 static void test_long_line_is_cut(void **state)
