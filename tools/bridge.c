@@ -8,6 +8,7 @@
 #include "bridge_client.h"
 #include "bridge_print.h"
 #include "bridge_steer.h"
+#include "bridge_top.h"
 #include "commands.h"
 
 #include <argp.h>
@@ -29,8 +30,9 @@ struct arguments {
     const char *names[NAMES_MAX];
     int count;
     json_t *params;
-    const char *steer_option, *capture_option; /* one that was given, or NULL */
-    const char *control;                       /* directory, or NULL */
+    const char *steer_option, *capture_option, *top_option; /* one that was given, or NULL */
+    struct top_setup top;
+    const char *control; /* directory, or NULL */
     bool json;
 };
 
@@ -43,6 +45,7 @@ struct action {
     unsigned words;                                                   /* that it takes before the names of bridges */
     bool ends;                                                        /* wait until the bridge has gone */
     bool takes_count;                                                 /* a number behind the names, if there is one */
+    bool runs_top;                                                    /* and so again and again */
     bool settles;                                                     /* wait until the capture is written */
 };
 
@@ -50,6 +53,7 @@ static const struct action actions[] = {
     {.name = "list", .method = "status", .print = bridge_print_list},
     {.name = "status", .method = "status", .print = bridge_print_status},
     {.name = "stats", .method = "stats", .print = bridge_print_stats},
+    {.name = "top", .method = "stats", .runs_top = true},
     {.name = "queues", .method = "queues", .print = bridge_print_queues, .takes_count = true},
     {.name = "reload", .method = "reload", .print = bridge_print_reload},
     {.name = "stop", .method = "stop", .ends = true},
@@ -185,9 +189,12 @@ static bool print_json(json_t *list)
 
 static bool run(const struct arguments *a)
 {
-    json_t *list = json_array();
+    json_t *list;
     bool ok = true;
 
+    if (a->action->runs_top)
+        return top_run(&a->top);
+    list = json_array();
     for (int i = 0; i < a->count; i++)
         ok &= act_on(a, a->names[i], list);
     if (a->count == 0)
@@ -206,13 +213,20 @@ enum key {
     KEY_STEER, /* and those that follow: options of steer rss */
     KEY_STEER_END = KEY_STEER + 16,
     KEY_CAPTURE = KEY_STEER_END, /* and those that follow: options of capture */
-    KEY_CAPTURE_END = KEY_CAPTURE + 16
+    KEY_CAPTURE_END = KEY_CAPTURE + 16,
+    KEY_TOP = KEY_CAPTURE_END, /* and those that follow: options of top */
+    KEY_ONCE = KEY_TOP + 2,
+    KEY_TOP_END = KEY_TOP + 16
 };
 
 static const struct argp_option options[] = {
     {"json", KEY_JSON, NULL, 0, "For programs", 0},
     {"control", KEY_CONTROL, "DIRECTORY", 0, "Where the bridges have their control sockets", 0},
-    {NULL, 0, NULL, 0, "For steer rss, as ethtool has them:", 1},
+    {NULL, 0, NULL, 0, "For top:", 1},
+    {"interval", KEY_TOP, "SECONDS", 0, "From one look to the next (1)", 0},
+    {"count", KEY_TOP + 1, "N", 0, "Print lines so often, and end", 0},
+    {"once", KEY_ONCE, NULL, 0, "The same as --count=1", 0},
+    {NULL, 0, NULL, 0, "For steer rss, as ethtool has them:", 2},
     {"equal", KEY_STEER, "N", 0, "Spread flows evenly over the first N queues; 0: over all", 0},
     {"weight", KEY_STEER + 1, "N,N,...", 0, "Spread flows in these proportions", 0},
     {"table", KEY_STEER + 2, "N,N,...", 0, "The whole indirection table, 128 queues", 0},
@@ -222,7 +236,7 @@ static const struct argp_option options[] = {
     {"inner", KEY_STEER + 6, "LIST", 0, "Tunnels inside of which it is hashed: vxlan,geneve,gre or none", 0},
     {"default", KEY_STEER + 7, "N", 0, "Queue of what is not hashed", 0},
     {"sparse", KEY_STEER + 8, "on|off", 0, "Sparse flows escape from busy queues", 0},
-    {NULL, 0, NULL, 0, "For capture:", 2},
+    {NULL, 0, NULL, 0, "For capture:", 3},
     {"direction", KEY_CAPTURE, "in|out|inout", 0, "What the interface receives, what it sends, or both (inout)", 0},
     {"snaplen", KEY_CAPTURE + 1, "BYTES", 0, "So much of each frame (262144: all)", 0},
     {"frames", KEY_CAPTURE + 2, "N", 0, "End after so many", 0},
@@ -282,7 +296,7 @@ static void read_word(struct arguments *a, const char *value, const struct argp_
         if (!a->action)
             argp_error(state, "%s: nothing that can be done; it is %s", value,
                        a->is_steer ? "show, rss, pin, class or reset"
-                                   : "list, status, stats, queues, reload, steer, capture or stop");
+                                   : "list, status, stats, top, queues, reload, steer, capture or stop");
     } else if (a->word_count < a->action->words) {
         a->words[a->word_count++] = value;
     } else if (a->count == NAMES_MAX) {
@@ -330,10 +344,13 @@ static void check_words(struct arguments *a, const struct argp_state *state)
     if (a->is_capture)
         check_capture(a, state);
     else if (!a->action)
-        argp_error(state, a->is_steer ? "say what to do: steer show, rss, pin, class or reset"
-                                      : "say what to do: list, status, stats, queues, reload, steer, capture or stop");
+        argp_error(state, a->is_steer
+                              ? "say what to do: steer show, rss, pin, class or reset"
+                              : "say what to do: list, status, stats, top, queues, reload, steer, capture or stop");
     else if (a->word_count < a->action->words)
         argp_error(state, "steer %s: words are missing; vop bridge --help has all of them", a->action->name);
+    else if (a->top_option && !a->action->runs_top)
+        argp_error(state, "--%s is for top only", a->top_option);
     else if (a->capture_option)
         argp_error(state, "--%s is for capture start only", a->capture_option);
     else if (a->steer_option && strcmp(a->action->method, "steer.rss") != 0)
@@ -354,10 +371,13 @@ static error_t read_parameter(int key, const char *value, struct argp_state *sta
     struct arguments *a = state->input;
     const char *name, *why;
 
-    if (key < KEY_STEER || key >= KEY_CAPTURE_END)
+    if (key < KEY_STEER || key >= KEY_TOP_END)
         return ARGP_ERR_UNKNOWN;
     name = get_option_name(key);
-    if (key >= KEY_CAPTURE) {
+    if (key >= KEY_TOP) {
+        a->top_option = name;
+        why = top_set_option(&a->top, name, value);
+    } else if (key >= KEY_CAPTURE) {
         a->capture_option = name;
         why = capture_set_option(a->params, name, value);
     } else {
@@ -365,7 +385,7 @@ static error_t read_parameter(int key, const char *value, struct argp_state *sta
         why = steer_set_option(a->params, name, value);
     }
     if (why)
-        argp_error(state, "--%s %s: %s", name, value, why);
+        argp_error(state, "--%s %s: %s", name, value ? value : "", why);
     return 0;
 }
 
@@ -396,13 +416,16 @@ int command_bridge(int argc, char **argv)
     static const struct argp argp = {
         .options = options,
         .parser = read_argument,
-        .args_doc = "list|status|stats|reload|stop [NAME...]\nqueues [NAME...] [N]\nsteer show|rss|reset [NAME...]\n"
-                    "steer pin PROTOCOL SOURCE DESTINATION QUEUE|none [NAME...]\n"
-                    "steer class KIND VALUE QUEUE|none [NAME...]\n"
-                    "capture NAME [start] [FILTER]\ncapture NAME stop|show",
+        .args_doc =
+            "list|status|stats|top|reload|stop [NAME...]\nqueues [NAME...] [N]\nsteer show|rss|reset [NAME...]\n"
+            "steer pin PROTOCOL SOURCE DESTINATION QUEUE|none [NAME...]\n"
+            "steer class KIND VALUE QUEUE|none [NAME...]\n"
+            "capture NAME [start] [FILTER]\ncapture NAME stop|show",
         .doc = "Asks the bridges that run here, steers or captures their frames, or ends them. A name is that of an "
                "interface, or a "
                "process number, or both as in vop0.1234; without a name all of them are meant.\v"
+               "top shows what they do in a second, live in a terminal: q ends it, left and right change what is "
+               "sorted by, up and down scroll.\n\n"
                "queues says how many queues are in use, and with a number changes that.\n\n"
                "reload has a bridge read its configuration file anew, and prints what has changed.\n\n"
                "capture writes frames into a pcapng file, whose path it prints, until it is stopped. FILTER is an "
@@ -412,11 +435,15 @@ int command_bridge(int argc, char **argv)
                "class does (KIND: mark, user, priority, pcp, dscp, cpu), as in: steer class dscp 46 0. All else is "
                "hashed.",
     };
-    struct arguments a = {.params = json_object()};
+    struct arguments a = {.params = json_object(), .top.interval_ms = TOP_INTERVAL_MS};
     bool ok;
 
     if (!a.params || argp_parse(&argp, argc, argv, 0, NULL, &a) != 0)
         return 2;
+    a.top.names = a.names;
+    a.top.count = (unsigned)a.count;
+    a.top.control = a.control;
+    a.top.json = a.json;
     ok = run(&a);
     json_decref(a.params);
     return ok ? 0 : 1;

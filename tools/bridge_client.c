@@ -109,12 +109,17 @@ int bridge_find(const char *directory, const char *name, struct bridge_socket **
 /* ---- Calling ---- */
 
 /* Both ways: a bridge that stands still takes neither a connection nor a line. */
-static void set_patience(int fd)
+static void set_patience(int fd, unsigned seconds)
 {
-    struct timeval limit = {.tv_sec = CALL_SECONDS};
+    struct timeval limit = {.tv_sec = seconds};
 
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+}
+
+void bridge_set_patience(struct bridge_client *client, unsigned seconds)
+{
+    set_patience(client->fd, seconds);
 }
 
 int bridge_connect(const struct bridge_socket *to, struct bridge_client *ret_client)
@@ -128,7 +133,7 @@ int bridge_connect(const struct bridge_socket *to, struct bridge_client *ret_cli
     if (fd < 0)
         return -errno;
     memcpy(address.sun_path, to->path, sizeof(address.sun_path));
-    set_patience(fd);
+    set_patience(fd, CALL_SECONDS);
     if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
         ret = errno == EAGAIN ? -ETIMEDOUT : -errno;
         close(fd);

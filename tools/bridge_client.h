@@ -37,6 +37,9 @@ struct bridge_client {
 /** Connects, within some seconds. Returns 0, or -errno. -ECONNREFUSED: nobody is there any more. */
 int bridge_connect(const struct bridge_socket *socket, struct bridge_client *ret_client);
 
+/** From now on a call waits so long for the bridge. */
+void bridge_set_patience(struct bridge_client *client, unsigned seconds);
+
 void bridge_disconnect(struct bridge_client *client);
 
 /**
