@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "sys/closer.h"
+#include "sys/opener.h"
 #include "vhost/front_ask.h"
 #include "vhost/socket.h"
 
@@ -78,7 +79,7 @@ int vop__vhost_queue_kicked(struct vop__vhost_queue *q)
     int ret;
 
     if (q->kick < 0) {
-        int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        int fd = vop__new_event();
 
         ret = fd < 0 ? vop__error(ENOMEM, "queue %u: no descriptor: %s", q->index, strerror(errno))
                      : vop__vhost_queue_set_kick(q, fd);
