@@ -186,6 +186,8 @@ static void *stay(void *unused)
     (void)unused;
     prctl(PR_SET_NAME, "vop-closer");
     pthread_mutex_lock(&closer.lock);
+    closer.kept++;
+    pthread_cond_broadcast(&closer.idle);
     for (;;) {
         struct job *job;
 
@@ -329,15 +331,18 @@ void vop__closer_take_socket(int socket)
 
 int vop__closer_keep(void)
 {
+    unsigned started;
     int ret = 0;
 
     pthread_once(&once, prepare);
     pthread_mutex_lock(&closer.lock);
-    while (ret == 0 && closer.kept < KEPT) {
+    started = closer.kept;
+    while (ret == 0 && started < KEPT) {
         ret = vop__thread_start(stay, NULL, NULL);
-        if (ret == 0)
-            closer.kept++;
+        started += ret == 0;
     }
+    while (closer.kept < started) /* what a thread does to begin may be forbidden soon */
+        pthread_cond_wait(&closer.idle, &closer.lock);
     pthread_mutex_unlock(&closer.lock);
     return ret;
 }

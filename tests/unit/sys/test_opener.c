@@ -143,7 +143,7 @@ static int ask(void *context, const struct vop_opener_request *request, struct v
 {
     assert_ptr_equal(context, asked);
     asked[request->what]++;
-    if (!is_refusing)
+    if (!is_refusing || request->what != VOP_OPENER_CONNECT)
         return vop_opener_do(request, ret_answer);
     snprintf(ret_answer->text, sizeof(ret_answer->text), "the broker says no");
     return -EPERM;
