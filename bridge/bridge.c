@@ -15,6 +15,8 @@
  */
 #include "bridge.h"
 
+#include "broker.h"
+#include "broker_link.h"
 #include "capture.h"
 #include "capture_files.h"
 #include "control.h"
@@ -31,7 +33,9 @@
 #include "netns_watch.h"
 #include "notify.h"
 #include "reload.h"
+#include "sandbox.h"
 #include "setup.h"
+#include "signal_watch.h"
 #include "steer_card.h"
 #include "tap.h"
 
@@ -39,12 +43,12 @@
 #include <signal.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include <uv.h>
 #include <vopipc/log.h>
+#include <vopipc/opener.h>
 
 static const int signal_numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
-
-#define SIGNAL_COUNT (sizeof(signal_numbers) / sizeof(signal_numbers[0]))
 
 struct bridge {
     struct options in_force;
@@ -52,7 +56,7 @@ struct bridge {
     struct interface interface;
     uint64_t features; /* virtio-net features: what we offer to receive */
     uv_loop_t loop;
-    uv_signal_t signals[SIGNAL_COUNT];
+    struct signal_watch signals;
     struct netns_watch netns_watch;
     struct link *link;
     struct link_peer peer; /* what it has last said, while there is one */
@@ -70,6 +74,7 @@ struct bridge {
     struct control_subject subject; /* of the control socket */
     struct exporter exporter;
     struct notify notify;
+    pid_t pid;
     uint64_t started_at;        /* by uv_hrtime() */
     struct timespec started_on; /* by the clock of the day */
     bool is_stopping;
@@ -322,8 +327,8 @@ static void stop_bridge(struct bridge *bridge, int ret)
     bridge->capture = NULL;
     crew_close(&bridge->crew);
     notify_close(&bridge->notify);
-    for (unsigned i = 0; i < SIGNAL_COUNT; i++)
-        uv_close((uv_handle_t *)&bridge->signals[i], NULL);
+    broker_unwatch();
+    signal_watch_close(&bridge->signals);
 }
 
 static void on_interface_lost(struct bridge *bridge)
@@ -477,9 +482,9 @@ static int reload(void *context, struct reload_result *ret_result, char ret_why[
 
 /* ---- Signals ---- */
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(void *context, int number)
 {
-    struct bridge *bridge = handle->data;
+    struct bridge *bridge = context;
     struct queue_figures figures[CREW_MAX];
     struct counters sum = {.tx_frames = 0};
     struct reload_result result;
@@ -546,6 +551,7 @@ static void look(void *context, struct control_facts *ret_facts)
     link_show(bridge->link, &ret_facts->link);
     ret_facts->sessions = bridge->sessions;
     ret_facts->started_at = (double)bridge->started_on.tv_sec + (double)bridge->started_on.tv_nsec / 1e9;
+    ret_facts->pid = bridge->pid;
     ret_facts->uptime_ms = (uv_hrtime() - bridge->started_at) / 1000000;
     ret_facts->queues_max = get_queues_max(bridge);
 }
@@ -556,6 +562,13 @@ static unsigned look_queues(void *context, struct queue_figures ret_figures[CREW
 
     crew_look(&bridge->crew, ret_figures);
     return bridge->crew.count;
+}
+
+static void stop(void *context)
+{
+    struct bridge *bridge = context;
+
+    signal_watch_send(&bridge->signals, SIGTERM);
 }
 
 /* Who has not asked for one can do without. */
@@ -578,11 +591,12 @@ static int open_control(struct bridge *bridge)
                                                .look_queues = look_queues,
                                                .set_queues = set_queues,
                                                .reload = reload,
+                                               .stop = stop,
                                                .context = bridge,
-                                               .steer = &bridge->steer,
-                                               .capture = bridge->capture};
+                                               .steer = &bridge->steer};
     bridge->started_at = uv_hrtime();
     clock_gettime(CLOCK_REALTIME, &bridge->started_on);
+    bridge->pid = getpid();
     if (options->no_control)
         return 0;
     ret = control_open(&bridge->control, &bridge->loop, &setup);
@@ -619,31 +633,6 @@ static int open_interface(struct bridge *bridge)
     return ret;
 }
 
-/* Whoever starts a program under nohup(1) wants it to outlive the terminal. */
-static bool is_wanted(int number)
-{
-    struct sigaction action;
-
-    return number != SIGHUP || sigaction(number, NULL, &action) < 0 || action.sa_handler != SIG_IGN;
-}
-
-static int watch_signals(struct bridge *bridge)
-{
-    int ret = 0;
-
-    for (unsigned i = 0; i < SIGNAL_COUNT; i++) {
-        uv_signal_init(&bridge->loop, &bridge->signals[i]);
-        bridge->signals[i].data = bridge;
-    }
-    for (unsigned i = 0; !ret && i < SIGNAL_COUNT; i++) {
-        if (is_wanted(signal_numbers[i]))
-            ret = uv_signal_start(&bridge->signals[i], on_signal, signal_numbers[i]);
-    }
-    if (ret)
-        log_error("watching for signals: %s", strerror(-ret));
-    return ret;
-}
-
 static int open_crew(struct bridge *bridge)
 {
     const struct tap *tap = &bridge->interface.tap;
@@ -676,8 +665,53 @@ static int watch_interface(struct bridge *bridge)
     return ret ? ret : interface_watch(&bridge->interface, &bridge->loop, &events, bridge);
 }
 
+static void on_broker_lost(void *context)
+{
+    stop_bridge(context, -EPIPE);
+}
+
+/* What needs a privilege, or a name in the file system. */
+static int open_privileged(struct bridge *bridge)
+{
+    const struct tap *tap = &bridge->interface.tap;
+    int ret = signal_watch_open(&bridge->signals, &bridge->loop, signal_numbers,
+                                sizeof(signal_numbers) / sizeof(signal_numbers[0]), on_signal, bridge);
+
+    if (ret)
+        return ret;
+    steer_open(&bridge->steer, tap->queue_fd[0], tap->queues_in_use, &bridge->options->steer);
+    ret = open_control(bridge);
+    if (!ret)
+        ret = open_exporter(bridge);
+    return ret ? ret : watch_interface(bridge);
+}
+
+/* From here on the broker opens what is opened. There are no other threads yet. */
+static int enter_sandbox(struct bridge *bridge)
+{
+    const struct broker_setup setup = {
+        .options = bridge->options,
+        .interface = &bridge->interface,
+        .control = &bridge->control.socket,
+        .metrics = &bridge->exporter.file,
+    };
+    int ret = vop_opener_set(NULL, NULL); /* the library reads what it has to know of the machine */
+
+    if (!ret && !bridge->options->no_sandbox)
+        ret = broker_start(&setup);
+    if (!ret && broker_is_there()) {
+        netlink_hand_over(bridge->interface.netlink);
+        ret = broker_watch(&bridge->loop, on_broker_lost, bridge);
+    }
+    if (!ret)
+        ret = sandbox_enter(bridge->options);
+    if (!ret && broker_is_there())
+        ret = vop_opener_set(broker_link_ask, NULL);
+    return ret;
+}
+
 /* The link comes last, for it may begin a session at once. The interface persists only if all else has worked. */
-static int open_all(struct bridge *bridge)
+static int open_link(struct bridge *bridge)
 {
     static const struct link_events events = {.up = begin_session,
                                               .pause = on_link_pause,
@@ -686,22 +720,8 @@ static int open_all(struct bridge *bridge)
                                               .lost = on_crew_lost};
     const struct tap *tap = &bridge->interface.tap;
     struct link_setup setup;
-    int ret = watch_signals(bridge);
+    int ret;
 
-    if (!ret) {
-        steer_open(&bridge->steer, tap->queue_fd[0], tap->queues_in_use, &bridge->options->steer);
-        ret = open_crew(bridge);
-    }
-    if (!ret)
-        ret = open_capture(bridge);
-    if (!ret)
-        ret = open_control(bridge);
-    if (!ret)
-        ret = open_exporter(bridge);
-    if (!ret)
-        ret = watch_interface(bridge);
-    if (ret)
-        return ret;
     setup_link(bridge->options, tap, &bridge->interface.now, bridge->features, &setup);
     setup.rss_types = steer_card_types(&bridge->steer);
     ret = link_open(&bridge->loop, &setup, &events, bridge, &bridge->link);
@@ -715,6 +735,24 @@ static bool is_alive(void *context)
     struct bridge *bridge = context;
 
     return crew_is_alive(&bridge->crew);
+}
+
+static int open_all(struct bridge *bridge)
+{
+    int ret = open_privileged(bridge);
+
+    if (!ret)
+        ret = enter_sandbox(bridge);
+    if (ret)
+        return ret;
+    log_start();
+    ret = open_crew(bridge);
+    if (!ret)
+        ret = open_capture(bridge);
+    bridge->subject.capture = bridge->capture;
+    if (!ret)
+        ret = open_link(bridge);
+    return ret ? ret : sandbox_close(bridge->options);
 }
 
 static int run_loop(struct bridge *bridge)
@@ -732,6 +770,7 @@ static int run_loop(struct bridge *bridge)
     if (ret)
         stop_bridge(bridge, ret);
     uv_run(&bridge->loop, UV_RUN_DEFAULT);
+    broker_stop();
     if (uv_loop_close(&bridge->loop) < 0)
         log_debug("event loop: something was left open");
     link_free(bridge->link);

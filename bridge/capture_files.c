@@ -6,6 +6,7 @@
  */
 #include "capture_files.h"
 
+#include "broker.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -86,10 +87,24 @@ static int make_file(struct capture_files *files, int directory, char ret_path[P
     return fd;
 }
 
+static int next_away(bool is_first, unsigned keep, char ret_path[PATH_MAX], int *ret_fd)
+{
+    const struct capture_question question = {.is_first = is_first, .keep = keep};
+    struct broker_fds fds;
+    int ret = broker_ask(BROKER_CAPTURE, &question, sizeof(question), ret_path, PATH_MAX, &fds);
+
+    if (!ret && fds.count == 1)
+        *ret_fd = fds.fd[0];
+    ret_path[PATH_MAX - 1] = '\0';
+    return ret > 0 ? -ret : ret;
+}
+
 int capture_files_next(struct capture_files *files, bool is_first, unsigned keep, char ret_path[PATH_MAX], int *ret_fd)
 {
     int directory, fd;
 
+    if (broker_is_there())
+        return next_away(is_first, keep, ret_path, ret_fd);
     if (is_first) {
         files->began = time(NULL);
         files->number = files->count = files->oldest = 0;

@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <net/if.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -22,6 +23,11 @@
 struct capture_file {
     unsigned number;
     ino_t inode;
+};
+
+/** What the broker is asked, where there is one. */
+struct capture_question {
+    uint32_t is_first, keep;
 };
 
 /** Private to capture_files.c. */

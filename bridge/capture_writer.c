@@ -11,6 +11,9 @@
  */
 #include "capture_writer.h"
 
+#include "broker.h"
+#include "fd_facts.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,10 +61,21 @@ static int write_list(int fd, const struct iovec *part, unsigned parts, size_t *
     return 0;
 }
 
+/* The system call is the broker's, where there is one. */
+static void cut_file(const struct capture_writer *writer)
+{
+    uint64_t size = writer->file_size;
+
+    if (broker_is_there())
+        (void)broker_ask_about(writer->fd, BROKER_CUT, &size, sizeof(size), NULL, 0, NULL);
+    else
+        (void)!ftruncate(writer->fd, (off_t)size);
+}
+
 /* What was written beyond the last whole block goes: programs complain of a file that ends within one. */
 static void end_with_whole_block(const struct capture_writer *writer)
 {
-    (void)!ftruncate(writer->fd, (off_t)writer->file_size);
+    cut_file(writer);
 }
 
 static int write_bytes(struct capture_writer *writer, void *bytes, size_t length)
@@ -300,7 +314,7 @@ bool capture_writer_is_removed(const struct capture_writer *writer)
 {
     struct stat st;
 
-    return writer->fd >= 0 && fstat(writer->fd, &st) == 0 && st.st_nlink == 0;
+    return writer->fd >= 0 && fd_facts(writer->fd, &st) == 0 && st.st_nlink == 0;
 }
 
 void capture_writer_count(const struct capture_writer *writer, struct capture_written *ret_written)

@@ -12,11 +12,9 @@
 #include "steer_methods.h"
 #include "steer_words.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ---- Pieces ---- */
 
@@ -131,7 +129,7 @@ static json_t *run_status(void *context, json_t *params, struct control_failure 
     look(context, &facts);
     options = facts.options;
     return json_pack("{s:s, s:I, s:I, s:o, s:{s:s, s:s, s:s, s:o, s:I, s:o}, s:i, s:i, s:o}", "version", vop_version(),
-                     "pid", (json_int_t)getpid(), "uptime_ms", (json_int_t)facts.uptime_ms, "interface",
+                     "pid", (json_int_t)facts.pid, "uptime_ms", (json_int_t)facts.uptime_ms, "interface",
                      describe_interface(&facts), /* */
                      "link", "uri", options->link, "role", options->listen ? "listen" : "connect", "state",
                      facts.is_up ? "up" : "down", "peer_pid", describe_peer(facts.link.channel), "sessions",
@@ -276,13 +274,14 @@ static json_t *run_reload(void *context, json_t *params, struct control_failure 
                      describe_names(&result.restart), "failed", describe_names(&result.failed));
 }
 
-/* The loop hears the signal when this answer is on its way, and ends as it always does. */
+/* The loop hears of it when this answer is on its way, and ends as it always does. */
 static json_t *run_stop(void *context, json_t *params, struct control_failure *failure)
 {
-    (void)context;
+    const struct control_subject *subject = context;
+
     if (!take_none(params, failure))
         return NULL;
-    raise(SIGTERM);
+    subject->stop(subject->context);
     return json_object();
 }
 

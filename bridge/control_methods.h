@@ -30,6 +30,7 @@ struct control_facts {
     struct link_facts link;
     uint64_t sessions;   /* that have begun since the start */
     double started_at;   /* seconds since 1970 */
+    pid_t pid;           /* of this process */
     uint64_t uptime_ms;  /* since the start */
     unsigned queues_max; /* so many can be in use: those open, or those agreed with the peer */
 };
@@ -59,6 +60,9 @@ struct control_subject {
      * -errno   as reload_read() says: nothing was changed
      */
     int (*reload)(void *context, struct reload_result *ret_result, char ret_why[RELOAD_WHY_SIZE]);
+
+    /** Ends the bridge as SIGTERM does, a turn of the loop later. */
+    void (*stop)(void *context);
 
     void *context;
     struct steer *steer;

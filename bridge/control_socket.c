@@ -6,6 +6,8 @@
  */
 #include "control_socket.h"
 
+#include "broker.h"
+
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -145,6 +147,8 @@ int control_socket_rename(struct control_socket *socket, const char *name)
 {
     char file[NAME_MAX];
 
+    if (broker_is_there())
+        return unix_socket_away(UNIX_SOCKET_RENAME, &socket->file, 0, socket->file.path);
     snprintf(file, sizeof(file), "%s%s", name, find_suffix(socket->file.path));
     return unix_socket_rename(&socket->file, file);
 }
@@ -156,5 +160,6 @@ void control_socket_close(struct control_socket *socket)
     if (!socket->file.path[0])
         return;
     unix_socket_close(&socket->file);
-    remove_directory(socket->directory);
+    if (!broker_is_there()) /* it has done that, too */
+        remove_directory(socket->directory);
 }

@@ -7,6 +7,7 @@
 #include "crew.h"
 
 #include "log.h"
+#include "slice.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -14,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <vopipc/error.h>
 
 #define PATIENCE_NS UINT64_C(100000000) /* with a worker whose turn takes some microseconds */
@@ -233,6 +236,7 @@ static void run_member(void *argument)
 
     snprintf(name, sizeof(name), "vop-queue-%u", member->number);
     pthread_setname_np(pthread_self(), name);
+    slice_set(false); /* learns how the thread is scheduled, which may not be asked later */
     if (member->crew->setup.affinity)
         set_affinity(member, member->crew->setup.affinity);
     uv_run(&member->loop, UV_RUN_DEFAULT);
@@ -364,6 +368,7 @@ static int add_member(struct crew *crew)
 
 int crew_open(struct crew *crew, uv_loop_t *control, const struct crew_setup *setup)
 {
+    struct queue_figures figures[CREW_MAX];
     int ret;
 
     memset(crew, 0, sizeof(*crew));
@@ -381,8 +386,10 @@ int crew_open(struct crew *crew, uv_loop_t *control, const struct crew_setup *se
     if (ret) {
         log_error("a thread for queue %u: %s", crew->count, strerror(-ret));
         crew_close(crew);
+        return ret;
     }
-    return ret;
+    crew_look(crew, figures); /* each of them runs then: what a thread does to begin may be forbidden soon */
+    return 0;
 }
 
 int crew_begin(struct crew *crew, struct port *const *ports, unsigned count)
@@ -528,3 +535,31 @@ void crew_close(struct crew *crew)
     uv_close((uv_handle_t *)&crew->heard, NULL);
     crew->is_open = false;
 }
+
+/* Loops, what they hear of each other, and their ends; a thread's share of the processor (slice.h). */
+static const struct sandbox_call calls[] = {
+#ifdef SYS_epoll_wait
+    SANDBOX_CALL(epoll_wait),
+#else
+    SANDBOX_CALL(epoll_pwait),
+#endif
+    SANDBOX_CALL_IF(ioctl, 1, FIONBIO), /* libuv's way to O_NONBLOCK */
+    SANDBOX_CALL(epoll_ctl),
+    SANDBOX_CALL(read),
+    SANDBOX_CALL(write),
+    SANDBOX_CALL(close),
+    SANDBOX_CALL(futex),
+    SANDBOX_CALL(exit),
+    SANDBOX_CALL(madvise), /* the stack of a thread that ends */
+    SANDBOX_CALL(munmap),
+    SANDBOX_CALL(sched_yield),
+    SANDBOX_CALL_IF(sched_setattr, 0, 0),
+    SANDBOX_CALL(clock_gettime), /* where the kernel's page cannot tell the time */
+};
+const struct sandbox_need crew_need = SANDBOX_NEED("threads and loops", calls);
+
+/* The processors of a thread may be others after a reload. */
+static const struct sandbox_call reload_calls[] = {
+    SANDBOX_CALL(sched_setaffinity),
+};
+const struct sandbox_need crew_reload_need = SANDBOX_NEED("reload", reload_calls);

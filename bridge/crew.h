@@ -12,6 +12,7 @@
 
 #include "counters.h"
 #include "forward.h"
+#include "sandbox_need.h"
 #include "tap.h"
 #include "worker.h"
 
@@ -126,5 +127,7 @@ bool crew_is_alive(struct crew *crew);
 
 /** Ends the threads; does nothing if it is not open. The control loop must run once more before it is closed. */
 void crew_close(struct crew *crew);
+
+extern const struct sandbox_need crew_need, crew_reload_need;
 
 #endif

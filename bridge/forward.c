@@ -83,3 +83,11 @@ void forward_close(struct forward *forward)
     forward->bounce = NULL;
     forward->port = NULL;
 }
+
+static const struct sandbox_call calls[] = {
+    SANDBOX_CALL(read),
+    SANDBOX_CALL(readv),
+    SANDBOX_CALL(write),
+    SANDBOX_CALL(writev),
+};
+const struct sandbox_need forward_need = SANDBOX_NEED("frames", calls);

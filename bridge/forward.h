@@ -26,6 +26,7 @@
 #include "coalesce.h"
 #include "counters.h"
 #include "port.h"
+#include "sandbox_need.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -115,5 +116,7 @@ int forward_from_tap(struct forward *forward, unsigned budget);
  *   other     the session is over, see port.h
  */
 int forward_to_tap(struct forward *forward, unsigned budget);
+
+extern const struct sandbox_need forward_need;
 
 #endif

@@ -6,6 +6,8 @@
  */
 #include "interface.h"
 
+#include "broker.h"
+#include "interface_away.h"
 #include "log.h"
 #include "setup.h"
 
@@ -54,15 +56,18 @@ static void advise(const struct interface *interface)
 /* Opens or makes it, and finds out how it is. */
 static int make(struct interface *interface, const struct setup_again *again)
 {
-    int ret = setup_interface(interface->options, interface->netns.fd, again, interface->netlink, &interface->tap);
+    int ret;
 
+    interface->made_at = uv_hrtime();
+    if (broker_is_there())
+        return interface_away_make(interface, again);
+    ret = setup_interface(interface->options, interface->netns.fd, again, interface->netlink, &interface->tap);
     if (!ret)
         ret = netlink_select(interface->netlink, interface->tap.name);
     if (!ret && netlink_look(interface->netlink, &interface->now) < 0) {
         log_error("TAP %s: the kernel does not tell how it is; is somebody deleting it?", interface->tap.name);
         ret = -EIO;
     }
-    interface->made_at = uv_hrtime();
     return ret;
 }
 
@@ -85,19 +90,41 @@ int interface_open(struct interface *interface, const struct options *options)
 
 static int on_netlink(void *context);
 
+static int open_watch_by(struct interface *interface, int fd)
+{
+    return netlink_watch_open(&interface->watch, interface->loop, fd, netlink_index(interface->netlink), on_netlink,
+                              interface);
+}
+
 static int open_watch(struct interface *interface)
 {
-    return netlink_watch_open(&interface->watch, interface->loop, get_netns_fd(interface),
-                              netlink_index(interface->netlink), on_netlink, interface);
+    int fd = netlink_watch_socket(get_netns_fd(interface));
+
+    return fd < 0 ? fd : open_watch_by(interface, fd);
+}
+
+/* The broker goes, and what hears of the interface there is passed on. */
+static int go_away(struct interface *interface, bool is_home)
+{
+    int watch, ret = interface_away_go(interface, is_home, &watch);
+
+    if (ret)
+        return ret;
+    interface->is_away = !is_home;
+    netlink_watch_close(&interface->watch);
+    return open_watch_by(interface, watch);
 }
 
 /* Where it is now, as far as this process may know and go there. */
 static int follow(struct interface *interface)
 {
-    int fd = tap_netns(interface->tap.queue_fd[0]);
     struct netlink *netlink = NULL;
-    int ret = fd < 0 ? fd : netlink_open(fd, &netlink);
+    int fd, ret;
 
+    if (broker_is_there())
+        return go_away(interface, false);
+    fd = tap_netns(interface->tap.queue_fd[0]);
+    ret = fd < 0 ? fd : netlink_open(fd, &netlink);
     if (!ret)
         ret = netlink_select(netlink, interface->tap.name);
     if (ret) {
@@ -191,6 +218,8 @@ static int return_home(struct interface *interface)
     struct netlink *netlink;
     int ret;
 
+    if (broker_is_there())
+        return interface->is_away ? go_away(interface, true) : 0;
     if (interface->moved_fd < 0)
         return 0;
     ret = netlink_open(interface->netns.fd, &netlink);

@@ -37,7 +37,8 @@ struct interface_events {
 struct interface {
     const struct options *options;
     struct netns netns; /* that of --netns */
-    int moved_fd;       /* that to which somebody has moved it; -1: nobody has */
+    int moved_fd;       /* that to which somebody has moved it; -1: nobody has, or only the broker knows it */
+    bool is_away;       /* the broker has followed it there */
     struct tap tap;
     struct netlink *netlink; /* selects it */
     struct netlink_interface now;

@@ -17,6 +17,7 @@
 #define VOP_BRIDGE_LINK_H
 
 #include "port.h"
+#include "sandbox_need.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -72,6 +73,12 @@ struct link_facts {
     unsigned device;      /* of it */
 };
 
+/** What VFIO has asked of it for a device, by whichever link (ioctl(2) with numbers of its type). */
+#define LINK_VFIO_CALLS                                                                                          \
+    SANDBOX_CALL_IF(ioctl, 1, 0x3b64), SANDBOX_CALL_IF(ioctl, 1, 0x3b65), SANDBOX_CALL_IF(ioctl, 1, 0x3b66),     \
+        SANDBOX_CALL_IF(ioctl, 1, 0x3b67), SANDBOX_CALL_IF(ioctl, 1, 0x3b68), SANDBOX_CALL_IF(ioctl, 1, 0x3b6a), \
+        SANDBOX_CALL_IF(ioctl, 1, 0x3b6c), SANDBOX_CALL_IF(ioctl, 1, 0x3b6d), SANDBOX_CALL_IF(ioctl, 1, 0x3b6e)
+
 struct link;
 
 /** What each kind of link does in its own way. NULL: nothing. */
@@ -95,6 +102,8 @@ struct link_kind {
     bool is_device;      /* a device has one queue pair unless more were named when it was made */
     bool has_tunnels;    /* packets in tunnels can cross it unsegmented */
     unsigned queues_max; /* queue pairs that it can have */
+    /** The system calls of a link of this name, once it is open. */
+    const struct sandbox_need *(*need)(const char *uri);
     /** Does this side lead, which means that the other follows its MTU, and make the socket if there is one? NULL: the
      * user says. */
     bool (*is_listening)(const char *uri);

@@ -11,8 +11,13 @@
 #include "socket_watch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <vopipc/le.h>
 #include <vopipc/net.h>
 
@@ -27,6 +32,7 @@ struct link_channel {
 
     vop_listener *listener; /* NULL: connecting, or its device or its name is gone */
     uv_poll_t listener_poll;
+    bool is_closing; /* handles of the last listener are not closed yet: the loop has not turned since */
     struct socket_watch socket_watch; /* open only while there is a listener */
     uv_timer_t retry;
     unsigned retry_ms;
@@ -192,10 +198,19 @@ static void drop(struct link *base, int why, const char *text)
 
 /* ---- WAITING, listening ---- */
 
-/* The handle is closed when this turn of the loop ends. The next listener comes by a timer, so after that. */
+static void on_listener_closed(uv_handle_t *handle)
+{
+    struct link_channel *link = handle->data;
+
+    link->is_closing = false;
+}
+
+/* The handles are closed when this turn of the loop ends. The next listener comes by a timer, and not before that. */
 static void close_listener(struct link_channel *link)
 {
-    uv_close((uv_handle_t *)&link->listener_poll, NULL);
+    link->is_closing = true;
+    link->listener_poll.data = link;
+    uv_close((uv_handle_t *)&link->listener_poll, on_listener_closed);
     socket_watch_close(&link->socket_watch);
     vop_listener_close(link->listener);
     link->listener = NULL;
@@ -336,7 +351,9 @@ static void on_retry(uv_timer_t *timer)
 {
     struct link_channel *link = timer->data;
 
-    if (link->base.setup.is_listening) {
+    if (link->is_closing) {
+        begin_wait(link);
+    } else if (link->base.setup.is_listening) {
         if (link->listener)
             uv_poll_start(&link->listener_poll, UV_READABLE, on_listener_ready);
         else
@@ -407,8 +424,54 @@ static const struct link_ops ops = {
     .close = close_link,
 };
 
+/* Handshakes, doorbells, memory, and closing what the peer sent. What is opened for it the broker opens. */
+#define CHANNEL_CALLS                                                                                               \
+    SANDBOX_CALL(recvmsg), SANDBOX_CALL(sendmsg), SANDBOX_CALL(poll), SANDBOX_CALL(timerfd_settime),                \
+        SANDBOX_CALL(epoll_wait), SANDBOX_CALL(epoll_ctl), SANDBOX_CALL(read), SANDBOX_CALL(close),                 \
+        SANDBOX_CALL_WITHOUT(mmap, 2, PROT_EXEC), SANDBOX_CALL(munmap), SANDBOX_CALL(madvise), SANDBOX_CALL(futex), \
+        SANDBOX_CALL(getrandom), SANDBOX_CALL(fcntl)
+
+static const struct sandbox_call shm_calls[] = {
+    CHANNEL_CALLS,
+    SANDBOX_CALL(accept4),
+    SANDBOX_CALL(shutdown),
+    SANDBOX_CALL(fstat),
+    SANDBOX_CALL(getsockname),
+    SANDBOX_CALL_IF(getsockopt, 1, SOL_SOCKET),
+    SANDBOX_CALL_IF(setsockopt, 1, SOL_SOCKET),
+    SANDBOX_CALL_IF(ioctl, 1, FIONREAD),
+    SANDBOX_CALL_IF(ioctl, 1, SIOCOUTQ),
+    SANDBOX_CALL(clock_gettime), /* of a thread: how long a kick took it */
+};
+static const struct sandbox_need shm_need = SANDBOX_NEED("shm link", shm_calls);
+
+/* A file, or a device: its memory is mapped, its registers are files of sysfs or calls of VFIO. */
+static const struct sandbox_call device_calls[] = {
+    CHANNEL_CALLS,
+    SANDBOX_CALL(ppoll),
+    SANDBOX_CALL(write),
+    SANDBOX_CALL(fstat),
+    SANDBOX_CALL(fallocate),
+    SANDBOX_CALL(flock),
+    SANDBOX_CALL(lseek),
+    SANDBOX_CALL(pread64),
+    SANDBOX_CALL(pwrite64),
+    SANDBOX_CALL_IF(newfstatat, 3, AT_EMPTY_PATH),
+    SANDBOX_CALL_IF(mprotect, 2, PROT_READ | PROT_WRITE),
+    SANDBOX_CALL(nanosleep),
+    SANDBOX_CALL(clock_nanosleep),
+    LINK_VFIO_CALLS,
+};
+static const struct sandbox_need device_need = SANDBOX_NEED("ivshmem or mpc8349 link", device_calls);
+
+static const struct sandbox_need *get_need(const char *uri)
+{
+    return strncmp(uri, "shm:", 4) == 0 ? &shm_need : &device_need;
+}
+
 const struct link_kind link_channel_kind = {
     .is_name = is_name,
+    .need = get_need,
     .ops = &ops,
     .size = sizeof(struct link_channel),
     .has_tunnels = true,

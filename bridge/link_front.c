@@ -14,8 +14,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -240,7 +242,9 @@ static void on_back_end(uv_poll_t *poll, int status, int events)
 {
     struct link_front *link = poll->data;
     char byte;
-    ssize_t count = recv(vop_vhost_front_fd(link->front), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+    ssize_t count = recvmsg(vop_vhost_front_fd(link->front), &message, MSG_PEEK | MSG_DONTWAIT);
 
     (void)status;
     (void)events;
@@ -397,9 +401,51 @@ static const struct link_ops ops = {
     .close = close_link,
 };
 
+/* Messages, queues, memory of the other side; what is opened for them by name the broker opens. */
+static const struct sandbox_call calls[] = {
+    SANDBOX_CALL(recvmsg),
+    SANDBOX_CALL(sendmsg),
+    SANDBOX_CALL(poll),
+    SANDBOX_CALL(ppoll),
+    SANDBOX_CALL(epoll_wait),
+    SANDBOX_CALL(epoll_ctl),
+    SANDBOX_CALL(timerfd_settime),
+    SANDBOX_CALL(eventfd2),
+    SANDBOX_CALL(read),
+    SANDBOX_CALL(write),
+    SANDBOX_CALL(preadv2),
+    SANDBOX_CALL(close),
+    SANDBOX_CALL(shutdown),
+    SANDBOX_CALL_WITHOUT(mmap, 2, PROT_EXEC),
+    SANDBOX_CALL(munmap),
+    SANDBOX_CALL(madvise),
+    SANDBOX_CALL_IF(mprotect, 2, PROT_READ | PROT_WRITE),
+    SANDBOX_CALL(futex),
+    SANDBOX_CALL(fcntl),
+    SANDBOX_CALL(fstat),
+    SANDBOX_CALL_IF(newfstatat, 3, AT_EMPTY_PATH),
+    SANDBOX_CALL(ftruncate),
+    SANDBOX_CALL(getrandom),
+    SANDBOX_CALL_IF(getsockopt, 1, SOL_SOCKET),
+    SANDBOX_CALL_IF(setsockopt, 1, SOL_SOCKET),
+    SANDBOX_CALL_IF(ioctl, 1, FIONREAD),
+    SANDBOX_CALL_IF(ioctl, 1, SIOCOUTQ),
+    SANDBOX_CALL(memfd_create),
+    SANDBOX_CALL(socketpair),
+};
+
+static const struct sandbox_need *get_need(const char *uri)
+{
+    static const struct sandbox_need need = SANDBOX_NEED("vhost-user front end", calls);
+
+    (void)uri;
+    return &need;
+}
+
 const struct link_kind link_front_kind = {
     .is_name = vhost_name_is_front,
     .ops = &ops,
+    .need = get_need,
     .size = sizeof(struct link_front),
     .is_device = true,
     .queues_max = LINK_PORTS_MAX,

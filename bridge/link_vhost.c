@@ -14,16 +14,20 @@
 #include "vhost_socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <vopipc/error.h>
 #include <vopipc/net.h>
 
-#define RECORD ".rings" /* the name of the socket with this is that of the file of records */
-#define REOPEN_MS 250   /* after the socket has lost its name */
+#define RECORD VHOST_RECORD
+#define REOPEN_MS 250 /* after the socket has lost its name */
 #define RETRY_FIRST_MS 20
 #define RETRY_LAST_MS 250
 
@@ -446,7 +450,7 @@ static void close_link(struct link *base)
     struct link_vhost *link = get_self(base);
 
     if (link->listener >= 0)
-        unlink(link->name.path);
+        socket_watch_remove(link->name.path);
     close_listener(link);
     if (link->device)
         close_device(link);
@@ -468,9 +472,57 @@ static const struct link_ops ops = {
     .close = close_link,
 };
 
+/* Messages, queues, memory of the other side; what is opened for them by name the broker opens. */
+static const struct sandbox_call calls[] = {
+    SANDBOX_CALL(recvmsg),
+    SANDBOX_CALL(sendmsg),
+    SANDBOX_CALL(poll),
+    SANDBOX_CALL(ppoll),
+    SANDBOX_CALL(epoll_wait),
+    SANDBOX_CALL(epoll_ctl),
+    SANDBOX_CALL(timerfd_settime),
+    SANDBOX_CALL(eventfd2),
+    SANDBOX_CALL(read),
+    SANDBOX_CALL(write),
+    SANDBOX_CALL(preadv2),
+    SANDBOX_CALL(close),
+    SANDBOX_CALL(shutdown),
+    SANDBOX_CALL_WITHOUT(mmap, 2, PROT_EXEC),
+    SANDBOX_CALL(munmap),
+    SANDBOX_CALL(madvise),
+    SANDBOX_CALL_IF(mprotect, 2, PROT_READ | PROT_WRITE),
+    SANDBOX_CALL(futex),
+    SANDBOX_CALL(fcntl),
+    SANDBOX_CALL(fstat),
+    SANDBOX_CALL_IF(newfstatat, 3, AT_EMPTY_PATH),
+    SANDBOX_CALL(ftruncate),
+    SANDBOX_CALL(getrandom),
+    SANDBOX_CALL_IF(getsockopt, 1, SOL_SOCKET),
+    SANDBOX_CALL_IF(setsockopt, 1, SOL_SOCKET),
+    SANDBOX_CALL_IF(ioctl, 1, FIONREAD),
+    SANDBOX_CALL_IF(ioctl, 1, SIOCOUTQ),
+    SANDBOX_CALL(accept4),
+    SANDBOX_CALL(readlink), /* is what the front end sent an eventfd? */
+    SANDBOX_CALL(fstatfs),
+    SANDBOX_CALL(flock),
+    SANDBOX_CALL(fallocate),
+    SANDBOX_CALL(memfd_create),
+    SANDBOX_CALL(rt_sigreturn), /* its memory may vanish: SIGBUS */
+    SANDBOX_CALL(rt_sigaction),
+};
+
+static const struct sandbox_need *get_need(const char *uri)
+{
+    static const struct sandbox_need need = SANDBOX_NEED("vhost-user link", calls);
+
+    (void)uri;
+    return &need;
+}
+
 const struct link_kind link_vhost_kind = {
     .is_name = vhost_name_is_back,
     .ops = &ops,
+    .need = get_need,
     .size = sizeof(struct link_vhost),
     .is_device = true,
     .queues_max = LINK_PORTS_MAX,

@@ -37,6 +37,7 @@ static struct {
     uv_mutex_t mutex;
     uv_cond_t changed;
     uv_thread_t thread;
+    bool is_running;
     bool is_closing;
     bool is_done; /* the thread has written all */
     struct line queue[LOG_QUEUE];
@@ -160,6 +161,8 @@ static void run_thread(void *unused)
 
     (void)unused;
     uv_mutex_lock(&shared.mutex);
+    shared.is_running = true;
+    uv_cond_signal(&shared.changed);
     while (take_line(&line)) {
         uv_mutex_unlock(&shared.mutex);
         write_line(&line);
@@ -170,17 +173,29 @@ static void run_thread(void *unused)
     uv_mutex_unlock(&shared.mutex);
 }
 
-void log_open(void)
+int log_open(void)
 {
     int ret = uv_mutex_init(&shared.mutex);
 
     if (!ret)
         ret = uv_cond_init(&shared.changed);
-    if (!ret)
-        ret = uv_thread_create(&shared.thread, run_thread, NULL);
-    if (ret)
-        log_warning("a thread for the log: %s; whoever stops reading it stops the bridge", strerror(-ret));
     is_open = !ret;
+    return ret;
+}
+
+void log_start(void)
+{
+    int ret = is_open ? uv_thread_create(&shared.thread, run_thread, NULL) : UV_EINVAL;
+
+    if (ret) {
+        is_open = false;
+        log_warning("a thread for the log: %s; whoever stops reading it stops the bridge", strerror(-ret));
+        return;
+    }
+    uv_mutex_lock(&shared.mutex); /* what a thread does to begin may be forbidden soon */
+    while (!shared.is_running)
+        uv_cond_wait(&shared.changed, &shared.mutex);
+    uv_mutex_unlock(&shared.mutex);
 }
 
 void log_close(void)
@@ -188,6 +203,8 @@ void log_close(void)
     uint64_t deadline = uv_hrtime() + LOG_PARTING_MS * NS_PER_MS;
     bool is_done;
 
+    if (is_open && !shared.is_running)
+        log_start();
     if (!is_open)
         return;
     uv_mutex_lock(&shared.mutex);
@@ -205,6 +222,13 @@ void log_close(void)
 }
 
 /* ---- Whoever logs ---- */
+
+static log_line_fn *diverted;
+
+void log_divert(log_line_fn *take)
+{
+    diverted = take;
+}
 
 static void queue_line(const struct line *line, bool is_limited)
 {
@@ -232,12 +256,25 @@ __attribute__((format(printf, 3, 0))) static void say(enum log_level level, bool
 
     if (length >= 0) {
         line.text[strlen(line.text)] = '\n'; /* all behind it is zero */
-        if (is_open)
+        if (diverted)
+            diverted(line.level, line.text);
+        else if (is_open)
             queue_line(&line, is_limited);
         else
             write_line(&line);
     }
     errno = saved_errno;
+}
+
+void log_relay(enum log_level level, const char *text)
+{
+    struct line line = {.level = level};
+
+    snprintf(line.text, sizeof(line.text), "%s", text);
+    if (is_open)
+        queue_line(&line, true);
+    else
+        write_line(&line);
 }
 
 #define LOG_AT(name, level)                  \
@@ -266,3 +303,10 @@ void log_answer(const char *format, ...)
     say(LOG_LEVEL_NOTICE, false, format, arguments);
     va_end(arguments);
 }
+
+static const struct sandbox_call calls[] = {
+    SANDBOX_CALL(write),
+    SANDBOX_CALL(poll),
+    SANDBOX_CALL(futex),
+};
+const struct sandbox_need log_need = SANDBOX_NEED("log", calls);

@@ -17,6 +17,8 @@
 #ifndef VOP_BRIDGE_LOG_H
 #define VOP_BRIDGE_LOG_H
 
+#include "sandbox_need.h"
+
 #include <stdbool.h>
 
 #define LOG_LINE_SIZE 512 /* bytes of a line, with the newline and the zero */
@@ -50,10 +52,14 @@ bool log_has_level(enum log_level level);
 /** At first it is TEXT. From any thread. */
 void log_set_format(enum log_format format);
 
-/** Starts the thread. Before that lines are written at once, and all of them. */
-void log_open(void);
+/** From now on lines are queued; before that they are written at once, and all of them. 0 or -errno. */
+int log_open(void);
 
-/** Writes what is queued, but gives up after LOG_PARTING_MS: the thread then ends with the program. */
+/** Starts the thread, which writes what is queued. */
+void log_start(void);
+
+/** Writes what is queued (it starts the thread if there is none yet), but gives up after LOG_PARTING_MS: the thread
+ * then ends with the program. */
 void log_close(void);
 
 /** Logs a line, without a newline in `format`. Keeps errno. From any thread. */
@@ -65,5 +71,16 @@ void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /** The same for what the user asked for just now: it may come at any rate, and at any level. */
 void log_answer(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/** Takes a line as it would be written as TEXT, with its newline. */
+typedef void log_line_fn(enum log_level level, const char *line);
+
+/** From now on all lines go there, in the thread that logs. For a process that another one logs for. */
+void log_divert(log_line_fn *take);
+
+/** Logs a line that another process has made: as it is, at the rate of all. */
+void log_relay(enum log_level level, const char *line);
+
+extern const struct sandbox_need log_need;
 
 #endif

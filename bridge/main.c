@@ -46,7 +46,7 @@ int main(int argc, char **argv)
         return 0;
     log_set_format(options.log_format);
     log_set_level(options.log_level);
-    log_open();
+    (void)log_open();
     ret = bridge_run(&options);
     log_close();
     return ret < 0 ? 1 : 0;

@@ -9,6 +9,7 @@
 #include "netlink_private.h"
 
 #include "log.h"
+#include "netlink_away.h"
 #include "netns.h"
 
 #include <errno.h>
@@ -147,12 +148,31 @@ int netlink_index(const struct netlink *netlink)
     return netlink->index;
 }
 
+void netlink_set_index(struct netlink *netlink, int index)
+{
+    netlink->index = index;
+}
+
+int netlink_fd(const struct netlink *netlink)
+{
+    return netlink->sock ? nl_socket_get_fd(netlink->sock) : -1;
+}
+
+void netlink_hand_over(struct netlink *netlink)
+{
+    nl_socket_free(netlink->sock);
+    netlink->sock = NULL;
+}
+
 int netlink_look(struct netlink *netlink, struct netlink_interface *ret_interface)
 {
     struct rtnl_link *interface;
     struct nl_addr *address;
-    int ret = netlink_get(netlink, &interface);
+    int ret;
 
+    if (broker_is_there())
+        return netlink_away_look(ret_interface);
+    ret = netlink_get(netlink, &interface);
     if (ret)
         return ret == -NLE_OBJ_NOTFOUND || ret == -NLE_NODEV || netlink->error == ENODEV ? -ENODEV : -EIO;
     *ret_interface = (struct netlink_interface){
@@ -172,6 +192,10 @@ void netlink_wait_running(struct netlink *netlink)
 {
     const struct timespec pause = {.tv_nsec = 250000};
 
+    if (broker_is_there()) {
+        (void)netlink_away_plain(NETLINK_WAIT_RUNNING);
+        return;
+    }
     for (int i = 0; i < 200; i++) {
         struct rtnl_link *interface;
         unsigned flags;

@@ -65,6 +65,15 @@ int netlink_select(struct netlink *netlink, const char *name);
 /** The index of the interface that is selected. */
 int netlink_index(const struct netlink *netlink);
 
+/** Another process has selected the interface, and the calls below are done by that. */
+void netlink_set_index(struct netlink *netlink, int index);
+
+/** The descriptor of the socket. */
+int netlink_fd(const struct netlink *netlink);
+
+/** The broker has the socket now: closes it here. */
+void netlink_hand_over(struct netlink *netlink);
+
 /**
  * How is the interface now?
  *

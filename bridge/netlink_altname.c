@@ -8,6 +8,7 @@
 #include "netlink_private.h"
 
 #include "log.h"
+#include "netlink_away.h"
 
 #include <errno.h>
 #include <linux/if_link.h>
@@ -97,6 +98,9 @@ static int refuse_altname(const struct netlink *netlink, const char *name, int r
 
 int netlink_add_altname(struct netlink *netlink, const char *name)
 {
+    if (broker_is_there())
+        return netlink_away_name(NETLINK_ADD_ALTNAME, name);
+
     int ret = send_property(netlink, RTM_NEWLINKPROP, name);
 
     if ((ret == -NLE_EXIST || ret == -NLE_PERM) && find_owner(netlink, name) == netlink->index)
@@ -106,6 +110,9 @@ int netlink_add_altname(struct netlink *netlink, const char *name)
 
 int netlink_delete_altname(struct netlink *netlink, const char *name)
 {
+    if (broker_is_there())
+        return netlink_away_name(NETLINK_DELETE_ALTNAME, name);
+
     int ret = send_property(netlink, RTM_DELLINKPROP, name);
 
     if (ret && find_owner(netlink, name) != netlink->index)

@@ -8,6 +8,7 @@
 #include "netlink_private.h"
 
 #include "log.h"
+#include "netlink_away.h"
 
 #include <errno.h>
 #include <linux/if.h>
@@ -58,6 +59,8 @@ int netlink_set_mtu(struct netlink *netlink, const char *what, uint32_t mtu)
 {
     static const struct number number = {rtnl_link_get_mtu, rtnl_link_set_mtu};
 
+    if (broker_is_there())
+        return netlink_away_number(NETLINK_SET_MTU, what, mtu);
     return set_number(netlink, &number, what, mtu);
 }
 
@@ -65,6 +68,8 @@ int netlink_set_txqueuelen(struct netlink *netlink, uint32_t packets)
 {
     static const struct number number = {rtnl_link_get_txqlen, rtnl_link_set_txqlen};
 
+    if (broker_is_there())
+        return netlink_away_number(NETLINK_SET_TXQUEUELEN, "--txqueuelen", packets);
     return set_number(netlink, &number, "--txqueuelen", packets);
 }
 
@@ -77,6 +82,9 @@ static bool has_mac(struct rtnl_link *interface, const uint8_t mac[6])
 
 int netlink_set_mac(struct netlink *netlink, const char *what, const uint8_t mac[6])
 {
+    if (broker_is_there())
+        return netlink_away_mac(what, mac);
+
     struct nl_addr *wanted = nl_addr_build(AF_LLC, (void *)(uintptr_t)mac, 6);
     struct rtnl_link *interface, *change;
     char text[32] = "";
@@ -118,6 +126,9 @@ static int find_master(struct netlink *netlink, const char *name, int *ret_index
 
 int netlink_set_master(struct netlink *netlink, const char *name)
 {
+    if (broker_is_there())
+        return netlink_away_name(NETLINK_SET_MASTER, name);
+
     struct rtnl_link *interface, *change;
     int index;
     int ret = find_master(netlink, name, &index);
@@ -143,6 +154,9 @@ int netlink_set_master(struct netlink *netlink, const char *name)
 
 int netlink_bring_up(struct netlink *netlink, const char *name)
 {
+    if (broker_is_there())
+        return netlink_away_plain(NETLINK_BRING_UP);
+
     struct rtnl_link *interface, *change;
     int ret = netlink_get(netlink, &interface);
 
@@ -210,6 +224,9 @@ static int refuse_address(const struct netlink *netlink, const struct address *a
 
 int netlink_add_address(struct netlink *netlink, const struct address *address)
 {
+    if (broker_is_there())
+        return netlink_away_address(NETLINK_ADD_ADDRESS, address);
+
     struct rtnl_addr *request;
     struct nl_addr *local;
     int ret = build_address(netlink, address, &local, &request);
@@ -230,6 +247,9 @@ int netlink_add_address(struct netlink *netlink, const struct address *address)
 
 int netlink_delete_address(struct netlink *netlink, const struct address *address)
 {
+    if (broker_is_there())
+        return netlink_away_address(NETLINK_DELETE_ADDRESS, address);
+
     struct rtnl_addr *request;
     struct nl_addr *local;
     int ret = build_address(netlink, address, &local, &request);

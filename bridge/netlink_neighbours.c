@@ -6,6 +6,8 @@
  */
 #include "netlink_private.h"
 
+#include "netlink_away.h"
+
 #include <linux/neighbour.h>
 #include <netlink/cache.h>
 #include <netlink/route/neighbour.h>
@@ -35,14 +37,23 @@ static struct nl_cache *find_unanswered(struct netlink *netlink)
 
 void netlink_neighbours_note(struct netlink *netlink)
 {
+    if (broker_is_there()) {
+        (void)netlink_away_plain(NETLINK_NEIGHBOURS_NOTE);
+        return;
+    }
     nl_cache_free(netlink->in_vain);
     netlink->in_vain = find_unanswered(netlink);
 }
 
 void netlink_neighbours_retry(struct netlink *netlink)
 {
-    struct nl_cache *now = netlink->in_vain ? find_unanswered(netlink) : NULL;
+    struct nl_cache *now;
 
+    if (broker_is_there()) {
+        (void)netlink_away_plain(NETLINK_NEIGHBOURS_RETRY);
+        return;
+    }
+    now = netlink->in_vain ? find_unanswered(netlink) : NULL;
     for (struct nl_object *object = now ? nl_cache_get_first(now) : NULL; object; object = nl_cache_get_next(object)) {
         struct nl_object *noted = nl_cache_search(netlink->in_vain, object);
 

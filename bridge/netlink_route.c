@@ -7,6 +7,7 @@
 #include "netlink_private.h"
 
 #include "log.h"
+#include "netlink_away.h"
 
 #include <errno.h>
 #include <linux/rtnetlink.h>
@@ -140,6 +141,9 @@ static int refuse_route(const struct netlink *netlink, const struct route *route
 
 int netlink_add_route(struct netlink *netlink, const struct route *route)
 {
+    if (broker_is_there())
+        return netlink_away_route(NETLINK_ADD_ROUTE, route);
+
     struct rtnl_route *request;
     int ret = build_route(netlink, route, &request);
 
@@ -154,6 +158,9 @@ int netlink_add_route(struct netlink *netlink, const struct route *route)
 
 int netlink_delete_route(struct netlink *netlink, const struct route *route)
 {
+    if (broker_is_there())
+        return netlink_away_route(NETLINK_DELETE_ROUTE, route);
+
     struct rtnl_route *request;
     int ret = build_route(netlink, route, &request);
 

@@ -16,6 +16,8 @@
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define AGAIN_MS 100
 
@@ -57,27 +59,25 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         look(watch);
 }
 
-static int open_socket(struct netlink_watch *watch, int netns_fd)
+int netlink_watch_socket(int netns_fd)
 {
-    int previous;
-    int ret = netns_enter(netns_fd, &previous);
+    struct sockaddr_nl name = {.nl_family = AF_NETLINK, .nl_groups = 1u << (RTNLGRP_LINK - 1)};
+    int previous, fd, ret = netns_enter(netns_fd, &previous);
 
     if (ret)
         return ret;
-    nl_socket_disable_seq_check(watch->sock);
-    nl_socket_modify_cb(watch->sock, NL_CB_VALID, NL_CB_CUSTOM, read_message, watch);
-    ret = nl_connect(watch->sock, NETLINK_ROUTE);
+    fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&name, sizeof(name)) < 0) {
+        ret = -errno;
+        log_error("netlink: %s", strerror(-ret));
+        if (fd >= 0)
+            close(fd);
+    }
     netns_leave(previous);
-    if (!ret)
-        ret = nl_socket_add_membership(watch->sock, RTNLGRP_LINK);
-    if (!ret)
-        ret = nl_socket_set_nonblocking(watch->sock);
-    if (ret)
-        log_error("netlink: %s", nl_geterror(ret));
-    return ret ? -EIO : 0;
+    return ret ? ret : fd;
 }
 
-int netlink_watch_open(struct netlink_watch *watch, uv_loop_t *loop, int netns_fd, int index, netlink_changed *changed,
+int netlink_watch_open(struct netlink_watch *watch, uv_loop_t *loop, int fd, int index, netlink_changed *changed,
                        void *context)
 {
     int ret;
@@ -89,15 +89,16 @@ int netlink_watch_open(struct netlink_watch *watch, uv_loop_t *loop, int netns_f
     watch->sock = nl_socket_alloc();
     if (!watch->sock) {
         log_error("netlink: %s", strerror(ENOMEM));
+        close(fd);
         return -ENOMEM;
     }
-    ret = open_socket(watch, netns_fd);
-    if (!ret) {
-        ret = uv_poll_init(loop, &watch->poll, nl_socket_get_fd(watch->sock));
-        if (ret)
-            log_error("watching the interface: %s", strerror(-ret));
-    }
+    nl_socket_disable_seq_check(watch->sock);
+    nl_socket_modify_cb(watch->sock, NL_CB_VALID, NL_CB_CUSTOM, read_message, watch);
+    ret = nl_socket_set_fd(watch->sock, NETLINK_ROUTE, fd) ? -EIO : uv_poll_init(loop, &watch->poll, fd);
     if (ret) {
+        log_error("watching the interface: %s", strerror(-ret));
+        if (nl_socket_get_fd(watch->sock) < 0)
+            close(fd);
         nl_socket_free(watch->sock);
         watch->sock = NULL;
         return ret;
@@ -122,3 +123,11 @@ void netlink_watch_close(struct netlink_watch *watch)
     nl_socket_free(watch->sock);
     watch->sock = NULL;
 }
+
+static const struct sandbox_call calls[] = {
+    SANDBOX_CALL(recvmsg),
+    SANDBOX_CALL(poll), /* libnl looks first whether there is something */
+    SANDBOX_CALL(getsockname),
+    SANDBOX_CALL_IF(getsockopt, 1, SOL_SOCKET),
+};
+const struct sandbox_need netlink_watch_need = SANDBOX_NEED("news of the interface", calls);

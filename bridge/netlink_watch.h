@@ -7,6 +7,8 @@
 #ifndef VOP_BRIDGE_NETLINK_WATCH_H
 #define VOP_BRIDGE_NETLINK_WATCH_H
 
+#include "sandbox_need.h"
+
 #include <stdbool.h>
 #include <uv.h>
 
@@ -29,15 +31,25 @@ struct netlink_watch {
 };
 
 /**
- * Watches the interface with this index, in the namespace `netns_fd` or (negative) the present one.
+ * A socket that hears of changes of interfaces, in the namespace `netns_fd` or (negative) the present one: another
+ * process can make it.
  *
- * -errno   it is not open; the reason was logged
+ * -errno   the reason was logged
  */
-int netlink_watch_open(struct netlink_watch *watch, uv_loop_t *loop, int netns_fd, int index, netlink_changed *changed,
+int netlink_watch_socket(int netns_fd);
+
+/**
+ * Watches the interface with this index by such a socket, which is closed with the watch.
+ *
+ * -errno   it is not open, and the socket closed; the reason was logged
+ */
+int netlink_watch_open(struct netlink_watch *watch, uv_loop_t *loop, int fd, int index, netlink_changed *changed,
                        void *context);
 
 /** Watches the interface with this index from now on, in the same namespace. */
 void netlink_watch_set_index(struct netlink_watch *watch, int index);
+
+extern const struct sandbox_need netlink_watch_need;
 
 /** Closes it; does nothing if it is not open. The loop must run once more before it is closed. */
 void netlink_watch_close(struct netlink_watch *watch);

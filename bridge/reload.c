@@ -10,10 +10,12 @@
  */
 #include "reload.h"
 
+#include "broker.h"
 #include "frame.h"
 #include "interface_change.h"
 #include "log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,11 +52,29 @@ static void take_mistake(void *context, const char *line)
         snprintf(mistakes->first, sizeof(mistakes->first), "%s", line);
 }
 
+static_assert(sizeof(struct reload_answer) <= BROKER_BYTES_MAX, "the options fit into an answer");
+
+static int read_away(struct options *ret_options, char ret_why[RELOAD_WHY_SIZE])
+{
+    static struct reload_answer answer; /* too large for a stack; only the control loop reloads */
+    int ret = broker_ask(BROKER_OPTIONS, NULL, 0, &answer, sizeof(answer), NULL);
+
+    if (ret < 0)
+        snprintf(answer.why, sizeof(answer.why), "the broker: %s", strerror(-ret));
+    memcpy(ret_why, answer.why, sizeof(answer.why));
+    if (ret == 0)
+        *ret_options = answer.options;
+    return ret > 0 ? -ret : ret;
+}
+
 int reload_read(struct options *ret_options, char ret_why[RELOAD_WHY_SIZE])
 {
     struct mistakes mistakes = {.count = 0};
-    int ret = options_parse_again(take_mistake, &mistakes, ret_options);
+    int ret;
 
+    if (broker_is_there())
+        return read_away(ret_options, ret_why);
+    ret = options_parse_again(take_mistake, &mistakes, ret_options);
     if (ret == -ENOENT) {
         snprintf(ret_why, RELOAD_WHY_SIZE, "there is nothing to reload: it was started without --config");
         log_warning("%s", ret_why);

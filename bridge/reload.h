@@ -28,6 +28,12 @@
  */
 int reload_read(struct options *ret_options, char ret_why[RELOAD_WHY_SIZE]);
 
+/** What the broker answers, where there is one. */
+struct reload_answer {
+    struct options options;
+    char why[RELOAD_WHY_SIZE];
+};
+
 /** What changes are made to. */
 struct reload_target {
     struct interface *interface;

@@ -225,8 +225,9 @@ static struct server_client *take_ready(struct server *server)
 }
 
 /* Root may do as it likes anyway, and so may this very user, who could trace us. */
-static bool is_allowed(const struct server_client *client, const struct server_setup *setup)
+static bool is_allowed(const struct server_client *client, const struct server *server)
 {
+    const struct server_setup *setup = &server->setup;
     struct ucred peer;
     socklen_t size = sizeof(peer);
     uv_os_fd_t fd;
@@ -236,7 +237,7 @@ static bool is_allowed(const struct server_client *client, const struct server_s
     if (uv_fileno((const uv_handle_t *)&client->pipe, &fd) < 0 ||
         getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
         return false;
-    return peer.uid == setup->uid || peer.uid == 0 || peer.uid == geteuid();
+    return peer.uid == setup->uid || peer.uid == 0 || peer.uid == server->own_uid;
 }
 
 static void refuse(struct server_client *client)
@@ -266,7 +267,7 @@ static void accept_client(struct server *server)
     uv_timer_start(&client->patience, on_patience_lost, server->setup.patience_ms, server->setup.patience_ms);
     if (uv_accept((uv_stream_t *)&server->listener, (uv_stream_t *)&client->pipe) < 0)
         close_client(client);
-    else if (!is_allowed(client, &server->setup))
+    else if (!is_allowed(client, server))
         refuse(client);
 }
 
@@ -303,7 +304,7 @@ int server_open(struct server *server, uv_loop_t *loop, int fd, const struct ser
 {
     int ret;
 
-    *server = (struct server){.loop = loop, .setup = *setup};
+    *server = (struct server){.loop = loop, .setup = *setup, .own_uid = geteuid()};
     if (!server->setup.patience_ms)
         server->setup.patience_ms = SERVER_PATIENCE_MS;
     uv_pipe_init(loop, &server->listener, 0);
@@ -336,3 +337,9 @@ void server_close(struct server *server)
     uv_close((uv_handle_t *)&server->period, NULL);
     server->loop = NULL;
 }
+
+static const struct sandbox_call calls[] = {
+    SANDBOX_CALL(accept4), SANDBOX_CALL(read),     SANDBOX_CALL(write),
+    SANDBOX_CALL(close),   SANDBOX_CALL(shutdown), SANDBOX_CALL_IF(getsockopt, 1, SOL_SOCKET),
+};
+const struct sandbox_need server_need = SANDBOX_NEED("control socket and metrics", calls);

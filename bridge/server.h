@@ -19,6 +19,8 @@
 #ifndef VOP_BRIDGE_SERVER_H
 #define VOP_BRIDGE_SERVER_H
 
+#include "sandbox_need.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -70,6 +72,7 @@ struct server_client;
 struct server {
     uv_loop_t *loop; /* NULL: closed */
     struct server_setup setup;
+    uid_t own_uid; /* of who started this process */
     uv_pipe_t listener;
     uv_timer_t period;                  /* active: something was done in this period */
     bool has_visitor;                   /* one is accepted by the kernel, and has no place yet */
@@ -95,5 +98,7 @@ void server_set_user(struct server *server, bool has_uid, uid_t uid);
  * must run once more before it is closed.
  */
 void server_close(struct server *server);
+
+extern const struct sandbox_need server_need;
 
 #endif

@@ -26,9 +26,12 @@ struct attributes {
 
 void slice_set(bool is_short)
 {
-    struct attributes attributes = {.size = sizeof(attributes)};
+    static _Thread_local struct attributes attributes; /* as they are at first; nobody else changes a thread's */
 
-    if (syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) < 0 || attributes.policy != SCHED_OTHER)
+    if (attributes.size == 0 && syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) < 0)
+        attributes.policy = SCHED_OTHER + 1;
+    attributes.size = sizeof(attributes);
+    if (attributes.policy != SCHED_OTHER)
         return;
     attributes.runtime = is_short ? SHORT_NS : 0;
     (void)syscall(SYS_sched_setattr, 0, &attributes, 0);

@@ -8,6 +8,9 @@
  */
 #include "socket_watch.h"
 
+#include "broker.h"
+#include "broker_link.h"
+
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
@@ -21,13 +24,26 @@
 #define SCHEME "shm:"
 #define DESCRIPTOR "shm:fd:" /* somebody else's socket */
 
-static bool has_name(const struct socket_watch *watch)
+int socket_watch_look(const char *path, struct socket_file *ret_file)
 {
     struct stat st;
 
-    if (lstat(watch->path, &st) < 0)
-        return errno != ENOENT && errno != ENOTDIR;
-    return st.st_dev == watch->device && st.st_ino == watch->inode;
+    if (broker_is_there())
+        return broker_ask(BROKER_NAME, NULL, 0, ret_file, sizeof(*ret_file), NULL);
+    if (lstat(path, &st) < 0)
+        return -errno;
+    *ret_file = (struct socket_file){.device = st.st_dev, .inode = st.st_ino};
+    return 0;
+}
+
+static bool has_name(const struct socket_watch *watch)
+{
+    struct socket_file now;
+    int ret = socket_watch_look(watch->path, &now);
+
+    if (ret)
+        return ret != -ENOENT && ret != -ENOTDIR;
+    return now.device == watch->file.device && now.inode == watch->file.inode;
 }
 
 /* What has happened does not matter: the name is looked at. Events that are left are for the next turn of the loop. */
@@ -52,20 +68,47 @@ const char *socket_watch_path(const char *uri)
     return uri + strlen(SCHEME);
 }
 
+static int begin_away(void)
+{
+    struct broker_fds fds;
+    int ret = broker_ask(BROKER_WATCH, NULL, 0, NULL, 0, &fds);
+
+    if (!ret && fds.count == 1)
+        return fds.fd[0];
+    while (fds.count > 0)
+        close(fds.fd[--fds.count]);
+    return ret ? ret : -EPROTO;
+}
+
+int socket_watch_begin(const char *path)
+{
+    char copy[PATH_MAX];
+    int fd, ret;
+
+    if (broker_is_there())
+        return begin_away();
+    if (strlen(path) >= sizeof(copy))
+        return -ENAMETOOLONG;
+    strcpy(copy, path);
+    fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (inotify_add_watch(fd, dirname(copy), NAMES) < 0) {
+        ret = -errno;
+        close(fd);
+        return ret;
+    }
+    return fd;
+}
+
 int socket_watch_open(struct socket_watch *watch, uv_loop_t *loop, const char *path, socket_lost *lost, void *context)
 {
-    size_t length = strlen(path);
-    char copy[PATH_MAX];
-    struct stat st;
     int ret;
 
     *watch = (struct socket_watch){.lost = lost, .context = context};
-    if (length >= sizeof(copy))
-        return -ENAMETOOLONG;
-    memcpy(copy, path, length + 1);
-    watch->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    watch->inotify = socket_watch_begin(path);
     if (watch->inotify < 0)
-        return -errno;
+        return watch->inotify;
     ret = uv_poll_init(loop, &watch->poll, watch->inotify);
     if (ret) {
         close(watch->inotify);
@@ -74,17 +117,27 @@ int socket_watch_open(struct socket_watch *watch, uv_loop_t *loop, const char *p
     watch->path = path;
     watch->poll.data = watch;
     ret = uv_poll_start(&watch->poll, UV_READABLE, on_event);
-    if (!ret && inotify_add_watch(watch->inotify, dirname(copy), NAMES) < 0)
-        ret = -errno;
-    if (!ret && lstat(path, &st) < 0)
-        ret = -errno;
-    if (ret) {
+    if (!ret)
+        ret = socket_watch_look(path, &watch->file);
+    if (ret)
         socket_watch_close(watch);
-        return ret;
-    }
-    watch->device = st.st_dev;
-    watch->inode = st.st_ino;
-    return 0;
+    return ret;
+}
+
+void socket_watch_remove(const char *path)
+{
+    struct vop_opener_answer answer;
+    struct socket_file file;
+    struct vop_opener_request request = {.what = VOP_OPENER_REMOVE, .path = path};
+
+    if (socket_watch_look(path, &file) < 0)
+        return;
+    request.device = file.device;
+    request.inode = file.inode;
+    if (broker_is_there())
+        (void)broker_link_ask(NULL, &request, &answer);
+    else
+        (void)vop_opener_do(&request, &answer);
 }
 
 void socket_watch_close(struct socket_watch *watch)

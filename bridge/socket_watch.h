@@ -8,17 +8,21 @@
 #ifndef VOP_BRIDGE_SOCKET_WATCH_H
 #define VOP_BRIDGE_SOCKET_WATCH_H
 
-#include <sys/types.h>
+#include <stdint.h>
 #include <uv.h>
 
 /** The name is gone, or is that of something else. Called once; the watch is to be closed. */
 typedef void socket_lost(void *context);
 
+/** Which file it is. */
+struct socket_file {
+    uint64_t device, inode; /* st_dev, st_ino */
+};
+
 /** Private to socket_watch.c. */
 struct socket_watch {
     const char *path; /* NULL: closed */
-    dev_t device;     /* of the socket */
-    ino_t inode;
+    struct socket_file file;
     socket_lost *lost;
     void *context;
     uv_poll_t poll;
@@ -27,6 +31,15 @@ struct socket_watch {
 
 /** The path of the socket that a listener of this link makes, a part of `uri`; NULL if it makes none. */
 const char *socket_watch_path(const char *uri);
+
+/** Which file has this name now? -ENOENT and others of lstat(2). */
+int socket_watch_look(const char *path, struct socket_file *ret_file);
+
+/** Removes the socket that a listener has made there. */
+void socket_watch_remove(const char *path);
+
+/** An inotify descriptor that tells of names in the directory of `path`, or -errno. */
+int socket_watch_begin(const char *path);
 
 /**
  * Watches the socket that a listener has just made at `path`, which stays. Nothing is logged.

@@ -337,3 +337,16 @@ void tap_close(struct tap *tap)
     }
     tap->queues_in_use = 0;
 }
+
+/* Of an interface that is open. One that is made again is opened by the broker. */
+static const struct sandbox_call calls[] = {
+    SANDBOX_CALL(close),
+    SANDBOX_CALL(read),
+    SANDBOX_CALL(write),
+    SANDBOX_CALL_IF(ioctl, 1, TUNSETQUEUE),
+    SANDBOX_CALL_IF(ioctl, 1, TUNSETCARRIER),
+    SANDBOX_CALL_IF(ioctl, 1, TUNGETIFF),
+    SANDBOX_CALL_IF(ioctl, 1, TUNSETPERSIST),
+    SANDBOX_CALL_IF(ioctl, 1, TUNSETSTEERINGEBPF),
+};
+const struct sandbox_need tap_need = SANDBOX_NEED("TAP", calls);

@@ -7,6 +7,8 @@
 #ifndef VOP_BRIDGE_TAP_H
 #define VOP_BRIDGE_TAP_H
 
+#include "sandbox_need.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -116,5 +118,7 @@ void tap_lose(struct tap *tap);
 
 /** Closes the descriptors. Unless it is persistent, the interface goes with it. */
 void tap_close(struct tap *tap);
+
+extern const struct sandbox_need tap_need;
 
 #endif

@@ -6,6 +6,8 @@
  */
 #include "unix_socket.h"
 
+#include "broker.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -154,8 +156,19 @@ int unix_socket_rename(struct unix_socket *socket, const char *name)
     return 0;
 }
 
+int unix_socket_away(enum unix_socket_op op, const struct unix_socket *socket, mode_t mode,
+                     char ret_path[UNIX_PATH_SIZE])
+{
+    struct unix_socket_question question = {.op = op, .mode = mode};
+
+    memcpy(question.path, socket->path, sizeof(question.path));
+    return broker_ask(BROKER_SOCKET, &question, sizeof(question), ret_path, ret_path ? UNIX_PATH_SIZE : 0, NULL);
+}
+
 int unix_socket_set_mode(const struct unix_socket *socket, mode_t mode)
 {
+    if (broker_is_there())
+        return unix_socket_away(UNIX_SOCKET_MODE, socket, mode, NULL);
     if (!is_ours(socket))
         return -ENOENT;
     return chmod(socket->path, mode) < 0 ? -errno : 0;
@@ -165,7 +178,9 @@ void unix_socket_close(struct unix_socket *socket)
 {
     if (!socket->path[0])
         return;
-    if (is_ours(socket))
+    if (broker_is_there())
+        (void)unix_socket_away(UNIX_SOCKET_CLOSE, socket, 0, NULL);
+    else if (is_ours(socket))
         unlink(socket->path);
     if (socket->fd >= 0)
         close(socket->fd);

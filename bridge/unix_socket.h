@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <sys/un.h>
 
@@ -22,6 +23,24 @@ struct unix_socket {
     dev_t device;
     ino_t inode;
 };
+
+enum unix_socket_op {
+    UNIX_SOCKET_CLOSE,
+    UNIX_SOCKET_RENAME, /* after the interface */
+    UNIX_SOCKET_MODE,
+    UNIX_SOCKET_OPS
+};
+
+/** What the broker is asked, where there is one. */
+struct unix_socket_question {
+    uint32_t op; /* enum unix_socket_op */
+    uint32_t mode;
+    char path[UNIX_PATH_SIZE]; /* which socket is meant */
+};
+
+/** Asks the broker. ret_path, which may be NULL, is the path afterwards. */
+int unix_socket_away(enum unix_socket_op op, const struct unix_socket *socket, mode_t mode,
+                     char ret_path[UNIX_PATH_SIZE]);
 
 /**
  * Makes a socket that listens. One that is dead is replaced.

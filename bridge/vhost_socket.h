@@ -11,6 +11,8 @@
 
 #include <limits.h>
 
+#define VHOST_RECORD ".rings" /* the name of the socket with this is that of the file of records */
+
 /** What vhost-user:PATH says, with options behind a ?. */
 struct vhost_name {
     char path[PATH_MAX];

@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "core/error.h"
+#include "sys/opener.h"
 
 #include <string.h>
 #include <sys/epoll.h>
@@ -70,7 +71,7 @@ static void end_nap(struct vop_channel *c, bool woken)
 static int add_alarm(struct vop_channel *c)
 {
     struct epoll_event event = {.events = EPOLLIN};
-    int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    int timer = vop__new_timer();
 
     if (timer < 0)
         return -errno;
@@ -107,7 +108,7 @@ static int make_descriptor(struct vop_channel *c)
     struct vop__wire *wire = c->link->wire;
     int ret;
 
-    c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    c->epoll_fd = vop__new_epoll();
     if (c->epoll_fd < 0)
         return vop__error(errno, "cannot make an epoll instance: %s; raise the limit of open files (ulimit -n)",
                           strerror(errno));

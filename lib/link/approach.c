@@ -22,6 +22,8 @@
 #include "core/log.h"
 #include "link/elsewhere.h"
 #include "native/session.h"
+#include "sys/opener.h"
+#include "sys/process.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -331,7 +333,7 @@ int vop__approach_listen(vop__side_open_fn *open_side, const char *rest, const s
 
     if (!l)
         return vop__error(ENOMEM, "no memory for a listener");
-    l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    l->timer = vop__new_timer();
     if (l->timer < 0) {
         ret = vop__error(errno, "cannot make a listener: %s", strerror(errno));
         goto err_free;
@@ -359,7 +361,7 @@ void vop__approach_close(struct vop_listener *listener)
 {
     struct approach_listener *l = listener_of(listener);
 
-    if (listener->opener != getpid())
+    if (listener->opener != vop__process())
         l->approach.side->ops->forget(l->approach.side);
     close_approach(&l->approach);
     close(l->timer);
@@ -377,7 +379,7 @@ int vop__approach_accept(struct vop_listener *listener, struct vop_channel **ret
     uint64_t ticks;
     int ret;
 
-    if (listener->opener != getpid())
+    if (listener->opener != vop__process())
         return vop__error_static(EINVAL,
                                  "the listener is that of another process, which forked this one: close it here");
     if (read(l->timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)

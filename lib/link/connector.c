@@ -17,6 +17,8 @@
 #include "core/log.h"
 #include "core/share.h"
 #include "link/scheme.h"
+#include "sys/opener.h"
+#include "sys/process.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -87,9 +89,9 @@ static int make_descriptor(struct vop_connector *c)
 {
     struct epoll_event event = {.events = EPOLLIN};
 
-    c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    c->epoll_fd = vop__new_epoll();
     if (c->epoll_fd >= 0)
-        c->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+        c->timer = vop__new_timer();
     if (c->timer < 0 || epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, c->timer, &event) < 0)
         return vop__error(errno, "cannot make a connector: %s", strerror(errno));
     return 0;
@@ -132,7 +134,7 @@ static void begin_pause(struct vop_connector *c)
 /* In a child of fork() the epoll instance is that of the parent, too, and stays as it is. */
 static void end_attempt(struct vop_connector *c)
 {
-    bool is_ours = c->opener == getpid();
+    bool is_ours = c->opener == vop__process();
 
     if (is_ours)
         unwatch(c);
@@ -243,7 +245,7 @@ static int connect_until(struct vop_connector *c, int64_t deadline, struct vop_c
 
 static int start(struct vop_connector *c, const char *uri, const struct vop_options *options)
 {
-    *c = (struct vop_connector){.opener = getpid(), .epoll_fd = -1, .timer = -1, .watched = -1};
+    *c = (struct vop_connector){.opener = vop__process(), .epoll_fd = -1, .timer = -1, .watched = -1};
     return vop__scheme_resolve(uri, options, &c->scheme, &c->rest, &c->options);
 }
 
@@ -306,21 +308,21 @@ static int say_inherited(void)
 int vop_connector_connect(vop_connector *c, int timeout_ms, vop_channel **ret_channel)
 {
     int64_t deadline = vop__deadline(timeout_ms);
-    int ret = c->opener == getpid() ? follow_up(c) : say_inherited();
+    int ret = c->opener == vop__process() ? follow_up(c) : say_inherited();
 
     return ret < 0 ? ret : connect_until(c, deadline, ret_channel);
 }
 
 int vop_connector_fd(const vop_connector *c)
 {
-    return c->opener == getpid() ? c->epoll_fd : say_inherited();
+    return c->opener == vop__process() ? c->epoll_fd : say_inherited();
 }
 
 void vop_connector_interrupt(vop_connector *c)
 {
     int saved = errno;
 
-    if (c->opener == getpid()) { /* else the timer is that of the parent, too */
+    if (c->opener == vop__process()) { /* else the timer is that of the parent, too */
         __atomic_store_n(&c->interrupted, 1, __ATOMIC_SEQ_CST);
         set_timer(c, AT_ONCE);
     }

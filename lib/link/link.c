@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "link/scheme.h"
+#include "sys/process.h"
 
 #include <poll.h>
 #include <string.h>
@@ -59,7 +60,7 @@ int vop_listener_open(const char *uri, const struct vop_options *options, vop_li
         ret = scheme->listen(rest, &resolved, ret_listener);
     if (ret == 0) {
         (*ret_listener)->scheme = scheme;
-        (*ret_listener)->opener = getpid();
+        (*ret_listener)->opener = vop__process();
     }
     return ret;
 }

@@ -28,6 +28,8 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "link/shm_crowd.h"
+#include "sys/opener.h"
+#include "sys/process.h"
 #include "wire/shm.h"
 #include "wire/socket.h"
 
@@ -36,7 +38,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -56,9 +57,9 @@ struct shm_listener {
     int64_t short_since; /* peers have been waiting since then for what this side lacks */
     int64_t short_at;    /* and still were at this time; 0: never */
     struct vop__crowd crowd;
-    char *file;   /* of the socket; NULL: it came from outside */
-    dev_t device; /* of that file, so that no other is removed */
-    ino_t inode;
+    char *file;      /* of the socket; NULL: it came from outside */
+    uint64_t device; /* of that file, so that no other is removed */
+    uint64_t inode;
 };
 
 static struct shm_listener *listener_of(const struct vop_listener *listener)
@@ -92,20 +93,18 @@ static void give_up_spare(struct shm_listener *l)
 
 static void remember_file(struct shm_listener *l)
 {
-    struct stat st;
+    struct vop_opener_answer facts;
 
-    if (l->file && lstat(l->file, &st) == 0) {
-        l->device = st.st_dev;
-        l->inode = st.st_ino;
+    if (l->file && vop__open_facts(l->file, &facts) == 0) {
+        l->device = facts.device;
+        l->inode = facts.inode;
     }
 }
 
 static void remove_file(const struct shm_listener *l)
 {
-    struct stat st;
-
-    if (l->file && lstat(l->file, &st) == 0 && st.st_dev == l->device && st.st_ino == l->inode)
-        unlink(l->file);
+    if (l->file)
+        (void)vop__open_remove(l->file, l->device, l->inode);
 }
 
 int vop__shm_listener_open(const char *path, const struct vop_options *options, struct vop_listener **ret_listener)
@@ -116,9 +115,9 @@ int vop__shm_listener_open(const char *path, const struct vop_options *options, 
     if (!l)
         return vop__error(ENOMEM, "no memory for a listener");
     *l = (struct shm_listener){
-        .options = *options, .user = getpid(), .socket = -1, .timer = -1, .epoll_fd = -1, .spare = -1};
-    l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+        .options = *options, .user = vop__process(), .socket = -1, .timer = -1, .epoll_fd = -1, .spare = -1};
+    l->epoll_fd = vop__new_epoll();
+    l->timer = vop__new_timer();
     if (l->epoll_fd < 0 || l->timer < 0) {
         ret = vop__error(errno, "cannot make a listener: %s", strerror(errno));
         goto err_close;
@@ -171,7 +170,7 @@ static void resume_all(const struct shm_listener *l)
 
 static bool is_inherited(const struct shm_listener *l)
 {
-    return l->user != getpid();
+    return l->user != vop__process();
 }
 
 /* Of an inherited one this process only has copies: they are closed, and nothing is changed for the owner. */
@@ -224,9 +223,9 @@ static int settle(struct shm_listener *l)
         drop_pending(l, l->crowd.pending);
     l->is_starved = l->watching = false;
     l->short_at = 0;
-    ret = replace(l->epoll_fd, epoll_create1(EPOLL_CLOEXEC));
+    ret = replace(l->epoll_fd, vop__new_epoll());
     if (ret == 0)
-        ret = replace(l->timer, timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+        ret = replace(l->timer, vop__new_timer());
     if (ret == 0)
         ret = watch_fd(l->epoll_fd, l->timer, &l->timer);
     if (ret == 0)
@@ -234,7 +233,7 @@ static int settle(struct shm_listener *l)
     if (ret < 0)
         return ret;
     l->watching = true;
-    l->user = getpid();
+    l->user = vop__process();
     return 0;
 }
 
@@ -246,7 +245,7 @@ void vop__shm_listener_close(struct vop_listener *listener)
         drop_pending(l, l->crowd.pending);
     vop__crowd_end(&l->crowd);
     if (l->socket >= 0) {
-        if (listener->opener == getpid() || listener->opener == 0)
+        if (listener->opener == vop__process() || listener->opener == 0)
             remove_file(l);
         vop__shm_let_go(l->socket);
     }

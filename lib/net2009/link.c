@@ -15,6 +15,7 @@
 #include "core/options.h"
 #include "net2009/device.h"
 #include "net2009/name.h"
+#include "sys/opener.h"
 #include "wire/storm.h"
 
 #include <pthread.h>
@@ -207,8 +208,8 @@ static int open_descriptors(vop_net2009 *link)
     struct timespec tick = vop__timespec(irq_fd < 0 ? TICK_POLLED_NS : TICK_NS);
     struct itimerspec timer = {.it_interval = tick, .it_value = tick};
 
-    link->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    link->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    link->epoll_fd = vop__new_epoll();
+    link->timer_fd = vop__new_timer();
     if (link->epoll_fd < 0 || link->timer_fd < 0 || timerfd_settime(link->timer_fd, 0, &timer, NULL) < 0 ||
         watch(link, link->timer_fd) < 0 || watch(link, irq_fd) < 0)
         return vop__error(errno, "watching the board: %s", strerror(errno));

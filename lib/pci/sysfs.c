@@ -6,7 +6,8 @@
  */
 #include "pci/sysfs.h"
 
-#include <dirent.h>
+#include "sys/opener.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -19,11 +20,9 @@
 static int __attribute__((format(printf, 2, 0))) open_file(int flags, const char *format, va_list args)
 {
     char path[PATH_MAX];
-    int fd;
 
     (void)vsnprintf(path, sizeof(path), format, args);
-    fd = open(path, flags | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
+    return vop__open(path, flags, 0);
 }
 
 int vop__sysfs_open(int flags, const char *format, ...)
@@ -88,43 +87,22 @@ int vop__sysfs_number(uint64_t *ret_number, const char *format, ...)
 
 int vop__sysfs_link(char *ret_name, size_t size, const char *format, ...)
 {
-    char path[PATH_MAX], target[PATH_MAX];
-    const char *slash;
-    ssize_t length;
+    char path[PATH_MAX];
     va_list args;
 
     va_start(args, format);
     (void)vsnprintf(path, sizeof(path), format, args);
     va_end(args);
-    length = readlink(path, target, sizeof(target) - 1);
-    if (length < 0)
-        return -errno;
-    target[length] = '\0';
-    slash = strrchr(target, '/');
-    (void)snprintf(ret_name, size, "%s", slash ? slash + 1 : target);
-    return 0;
+    return vop__open_link(path, ret_name, size);
 }
 
 int vop__sysfs_first(char *ret_name, size_t size, const char *format, ...)
 {
-    const struct dirent *entry;
     char path[PATH_MAX];
-    int ret = -ENOENT;
-    DIR *directory;
     va_list args;
 
     va_start(args, format);
     (void)vsnprintf(path, sizeof(path), format, args);
     va_end(args);
-    directory = opendir(path);
-    if (!directory)
-        return -errno;
-    while (ret < 0 && (entry = readdir(directory))) {
-        if (entry->d_name[0] == '.')
-            continue;
-        (void)snprintf(ret_name, size, "%s", entry->d_name);
-        ret = 0;
-    }
-    closedir(directory);
-    return ret;
+    return vop__open_first(path, ret_name, size);
 }

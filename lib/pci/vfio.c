@@ -12,6 +12,7 @@
 #include "pci/error.h"
 #include "pci/sysfs.h"
 #include "sys/map.h"
+#include "sys/opener.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -215,7 +216,7 @@ static int watch_fd(const struct vfio *v, int fd)
 /* For a device without interrupts, too: this is the only way in which the kernel asks to have it back. */
 static int open_request(struct vfio *v)
 {
-    v->request = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    v->request = vop__new_event();
     if (v->request < 0)
         return step_error(v, "eventfd");
     if (count_vectors(v, VFIO_PCI_REQ_IRQ_INDEX) && ring_event(v, VFIO_PCI_REQ_IRQ_INDEX, 1, v->request) < 0)
@@ -235,8 +236,8 @@ static int open_interrupt(struct vfio *v)
     }
     if (count == 0)
         return 0;
-    v->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    v->pci.irq_fd = epoll_create1(EPOLL_CLOEXEC);
+    v->event = vop__new_event();
+    v->pci.irq_fd = vop__new_epoll();
     if (v->event < 0 || v->pci.irq_fd < 0 || watch_fd(v, v->event) < 0 || watch_fd(v, v->request) < 0)
         return step_error(v, "eventfd");
     if (ring_event(v, v->irq, count, v->event) < 0)

@@ -7,12 +7,16 @@
  * What is handed over at once is a job, and has a thread of its own, so that one which hangs holds up no other. Only if
  * THREADS_MAX of them hang at the same time do the next ones wait in a queue; each has cost about what a link costs.
  *
+ * A program that will not be able to start threads has some started beforehand, which stay. They take all jobs from the
+ * queue.
+ *
  * A child of fork() has none of these threads. It inherits what is queued, and finds there what they were at as well:
  * the first thread of its own comes to it. (Of a descriptor that is just being closed it may keep a copy.)
  */
 #include "sys/closer.h"
 
 #include "core/clock.h"
+#include "sys/message.h"
 #include "sys/thread.h"
 
 #include <errno.h>
@@ -24,6 +28,7 @@
 #include <unistd.h>
 
 #define THREADS_MAX 256
+#define KEPT 8
 #define MOMENT_NS (10 * VOP__NS_PER_MS) /* an ordinary close takes much less */
 
 struct job {
@@ -37,11 +42,13 @@ struct job {
 
 static struct {
     pthread_mutex_t lock;
-    pthread_cond_t idle;      /* the last thread ends */
+    pthread_cond_t idle;      /* the last thread ends, or has nothing to do any more */
+    pthread_cond_t come;      /* there is a job, for those that stay */
     struct job *first, *last; /* that wait */
     struct job *running[THREADS_MAX];
     struct job *done;
-    unsigned threads;
+    unsigned threads; /* that have a job */
+    unsigned kept;    /* that stay, with or without one */
     int64_t taken_ns; /* when the last job was */
 } closer = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -80,7 +87,7 @@ static void empty(int socket)
 {
     char byte;
 
-    for (unsigned i = 0; i < UNREAD_MAX && recv(socket, &byte, sizeof(byte), MSG_DONTWAIT) > 0; i++)
+    for (unsigned i = 0; i < UNREAD_MAX && vop__recv(socket, &byte, sizeof(byte), MSG_DONTWAIT) > 0; i++)
         continue;
 }
 
@@ -165,6 +172,39 @@ static void *work(void *first)
     return NULL;
 }
 
+static struct job *take_first(void)
+{
+    struct job *job = closer.first;
+
+    closer.first = job->next;
+    return job;
+}
+
+/* One that stays. Between two jobs it counts as idle. */
+static void *stay(void *unused)
+{
+    (void)unused;
+    prctl(PR_SET_NAME, "vop-closer");
+    pthread_mutex_lock(&closer.lock);
+    closer.kept++;
+    pthread_cond_broadcast(&closer.idle);
+    for (;;) {
+        struct job *job;
+
+        while (!closer.first)
+            pthread_cond_wait(&closer.come, &closer.lock);
+        closer.threads++;
+        job = *place_of(NULL) = take_first();
+        pthread_mutex_unlock(&closer.lock);
+        while (job) {
+            do_job(job->half, job->is_socket, job->fd, job->count, &job->begun);
+            job = next_job(job);
+        }
+        pthread_mutex_lock(&closer.lock);
+    }
+    return NULL;
+}
+
 /* ---- fork() ---- */
 
 static void make_condition(void)
@@ -174,6 +214,7 @@ static void make_condition(void)
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&closer.idle, &attributes);
+    pthread_cond_init(&closer.come, &attributes);
     pthread_condattr_destroy(&attributes);
 }
 
@@ -208,7 +249,7 @@ static void after_fork_in_child(void)
         inherit(job);
         queue_job(job);
     }
-    closer.threads = 0;
+    closer.threads = closer.kept = 0;
     make_condition();
     pthread_mutex_unlock(&closer.lock);
 }
@@ -243,7 +284,10 @@ static bool pass_on(struct job *job)
     pthread_once(&once, prepare);
     pthread_mutex_lock(&closer.lock);
     closer.taken_ns = vop__clock_ns();
-    if (closer.threads < THREADS_MAX && vop__thread_start(work, job, NULL) == 0) {
+    if (closer.kept > 0) {
+        queue_job(job);
+        pthread_cond_signal(&closer.come);
+    } else if (closer.threads < THREADS_MAX && vop__thread_start(work, job, NULL) == 0) {
         closer.threads++;
         *place_of(NULL) = job;
     } else if (closer.threads > 0) {
@@ -285,6 +329,24 @@ void vop__closer_take_socket(int socket)
     take(no_memory, true, &socket, 1);
 }
 
+int vop__closer_keep(void)
+{
+    unsigned started;
+    int ret = 0;
+
+    pthread_once(&once, prepare);
+    pthread_mutex_lock(&closer.lock);
+    started = closer.kept;
+    while (ret == 0 && started < KEPT) {
+        ret = vop__thread_start(stay, NULL, NULL);
+        started += ret == 0;
+    }
+    while (closer.kept < started) /* what a thread does to begin may be forbidden soon */
+        pthread_cond_wait(&closer.idle, &closer.lock);
+    pthread_mutex_unlock(&closer.lock);
+    return ret;
+}
+
 bool vop__closer_wait(int64_t timeout_ns)
 {
     struct timespec deadline = vop__timespec(vop__clock_ns() + timeout_ns);
@@ -292,9 +354,9 @@ bool vop__closer_wait(int64_t timeout_ns)
 
     pthread_once(&once, prepare);
     pthread_mutex_lock(&closer.lock);
-    while (closer.threads > 0 && pthread_cond_timedwait(&closer.idle, &closer.lock, &deadline) == 0)
+    while ((closer.threads > 0 || closer.first) && pthread_cond_timedwait(&closer.idle, &closer.lock, &deadline) == 0)
         continue;
-    idle = closer.threads == 0;
+    idle = closer.threads == 0 && !closer.first;
     pthread_mutex_unlock(&closer.lock);
     return idle;
 }
@@ -305,7 +367,7 @@ bool vop__closer_is_behind(void)
 
     pthread_once(&once, prepare);
     pthread_mutex_lock(&closer.lock);
-    behind = closer.threads > 0 && vop__clock_ns() - closer.taken_ns < MOMENT_NS;
+    behind = (closer.threads > 0 || closer.first) && vop__clock_ns() - closer.taken_ns < MOMENT_NS;
     pthread_mutex_unlock(&closer.lock);
     return behind;
 }

@@ -42,6 +42,12 @@ struct vop__mapping {
 /** The same, with the two halves of the memory of a link. */
 void vop__closer_take_memory(const struct vop__mapping halves[2], const int *fds, unsigned count);
 
+/**
+ * Has a few threads ready for all of this, for a process that will not be able to start any. If peers hold all of them
+ * up, what comes next waits. 0, or -errno: fewer were started, none perhaps.
+ */
+int vop__closer_keep(void);
+
 /** Waits until all that was taken is closed: false if `timeout_ns` was too short. Any thread. */
 bool vop__closer_wait(int64_t timeout_ns);
 

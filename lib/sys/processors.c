@@ -121,17 +121,25 @@ unsigned vop__processors_quota(const char *root)
 
 struct vop__processors vop__processors(void)
 {
-    static unsigned quota; /* atomic; 0: not read yet */
-    struct vop__processors p = {.mine = 1, .quota = __atomic_load_n(&quota, __ATOMIC_RELAXED)};
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    static unsigned quota, online, mine = 1; /* atomic; 0: not read yet */
+    struct vop__processors p = {.mine = __atomic_load_n(&mine, __ATOMIC_RELAXED),
+                                .quota = __atomic_load_n(&quota, __ATOMIC_RELAXED),
+                                .online = __atomic_load_n(&online, __ATOMIC_RELAXED)};
     cpu_set_t set;
 
     if (p.quota == 0) {
         p.quota = vop__processors_quota("");
         __atomic_store_n(&quota, p.quota, __ATOMIC_RELAXED);
     }
-    p.online = online > 0 ? (unsigned)online : 1;
-    if (sched_getaffinity(0, sizeof(set), &set) == 0)
+    if (p.online == 0) {
+        long count = sysconf(_SC_NPROCESSORS_ONLN); /* reads a file */
+
+        p.online = count > 0 ? (unsigned)count : 1;
+        __atomic_store_n(&online, p.online, __ATOMIC_RELAXED);
+    }
+    if (sched_getaffinity(0, sizeof(set), &set) == 0) { /* else as it was when one could ask */
         p.mine = (unsigned)CPU_COUNT(&set);
+        __atomic_store_n(&mine, p.mine, __ATOMIC_RELAXED);
+    }
     return p;
 }

@@ -10,6 +10,7 @@
 #include "sys/sleeper.h"
 
 #include "sys/futex.h"
+#include "sys/opener.h"
 #include "sys/thread.h"
 
 #include <poll.h>
@@ -97,8 +98,8 @@ static int start(void)
     struct epoll_event event = {.events = EPOLLIN};
     int ret = 0;
 
-    watcher.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    watcher.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    watcher.epoll_fd = vop__new_epoll();
+    watcher.stop_fd = vop__new_event();
     event.data.fd = watcher.stop_fd;
     if (watcher.epoll_fd < 0 || watcher.stop_fd < 0 ||
         epoll_ctl(watcher.epoll_fd, EPOLL_CTL_ADD, watcher.stop_fd, &event) < 0)

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/options.h"
 #include "sys/closer.h"
+#include "sys/opener.h"
 #include "transport/mmio.h"
 #include "transport/remote.h"
 #include "transport/shown.h"
@@ -19,7 +20,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <vopipc/le.h>
 
@@ -185,10 +185,9 @@ static int open_descriptors(struct remote *r)
 {
     int ret = 0;
 
-    r->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    r->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    r->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (r->socket < 0 || r->event < 0 || r->epoll < 0)
+    r->event = vop__new_event();
+    r->epoll = vop__new_epoll();
+    if (r->event < 0 || r->epoll < 0)
         ret = -errno;
     if (ret == 0)
         ret = watch(r, r->socket);
@@ -198,22 +197,18 @@ static int open_descriptors(struct remote *r)
 }
 
 /* Where so many wait that there is no place, it is tried again. */
-static int dial(const struct remote *r, const char *path)
+static int dial(struct remote *r, const char *path)
 {
     int64_t deadline = vop__clock_ns() + VOP_REMOTE_PATIENCE_MS * VOP__NS_PER_MS;
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
 
-    if (!path || strlen(path) == 0 || strlen(path) >= sizeof(name.sun_path))
-        return vop__error(EINVAL, "the name of a socket has 1 to %zu bytes", sizeof(name.sun_path) - 1);
-    memcpy(name.sun_path, path, strlen(path));
-    while (connect(r->socket, (const struct sockaddr *)&name, sizeof(name)) < 0) {
-        if (errno != EAGAIN)
-            return vop__error(errno, "%s: %s", path, strerror(errno));
+    if (!path || !path[0])
+        return vop__error_static(EINVAL, "the socket of the device has no name");
+    while ((r->socket = vop__open_connected(path, SOCK_SEQPACKET)) == -EAGAIN) {
         if (vop__clock_ns() > deadline)
             return vop__error(ETIMEDOUT, "%s: the device takes no connections: others wait there, too", path);
         (void)poll(NULL, 0, DIAL_PAUSE_MS);
     }
-    return 0;
+    return r->socket < 0 ? r->socket : 0;
 }
 
 /* Makes memory, shows it to the device, and hears how many bytes of registers there are. */
@@ -274,9 +269,9 @@ int vop_remote_connect(vop_bus *bus, const struct vop_remote_options *options, v
     if (!r)
         return vop__error_static(ENOMEM, "no memory for a connection");
     r->socket = r->event = r->epoll = -1;
-    ret = open_descriptors(r);
+    ret = dial(r, o.path);
     if (ret == 0)
-        ret = dial(r, o.path);
+        ret = open_descriptors(r);
     if (ret == 0)
         ret = bring_memory(r, &o, &registers);
     if (ret == 0)

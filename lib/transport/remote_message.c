@@ -6,12 +6,11 @@
  */
 #include "core/error.h"
 #include "sys/closer.h"
+#include "sys/opener.h"
 #include "transport/remote.h"
 
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <vopipc/le.h>
 
@@ -89,56 +88,12 @@ int vop__remote_receive(int socket, struct vop__remote_message *ret_message, int
 
 /* ---- Listening ---- */
 
-/* Removes a socket that nobody listens on: 0 if the name is free. */
-static int remove_stale(int fd, const struct sockaddr_un *name)
-{
-    struct stat st;
-
-    if (lstat(name->sun_path, &st) < 0)
-        return errno == ENOENT ? 0 : -errno;
-    if (!S_ISSOCK(st.st_mode) || connect(fd, (const struct sockaddr *)name, sizeof(*name)) == 0 ||
-        errno != ECONNREFUSED)
-        return -EADDRINUSE;
-    return unlink(name->sun_path) < 0 && errno != ENOENT ? -errno : 0;
-}
-
-static int open_socket(void)
-{
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-    return fd < 0 ? -errno : fd;
-}
-
-/* A socket has its mode before anybody can connect. */
-static int bind_and_listen(int fd, const struct sockaddr_un *name, uint32_t mode)
-{
-    if (fchmod(fd, mode) < 0 || bind(fd, (const struct sockaddr *)name, sizeof(*name)) < 0 ||
-        chmod(name->sun_path, mode) < 0 || listen(fd, BACKLOG) < 0)
-        return -errno;
-    return 0;
-}
-
 int vop_remote_listen(const char *path, uint32_t mode, int *ret_fd)
 {
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-    int probe, fd = -1, ret;
+    int fd = vop__open_listening(path, SOCK_SEQPACKET, mode ? mode : 0600, BACKLOG);
 
-    if (strlen(path) == 0 || strlen(path) >= sizeof(name.sun_path))
-        return vop__error(ENAMETOOLONG, "%s: the name of a socket has 1 to %zu bytes", path, sizeof(name.sun_path) - 1);
-    memcpy(name.sun_path, path, strlen(path));
-    probe = open_socket();
-    ret = probe < 0 ? probe : remove_stale(probe, &name);
-    if (ret == 0)
-        ret = fd = open_socket();
-    if (fd >= 0)
-        ret = bind_and_listen(fd, &name, mode ? mode : 0600);
-    if (probe >= 0)
-        close(probe);
-    if (ret == 0) {
-        *ret_fd = fd;
-        return 0;
-    }
-    if (fd >= 0)
-        close(fd);
-    return vop__error(-ret, "%s: %s", path, strerror(-ret));
+    if (fd < 0)
+        return fd;
+    *ret_fd = fd;
+    return 0;
 }

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/options.h"
 #include "sys/closer.h"
+#include "sys/opener.h"
 #include "transport/shown.h"
 #include "vhost/front_talk.h"
 
@@ -173,8 +174,8 @@ static int open_queue(const struct vhost *v, unsigned index, struct queue *q)
 {
     int ret;
 
-    q->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    q->call = q->kick < 0 ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    q->kick = vop__new_event();
+    q->call = q->kick < 0 ? -1 : vop__new_event();
     ret = q->call < 0 ? -errno : watch(v, q->call, index);
     if (ret < 0 && q->kick >= 0)
         close(q->kick);
@@ -365,7 +366,7 @@ static int meet(struct vhost *v)
         return ret;
     v->talk.offered &= ~useless(v);
     v->queue_count = count_queues(v);
-    v->epoll = epoll_create1(EPOLL_CLOEXEC);
+    v->epoll = vop__new_epoll();
     ret = v->epoll < 0 ? -errno : watch(v, v->options.socket, SOCKET);
     if (ret == 0 && v->talk.requests.fd >= 0)
         ret = watch(v, v->talk.requests.fd, REQUESTS);

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/options.h"
 #include "sys/closer.h"
+#include "sys/opener.h"
 #include "vhost/device.h"
 #include "vhost/front_ask.h"
 
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MESSAGES_MAX 64u  /* in one call of process() */
@@ -72,7 +74,7 @@ static int watch_socket(struct vop_vhost_user *v)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.u32 = SOCKET};
 
-    v->epoll = epoll_create1(EPOLL_CLOEXEC);
+    v->epoll = vop__new_epoll();
     if (v->epoll >= 0 && epoll_ctl(v->epoll, EPOLL_CTL_ADD, v->socket.fd, &event) == 0)
         return 0;
     return vop__error(errno, "watching the front end: %s", strerror(errno));
@@ -87,7 +89,7 @@ static int init_queues(struct vop_vhost_user *v)
         int epoll = v->epoll;
 
         if (group != 0)
-            epoll = i % group == 0 ? epoll_create1(EPOLL_CLOEXEC) : v->queue[i - 1].epoll;
+            epoll = i % group == 0 ? vop__new_epoll() : v->queue[i - 1].epoll;
         vop__vhost_queue_init(&v->queue[i], i, epoll);
         if (epoll < 0)
             return vop__error(errno, "watching queue %u: %s", i, strerror(errno));
@@ -155,10 +157,11 @@ int vop_vhost_user_open(int socket, const struct vop_vhost_user_options *options
 static void close_record(struct vop_vhost_user *v)
 {
     bool is_needed = vop__vhost_record_is_needed(&v->shared.record);
+    struct stat st;
 
+    if (v->options.record && !is_needed && v->shared.record.fd >= 0 && fstat(v->shared.record.fd, &st) == 0)
+        (void)vop__open_remove(v->options.record, st.st_dev, st.st_ino);
     vop__vhost_record_close(&v->shared.record);
-    if (v->options.record && !is_needed)
-        (void)unlink(v->options.record);
 }
 
 void vop_vhost_user_close(vop_vhost_user *v)

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/options.h"
 #include "sys/closer.h"
+#include "sys/opener.h"
 #include "vhost/front_talk.h"
 
 #include <vopipc/vhost_front.h>
@@ -276,10 +277,10 @@ int vop_vhost_front_start(vop_vhost_front *f, unsigned index, uint32_t size, voi
     begin(f);
     q->ring = ring;
     q->ring_size = ring_size;
-    q->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    q->kick = vop__new_event();
     call = call_of(f, index);
     if (*call < 0)
-        *call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        *call = vop__new_event();
     ret = q->kick < 0 || *call < 0 ? vop__error(errno, "a descriptor for queue %u: %s", index, strerror(errno))
                                    : make_virtqueue(f, index, q, size);
     if (ret == 0)

@@ -8,6 +8,8 @@
 
 #include "core/error.h"
 #include "sys/closer.h"
+#include "sys/message.h"
+#include "sys/opener.h"
 #include "vhost/front_ask.h"
 #include "vhost/socket.h"
 
@@ -78,7 +80,7 @@ int vop__vhost_queue_kicked(struct vop__vhost_queue *q)
     int ret;
 
     if (q->kick < 0) {
-        int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        int fd = vop__new_event();
 
         ret = fd < 0 ? vop__error(ENOMEM, "queue %u: no descriptor: %s", q->index, strerror(errno))
                      : vop__vhost_queue_set_kick(q, fd);
@@ -126,7 +128,7 @@ static int notify(void *context, uint32_t value)
     if (q->call < 0 && r->shared->is_inband && r->shared->requests >= 0)
         return vop__vhost_request(r->shared->requests, VOP__VHOST_BACKEND_VRING_CALL, &state, sizeof(state));
     if (q->call >= 0 && q->call_is_socket)
-        (void)!send(q->call, &one, sizeof(one), MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)!vop__send(q->call, &one, sizeof(one), MSG_DONTWAIT | MSG_NOSIGNAL);
     else if (q->call >= 0)
         (void)!write(q->call, &one, sizeof(one));
     return 0;

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "sys/map.h"
+#include "sys/opener.h"
 
 #include <vopipc/vhost_user.h>
 
@@ -74,9 +75,9 @@ int vop__vhost_record_open(struct vop__vhost_record *r, const char *path, unsign
 {
     int ret;
 
-    r->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    r->fd = vop__open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
     if (r->fd < 0)
-        return say(path, "opening it");
+        return vop__error(-r->fd, "%s: opening it: %s", path, strerror(-r->fd));
     ret = map_file(r, path, queues);
     if (ret < 0)
         return ret;

@@ -8,6 +8,8 @@
 
 #include "core/error.h"
 #include "sys/closer.h"
+#include "sys/facts.h"
+#include "sys/opener.h"
 #include "wire/socket.h"
 
 #include <fcntl.h>
@@ -41,7 +43,7 @@ static int make_bell(struct vop__doorbell *b)
     const int yes = 1;
     int ends[2];
 
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+    if (vop__new_pair(ends) < 0)
         return vop__error(errno, "cannot make a doorbell: socketpair: %s; raise the limit of open files (ulimit -n)",
                           strerror(errno));
     b->refuses_fds = vop__socket_refuse_fds(ends[0]);
@@ -93,18 +95,28 @@ void vop__doorbells_given(struct vop__doorbells *d)
         close_fd(&bell_at(d, i)->give);
 }
 
+/* It is connected, and its peer's address has no more bytes than those of the family: -EINVAL for one more. */
+static bool has_nameless_peer(int fd)
+{
+    struct sockaddr_un other;
+    socklen_t size = sizeof(other.sun_family), more = size + 1;
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &other, &size) == 0 &&
+           getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &other, &more) < 0 && errno == EINVAL;
+}
+
 /*
  * One of a pair of stream sockets. Neither end has a name: a peer that is connected to some server's socket could
  * otherwise make this process ring there. Nothing here takes a lock that the peer could hold.
  */
 static bool is_doorbell(int fd)
 {
-    struct sockaddr_un own, other;
-    socklen_t own_size = sizeof(own), other_size = sizeof(other);
+    struct sockaddr_un own;
+    socklen_t size = sizeof(own);
 
     return vop__socket_option(fd, SO_DOMAIN) == AF_UNIX && vop__socket_option(fd, SO_TYPE) == SOCK_STREAM &&
-           getsockname(fd, (struct sockaddr *)&own, &own_size) == 0 && own_size == sizeof(own.sun_family) &&
-           getpeername(fd, (struct sockaddr *)&other, &other_size) == 0 && other_size == sizeof(other.sun_family);
+           getsockname(fd, (struct sockaddr *)&own, &size) == 0 && size == sizeof(own.sun_family) &&
+           has_nameless_peer(fd);
 }
 
 /* An end that stands for both events is there twice. */
@@ -121,7 +133,8 @@ static bool is_same_end(int a, int b)
 {
     struct stat one, other;
 
-    return fstat(a, &one) == 0 && fstat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+    return vop__facts_of(a, &one) == 0 && vop__facts_of(b, &other) == 0 && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
 }
 
 /* The peer sleeps on one end for both events. The other descriptor of it stays, so that this is no last close. */

@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "sys/futex.h"
+#include "sys/message.h"
 #include "wire/doorbell.h"
 
 #include <linux/sockios.h>
@@ -58,7 +59,7 @@ static int judge(unsigned *slow, int64_t start)
 /* Errors harm the peer only. */
 static void send_token(int fd)
 {
-    while (send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EINTR)
+    while (vop__send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EINTR)
         continue;
 }
 
@@ -134,7 +135,7 @@ static int drain(struct vop__doorbell *b)
     if (msg.msg_flags & MSG_CTRUNC)
         return -ECONNRESET;
     if (n > 0)
-        n = recv(b->wait, tokens, (size_t)n, MSG_DONTWAIT);
+        n = vop__recv(b->wait, tokens, (size_t)n, MSG_DONTWAIT);
     if (n <= 0)
         return n < 0 ? 0 : -ECONNRESET;
     if (n == TOKENS_MAX && is_stuffed(b))
@@ -190,7 +191,7 @@ static int take_message(struct vop__doorbells *d, int flags)
 
     if (ret <= 0)
         return ret;
-    n = recv(d->socket, &token, sizeof(token), flags | MSG_TRUNC); /* this returns the whole length */
+    n = vop__recv(d->socket, &token, sizeof(token), flags | MSG_TRUNC); /* this returns the whole length */
     if (n == 1)
         return 1;
     if (n > 1)

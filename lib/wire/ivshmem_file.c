@@ -11,6 +11,7 @@
  */
 #include "core/error.h"
 #include "sys/map.h"
+#include "sys/opener.h"
 #include "wire/ivshmem.h"
 
 #include <fcntl.h>
@@ -66,9 +67,9 @@ static void file_forget(void *context)
 static bool file_is_replaced(void *context)
 {
     const struct file *f = context;
-    struct stat st;
+    struct vop_opener_answer st;
 
-    return stat(f->path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_dev != f->device || st.st_ino != f->inode);
+    return vop__open_facts(f->path, &st) == 0 && S_ISREG(st.mode) && (st.device != f->device || st.inode != f->inode);
 }
 
 static void file_close(void *context)
@@ -95,10 +96,10 @@ static int open_file(struct file *f, const char *path)
 {
     int err;
 
-    f->fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    f->fd = vop__open(path, O_RDWR | O_NONBLOCK | O_NOCTTY, 0);
     if (f->fd >= 0)
         return 0;
-    err = errno;
+    err = -f->fd;
     if (err == ENOENT)
         return vop__error(err,
                           "%.150s: no such file; start the virtual machine first, or make it: truncate -s 16M %.60s",

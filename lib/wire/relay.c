@@ -7,9 +7,9 @@
 #include "wire/relay.h"
 
 #include "core/error.h"
+#include "sys/opener.h"
 
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 void vop__relay_init(struct vop__relay *r)
@@ -21,7 +21,7 @@ void vop__relay_init(struct vop__relay *r)
 int vop__relay_open(struct vop__relay *r)
 {
     for (unsigned bell = 0; bell < VOP__BELLS; bell++) {
-        r->fd[bell] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        r->fd[bell] = vop__new_event();
         if (r->fd[bell] < 0)
             return vop__error(errno, "cannot make an eventfd: %s", strerror(errno));
     }

@@ -7,26 +7,23 @@
  */
 #include "core/error.h"
 #include "sys/closer.h"
+#include "sys/facts.h"
 #include "sys/map.h"
+#include "sys/memory.h"
+#include "sys/opener.h"
 #include "wire/shm_wire.h"
 #include "wire/socket.h"
 
 #include <assert.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 #include <vopipc/abi.h>
 
 static_assert(VOP__KEPT_MAX + 1 <= VOP__HOLES_MAX, "a mapping has room for the holes between what is kept");
-
-#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
-#define PIECE ((size_t)256 << 10) /* allocated at once: a signal undoes one call, and may come every millisecond */
 
 static void *shm_mirror(struct vop__wire *wire, bool remote, size_t offset, size_t size)
 {
@@ -161,87 +158,31 @@ void vop__shm_wire_join(struct vop__shm_wire *w, int socket)
     w->base.wire.peer_gid = peer.gid;
 }
 
-/* Exceeding this limit raises SIGXFSZ instead of an error. */
-static int check_file_limit(size_t size)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_FSIZE, &limit) < 0 || size <= limit.rlim_cur)
-        return 0;
-    return vop__error(
-        EFBIG,
-        "cannot make %zu bytes of shared memory: files may have %llu; raise the limit (ulimit -f), or use "
-        "fewer or smaller slots",
-        size, (unsigned long long)limit.rlim_cur);
-}
-
-/* All pages now: a page that is missing later would be a SIGBUS. 0 or a positive errno value. */
-static int allocate(int fd, size_t size)
-{
-    int err = 0;
-
-    for (size_t at = 0; at < size && err == 0; at += PIECE) {
-        do {
-            err = posix_fallocate(fd, (off_t)at, (off_t)(size - at < PIECE ? size - at : PIECE));
-        } while (err == EINTR);
-    }
-    return err;
-}
-
-static int make_half(unsigned half, size_t size, int *ret_fd)
-{
-    int fd = memfd_create(half ? "vop-half1" : "vop-half0", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    int err;
-
-    if (fd < 0) {
-        err = errno;
-        return vop__error(err, "cannot make shared memory: memfd_create: %s", strerror(err));
-    }
-    if (ftruncate(fd, (off_t)size) < 0) {
-        err = errno;
-        vop__error(err, "cannot make %zu bytes of shared memory: %s", size, strerror(err));
-        goto err_close;
-    }
-    err = allocate(fd, size);
-    if (err) {
-        vop__error(err, "cannot allocate %zu bytes of shared memory: %s; use fewer or smaller slots", size,
-                   strerror(err));
-        goto err_close;
-    }
-    if (fcntl(fd, F_ADD_SEALS, SEALS) < 0) {
-        err = errno;
-        vop__error(err, "cannot seal shared memory: %s", strerror(err));
-        goto err_close;
-    }
-    *ret_fd = fd;
-    return 0;
-
-err_close:
-    close(fd);
-    return -err;
-}
-
 int vop__shm_wire_make_memory(struct vop__shm_wire *w, size_t half_size)
 {
-    int ret = check_file_limit(half_size);
+    for (unsigned h = 0; h < 2; h++) {
+        int fd = vop__new_memory(h ? "vop-half1" : "vop-half0", half_size);
 
-    for (unsigned h = 0; h < 2 && ret == 0; h++)
-        ret = make_half(h, half_size, &w->half_fd[h]);
-    if (ret < 0)
-        return ret;
+        if (fd < 0)
+            return fd;
+        w->half_fd[h] = fd;
+    }
     return vop__shm_wire_map(w, half_size, half_size);
 }
 
 /*
- * Frees what is mapped of a half from there on, while its descriptor is open. That can wait for whoever else is
- * changing the file, so it is left to the side that made it.
+ * Frees what is mapped of a half from there on. That can wait for whoever else is changing the file, so it is left to
+ * the side that made it.
  */
 static bool free_from(const struct vop__shm_wire *w, bool remote, size_t from)
 {
-    int fd = w->half_fd[remote ? 1 - w->base.wire.side : w->base.wire.side];
+    uint8_t *base = (remote ? w->base.wire.remote.base : w->base.wire.local.base) + from;
+    size_t size = w->mapped[remote] - from;
 
-    return w->base.wire.side == 1 && fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from,
-                                               (off_t)(w->mapped[remote] - from)) == 0;
+    if (w->base.wire.side == 0)
+        return false;
+    return madvise(base, size, MADV_REMOVE) == 0 || /* not while it is locked (mlockall(2)) */
+           (errno == EINVAL && munlock(base, size) == 0 && madvise(base, size, MADV_REMOVE) == 0);
 }
 
 static void trim(struct vop__shm_wire *w, bool remote, size_t size)
@@ -313,16 +254,27 @@ int vop__shm_wire_map(struct vop__shm_wire *w, size_t half_size, size_t need)
     return 0;
 }
 
+/* Only huge ones cannot be mapped from any page on. Nothing is touched. */
+static bool has_ordinary_pages(int fd)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    void *base = mmap(NULL, page, PROT_NONE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)page);
+
+    if (base == MAP_FAILED)
+        return errno != EINVAL;
+    munmap(base, page);
+    return true;
+}
+
 static int check_half(int fd, uint64_t half_size, struct stat *ret_stat)
 {
     /* Seals first: on a file that the peer serves itself (FUSE) the other calls may take for ever. */
-    int seals = fcntl(fd, F_GET_SEALS);
-    struct statfs fs;
+    int seals = fcntl(fd, F_GET_SEALS); /* only memfds and the like have them: tmpfs, hugetlbfs */
     struct stat st;
 
-    if (seals < 0 || fstatfs(fd, &fs) < 0 || (unsigned long)fs.f_type != TMPFS_MAGIC || fstat(fd, &st) < 0)
+    if (seals < 0 || !has_ordinary_pages(fd) || vop__facts_of(fd, &st) < 0)
         return vop__error(EPROTO, "memory from the peer is not a memfd of ordinary pages");
-    if ((seals & SEALS) != SEALS)
+    if ((seals & VOP__MEMORY_SEALS) != VOP__MEMORY_SEALS)
         return vop__error(EPROTO, "memory from the peer is not sealed against resizing");
     if ((uint64_t)st.st_size != half_size)
         return vop__error(EPROTO, "memory from the peer has %lld bytes, not the %llu it says", (long long)st.st_size,

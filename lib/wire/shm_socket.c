@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "sys/closer.h"
+#include "sys/message.h"
 #include "wire/shm_wire.h"
 #include "wire/socket.h"
 
@@ -166,7 +167,7 @@ static void drop_message(int socket)
 {
     char byte;
 
-    while (recv(socket, &byte, sizeof(byte), MSG_DONTWAIT) < 0 && errno == EINTR)
+    while (vop__recv(socket, &byte, sizeof(byte), MSG_DONTWAIT) < 0 && errno == EINTR)
         continue;
 }
 
@@ -413,7 +414,8 @@ int vop__shm_check_room(int socket, const struct vop__shm_want *want)
     unsigned fds, pairs, own;
     int ret;
 
-    if (recv(socket, &m, sizeof(m), MSG_PEEK | MSG_DONTWAIT) != sizeof(m) || vop_from_le32(m.magic) != VOP_SHM_MAGIC)
+    if (vop__recv(socket, &m, sizeof(m), MSG_PEEK | MSG_DONTWAIT) != sizeof(m) ||
+        vop_from_le32(m.magic) != VOP_SHM_MAGIC)
         return 0; /* nothing that will be taken */
     fds = vop_from_le16(m.fds) < HANDSHAKE_FDS_MAX ? vop_from_le16(m.fds) : HANDSHAKE_FDS_MAX;
     pairs = vop_from_le16(m.queue_pairs) < want->queue_pairs ? vop_from_le16(m.queue_pairs) : want->queue_pairs;

@@ -47,9 +47,6 @@ bool vop__shm_is_fd(const char *path);
 /** The address of a path. 0 or -errno with a text. */
 int vop__shm_address(const char *path, struct sockaddr_un *ret_address);
 
-/** -ENOENT, and says that the directory is missing. */
-int vop__shm_directory_missing(const char *path);
-
 /** Can a listener's path have this name, and is there anything? 0 or -errno with a text. */
 int vop__shm_check_name(const char *path);
 

@@ -20,6 +20,7 @@
 #include <vopipc/net.h>
 #include <vopipc/net2009.h>
 #include <vopipc/netdev.h>
+#include <vopipc/opener.h>
 #include <vopipc/remote.h>
 #include <vopipc/rng.h>
 #include <vopipc/spin.h>

@@ -90,11 +90,17 @@ class Bridge:
         tail = " ".join(self.text().splitlines()[-3:])
         return {name: int(value) for name, value in re.findall(r"\b([a-z_]+) (\d+)", tail)}
 
+    def opener(self):
+        """The process that opens its link: its broker, where it has one."""
+        children = pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return int(children[0]) if children else self.pid
+
     def has_closed_all(self):
-        """What a link has left is closed by a thread of its own, which is gone then."""
+        """What a link has left is closed by threads which are gone then, or wait for more of it."""
         tasks = pathlib.Path(f"/proc/{self.pid}/task")
         try:
-            return not any("vop-closer" in (task / "comm").read_text() for task in tasks.iterdir())
+            return not any("vop-closer" in (task / "comm").read_text() and "futex" not in (task / "wchan").read_text()
+                           for task in tasks.iterdir())
         except FileNotFoundError:  # one has just ended
             return False
 

@@ -38,6 +38,7 @@ static pid_t start(int stderr_fd, void (*job)(void))
         alarm(HANG_S);
         dup2(stderr_fd, STDERR_FILENO);
         log_open();
+        log_start();
         job();
         log_close();
         _exit(0);
