@@ -85,10 +85,9 @@ int interface_open(struct interface *interface, const struct options *options)
 
 static int on_netlink(void *context);
 
-static int open_watch(struct interface *interface)
+static int move_watch(struct interface *interface)
 {
-    return netlink_watch_open(&interface->watch, interface->loop, get_netns_fd(interface),
-                              netlink_index(interface->netlink), on_netlink, interface);
+    return netlink_watch_move(&interface->watch, get_netns_fd(interface), netlink_index(interface->netlink));
 }
 
 /* Where it is now, as far as this process may know and go there. */
@@ -111,21 +110,7 @@ static int follow(struct interface *interface)
     if (interface->moved_fd >= 0)
         close(interface->moved_fd);
     interface->moved_fd = fd;
-    netlink_watch_close(&interface->watch);
-    return open_watch(interface);
-}
-
-static int on_moved(struct interface *interface)
-{
-    int ret;
-
-    tap_read_name(interface->tap.queue_fd[0], interface->tap.name);
-    log_notice("TAP %s: somebody has moved it to another network namespace; the bridge goes on with it there",
-               interface->tap.name);
-    ret = follow(interface);
-    if (ret)
-        log_warning("TAP %s: what happens to it there is not noticed: %s", interface->tap.name, strerror(-ret));
-    return ret ? 0 : on_netlink(interface);
+    return move_watch(interface);
 }
 
 static void take_name(struct interface *interface, const char *name)
@@ -135,6 +120,22 @@ static void take_name(struct interface *interface, const char *name)
     log_notice("TAP %s: it is called %s now", interface->tap.name, name);
     snprintf(interface->tap.name, sizeof(interface->tap.name), "%s", name);
     interface->events->renamed(interface->context);
+}
+
+static int on_moved(struct interface *interface)
+{
+    char name[TAP_NAME_SIZE];
+    int ret;
+
+    memcpy(name, interface->tap.name, sizeof(name));
+    tap_read_name(interface->tap.queue_fd[0], name);
+    take_name(interface, name);
+    log_notice("TAP %s: somebody has moved it to another network namespace; the bridge goes on with it there",
+               interface->tap.name);
+    ret = follow(interface);
+    if (ret)
+        log_warning("TAP %s: what happens to it there is not noticed: %s", interface->tap.name, strerror(-ret));
+    return ret ? 0 : on_netlink(interface);
 }
 
 static int on_netlink(void *context)
@@ -167,7 +168,8 @@ int interface_watch(struct interface *interface, uv_loop_t *loop, const struct i
     interface->context = context;
     uv_timer_init(loop, &interface->again);
     interface->again.data = interface;
-    ret = open_watch(interface);
+    ret = netlink_watch_open(&interface->watch, loop, get_netns_fd(interface), netlink_index(interface->netlink),
+                             on_netlink, interface);
     if (ret)
         interface_unwatch(interface);
     return ret;
@@ -200,8 +202,7 @@ static int return_home(struct interface *interface)
     interface->netlink = netlink;
     close(interface->moved_fd);
     interface->moved_fd = -1;
-    netlink_watch_close(&interface->watch);
-    return open_watch(interface);
+    return 0;
 }
 
 static void on_again(uv_timer_t *timer)
@@ -220,6 +221,8 @@ static void on_again(uv_timer_t *timer)
         interface->tap = (struct tap){.queues = 0};
         ret = make(interface, &again);
     }
+    if (!ret)
+        ret = move_watch(interface);
     if (ret) {
         tap_close(&interface->tap);
         interface->tap = old;
@@ -227,7 +230,6 @@ static void on_again(uv_timer_t *timer)
         return;
     }
     interface->tap.was_there |= old.was_there;
-    netlink_watch_set_index(&interface->watch, netlink_index(interface->netlink));
     log_notice("TAP %s: it was made again", interface->tap.name);
     interface->events->made(interface->context);
 }

@@ -7,6 +7,7 @@
  */
 #include "netlink_watch.h"
 
+#include "fd_poll.h"
 #include "log.h"
 #include "netns.h"
 
@@ -51,30 +52,63 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     int ret = nl_recvmsgs_default(watch->sock); /* all of one datagram; for the next one it is called again */
 
     (void)events;
+    if (status < 0) /* ENOBUFS, and libuv stops to poll at any error */
+        uv_poll_start(poll, UV_READABLE, on_readable);
     if (status < 0 || ret < 0)
         watch->has_changed = true;
     if (watch->has_changed)
         look(watch);
 }
 
-static int open_socket(struct netlink_watch *watch, int netns_fd)
+static int connect_socket(struct netlink_watch *watch, struct nl_sock *sock, int netns_fd)
 {
     int previous;
     int ret = netns_enter(netns_fd, &previous);
 
     if (ret)
         return ret;
-    nl_socket_disable_seq_check(watch->sock);
-    nl_socket_modify_cb(watch->sock, NL_CB_VALID, NL_CB_CUSTOM, read_message, watch);
-    ret = nl_connect(watch->sock, NETLINK_ROUTE);
+    nl_socket_disable_seq_check(sock);
+    nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, read_message, watch);
+    ret = nl_connect(sock, NETLINK_ROUTE);
     netns_leave(previous);
     if (!ret)
-        ret = nl_socket_add_membership(watch->sock, RTNLGRP_LINK);
+        ret = nl_socket_add_membership(sock, RTNLGRP_LINK);
     if (!ret)
-        ret = nl_socket_set_nonblocking(watch->sock);
+        ret = nl_socket_set_nonblocking(sock);
     if (ret)
         log_error("netlink: %s", nl_geterror(ret));
     return ret ? -EIO : 0;
+}
+
+static void close_socket(struct netlink_watch *watch)
+{
+    fd_poll_close(&watch->poll); /* it does not look at the descriptor any more */
+    nl_socket_free(watch->sock);
+    watch->sock = NULL;
+}
+
+int netlink_watch_move(struct netlink_watch *watch, int netns_fd, int index)
+{
+    struct nl_sock *sock = nl_socket_alloc();
+    uv_poll_t *poll;
+    int ret;
+
+    if (!sock) {
+        log_error("netlink: %s", strerror(ENOMEM));
+        return -ENOMEM;
+    }
+    ret = connect_socket(watch, sock, netns_fd);
+    if (!ret)
+        ret = fd_poll_open(&poll, watch->loop, nl_socket_get_fd(sock), "the interface", on_readable, watch);
+    if (ret) {
+        nl_socket_free(sock);
+        return ret;
+    }
+    close_socket(watch);
+    watch->sock = sock;
+    watch->poll = poll;
+    watch->index = index;
+    return 0;
 }
 
 int netlink_watch_open(struct netlink_watch *watch, uv_loop_t *loop, int netns_fd, int index, netlink_changed *changed,
@@ -82,35 +116,13 @@ int netlink_watch_open(struct netlink_watch *watch, uv_loop_t *loop, int netns_f
 {
     int ret;
 
-    memset(watch, 0, sizeof(*watch));
-    watch->index = index;
-    watch->changed = changed;
-    watch->context = context;
-    watch->sock = nl_socket_alloc();
-    if (!watch->sock) {
-        log_error("netlink: %s", strerror(ENOMEM));
-        return -ENOMEM;
-    }
-    ret = open_socket(watch, netns_fd);
-    if (!ret) {
-        ret = uv_poll_init(loop, &watch->poll, nl_socket_get_fd(watch->sock));
-        if (ret)
-            log_error("watching the interface: %s", strerror(-ret));
-    }
-    if (ret) {
-        nl_socket_free(watch->sock);
-        watch->sock = NULL;
+    *watch = (struct netlink_watch){.loop = loop, .changed = changed, .context = context};
+    ret = netlink_watch_move(watch, netns_fd, index);
+    if (ret)
         return ret;
-    }
     uv_timer_init(loop, &watch->again);
-    watch->poll.data = watch->again.data = watch;
-    uv_poll_start(&watch->poll, UV_READABLE, on_readable);
+    watch->again.data = watch;
     return 0;
-}
-
-void netlink_watch_set_index(struct netlink_watch *watch, int index)
-{
-    watch->index = index;
 }
 
 void netlink_watch_close(struct netlink_watch *watch)
@@ -118,7 +130,5 @@ void netlink_watch_close(struct netlink_watch *watch)
     if (!watch->sock)
         return;
     uv_close((uv_handle_t *)&watch->again, NULL);
-    uv_close((uv_handle_t *)&watch->poll, NULL); /* it does not look at the descriptor any more */
-    nl_socket_free(watch->sock);
-    watch->sock = NULL;
+    close_socket(watch);
 }

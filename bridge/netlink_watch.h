@@ -20,7 +20,8 @@ typedef int netlink_changed(void *context);
 /** Private to netlink_watch.c. */
 struct netlink_watch {
     struct nl_sock *sock; /* NULL: closed */
-    uv_poll_t poll;
+    uv_loop_t *loop;
+    uv_poll_t *poll; /* frees itself when closed */
     uv_timer_t again;
     int index;
     bool has_changed;
@@ -36,8 +37,12 @@ struct netlink_watch {
 int netlink_watch_open(struct netlink_watch *watch, uv_loop_t *loop, int netns_fd, int index, netlink_changed *changed,
                        void *context);
 
-/** Watches the interface with this index from now on, in the same namespace. */
-void netlink_watch_set_index(struct netlink_watch *watch, int index);
+/**
+ * Watches the interface with this index from now on, in this namespace.
+ *
+ * -errno   it watches what it did before; the reason was logged
+ */
+int netlink_watch_move(struct netlink_watch *watch, int netns_fd, int index);
 
 /** Closes it; does nothing if it is not open. The loop must run once more before it is closed. */
 void netlink_watch_close(struct netlink_watch *watch);

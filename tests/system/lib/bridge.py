@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Running vop-bridge: alone, or two of them around a link."""
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -89,6 +90,13 @@ class Bridge:
                    "counters after SIGUSR1")
         tail = " ".join(self.text().splitlines()[-3:])
         return {name: int(value) for name, value in re.findall(r"\b([a-z_]+) (\d+)", tail)}
+
+    def status(self):
+        """What `vop bridge status` knows."""
+        done = subprocess.run([program("vop"), "bridge", "status", str(self.pid), "--json"], text=True,
+                              capture_output=True, timeout=10 * SLOW)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)[0]
 
     def has_closed_all(self):
         """What a link has left is closed by a thread of its own, which is gone then."""
