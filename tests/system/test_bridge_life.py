@@ -206,7 +206,7 @@ def test_drain_sends(pair, numbers):
 
 
 def test_drain_receives(pair, numbers):
-    """The peer is told to stop, so nothing of what its kernel was told is sent is lost on the way: it keeps the rest."""
+    """The peer is told to stop, and says when it has: all that its kernel was told is sent gets there, if later."""
     a, b = pair.start(a=["--persist"], b=["--on-peer-loss", "hold", "--carrier", "on", "--queues", 1])
     numbers = numbers("b", "a")
     for _ in range(3):

@@ -105,8 +105,7 @@ static void test_messages_left_out(void **state)
     struct world *w = *state;
     int least = 1;
 
-    assert_int_equal(
-        setsockopt(nl_socket_get_fd(w->watch.sock), SOL_SOCKET, SO_RCVBUF, &least, sizeof(least)), 0);
+    assert_int_equal(setsockopt(nl_socket_get_fd(w->watch.sock), SOL_SOCKET, SO_RCVBUF, &least, sizeof(least)), 0);
     assert_int_equal(count_drops(), 0);
     for (uint32_t mtu = 1000; mtu < 1100; mtu++)
         assert_int_equal(netlink_set_mtu(w->netlink, "--mtu", mtu), 0);
