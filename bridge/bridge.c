@@ -175,6 +175,15 @@ static void meet_mac(struct bridge *bridge)
         memcpy(own, peer->mac, sizeof(peer->mac));
 }
 
+/* What the peer is told of the interface. At the end it is told to stop, and says when it has. */
+static void announce(struct bridge *bridge)
+{
+    bool is_up = bridge->interface.now.is_up && !is_lost(bridge) && !bridge->drain.is_sent;
+    bool is_holding = bridge->pairs && !bridge->peer.is_up && !bridge->is_flowing;
+
+    link_announce(bridge->link, is_up, is_holding, bridge->interface.now.mtu);
+}
+
 static void on_peer_news(void *context)
 {
     struct bridge *bridge = context;
@@ -183,14 +192,9 @@ static void on_peer_news(void *context)
         return;
     if (set_flow(bridge, bridge->peer.is_up) == 0 && bridge->peer.is_up)
         meet_mtu(bridge);
-}
-
-/* What the peer is told of the interface. At the end it is told to stop. */
-static void announce(struct bridge *bridge)
-{
-    bool is_up = bridge->interface.now.is_up && !is_lost(bridge) && !bridge->drain.is_sent;
-
-    link_announce(bridge->link, is_up, bridge->interface.now.mtu);
+    announce(bridge);
+    if (bridge->peer.is_holding)
+        drain_hurry(&bridge->drain);
 }
 
 static void on_interface_changed(void *context)
@@ -264,6 +268,7 @@ static int begin_session(void *context, struct port *const *ports, unsigned coun
     bridge->sessions += is_new;
     tell_manager(bridge);
     meet_mtu(bridge);
+    announce(bridge);
     return 0;
 }
 

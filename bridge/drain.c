@@ -26,12 +26,13 @@ static bool send_rest(struct drain *drain)
 
 static bool receive_rest(struct drain *drain)
 {
+    bool is_last = drain->is_last;
     uint64_t received = crew_receive_rest(drain->crew), now = uv_now(drain->timer.loop);
 
     if (received != drain->received)
         drain->quiet_since = now;
     drain->received = received;
-    return now >= drain->quiet_since + DRAIN_QUIET_MS;
+    return is_last || now >= drain->quiet_since + DRAIN_QUIET_MS;
 }
 
 static void on_turn(uv_timer_t *timer)
@@ -61,6 +62,11 @@ void drain_open(struct drain *drain, uv_loop_t *loop, struct crew *crew, uint32_
     uv_update_time(loop);
     drain->deadline = uv_now(loop) + limit_ms;
     uv_timer_start(&drain->timer, on_turn, 0, TURN_MS);
+}
+
+void drain_hurry(struct drain *drain)
+{
+    drain->is_last = drain->is_sent;
 }
 
 bool drain_is_open(const struct drain *drain)

@@ -8,8 +8,9 @@
  *   SENDING     until each queue of the TAP was found empty once: all that it had at the beginning was sent. Then the
  *               peer is to be told to stop, too, for which `sent` is called. Not earlier: a peer that was told takes
  *               nothing from the link any more, which may be full
- *   RECEIVING   until nothing has come for DRAIN_QUIET_MS: then the peer has stopped
- *   CLOSED      before and after. `done` is called, also if the time is up
+ *   RECEIVING   until the peer says that it has stopped, which drain_hurry() tells, or, as one that is a device or
+ * older does not say that, until nothing has come for DRAIN_QUIET_MS CLOSED      before and after. `done` is called,
+ * also if the time is up
  */
 #ifndef VOP_BRIDGE_DRAIN_H
 #define VOP_BRIDGE_DRAIN_H
@@ -20,7 +21,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-#define DRAIN_QUIET_MS 10
+#define DRAIN_QUIET_MS 100
 
 /** Private to drain.c. All 0: CLOSED. */
 struct drain {
@@ -30,6 +31,7 @@ struct drain {
     uint64_t deadline; /* by uv_now() */
     bool sent[CREW_MAX];
     bool is_sent;      /* RECEIVING */
+    bool is_last;      /* nothing more will come than what is there */
     uint64_t received; /* by the last turn */
     uint64_t quiet_since;
     void (*on_sent)(void *context);
@@ -44,6 +46,9 @@ struct drain {
  */
 void drain_open(struct drain *drain, uv_loop_t *loop, struct crew *crew, uint32_t limit_ms, void (*sent)(void *context),
                 void (*done)(void *context), void *context);
+
+/** The peer has sent its last frame. Does nothing if it is not RECEIVING. */
+void drain_hurry(struct drain *drain);
 
 bool drain_is_open(const struct drain *drain);
 

@@ -90,17 +90,9 @@ int interface_open(struct interface *interface, const struct options *options)
 
 static int on_netlink(void *context);
 
-static int open_watch_by(struct interface *interface, int fd)
+static int move_watch(struct interface *interface, int fd)
 {
-    return netlink_watch_open(&interface->watch, interface->loop, fd, netlink_index(interface->netlink), on_netlink,
-                              interface);
-}
-
-static int open_watch(struct interface *interface)
-{
-    int fd = netlink_watch_socket(get_netns_fd(interface));
-
-    return fd < 0 ? fd : open_watch_by(interface, fd);
+    return fd < 0 ? fd : netlink_watch_move(&interface->watch, fd, netlink_index(interface->netlink));
 }
 
 /* The broker goes, and what hears of the interface there is passed on. */
@@ -111,8 +103,7 @@ static int go_away(struct interface *interface, bool is_home)
     if (ret)
         return ret;
     interface->is_away = !is_home;
-    netlink_watch_close(&interface->watch);
-    return open_watch_by(interface, watch);
+    return move_watch(interface, watch);
 }
 
 /* Where it is now, as far as this process may know and go there. */
@@ -138,21 +129,7 @@ static int follow(struct interface *interface)
     if (interface->moved_fd >= 0)
         close(interface->moved_fd);
     interface->moved_fd = fd;
-    netlink_watch_close(&interface->watch);
-    return open_watch(interface);
-}
-
-static int on_moved(struct interface *interface)
-{
-    int ret;
-
-    tap_read_name(interface->tap.queue_fd[0], interface->tap.name);
-    log_notice("TAP %s: somebody has moved it to another network namespace; the bridge goes on with it there",
-               interface->tap.name);
-    ret = follow(interface);
-    if (ret)
-        log_warning("TAP %s: what happens to it there is not noticed: %s", interface->tap.name, strerror(-ret));
-    return ret ? 0 : on_netlink(interface);
+    return move_watch(interface, netlink_watch_socket(fd));
 }
 
 static void take_name(struct interface *interface, const char *name)
@@ -162,6 +139,22 @@ static void take_name(struct interface *interface, const char *name)
     log_notice("TAP %s: it is called %s now", interface->tap.name, name);
     snprintf(interface->tap.name, sizeof(interface->tap.name), "%s", name);
     interface->events->renamed(interface->context);
+}
+
+static int on_moved(struct interface *interface)
+{
+    char name[TAP_NAME_SIZE];
+    int ret;
+
+    memcpy(name, interface->tap.name, sizeof(name));
+    tap_read_name(interface->tap.queue_fd[0], name);
+    take_name(interface, name);
+    log_notice("TAP %s: somebody has moved it to another network namespace; the bridge goes on with it there",
+               interface->tap.name);
+    ret = follow(interface);
+    if (ret)
+        log_warning("TAP %s: what happens to it there is not noticed: %s", interface->tap.name, strerror(-ret));
+    return ret ? 0 : on_netlink(interface);
 }
 
 static int on_netlink(void *context)
@@ -187,14 +180,17 @@ static int on_netlink(void *context)
 
 int interface_watch(struct interface *interface, uv_loop_t *loop, const struct interface_events *events, void *context)
 {
-    int ret;
+    int fd, ret;
 
     interface->loop = loop;
     interface->events = events;
     interface->context = context;
     uv_timer_init(loop, &interface->again);
     interface->again.data = interface;
-    ret = open_watch(interface);
+    fd = netlink_watch_socket(get_netns_fd(interface));
+    ret = fd < 0 ? fd
+                 : netlink_watch_open(&interface->watch, loop, fd, netlink_index(interface->netlink), on_netlink,
+                                      interface);
     if (ret)
         interface_unwatch(interface);
     return ret;
@@ -229,8 +225,7 @@ static int return_home(struct interface *interface)
     interface->netlink = netlink;
     close(interface->moved_fd);
     interface->moved_fd = -1;
-    netlink_watch_close(&interface->watch);
-    return open_watch(interface);
+    return move_watch(interface, netlink_watch_socket(interface->netns.fd));
 }
 
 static void on_again(uv_timer_t *timer)

@@ -55,12 +55,13 @@ void link_drop(struct link *link, int why, const char *text)
     link->kind->ops->drop(link, why, text);
 }
 
-void link_announce(struct link *link, bool is_up, uint32_t mtu)
+void link_announce(struct link *link, bool is_up, bool is_holding, uint32_t mtu)
 {
     struct vop_net_config config;
+    bool holds = is_holding && link->kind == &link_channel_kind;
 
     memcpy(&config, link->setup.options.config, sizeof(config));
-    config.status = vop_to_le16(is_up ? VOP_NET_S_LINK_UP : 0);
+    config.status = vop_to_le16((uint16_t)((is_up ? VOP_NET_S_LINK_UP : 0) | (holds ? VOP_NET_S_HOLDS : 0)));
     config.mtu = vop_to_le16((uint16_t)mtu);
     if (memcmp(&config, link->setup.options.config, sizeof(config)) == 0)
         return;

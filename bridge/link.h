@@ -31,9 +31,10 @@
 
 /** What the peer says of its interface. */
 struct link_peer {
-    bool is_up;   /* it is up there, or the peer does not say */
-    uint32_t mtu; /* 0: it does not say */
-    bool has_mac; /* the peer is a card, and its address is what others know us by */
+    bool is_up;      /* it is up there, or the peer does not say */
+    bool is_holding; /* it has heard that ours is down, and has sent nothing since */
+    uint32_t mtu;    /* 0: it does not say */
+    bool has_mac;    /* the peer is a card, and its address is what others know us by */
     uint8_t mac[6];
 };
 
@@ -138,11 +139,11 @@ int link_open(uv_loop_t *loop, const struct link_setup *setup, const struct link
 void link_drop(struct link *link, int why, const char *text);
 
 /**
- * Announces the state of the interface to the peer, now and to those who come: is it up, and its MTU. A peer whose
- * library is too old keeps what it was told first; a device is told nothing, and a driver only if the card's
- * configuration is this side's.
+ * Announces the state of the interface to the peer, now and to those who come: is it up, are frames held (which only a
+ * channel tells), and its MTU. A peer whose library is too old keeps what it was told first; a device is told nothing,
+ * and a driver only if the card's configuration is this side's.
  */
-void link_announce(struct link *link, bool is_up, uint32_t mtu);
+void link_announce(struct link *link, bool is_up, bool is_holding, uint32_t mtu);
 
 /** After a port's process() returned 1. Returns whether something is new, and fills in all of it. */
 bool link_look(struct link *link, struct link_peer *ret_peer);

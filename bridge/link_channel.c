@@ -105,6 +105,7 @@ static void read_peer(const struct vop_channel_info *info, const uint8_t *bytes,
     *ret_peer = (struct link_peer){.is_up = true};
     if (is_whole && (info->peer_features[0] & UINT32_C(1) << VOP_NET_F_STATUS))
         ret_peer->is_up = vop_from_le16(config.status) & VOP_NET_S_LINK_UP;
+    ret_peer->is_holding = is_whole && (vop_from_le16(config.status) & VOP_NET_S_HOLDS);
     if (is_whole && (info->peer_features[0] & UINT32_C(1) << VOP_NET_F_MTU))
         ret_peer->mtu = vop_from_le16(config.mtu);
 }

@@ -53,11 +53,12 @@ int netlink_tap_check(struct netlink *netlink, const char *name, bool must_have_
                       bool *ret_is_multi_queue);
 
 /**
- * After queues of a TAP were taken over: checks that it is in this namespace, and that nobody has others of them.
+ * After queues of a TAP were taken over: checks that it is in this namespace, that its frames are as they should be,
+ * and that nobody has others of its queues.
  *
- * -ENODEV, -EBUSY   that was logged
+ * -ENODEV, -EINVAL, -EBUSY   that was logged
  */
-int netlink_tap_check_queues(struct netlink *netlink, const char *name, unsigned queues);
+int netlink_tap_check_adopted(struct netlink *netlink, const char *name, unsigned queues);
 
 /** Selects the interface that all other calls are about. It stays that one, whatever it is called later. */
 int netlink_select(struct netlink *netlink, const char *name);

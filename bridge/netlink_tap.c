@@ -20,6 +20,7 @@ struct probe {
     bool is_tap;
     bool is_multi_queue;
     unsigned open_queues; /* of one that is_multi_queue: of another program, in use or not */
+    bool has_pi;          /* the kernel's own header before each frame; a descriptor always says that there is none */
     bool was_seen;
 };
 
@@ -31,6 +32,7 @@ static void read_tun(struct nlattr *data, struct probe *probe)
         return;
     probe->is_tap = table[IFLA_TUN_TYPE] && nla_get_u8(table[IFLA_TUN_TYPE]) == IFF_TAP;
     probe->is_multi_queue = table[IFLA_TUN_MULTI_QUEUE] && nla_get_u8(table[IFLA_TUN_MULTI_QUEUE]);
+    probe->has_pi = table[IFLA_TUN_PI] && nla_get_u8(table[IFLA_TUN_PI]);
     if (table[IFLA_TUN_NUM_QUEUES])
         probe->open_queues += nla_get_u32(table[IFLA_TUN_NUM_QUEUES]);
     if (table[IFLA_TUN_NUM_DISABLED_QUEUES])
@@ -110,13 +112,18 @@ int netlink_tap_check(struct netlink *netlink, const char *name, bool must_have_
     return 0;
 }
 
-int netlink_tap_check_queues(struct netlink *netlink, const char *name, unsigned queues)
+int netlink_tap_check_adopted(struct netlink *netlink, const char *name, unsigned queues)
 {
     struct probe probe = {.was_seen = false};
 
     if (run_probe(netlink, name, &probe) < 0 || !probe.was_seen || !probe.is_tun) {
         log_error("TAP %s: it is not in this network namespace; name its own with --netns", name);
         return -ENODEV;
+    }
+    if (probe.has_pi) {
+        log_error("TAP %s: it has a protocol header before each frame; whoever opens it has to do so with IFF_NO_PI",
+                  name);
+        return -EINVAL;
     }
     if (probe.open_queues > queues) {
         log_error(

@@ -7,6 +7,7 @@
  */
 #include "netlink_watch.h"
 
+#include "fd_poll.h"
 #include "log.h"
 #include "netns.h"
 
@@ -53,6 +54,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     int ret = nl_recvmsgs_default(watch->sock); /* all of one datagram; for the next one it is called again */
 
     (void)events;
+    if (status < 0) /* ENOBUFS, and libuv stops to poll at any error */
+        uv_poll_start(poll, UV_READABLE, on_readable);
     if (status < 0 || ret < 0)
         watch->has_changed = true;
     if (watch->has_changed)
@@ -77,35 +80,46 @@ int netlink_watch_socket(int netns_fd)
     return ret ? ret : fd;
 }
 
-int netlink_watch_open(struct netlink_watch *watch, uv_loop_t *loop, int fd, int index, netlink_changed *changed,
-                       void *context)
+/* Takes over the descriptor, if it succeeds. */
+static int use_socket(struct netlink_watch *watch, struct nl_sock *sock, int fd, uv_poll_t **ret_poll)
 {
     int ret;
 
-    memset(watch, 0, sizeof(*watch));
-    watch->index = index;
-    watch->changed = changed;
-    watch->context = context;
-    watch->sock = nl_socket_alloc();
-    if (!watch->sock) {
-        log_error("netlink: %s", strerror(ENOMEM));
-        close(fd);
-        return -ENOMEM;
+    nl_socket_disable_seq_check(sock);
+    nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, read_message, watch);
+    ret = fd_poll_open(ret_poll, watch->loop, fd, "the interface", on_readable, watch);
+    if (!ret && nl_socket_set_fd(sock, NETLINK_ROUTE, fd)) {
+        log_error("netlink: a socket that is none");
+        fd_poll_close(ret_poll);
+        ret = -EIO;
     }
-    nl_socket_disable_seq_check(watch->sock);
-    nl_socket_modify_cb(watch->sock, NL_CB_VALID, NL_CB_CUSTOM, read_message, watch);
-    ret = nl_socket_set_fd(watch->sock, NETLINK_ROUTE, fd) ? -EIO : uv_poll_init(loop, &watch->poll, fd);
+    return ret;
+}
+
+static void close_socket(struct netlink_watch *watch)
+{
+    fd_poll_close(&watch->poll); /* it does not look at the descriptor any more */
+    nl_socket_free(watch->sock);
+    watch->sock = NULL;
+}
+
+int netlink_watch_move(struct netlink_watch *watch, int fd, int index)
+{
+    struct nl_sock *sock = nl_socket_alloc();
+    uv_poll_t *poll;
+    int ret = sock ? use_socket(watch, sock, fd, &poll) : -ENOMEM;
+
     if (ret) {
-        log_error("watching the interface: %s", strerror(-ret));
-        if (nl_socket_get_fd(watch->sock) < 0)
-            close(fd);
-        nl_socket_free(watch->sock);
-        watch->sock = NULL;
+        if (!sock)
+            log_error("netlink: %s", strerror(ENOMEM));
+        nl_socket_free(sock);
+        close(fd);
         return ret;
     }
-    uv_timer_init(loop, &watch->again);
-    watch->poll.data = watch->again.data = watch;
-    uv_poll_start(&watch->poll, UV_READABLE, on_readable);
+    close_socket(watch);
+    watch->sock = sock;
+    watch->poll = poll;
+    watch->index = index;
     return 0;
 }
 
@@ -114,14 +128,26 @@ void netlink_watch_set_index(struct netlink_watch *watch, int index)
     watch->index = index;
 }
 
+int netlink_watch_open(struct netlink_watch *watch, uv_loop_t *loop, int fd, int index, netlink_changed *changed,
+                       void *context)
+{
+    int ret;
+
+    *watch = (struct netlink_watch){.loop = loop, .changed = changed, .context = context};
+    ret = netlink_watch_move(watch, fd, index);
+    if (ret)
+        return ret;
+    uv_timer_init(loop, &watch->again);
+    watch->again.data = watch;
+    return 0;
+}
+
 void netlink_watch_close(struct netlink_watch *watch)
 {
     if (!watch->sock)
         return;
     uv_close((uv_handle_t *)&watch->again, NULL);
-    uv_close((uv_handle_t *)&watch->poll, NULL); /* it does not look at the descriptor any more */
-    nl_socket_free(watch->sock);
-    watch->sock = NULL;
+    close_socket(watch);
 }
 
 static const struct sandbox_call calls[] = {

@@ -22,7 +22,8 @@ typedef int netlink_changed(void *context);
 /** Private to netlink_watch.c. */
 struct netlink_watch {
     struct nl_sock *sock; /* NULL: closed */
-    uv_poll_t poll;
+    uv_loop_t *loop;
+    uv_poll_t *poll; /* frees itself when closed */
     uv_timer_t again;
     int index;
     bool has_changed;
@@ -46,7 +47,14 @@ int netlink_watch_socket(int netns_fd);
 int netlink_watch_open(struct netlink_watch *watch, uv_loop_t *loop, int fd, int index, netlink_changed *changed,
                        void *context);
 
-/** Watches the interface with this index from now on, in the same namespace. */
+/**
+ * Watches the interface with this index from now on, by another such socket, which is closed with the watch.
+ *
+ * -errno   it watches what it did before, and the socket is closed; the reason was logged
+ */
+int netlink_watch_move(struct netlink_watch *watch, int fd, int index);
+
+/** Watches another interface of the same namespace. */
 void netlink_watch_set_index(struct netlink_watch *watch, int index);
 
 extern const struct sandbox_need netlink_watch_need;

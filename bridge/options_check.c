@@ -133,6 +133,9 @@ static void check_interface(const struct check *check)
 
     if (options->on_netns_loss == ON_NETNS_LOSS_KEEP && !options->netns[0])
         complain(check, "no namespace is named; say which with --netns, or leave this out", "on-netns-loss", NULL);
+    if (options->on_tap_loss == ON_TAP_LOSS_RECREATE && options->tap_fd_count)
+        complain(check, "what others have opened only they can make again; leave one of them out", "on-tap-loss",
+                 "tap-fd", NULL);
     if (options->mtu && options->mtu < IPV6_MTU_LEAST && address) { /* RFC 8200, section 5 */
         snprintf(why, sizeof(why), "IPv6 needs an MTU of %u at least; raise it or leave out the address %s",
                  IPV6_MTU_LEAST, address->text);

@@ -139,7 +139,7 @@ static int take_tap(const struct options *options, struct netlink *netlink, stru
     };
     int ret = tap_adopt(&adoption, ret_tap);
 
-    return ret ? ret : netlink_tap_check_queues(netlink, ret_tap->name, ret_tap->queues);
+    return ret ? ret : netlink_tap_check_adopted(netlink, ret_tap->name, ret_tap->queues);
 }
 
 /* Its address: as the user says, as it was, or made up for a new one; else as it is. */

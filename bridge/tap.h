@@ -65,7 +65,8 @@ struct tap_adoption {
 /**
  * Takes over queues that somebody else has opened and attached with TUNSETIFF. Needs no privilege, whoever owns the
  * interface. The descriptors become non-blocking (which others who hold them notice) and close-on-exec. Otherwise as
- * tap_open(); their order becomes that of the kernel's queues. A TAP without virtio headers will do: see is_bare.
+ * tap_open(); their order becomes that of the kernel's queues. A TAP without virtio headers will do: see is_bare. What
+ * a descriptor does not tell is left to netlink_tap_check_adopted().
  *
  * -errno   one of them will not do; the line that was logged says which, why, and what to do. All of them stay open
  */

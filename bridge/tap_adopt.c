@@ -39,8 +39,6 @@ static int check_flags(int fd, int flags, unsigned count)
 {
     if (!(flags & IFF_TAP))
         return refuse(fd, "it is a TUN, without Ethernet; open it with IFF_TAP");
-    if (!(flags & IFF_NO_PI))
-        return refuse(fd, "it has a protocol header before each frame; open it with IFF_NO_PI");
     if (count > 1 && !(flags & IFF_MULTI_QUEUE))
         return refuse(fd, "its interface has one queue; name one descriptor, or open all with IFF_MULTI_QUEUE");
     return 0;

@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The interface that vop-bridge opens or makes: its properties, its namespace, and what is left of it at the end."""
+import fcntl
 import os
 import re
+import shutil
 import signal
+import struct
 import subprocess
+import tempfile
 import time
 
 import pytest
 
-from lib.bridge import Bridge, eventually, run
-from lib.traffic import ping
+from lib.bridge import Bridge, eventually, pause, run
+from lib.traffic import Flood, ping, tcp_transfer
+
+TUNSETIFF = 0x400454ca
+IFF_TAP, IFF_MULTI_QUEUE, IFF_NO_PI, IFF_VNET_HDR = 2, 0x100, 0x1000, 0x4000
 
 
 @pytest.fixture
@@ -182,10 +189,13 @@ def test_owner_may_name_what_is_there(namespaces, tmp_path):
                  "up")
     namespace.ip("address", "add", "10.99.0.1/24", "dev", "vop0")
     namespace.ip("address", "add", "fd99::1/64", "dev", "vop0")
+    namespace.ip("route", "add", "10.1.0.0/16", "via", "10.99.0.2", "dev", "vop0")
+    namespace.ip("link", "property", "add", "dev", "vop0", "altname", "joes")
     words = ["--link", f"shm:{tmp_path}/link.sock", "--listen", "--tap", "vop0"]
     prefix = ["setpriv", "--bounding-set", "-net_admin,-sys_admin"]
     bridge = Bridge(*words, "--netns", namespace.name, "--mac", "02:00:00:00:00:ac", "--mtu", 1400, "--txqueuelen", 333,
                     "--master", "br0", "--address", "10.99.0.1/24", "--address", "fd99::1/64", "--persist",
+                    "--route", "10.1.0.0/16 via 10.99.0.2", "--altname", "joes",
                     namespace=namespace, log=tmp_path / "log", prefix=prefix)
     try:
         eventually(lambda: (tmp_path / "link.sock").exists() or bridge.process.poll() is not None, bridge.text)
@@ -196,6 +206,10 @@ def test_owner_may_name_what_is_there(namespaces, tmp_path):
         other = Bridge(*words, "--address", address, namespace=namespace, log=tmp_path / "other", prefix=prefix)
         assert other.process.wait(5) == 1
         assert f"--address {address}: " in other.text()
+    for option, value in (("--route", "10.1.0.0/16 via 10.99.0.3"), ("--altname", "janes")):
+        other = Bridge(*words, option, value, namespace=namespace, log=tmp_path / "other", prefix=prefix)
+        assert other.process.wait(5) == 1
+        assert re.search(f"{option} {value}: .*CAP_NET_ADMIN", other.text()), other.text()
 
 
 def test_failed_start_leaves_nothing(alone, tmp_path):
@@ -205,15 +219,16 @@ def test_failed_start_leaves_nothing(alone, tmp_path):
     assert alone.namespace.link("vop0") is None
 
 
-@pytest.mark.parametrize("how", ["name", "path", "pid"])
+@pytest.mark.parametrize("how", ["name", "path", "pid", "descriptor"])
 def test_netns(alone, tmp_path, how):
     """The interface is in the namespace; the link's socket, and the process, stay here."""
     namespace = alone.namespace
     inside = subprocess.Popen(["ip", "netns", "exec", namespace.name, "sleep", "60"])
     try:
         eventually(lambda: os.stat(f"/proc/{inside.pid}/ns/net").st_ino == os.stat(namespace.path).st_ino, "inside")
-        where = {"name": namespace.name, "path": namespace.path, "pid": inside.pid}[how]
-        bridge = alone("--netns", where, "--address", "10.1.2.3/24", inside=False)
+        where = {"name": namespace.name, "path": namespace.path, "pid": inside.pid, "descriptor": "fd:7"}[how]
+        prefix = ["sh", "-c", f'exec "$0" "$@" 7<{namespace.path}'] if how == "descriptor" else []
+        bridge = alone("--netns", where, "--address", "10.1.2.3/24", inside=False, prefix=prefix)
     finally:
         inside.kill()
         inside.wait()
@@ -222,6 +237,13 @@ def test_netns(alone, tmp_path, how):
     assert os.stat(f"/proc/{bridge.pid}/ns/net").st_ino == os.stat("/proc/self/ns/net").st_ino
     assert bridge.stop() == 0
     assert namespace.link("vop0") is None
+
+
+@pytest.mark.parametrize("where, reason", [("fd:77", "no such descriptor is open"), ("fd:x", "no such descriptor"),
+                                           ("fd:0", "not a network namespace")])
+def test_netns_of_a_wrong_descriptor(root, where, reason):
+    status, _, err = run("--link", "shm:/tmp/vop-test-unused.sock", "--tap", "vop0", "--netns", where)
+    assert status == 1 and f"--netns {where}: " in err and reason in err
 
 
 @pytest.mark.parametrize("how", ["name", "path", "link"])
@@ -293,3 +315,275 @@ def test_deleted_interface_ends_the_bridge(pair):
     pair.namespace["b"].ip("link", "del", "vop0")
     assert b.process.wait(3) == 1
     assert "vop0: it was deleted" in b.text()
+
+
+# ---- Routes and names ----
+
+def test_routes_and_altnames(alone):
+    namespace = alone.namespace
+    routes = ["10.50.0.0/16 via 10.1.2.9", "default via 10.1.2.9", "10.51.0.0/16", "fd50::/48 via fd01::9",
+              "default via fd01::9"]
+    words = [word for route in routes for word in ("--route", route)]
+    bridge = alone("--address", "10.1.2.3/24", "--address", "fd01::5/64", *words, "--altname", "to-the-board",
+                   "--altname", "x" * 100)
+
+    def there():
+        lines = namespace.ip("-4", "route") + namespace.ip("-6", "route")
+        return [re.search(rf"^{re.escape(route)} dev vop0", lines, re.M) is not None for route in routes]
+
+    assert all(there())
+    assert namespace.link("to-the-board")["ifname"] == namespace.link("x" * 100)["ifname"] == "vop0"
+    interface = bridge.status()["interface"]
+    assert interface["altnames"] == ["to-the-board", "x" * 100] and interface["state"] == "up"
+    namespace.ip("link", "set", "vop0", "down")
+    eventually(lambda: bridge.status()["interface"]["state"] == "down", "down")
+    assert not any(there())
+    namespace.ip("link", "set", "vop0", "up")
+    eventually(lambda: all(there()), lambda: f"routes again: {there()} {bridge.text()}")
+    assert bridge.stop() == 0
+
+
+@pytest.mark.parametrize("words, line", [
+    (["--route", "10.5.0.0/16 via 10.7.0.1"], r"--route 10.5.0.0/16 via 10.7.0.1: .*reaches this gateway; .*--address"),
+    (["--route", "10.6.0.0/16"], r"--route 10.6.0.0/16: there is a route to it already"),
+    (["--altname", "lo"], r"--altname lo: another interface has this name")])
+def test_what_cannot_be(namespaces, words, line):
+    namespace = namespaces("a")
+    namespace.ip("route", "add", "10.6.0.0/16", "dev", "lo")
+    status, _, err = run("--link", "shm:/tmp/vop-test-unused.sock", "--tap", "vop0", "--netns", namespace.name, *words)
+    assert status == 1 and re.search(line, err), err
+    assert namespace.link("vop0") is None
+
+
+def test_advice_about_the_queue(alone):
+    bridge = alone("--log-level", "info", "--offload", "none")
+    assert re.search(r"TAP vop0: its queue of 1000 frames is short .*--txqueuelen \d{4} ", bridge.text())
+    bridge.kill()
+    for words in ((), ("--offload", "none", "--txqueuelen", "10000")):
+        bridge = alone("--log-level", "info", *words)
+        assert "is short" not in bridge.text()
+        bridge.kill()
+
+
+# ---- Descriptors of a TAP ----
+
+def open_queues(namespace, count, flags=IFF_TAP | IFF_NO_PI | IFF_VNET_HDR):
+    """As a program would that passes them on. The interface goes with the last of them."""
+    fds = []
+    with namespace.inside():
+        for _ in range(count):
+            fds.append(os.open("/dev/net/tun", os.O_RDWR))
+            more = IFF_MULTI_QUEUE if count > 1 else 0
+            fcntl.ioctl(fds[-1], TUNSETIFF, struct.pack("16sH22x", b"vop0", flags | more))
+    return fds
+
+
+@pytest.fixture
+def place_of_nobody():
+    directory = tempfile.mkdtemp(prefix="vop-test-")
+    os.chown(directory, 65534, 65534)
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.mark.parametrize("count, flags", [
+    (1, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR), (2, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR), (1, IFF_TAP | IFF_NO_PI)],
+    ids=["one", "two", "bare"])
+def test_descriptors_without_privilege(namespaces, tmp_path, as_nobody, place_of_nobody, count, flags):
+    """Nobody, who owns nothing and has no capability, carries frames of a TAP that somebody else has opened."""
+    a, b = namespaces("a", "b")
+    link = f"shm:{place_of_nobody}/link.sock"
+    fds = open_queues(a, count, flags)
+    bridges = []
+    try:
+        a.ip("address", "add", "10.99.0.1/24", "dev", "vop0")
+        a.ip("link", "set", "vop0", "up")
+        nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--bounding-set", "-all"]
+        bridges.append(Bridge("--link", link, "--listen", "--socket-mode", "0666", "--tap-fd", ",".join(map(str, fds)),
+                              namespace=a, log=tmp_path / "a.log", prefix=nobody, pass_fds=fds))
+        bridges.append(Bridge("--link", link, "--tap", "vop0", "--address", "10.99.0.2/24", namespace=b,
+                              log=tmp_path / "b.log"))
+        eventually(lambda: a.has_carrier("vop0") and b.has_carrier("vop0"), lambda: [x.text() for x in bridges])
+        assert ping(a, "10.99.0.2") == 0
+        tcp_transfer(a, b, "10.99.0.2", 1 << 20)
+        tcp_transfer(b, a, "10.99.0.1", 1 << 20)
+        assert ("without IFF_VNET_HDR" in bridges[0].text()) is not bool(flags & IFF_VNET_HDR)
+        assert bridges[0].stop() == 0
+        assert a.link("vop0") is not None  # we have it open, too
+    finally:
+        for bridge in bridges:
+            bridge.kill()
+        for fd in fds:
+            os.close(fd)
+
+
+def test_descriptors_find_their_namespace(namespaces, tmp_path):
+    """Whoever may enter it needs no --netns."""
+    namespace = namespaces("a")
+    fds = open_queues(namespace, 1)
+    bridge = Bridge("--link", f"shm:{tmp_path}/link.sock", "--listen", "--tap-fd", fds[0], "--mtu", 1400, "--address",
+                    "10.1.2.3/24", log=tmp_path / "log", pass_fds=fds)
+    try:
+        eventually(lambda: "UP" in namespace.link("vop0")["flags"], bridge.text)
+        assert namespace.link("vop0")["mtu"] == 1400
+        assert bridge.status()["interface"]["name"] == "vop0"
+        assert bridge.stop() == 0
+    finally:
+        bridge.kill()
+        os.close(fds[0])
+
+
+@pytest.mark.parametrize("flags, words, line", [
+    (IFF_TAP, [], "has a protocol header"),
+    (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, ["--tap", "vop7"], "its interface is vop0, not vop7"),
+    (IFF_TAP | IFF_NO_PI, ["--offload", "csum"], "no virtio header before its frames")])
+def test_descriptors_that_will_not_do(namespaces, flags, words, line):
+    fds = open_queues(namespaces("a"), 1, flags)
+    status, _, err = run("--link", "shm:/tmp/vop-test-unused.sock", "--tap-fd", fds[0], *words, pass_fds=fds)
+    os.close(fds[0])
+    assert status == 1 and line in err, err
+
+
+def test_other_queues_of_the_same(namespaces):
+    """They would get a part of the frames."""
+    fds = open_queues(namespaces("a"), 2)
+    status, _, err = run("--link", "shm:/tmp/vop-test-unused.sock", "--tap-fd", fds[0], pass_fds=fds)
+    for fd in fds:
+        os.close(fd)
+    assert status == 1 and "another program has 1 more queues of it" in err, err
+
+
+# ---- What others do to it ----
+
+def rename(namespace, name, new):
+    namespace.ip("link", "set", name, "down")
+    namespace.ip("link", "set", name, "name", new)
+    namespace.ip("link", "set", new, "up")
+
+
+def test_rename(pair):
+    """The log, the status and the control socket have the new name; later changes are about the same interface."""
+    a, b = pair.start()
+    namespace = pair.namespace["a"]
+    sockets = os.listdir("/run/vop-bridge")
+    assert f"vop0.{a.pid}.sock" in sockets
+    rename(namespace, "vop0", "uplink")
+    a.wait_line("TAP vop0: it is called uplink now")
+    eventually(lambda: namespace.has_carrier("uplink"), a.text)
+    assert a.status()["interface"]["name"] == "uplink"
+    sockets = os.listdir("/run/vop-bridge")
+    assert f"uplink.{a.pid}.sock" in sockets and f"vop0.{a.pid}.sock" not in sockets
+    namespace.ip("address", "replace", "10.99.0.1/24", "dev", "uplink")
+    eventually(lambda: ping(namespace, "10.99.0.2", count=1) == 0, "ping", 5.0)
+    namespace.ip("link", "set", "uplink", "mtu", 1400)
+    eventually(lambda: pair.namespace["b"].link("vop0")["mtu"] == 1400, "the peer follows")
+    namespace.ip("link", "del", "uplink")
+    assert a.process.wait(5) == 1
+    assert "TAP uplink: it was deleted" in a.text()
+    assert f"uplink.{a.pid}.sock" not in os.listdir("/run/vop-bridge")
+
+
+def test_moved_to_another_namespace(pair, namespaces):
+    """The bridge goes on with it there, under the name that it has there."""
+    a, _ = pair.start()
+    there = namespaces("c")
+    pair.namespace["a"].ip("link", "set", "vop0", "netns", there.name, "name", "moved")
+    a.wait_line("TAP moved: somebody has moved it to another network namespace")
+    eventually(lambda: not pair.namespace["b"].has_carrier("vop0"), "it is down, and so is the peer's carrier")
+    there.ip("address", "add", "10.99.0.1/24", "dev", "moved")
+    there.ip("link", "set", "moved", "up", "mtu", 1400)
+    eventually(lambda: there.has_carrier("moved"), pair.logs)
+    eventually(lambda: ping(there, "10.99.0.2", count=1) == 0, "ping", 5.0)
+    eventually(lambda: pair.namespace["b"].link("vop0")["mtu"] == 1400, "the peer follows")
+    assert a.status()["interface"]["name"] == "moved"
+    assert a.stop() == 0
+    assert there.link("moved") is None
+
+
+def test_more_changes_than_can_be_heard(pair):
+    """While the bridge stands still the kernel has to leave messages out: then it looks, and sees how things are."""
+    a, _ = pair.start()
+    namespace = pair.namespace["a"]
+    pause(a.pid)
+    changes = "\n".join(f"link set vop0 mtu {1000 + i % 500}" for i in range(1000)) + "\nlink set vop0 mtu 1357\n"
+    subprocess.run(["ip", "-n", namespace.name, "-batch", "-"], input=changes, text=True, check=True)
+    a.signal(signal.SIGCONT)
+    eventually(lambda: pair.namespace["b"].link("vop0")["mtu"] == 1357, pair.logs, 5.0)
+    assert ping(namespace, "10.99.0.2") == 0
+    namespace.ip("link", "set", "vop0", "mtu", 1400)
+    eventually(lambda: pair.namespace["b"].link("vop0")["mtu"] == 1400, "it still hears")
+    assert a.text().count("link up") == 1
+
+
+# ---- Deleted, and made again ----
+
+AGAIN = ["--on-tap-loss", "recreate"]
+
+
+@pytest.mark.parametrize("queues", [1, 2])
+def test_made_again(pair, queues):
+    """With all that the options say; the session goes on, and the peer's carrier tells of it."""
+    wishes = [*AGAIN, "--queues", queues, "--mtu", 1400, "--txqueuelen", 333, "--altname", "again", "--route",
+              "10.50.0.0/16 via 10.99.0.2"]
+    a, b = pair.start(both=["--queues", queues], a=wishes)
+    namespace, before = pair.namespace["a"], pair.namespace["a"].link("vop0")
+    flood = Flood(pair.namespace["b"], namespace, "10.99.0.2", "10.99.0.1")
+    files = len(a.files())
+    try:
+        for count in range(1, 4):
+            index = namespace.link("vop0")["ifindex"]
+            namespace.ip("link", "del", "vop0")
+            a.wait_line("TAP vop0: it was made again", count)
+            eventually(lambda: pair.is_up() and namespace.link("vop0")["ifindex"] != index, pair.logs, 5.0)
+            eventually(lambda: ping(namespace, "10.99.0.2", count=1) == 0, "ping", 5.0)
+    finally:
+        flood.close()
+    now = namespace.link("vop0")
+    for same in ("address", "mtu", "txqlen", "altnames"):
+        assert now[same] == before[same], same
+    assert "10.50.0.0/16 via 10.99.0.2" in namespace.ip("route")
+    assert a.status()["queues"] == queues
+    assert a.text().count("link up") == b.text().count("link up") == 1
+    eventually(lambda: len(a.files()) == files, lambda: f"{files} files became {a.files()}")
+    tcp_transfer(namespace, pair.namespace["b"], "10.99.0.2", 1 << 20)
+    assert a.stop() == 0
+    assert namespace.link("vop0") is None
+
+
+def test_made_again_once_it_can_be(pair):
+    """As long as another interface has its name, that is tried again and again. A peer may come and go meanwhile."""
+    a, b = pair.start(a=AGAIN)
+    namespace = pair.namespace["a"]
+    pause(a.pid)
+    namespace.ip("link", "del", "vop0")
+    namespace.ip("link", "add", "vop0", "type", "bridge")
+    a.signal(signal.SIGCONT)
+    a.wait_line("--tap vop0: there is an interface of this name and it is not a TAP")
+    assert a.status()["interface"]["state"] == "lost"
+    eventually(lambda: not pair.namespace["b"].has_carrier("vop0"), "the peer hears of it")
+    assert b.stop() == 0
+    a.wait_line("link down")
+    pair.start_side("b")
+    a.wait_line("link up", 2)
+    assert not pair.namespace["b"].has_carrier("vop0")
+    namespace.ip("link", "del", "vop0")
+    eventually(pair.is_up, pair.logs, 10.0)
+    eventually(lambda: ping(namespace, "10.99.0.2", count=1) == 0, "ping", 5.0)
+
+
+def test_made_again_as_it_was_persistent(pair):
+    """One that an administrator has made stays at the end, also in its second life."""
+    namespace = pair.namespace["a"]
+    namespace.ip("tuntap", "add", "dev", "vop0", "mode", "tap")
+    namespace.ip("link", "set", "vop0", "address", "02:00:00:00:00:ad")
+    a, _ = pair.start(a=AGAIN)
+    namespace.ip("link", "del", "vop0")
+    a.wait_line("it was made again")
+    eventually(pair.is_up, pair.logs)
+    assert a.stop() == 0
+    assert namespace.link("vop0")["address"] == "02:00:00:00:00:ad"
+
+
+def test_descriptors_are_not_made_again():
+    status, _, err = run("--link", "shm:/tmp/vop-test-unused.sock", "--tap-fd", 3, *AGAIN)
+    assert status == 2 and "only they can make again" in err

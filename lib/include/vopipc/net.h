@@ -90,6 +90,7 @@ void vop_net_features_to_words(uint64_t features, uint32_t ret_words[4]);
 
 #define VOP_NET_S_LINK_UP 1u  /* vop_net_config.status: the link is up */
 #define VOP_NET_S_ANNOUNCE 2u /* vop_net_config.status: send a gratuitous ARP */
+#define VOP_NET_S_HOLDS 256u  /* vop_net_config.status: this side has seen that the peer is down, and sends nothing */
 
 /** struct virtio_net_config up to and including `mtu`: the `config` of the announce block, 12 bytes. */
 struct vop_net_config {

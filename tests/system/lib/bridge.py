@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Running vop-bridge: alone, or two of them around a link."""
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -94,6 +95,13 @@ class Bridge:
         """The process that opens its link: its broker, where it has one."""
         children = pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         return int(children[0]) if children else self.pid
+
+    def status(self):
+        """What `vop bridge status` knows."""
+        done = subprocess.run([program("vop"), "bridge", "status", str(self.pid), "--json"], text=True,
+                              capture_output=True, timeout=10 * SLOW)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)[0]
 
     def has_closed_all(self):
         """What a link has left is closed by threads which are gone then, or wait for more of it."""

@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How vop-bridge lives with a peer that comes and goes, and how it ends: the carrier, frames for nobody, draining."""
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from lib.bridge import SLOW, eventually, pause
+from lib.traffic import Flood, ping
+
+COUNT = 200
+
+
+class Numbers:
+    """Numbered datagrams from one side to the other."""
+
+    def __init__(self, pair, sender, receiver):
+        self.to = f"10.99.0.{1 if receiver == 'a' else 2}"
+        self.receiver = pair.namespace[receiver].socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self.receiver.bind(("", 4444))
+        self.sender = pair.namespace[sender].socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.number = 0
+
+    def send(self, count=COUNT):
+        for _ in range(count):
+            self.sender.sendto(self.number.to_bytes(4, "little"), (self.to, 4444))
+            self.number += 1
+
+    def receive(self, count=None, patience=5.0):
+        """As many as that, or all that come within the time."""
+        got = []
+        self.receiver.settimeout(patience * SLOW)
+        try:
+            while count is None or len(got) < count:
+                got.append(int.from_bytes(self.receiver.recv(64), "little"))
+        except TimeoutError:
+            pass
+        return got
+
+    def close(self):
+        self.sender.close()
+        self.receiver.close()
+
+
+@pytest.fixture
+def numbers(pair):
+    made = []
+
+    def make(sender, receiver):
+        """Whom the sender asks for has answered, and is not asked again."""
+        namespace = pair.namespace[sender]
+        address = f"10.99.0.{1 if receiver == 'a' else 2}"
+        assert ping(namespace, address) == 0
+        lladdr = pair.namespace[receiver].link("vop0")["address"]
+        namespace.ip("neigh", "replace", address, "lladdr", lladdr, "nud", "permanent", "dev", "vop0")
+        made.append(Numbers(pair, sender, receiver))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+# ---- The carrier, and frames for nobody ----
+
+def test_carrier_is_on(pair):
+    """From the beginning, whatever the peer does."""
+    pair.start_side("a", "--carrier", "on")
+    eventually(lambda: pair.namespace["a"].has_carrier("vop0") and pair.socket.exists(), pair.logs)
+    assert pair.bridge["a"].status()["interface"]["carrier"] is True
+    changes = subprocess.Popen(["ip", "-n", pair.namespace["a"].name, "monitor", "link", "dev", "vop0"], text=True,
+                               stdout=subprocess.PIPE)
+    try:
+        b = pair.start_side("b")
+        eventually(lambda: pair.namespace["b"].has_carrier("vop0"), pair.logs)
+        assert ping(pair.namespace["a"], "10.99.0.2") == 0
+        pair.namespace["b"].ip("link", "set", "vop0", "down")
+        time.sleep(0.1)
+        pair.namespace["b"].ip("link", "set", "vop0", "up")
+        eventually(lambda: ping(pair.namespace["a"], "10.99.0.2", count=1) == 0, "ping", 5.0)
+        b.kill()
+        pair.bridge["a"].wait_line("link down")
+        pair.start_side("b")
+        eventually(lambda: pair.namespace["b"].has_carrier("vop0"), pair.logs)
+        eventually(lambda: ping(pair.namespace["a"], "10.99.0.2", count=1) == 0, "ping", 5.0)
+    finally:
+        changes.terminate()
+    assert "NO-CARRIER" not in changes.communicate()[0]
+
+
+@pytest.mark.parametrize("carrier", ["on", "follow"])
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_frames_for_nobody_are_kept(pair, numbers, carrier, end):
+    """With hold: what the kernel had queued is for the next peer, all of it and in order."""
+    a, b = pair.start(a=["--carrier", carrier, "--on-peer-loss", "hold", "--queues", 1])
+    numbers = numbers("a", "b")
+    if carrier == "on":
+        getattr(b, end)()
+        a.wait_line("link down")
+        numbers.send()
+    else:  # without a carrier the kernel queues nothing: only what had come before is there
+        pause(a.pid)
+        numbers.send()
+        b.kill()
+        a.signal(signal.SIGCONT)
+        a.wait_line("link down")
+    assert a.counters()["tx_stale"] == 0
+    pair.start_side("b")
+    got = numbers.receive(COUNT)
+    assert got == sorted(got) and set(got) >= set(range(COUNT - len(got), COUNT))
+    if carrier == "on":
+        assert got == list(range(COUNT))
+    else:  # some were on their way to the peer that died
+        assert len(got) >= COUNT - a.counters()["tx_frames"]
+    assert a.counters()["tx_stale"] == 0
+
+
+def test_the_kernels_queue_bounds_what_is_kept(pair, numbers):
+    a, b = pair.start(a=["--carrier", "on", "--on-peer-loss", "hold", "--queues", 1, "--txqueuelen", 50])
+    numbers = numbers("a", "b")
+    b.kill()
+    a.wait_line("link down")
+    dropped = pair.namespace["a"].statistics("vop0")["tx"]["dropped"]
+    numbers.send()
+    pair.start_side("b")
+    pair.wait_up()
+    got = numbers.receive(patience=0.3)
+    assert got == list(range(len(got))) and 20 <= len(got) <= 50  # the kernel itself had something to say
+    assert pair.namespace["a"].statistics("vop0")["tx"]["dropped"] - dropped >= COUNT - 50
+
+
+def test_frames_for_nobody_are_dropped(pair, numbers):
+    """Without hold: nothing old comes, and it is counted."""
+    a, b = pair.start(a=["--carrier", "on"])
+    numbers = numbers("a", "b")
+    b.kill()
+    a.wait_line("link down")
+    numbers.send()
+    pair.start_side("b")
+    a.wait_line("link up", 2)
+    assert numbers.receive(patience=0.3) == []
+    assert a.counters()["tx_stale"] >= COUNT
+    numbers.send(1)
+    assert numbers.receive(1) == [COUNT]
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_peer_loss_ends_the_bridge(pair, end):
+    a, b = pair.start(a=["--on-peer-loss", "exit"])
+    getattr(b, end)()
+    assert a.process.wait(5 * SLOW) == 1
+    assert re.search(r"link down: .*\n.*--on-peer-loss exit: the peer is gone, so this bridge ends", a.text())
+    assert pair.namespace["a"].link("vop0") is None and not pair.socket.exists()
+
+
+def test_no_peer_yet_is_no_loss(pair):
+    a = pair.start_side("a", "--on-peer-loss", "exit")
+    eventually(pair.socket.exists, a.text)
+    time.sleep(0.3)
+    assert a.process.poll() is None
+    assert a.stop() == 0
+
+
+@pytest.mark.parametrize("words", [["--on-peer-loss", "hold", "--carrier", "on"], ["--on-tap-loss", "recreate"]])
+def test_reconnects(pair, words):
+    """Under these options as without them: soon, again and again, and nothing leaks."""
+    pair.start(b=words)
+    kept = pair.bridge["b"]
+    for count in range(2, 6):
+        pair.bridge["a"].kill()
+        kept.wait_line("link down", count - 1)
+        time.sleep(0.3)  # so that the pauses between its attempts have grown
+        pair.start_side("a")
+        kept.wait_line("link up", count, 3.0)
+        pair.wait_up()
+        eventually(kept.has_closed_all, kept.text)
+        files = len(kept.files()) if count == 2 else files
+        assert len(kept.files()) == files
+    eventually(lambda: ping(pair.namespace["b"], "10.99.0.1", count=1) == 0, "ping", 5.0)
+
+
+# ---- The end ----
+
+SMALL = ["--slots", 64, "--offload", "none", "--queues", 1]
+
+
+def test_drain_sends(pair, numbers):
+    """What the kernel had queued arrives, though the link had no room for it when the signal came."""
+    a, b = pair.start(a=[*SMALL, "--drain-ms", 60000], b=SMALL)
+    numbers = numbers("a", "b")
+    pause(b.pid)
+    numbers.send()
+    a.signal(signal.SIGTERM)
+    eventually(lambda: not pair.namespace["a"].has_carrier("vop0"), "no carrier")
+    time.sleep(0.1)
+    assert a.process.poll() is None
+    b.signal(signal.SIGCONT)
+    assert a.process.wait(10 * SLOW) == 0
+    assert numbers.receive(COUNT) == list(range(COUNT))
+    assert "the time is up" not in a.text()
+
+
+def test_drain_receives(pair, numbers):
+    """The peer is told to stop, and says when it has: all that its kernel was told is sent gets there, if later."""
+    a, b = pair.start(a=["--persist"], b=["--on-peer-loss", "hold", "--carrier", "on", "--queues", 1])
+    numbers = numbers("b", "a")
+    for _ in range(3):
+        before = a.text().count("link up")
+        numbers.send(100)
+        a.signal(signal.SIGTERM)
+        while a.process.poll() is None:
+            numbers.send(10)
+            time.sleep(0.001)
+        assert a.process.returncode == 0
+        numbers.send(100)
+        a = pair.start_side("a")
+        a.wait_line("link up", before + 1)
+    numbers.send(100)
+    assert numbers.receive(numbers.number) == list(range(numbers.number))
+    assert b.counters()["tx_stale"] == 0
+
+
+def test_drain_has_an_end(pair):
+    """A peer that takes nothing does not keep it; the line says so."""
+    a, b = pair.start(a=[*SMALL, "--drain-ms", 300], b=SMALL)
+    flood = Flood(pair.namespace["a"], pair.namespace["b"], "10.99.0.1", "10.99.0.2")
+    try:
+        pause(b.pid)
+        eventually(lambda: a.counters()["tx_full"] > 0, "the link is full", 5.0)
+        begin = time.monotonic()
+        assert a.stop() == 0
+        assert time.monotonic() - begin >= 0.3
+        assert "--drain-ms: the time is up" in a.text()
+    finally:
+        b.signal(signal.SIGCONT)
+        flood.close()
+
+
+@pytest.mark.parametrize("words, second", [(["--drain-ms", 60000], True), (["--drain-ms", 0], False)],
+                         ids=["second signal", "no drain"])
+def test_end_at_once(pair, numbers, words, second):
+    a, b = pair.start(a=[*SMALL, *words], b=SMALL)
+    numbers = numbers("a", "b")
+    pause(b.pid)
+    numbers.send()
+    a.signal(signal.SIGTERM)
+    if second:
+        eventually(lambda: not pair.namespace["a"].has_carrier("vop0"), "no carrier")
+        a.signal(signal.SIGTERM)
+    assert a.process.wait(5 * SLOW) == 0
+    b.signal(signal.SIGCONT)
+    assert len(numbers.receive(patience=0.3)) < COUNT
+
+
+def test_peer_dies_during_the_drain(pair, numbers):
+    a, b = pair.start(a=[*SMALL, "--drain-ms", 60000, "--on-peer-loss", "exit"], b=SMALL)
+    numbers = numbers("a", "b")
+    pause(b.pid)
+    numbers.send()
+    a.signal(signal.SIGTERM)
+    eventually(lambda: not pair.namespace["a"].has_carrier("vop0"), "no carrier")
+    b.kill()
+    assert a.process.wait(5 * SLOW) == 0
+
+
+def programs_of(bridge):
+    """Numbers of the BPF programs that it has open."""
+    done = subprocess.run(["sh", "-c", f"cat /proc/{bridge.pid}/fdinfo/*"], capture_output=True, text=True, check=False)
+    return set(re.findall(r"^prog_id:\s*(\d+)", done.stdout, re.M))
+
+
+def test_no_steering_is_left(pair):
+    """A TAP that persists would keep the program, and go on to run it, when its loader is gone."""
+    if not shutil.which("bpftool"):
+        pytest.skip("needs bpftool to look for programs")
+    a, _ = pair.start(both=["--queues", 2, "--persist"])
+    programs = programs_of(a)
+    if not programs:
+        pytest.skip("built without the steering program")
+
+    def live():
+        return [number for number in programs
+                if subprocess.run(["bpftool", "prog", "show", "id", number], capture_output=True).returncode == 0]
+
+    assert len(live()) == len(programs)
+    assert a.stop() == 0
+    assert pair.namespace["a"].link("vop0") is not None
+    eventually(lambda: not live(), lambda: f"programs that are gone: {live()}")
