@@ -200,7 +200,12 @@ def test_hostile_clients_do_not_stop_frames(bridges):
         eventually(lambda: len(bridge.files()) == before[side], bridge.files, 20)
     clients = [dial(bridges.where["b"]) for _ in range(150)]  # more than have a place
     for client in clients:
-        client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        client.sendall(b"GET /metrics HTTP/1.1\r\n")
+    eventually(lambda: len(bridges.bridge["b"].files()) >= before["b"] + 64, bridges.bridge["b"].files, 5)
+    time.sleep(0.2)
+    assert len(bridges.bridge["b"].files()) <= before["b"] + 64
+    for client in clients:
+        client.sendall(b"Connection: close\r\n\r\n")
     for client in clients:
         with client:
             head, _, body = client.makefile().read().partition("\n\n")
