@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define SHORT_NS 100000 /* the shortest that there is */
+#define KEEP_POLICY 8   /* SCHED_FLAG_KEEP_POLICY */
 
 /* sched_setattr(2). The kernel's header and that of the C library cannot be included together. */
 struct attributes {
@@ -26,13 +27,15 @@ struct attributes {
 
 void slice_set(bool is_short)
 {
-    static _Thread_local struct attributes attributes; /* as they are at first; nobody else changes a thread's */
+    static _Thread_local struct attributes known; /* as they were when one could ask: in a sandbox only at first */
+    struct attributes attributes = {.size = sizeof(attributes)};
 
-    if (attributes.size == 0 && syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) < 0)
-        attributes.policy = SCHED_OTHER + 1;
-    attributes.size = sizeof(attributes);
-    if (attributes.policy != SCHED_OTHER)
+    if (syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) == 0)
+        known = attributes;
+    if (known.size == 0 || known.policy != SCHED_OTHER)
         return;
+    attributes = known;
+    attributes.flags |= KEEP_POLICY; /* somebody may have changed it meanwhile */
     attributes.runtime = is_short ? SHORT_NS : 0;
     (void)syscall(SYS_sched_setattr, 0, &attributes, 0);
 }

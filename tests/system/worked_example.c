@@ -113,7 +113,8 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
     struct cmsghdr *c = CMSG_FIRSTHDR((struct msghdr *)(uintptr_t)msg);
 
-    show_message(msg->msg_iov[0].iov_base, c ? (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int)) : 0);
+    if (msg->msg_iov[0].iov_len == sizeof(struct vop_shm_message)) /* else it is a kick */
+        show_message(msg->msg_iov[0].iov_base, c ? (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int)) : 0);
     return syscall(SYS_sendmsg, fd, msg, flags);
 }
 
