@@ -276,6 +276,8 @@ static const struct sandbox_call calls[] = {
     SANDBOX_CALL(readlink),
     SANDBOX_CALL(readlinkat),
     SANDBOX_CALL(getdents64),
+    SANDBOX_CALL(link),
+    SANDBOX_CALL(linkat),
     SANDBOX_CALL(unlink),
     SANDBOX_CALL(unlinkat),
     SANDBOX_CALL(rmdir),

@@ -485,7 +485,9 @@ def test_rename(pair):
 
 def test_moved_to_another_namespace(pair, namespaces):
     """The bridge goes on with it there, under the name that it has there."""
-    a, _ = pair.start()
+    a = pair.start_side("a", inside=False)
+    pair.start_side("b")
+    pair.wait_up()
     there = namespaces("c")
     pair.namespace["a"].ip("link", "set", "vop0", "netns", there.name, "name", "moved")
     a.wait_line("TAP moved: somebody has moved it to another network namespace")
