@@ -478,10 +478,13 @@ static int reload(void *context, struct reload_result *ret_result, char ret_why[
 {
     struct bridge *bridge = context;
     struct options wanted;
-    int ret = reload_read(&wanted, ret_why);
+    int ret;
 
+    notify_reloading(&bridge->notify);
+    ret = reload_read(&wanted, ret_why);
     if (!ret)
         apply(bridge, &wanted, ret_result);
+    notify_reloaded(&bridge->notify); /* also where the old ones stay in force: it has the reason in its log */
     return ret;
 }
 

@@ -60,6 +60,20 @@ def test_says_how_it_is(pair, manager):
     assert manager.said.count("READY=1") == 1 and "WATCHDOG=1" not in manager.said
 
 
+def test_reload(pair, manager, tmp_path):
+    """Who waits for a reload hears that it began and that it is over, whether or not the file was taken."""
+    config = tmp_path / "a.conf"
+    config.write_text("mtu = 1400;\n")
+    a = pair.start_side("a", "--config", str(config), **manager.start())
+    manager.wait_for("^READY=1$")
+    for text, mtu in ("mtu = 1300;\n", 1300), ("mtu = 20;\n", 1300):
+        config.write_text(text)
+        a.signal(signal.SIGHUP)
+        assert re.search(r"^MONOTONIC_USEC=\d+$", manager.wait_for("^RELOADING=1\n"), re.MULTILINE)
+        manager.wait_for("^READY=1$")
+        assert pair.namespace["a"].link("vop0")["mtu"] == mtu
+
+
 def thread_of(pid, name):
     for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
         if (task / "comm").read_text().strip() == name:
