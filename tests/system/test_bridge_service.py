@@ -33,7 +33,7 @@ def manager(tmp_path, request):
         made.close()
 
 
-@pytest.mark.parametrize("manager", [f"@vop-test-{os.getpid()}"], indirect=True)
+@pytest.mark.parametrize("manager", [f"@vop-test-{os.getpid()}"], ids=["abstract"], indirect=True)
 def test_abstract_name(pair, manager):
     a = pair.start_side("a", inside=False, **manager.start())
     manager.wait_for("^READY=1$")

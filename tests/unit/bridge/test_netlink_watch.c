@@ -48,7 +48,8 @@ static int open_world(void **state)
     assert_int_equal(netlink_open(-1, &w.netlink), 0);
     assert_int_equal(netlink_select(w.netlink, NAME), 0);
     assert_int_equal(uv_loop_init(&w.loop), 0);
-    assert_int_equal(netlink_watch_open(&w.watch, &w.loop, -1, netlink_index(w.netlink), on_changed, &w), 0);
+    assert_int_equal(
+        netlink_watch_open(&w.watch, &w.loop, netlink_watch_socket(-1), netlink_index(w.netlink), on_changed, &w), 0);
     *state = &w;
     return test_guard(state);
 }

@@ -134,13 +134,12 @@ static void test_service(void **state)
     assert_int_equal(options.metrics.kind, ENDPOINT_NONE);
     assert_false(options.has_user || options.no_sandbox || options.check_config);
     assert_int_equal(options.tap_fd_count, 0);
-    assert_int_equal(parse("--link shm:/a --tap-fd 5,4 --on-peer-loss hold --on-tap-loss recreate --carrier on "
+    assert_int_equal(parse("--link shm:/a --tap-fd 5,4 --on-peer-loss hold --carrier on "
                            "--drain-ms 0 --log-level error --log-format journald --metrics tcp:[::1]:9100 --user root "
                            "--sandbox off --capture-dir /x --altname a --altname b --route default",
                            &options),
                      0);
     assert_int_equal(options.on_peer_loss, ON_PEER_LOSS_HOLD);
-    assert_int_equal(options.on_tap_loss, ON_TAP_LOSS_RECREATE);
     assert_int_equal(options.carrier, CARRIER_ON);
     assert_int_equal(options.drain_ms, 0);
     assert_int_equal(options.log_level, LOG_LEVEL_ERROR);
@@ -152,6 +151,8 @@ static void test_service(void **state)
     assert_true(options.altname_count == 2 && options.route_count == 1);
     assert_string_equal(options.altnames[1], "b");
     assert_true(options.tap_fd_count == 2 && options.tap_fds[0] == 5 && options.queues == 2);
+    assert_int_equal(parse("--link shm:/a --tap vop0 --on-tap-loss recreate", &options), 0);
+    assert_int_equal(options.on_tap_loss, ON_TAP_LOSS_RECREATE);
 }
 
 static void test_steer(void **state)
