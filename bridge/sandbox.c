@@ -199,8 +199,8 @@ static int keep_capabilities(const struct options *options)
     capng_get_caps_process();
     for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
         has[i] = capng_have_capability(CAPNG_EFFECTIVE, kept[i]);
-    if (!options->netns[0])
-        has[1] = false; /* nobody's namespace is entered */
+    if (!options->netns[0] && !is_device)
+        has[1] = false; /* nobody's namespace is entered, and no configuration space of PCI read whole */
     if (!is_device)
         has[3] = false; /* VFIO without an IOMMU */
     capng_clear(CAPNG_SELECT_BOTH);
