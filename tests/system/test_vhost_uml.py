@@ -21,7 +21,7 @@ MIB = 1 << 20
 HOST, GUEST = "10.98.2.1", "10.98.2.2"
 PORT = 5003
 NET, BLOCK, CONSOLE = 1, 2, 3  # virtio's device IDs
-SECONDS = 60 * SLOW
+SECONDS = 180 * SLOW
 
 INIT = """#!/bin/sh
 /bin/busybox --install -s /bin

