@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Reloading the configuration of a running vop-bridge: what changes, what does not, and that no frame is lost."""
+import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -15,7 +17,7 @@ import pytest
 from lib.bridge import BIN, SLOW, Bridge, eventually
 from lib.traffic import ping
 
-SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33  # <asm-generic/socket.h>
+SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>
 RATE = 10000  # datagrams a second, each way
 RELOADS = 6
 
@@ -47,7 +49,7 @@ class Configured:
                              log=self.pair.directory / "a.log")
         self.pair.bridge["a"] = self.bridge
         self.pair.start_side("b")
-        self.pair.wait_up()
+        self.pair.wait_up(15)
 
     def vop(self, *words):
         done = subprocess.run([BIN / "vop", "bridge", *words, "--control", self.control], text=True,
@@ -137,7 +139,7 @@ def test_service(side):
             directory.chmod(0o755)
         done = subprocess.run(["setpriv", "--reuid=daemon", "--regid=daemon", "--clear-groups", BIN / "vop", "bridge",
                                "status", "--control", side.control], text=True, capture_output=True)
-        assert done.returncode == 1 and "not served" in done.stderr, done.stderr
+        assert done.returncode == 1 and re.search("not served|Broken pipe", done.stderr), done.stderr
     side.write(affinity=None, persist=None)
     assert side.reload() == ({"affinity", "persist"}, set(), set())
     assert os.sched_getaffinity(threads["vop-queue-0"]) == os.sched_getaffinity(0)
@@ -228,43 +230,45 @@ def test_nohup(side):
 
 
 class Stream:
-    """Numbered datagrams from one namespace to the other, in bursts of a hundredth of a second."""
+    """Numbered datagrams from one namespace to the other, in bursts of a hundredth of a second: RATE each second, or
+    fewer where the machine is slow, for a longer burst might overflow the queues of kernels."""
 
     def __init__(self, sender, receiver, address):
         self.server = receiver.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.server.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 27)
+        self.server.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 26)
         self.server.bind((address, 0))
         self.server.settimeout(5 * SLOW)
         self.client = sender.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.client.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 1 << 24)
         self.client.connect(self.server.getsockname())
         self.is_over = threading.Event()
         self.sent = 0
-        self.thread = threading.Thread(target=self.send)
-        self.thread.start()
+        self.seen = set()
+        self.threads = [threading.Thread(target=target) for target in (self.receive, self.send)]
+        for thread in self.threads:
+            thread.start()
 
     def send(self):
-        begin = time.monotonic()
         while not self.is_over.is_set():
-            while self.sent < (time.monotonic() - begin) * RATE:
-                self.client.send(struct.pack("!I", self.sent))
-                self.sent += 1
+            for number in range(self.sent, self.sent + RATE // 100):
+                self.client.send(struct.pack("!I", number))
+                self.sent = number + 1
             time.sleep(0.01)
 
+    def receive(self):
+        """Until all are there, or nothing comes any more."""
+        with contextlib.suppress(TimeoutError):
+            while not self.is_over.is_set() or len(self.seen) < self.sent:
+                self.seen.add(struct.unpack("!I", self.server.recv(64))[0])
+
     def missing(self):
-        """Ends it; the numbers that did not arrive."""
+        """Ends it; how many did not arrive, and the first of them."""
         self.is_over.set()
-        self.thread.join()
-        seen = set()
-        try:
-            while len(seen) < self.sent:
-                seen.add(struct.unpack("!I", self.server.recv(64))[0])
-        except TimeoutError:
-            pass
-        finally:
-            self.server.close()
-            self.client.close()
-        return sorted(set(range(self.sent)) - seen)
+        for thread in self.threads:
+            thread.join()
+        self.server.close()
+        self.client.close()
+        lost = sorted(set(range(self.sent)) - self.seen)
+        return len(lost), lost[:5]
 
 
 def test_no_frame_is_lost(side):
@@ -287,4 +291,4 @@ def test_no_frame_is_lost(side):
         time.sleep(0.2)
     finally:
         missing = [stream.missing() for stream in streams]
-    assert missing == [[], []], side.pair.logs()
+    assert missing == [(0, []), (0, [])], side.pair.logs()
