@@ -35,8 +35,11 @@ static void set_path(struct broker_link *link, const char *path)
 
     (void)snprintf(link->path, sizeof(link->path), "%s", path);
     if (path[0] != '/' && getcwd(here, sizeof(here)) && strlen(here) + strlen(path) + 2 <= sizeof(link->absolute)) {
-        strcpy(link->absolute, here);
-        strcat(strcat(link->absolute, "/"), path);
+        size_t length = strlen(here);
+
+        memcpy(link->absolute, here, length);
+        link->absolute[length] = '/';
+        memcpy(link->absolute + length + 1, path, strlen(path) + 1);
     } else {
         (void)snprintf(link->absolute, sizeof(link->absolute), "%s", path);
     }

@@ -64,9 +64,15 @@ static bool is_journal(void)
     const char *stream = getenv("JOURNAL_STREAM");
     unsigned long long device, inode;
     struct stat file;
+    char *end;
 
-    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &file) == 0 &&
-           file.st_dev == device && file.st_ino == inode;
+    if (!stream)
+        return false;
+    device = strtoull(stream, &end, 10);
+    if (*end != ':')
+        return false;
+    inode = strtoull(end + 1, &end, 10);
+    return !*end && fstat(STDERR_FILENO, &file) == 0 && file.st_dev == device && file.st_ino == inode;
 }
 
 void log_set_format(enum log_format format)

@@ -83,6 +83,7 @@ struct options {
     size_t altname_count;
     uint32_t mtu;        /* 0: as it is */
     uint32_t txqueuelen; /* 0: as it is */
+    bool persist;
     bool has_mac;
     uint8_t mac[6];
     char master[PARSE_INTERFACE_SIZE]; /* "": none */
@@ -90,7 +91,6 @@ struct options {
     enum on_netns_loss on_netns_loss;
     enum on_tap_loss on_tap_loss;
     enum carrier carrier;
-    bool persist;
 
     unsigned offload; /* set of enum offload */
     uint32_t slots;

@@ -94,17 +94,18 @@ READER(directory)
 /* "exit|keep" into "neither exit nor keep", "a|b|c" into "none of a, b, c". */
 static int refuse_choice(const struct setting *setting, char ret_why[SETTING_WHY_SIZE])
 {
-    const char *first = strchr(setting->argument, '|');
+    const char *choices = setting->argument ? setting->argument : "|";
+    size_t first = strcspn(choices, "|");
+    const char *second = choices + first + 1;
     char list[SETTING_WHY_SIZE / 2];
     size_t length = 0;
 
-    if (!strchr(first + 1, '|')) {
-        snprintf(ret_why, SETTING_WHY_SIZE, "neither %.*s nor %s; write one of them", (int)(first - setting->argument),
-                 setting->argument, first + 1);
+    if (!strchr(second, '|')) {
+        snprintf(ret_why, SETTING_WHY_SIZE, "neither %.*s nor %s; write one of them", (int)first, choices, second);
         return -EINVAL;
     }
-    for (const char *c = setting->argument; *c && length < sizeof(list) - 3; c++) {
-        list[length++] = *c == '|' ? ',' : *c;
+    for (const char *c = choices; *c && length < sizeof(list) - 3; c++) {
+        list[length++] = (char)(*c == '|' ? ',' : *c);
         if (*c == '|')
             list[length++] = ' ';
     }
@@ -226,7 +227,7 @@ READER(altname)
         return refuse(ret_why, "at most 16 such names can be given; add the others with ip link property add");
     if (parse_altname(value, &why) < 0)
         return refuse(ret_why, why);
-    strcpy(options->altnames[options->altname_count++], value);
+    memcpy(options->altnames[options->altname_count++], value, strlen(value) + 1);
     return 0;
 }
 
@@ -281,7 +282,7 @@ static bool cut_object(const char *value, struct steer_wish *ret_wish)
         return false;
     *ret_wish = (struct steer_wish){.mode = STEER_MODE_USER};
     memcpy(ret_wish->object, path, (size_t)(end - path));
-    strcpy(ret_wish->program, program);
+    memcpy(ret_wish->program, program, strlen(program) + 1);
     return true;
 }
 

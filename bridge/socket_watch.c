@@ -28,6 +28,7 @@ int socket_watch_look(const char *path, struct socket_file *ret_file)
 {
     struct stat st;
 
+    *ret_file = (struct socket_file){.device = 0};
     if (broker_is_there())
         return broker_ask(BROKER_NAME, NULL, 0, ret_file, sizeof(*ret_file), NULL);
     if (lstat(path, &st) < 0)
@@ -89,7 +90,7 @@ int socket_watch_begin(const char *path)
         return begin_away();
     if (strlen(path) >= sizeof(copy))
         return -ENAMETOOLONG;
-    strcpy(copy, path);
+    memcpy(copy, path, strlen(path) + 1);
     fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (fd < 0)
         return -errno;

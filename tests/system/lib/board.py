@@ -144,7 +144,7 @@ class HostSide:
 
 
 class BoardSide:
-    """The board's bridge, here in a namespace. Its registers come over a socket of the model's, which no broker knows."""
+    """The board's bridge, here in a namespace. Its registers come over a socket of the model's; no broker knows it."""
 
     def __init__(self, model, namespace, place, program=BOARD_BRIDGE):
         self.model, self.namespace, self.place, self.program = model, namespace, pathlib.Path(place), program
