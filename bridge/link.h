@@ -74,6 +74,18 @@ struct link_facts {
     unsigned device;      /* of it */
 };
 
+/** What a link to the queues of a card, a board or a machine needs: messages, queues, memory of the other side. */
+#define LINK_QUEUE_CALLS                                                                                             \
+    SANDBOX_CALL(recvmsg), SANDBOX_CALL(sendmsg), SANDBOX_CALL(poll), SANDBOX_CALL(ppoll), SANDBOX_CALL(epoll_wait), \
+        SANDBOX_CALL(epoll_ctl), SANDBOX_CALL(timerfd_settime), SANDBOX_CALL(eventfd2), SANDBOX_CALL(read),          \
+        SANDBOX_CALL(write), SANDBOX_CALL(preadv2), SANDBOX_CALL(close), SANDBOX_CALL(shutdown),                     \
+        SANDBOX_CALL_WITHOUT(mmap, 2, PROT_EXEC), SANDBOX_CALL(munmap), SANDBOX_CALL(madvise),                       \
+        SANDBOX_CALL_IF(mprotect, 2, PROT_READ | PROT_WRITE), SANDBOX_CALL(futex), SANDBOX_CALL(fcntl),              \
+        SANDBOX_CALL(fstat), SANDBOX_CALL_IF(newfstatat, 3, AT_EMPTY_PATH), SANDBOX_CALL(ftruncate),                 \
+        SANDBOX_CALL(getrandom), SANDBOX_CALL_IF(getsockopt, 1, SOL_SOCKET),                                         \
+        SANDBOX_CALL_IF(setsockopt, 1, SOL_SOCKET), SANDBOX_CALL_IF(ioctl, 1, FIONREAD),                             \
+        SANDBOX_CALL_IF(ioctl, 1, SIOCOUTQ)
+
 /** What VFIO has asked of it for a device, by whichever link (ioctl(2) with numbers of its type). */
 #define LINK_VFIO_CALLS                                                                                          \
     SANDBOX_CALL_IF(ioctl, 1, 0x3b64), SANDBOX_CALL_IF(ioctl, 1, 0x3b65), SANDBOX_CALL_IF(ioctl, 1, 0x3b66),     \

@@ -234,42 +234,10 @@ static const struct link_ops ops = {
     .close = close_link,
 };
 
-/* Messages, queues, memory of the other side; what is opened for them by name the broker opens. */
+/* What is opened by name the broker opens. */
 static const struct sandbox_call calls[] = {
-    SANDBOX_CALL(recvmsg),
-    SANDBOX_CALL(sendmsg),
-    SANDBOX_CALL(poll),
-    SANDBOX_CALL(ppoll),
-    SANDBOX_CALL(epoll_wait),
-    SANDBOX_CALL(epoll_ctl),
-    SANDBOX_CALL(timerfd_settime),
-    SANDBOX_CALL(eventfd2),
-    SANDBOX_CALL(read),
-    SANDBOX_CALL(write),
-    SANDBOX_CALL(preadv2),
-    SANDBOX_CALL(close),
-    SANDBOX_CALL(shutdown),
-    SANDBOX_CALL_WITHOUT(mmap, 2, PROT_EXEC),
-    SANDBOX_CALL(munmap),
-    SANDBOX_CALL(madvise),
-    SANDBOX_CALL_IF(mprotect, 2, PROT_READ | PROT_WRITE),
-    SANDBOX_CALL(futex),
-    SANDBOX_CALL(fcntl),
-    SANDBOX_CALL(fstat),
-    SANDBOX_CALL_IF(newfstatat, 3, AT_EMPTY_PATH),
-    SANDBOX_CALL(ftruncate),
-    SANDBOX_CALL(getrandom),
-    SANDBOX_CALL_IF(getsockopt, 1, SOL_SOCKET),
-    SANDBOX_CALL_IF(setsockopt, 1, SOL_SOCKET),
-    SANDBOX_CALL_IF(ioctl, 1, FIONREAD),
-    SANDBOX_CALL_IF(ioctl, 1, SIOCOUTQ),
-    SANDBOX_CALL(lseek),
-    SANDBOX_CALL(pread64),
-    SANDBOX_CALL(pwrite64),
-    SANDBOX_CALL(flock),
-    SANDBOX_CALL(nanosleep),
-    SANDBOX_CALL(clock_nanosleep),
-    LINK_VFIO_CALLS,
+    LINK_QUEUE_CALLS,    SANDBOX_CALL(lseek),     SANDBOX_CALL(pread64),         SANDBOX_CALL(pwrite64),
+    SANDBOX_CALL(flock), SANDBOX_CALL(nanosleep), SANDBOX_CALL(clock_nanosleep), LINK_VFIO_CALLS,
 };
 
 static const struct sandbox_need *get_need(const char *uri)
