@@ -95,14 +95,20 @@ void vop__doorbells_given(struct vop__doorbells *d)
         close_fd(&bell_at(d, i)->give);
 }
 
-/* It is connected, and its peer's address has no more bytes than those of the family: -EINVAL for one more. */
+/*
+ * It is connected, and its peer's address has no more bytes than those of the family: -EINVAL for one more. This takes
+ * no system call that is_doorbell() does not make anyway; an emulator of system calls, as qemu-user, lacks the option.
+ */
 static bool has_nameless_peer(int fd)
 {
     struct sockaddr_un other;
     socklen_t size = sizeof(other.sun_family), more = size + 1;
 
-    return getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &other, &size) == 0 &&
-           getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &other, &more) < 0 && errno == EINVAL;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &other, &size) == 0)
+        return getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &other, &more) < 0 && errno == EINVAL;
+    size = sizeof(other);
+    return errno == EOPNOTSUPP && getpeername(fd, (struct sockaddr *)&other, &size) == 0 &&
+           size == sizeof(other.sun_family);
 }
 
 /*
