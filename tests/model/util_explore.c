@@ -52,11 +52,48 @@ int explore_actor(void)
     return x.running;
 }
 
-void explore_to_scheduler(void)
+static bool can_run(int index)
 {
-    struct actor *me = &x.actors[x.running];
+    const struct actor *a = &x.actors[index];
 
-    swapcontext(&me->context, &x.scheduler);
+    if (a->done)
+        return false;
+    return a->asleep < 0 || x.tokens[a->asleep] > 0 || explore_kick_is_coming(1 - (unsigned)index, (unsigned)a->asleep);
+}
+
+/* The actor whose turn is next: NOBODY when both have ended or cannot go on. The first choice is the last one again. */
+static int choose_actor(int last)
+{
+    int ready[EXPLORE_ACTORS], chosen;
+    unsigned count = 0;
+
+    for (int i = 0; i < EXPLORE_ACTORS; i++) {
+        int actor = (last + i) % EXPLORE_ACTORS;
+
+        if (can_run(actor))
+            ready[count++] = actor;
+    }
+    if (count == 0)
+        return NOBODY;
+    chosen = ready[explore_choose(count)];
+    x.turns[chosen]++;
+    return chosen;
+}
+
+/* Leaves one stack for another. Unlike swapcontext() this saves no signal mask, so it is no system call. */
+static void go(jmp_buf from, jmp_buf to)
+{
+    if (_setjmp(from) == 0)
+        _longjmp(to, 1);
+}
+
+void explore_end_turn(void)
+{
+    int me = x.running;
+
+    x.running = x.stop ? NOBODY : choose_actor(me);
+    if (x.running != me)
+        go(x.actors[me].here, x.running == NOBODY ? x.scheduler : x.actors[x.running].here);
 }
 
 void explore_fail(const char *format, ...)
@@ -70,16 +107,32 @@ void explore_fail(const char *format, ...)
         va_end(args);
     }
     x.stop = true;
-    if (x.running >= 0)
-        explore_to_scheduler();
+    if (x.running != NOBODY)
+        explore_end_turn();
 }
 
+/* Comes back to its beginning for each execution, wherever the last one was given up. */
 static void actor_main(int index)
 {
-    x.scenario->actor[index]();
-    explore_settle_late(&x.actors[index]);
-    x.actors[index].done = true;
-    explore_to_scheduler();
+    if (_setjmp(x.beginning[index]) == 0)
+        setcontext(&x.maker);
+    x.scenario->actor[x.running]();
+    explore_settle_late(&x.actors[x.running]);
+    x.actors[x.running].done = true;
+    explore_end_turn();
+}
+
+static void make_stack(int index)
+{
+    ucontext_t context;
+
+    x.stack[index] = malloc(STACK_SIZE);
+    getcontext(&context);
+    context.uc_stack.ss_sp = x.stack[index];
+    context.uc_stack.ss_size = STACK_SIZE;
+    context.uc_link = NULL;
+    makecontext(&context, (void (*)(void))(void *)actor_main, 1, index);
+    swapcontext(&x.maker, &context);
 }
 
 bool explore_switch_point(void)
@@ -87,14 +140,14 @@ bool explore_switch_point(void)
     int me = x.running;
     uint64_t turns = x.turns[1 - me];
 
-    explore_to_scheduler();
+    explore_end_turn();
     return x.turns[1 - me] != turns;
 }
 
 void explore_prune(void)
 {
     x.stop = true;
-    explore_to_scheduler();
+    explore_end_turn();
 }
 
 void explore_yield(void)
@@ -103,42 +156,16 @@ void explore_yield(void)
 
     if (++me->yields > YIELDS_MAX)
         explore_fail("actor %d polls for ever", x.running);
-    explore_to_scheduler();
+    explore_end_turn();
 }
 
-static bool can_run(int index)
-{
-    const struct actor *a = &x.actors[index];
-
-    if (a->done)
-        return false;
-    return a->asleep < 0 || x.tokens[a->asleep] > 0 || explore_kick_is_coming(1 - (unsigned)index, (unsigned)a->asleep);
-}
-
-/* Runs actors until both have ended, or nobody can go on. The first choice is the actor that ran last. */
+/* Runs actors, which hand on to each other, until nobody can go on or the execution is given up. */
 static void schedule(void)
 {
-    int last = 0;
-
-    for (;;) {
-        int ready[EXPLORE_ACTORS];
-        unsigned count = 0;
-
-        for (int i = 0; i < EXPLORE_ACTORS; i++) {
-            int actor = (last + i) % EXPLORE_ACTORS;
-
-            if (can_run(actor))
-                ready[count++] = actor;
-        }
-        if (count == 0)
-            break;
-        last = x.running = ready[explore_choose(count)];
-        x.turns[x.running]++;
-        swapcontext(&x.scheduler, &x.actors[x.running].context);
-        x.running = -1;
-        if (x.stop)
-            return;
-    }
+    x.running = choose_actor(0);
+    go(x.scheduler, x.actors[x.running].here);
+    if (x.stop)
+        return;
     for (unsigned i = 0; i < EXPLORE_ACTORS; i++) {
         while (x.queue_begin[i] < x.queue_end[i])
             explore_deliver(i, false);
@@ -153,7 +180,7 @@ static void begin(void)
 {
     x.at = 0;
     x.stop = false;
-    x.running = -1;
+    x.running = NOBODY;
     x.word_count = x.memory_count = x.coherent_count = x.sync_count = x.watch_count = x.payload_count = 0;
     memset(&x.fences, 0, sizeof(x.fences));
     memset(x.tokens, 0, sizeof(x.tokens));
@@ -166,16 +193,10 @@ static void begin(void)
     x.fence_count = 0;
     for (int i = 0; i < EXPLORE_ACTORS; i++) {
         struct actor *a = &x.actors[i];
-        char *stack = a->stack;
 
         memset(a, 0, sizeof(*a));
-        a->stack = stack;
+        memcpy(a->here, x.beginning[i], sizeof(a->here));
         a->asleep = -1;
-        getcontext(&a->context);
-        a->context.uc_stack.ss_sp = stack;
-        a->context.uc_stack.ss_size = STACK_SIZE;
-        a->context.uc_link = NULL;
-        makecontext(&a->context, (void (*)(void))(void *)actor_main, 1, i);
     }
 }
 
@@ -184,7 +205,7 @@ static void execute(void)
     begin();
     x.scenario->setup();
     schedule();
-    x.running = -1;
+    x.running = NOBODY;
     if (!x.stop && x.scenario->finish)
         x.scenario->finish();
     x.scenario->teardown();
@@ -198,8 +219,8 @@ static void prepare(const struct explore_scenario *scenario, struct explore_muta
     x.mutation = mutation;
     x.length = 0;
     for (int i = 0; i < EXPLORE_ACTORS; i++) {
-        if (!x.actors[i].stack)
-            x.actors[i].stack = malloc(STACK_SIZE);
+        if (!x.stack[i])
+            make_stack(i);
     }
 }
 

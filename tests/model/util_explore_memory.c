@@ -318,7 +318,7 @@ uint64_t vop__hook_load(const void *p, unsigned size, int order, char letter)
 {
     unsigned word, floor = 0;
 
-    if (x.running < 0)
+    if (x.running == NOBODY)
         return read_memory(p, size);
     if (is_posted(p) && (int)half_of(p) != x.running)
         return load_across(p, size, letter);
@@ -347,7 +347,7 @@ void vop__hook_store(void *p, unsigned size, uint64_t number, int order, char le
     struct value *v;
     unsigned w;
 
-    if (x.running < 0) {
+    if (x.running == NOBODY) {
         memcpy(p, &number, size);
         return;
     }
@@ -396,7 +396,7 @@ static void fence(char letter, enum explore_kind kind)
         is_platform() ? kind == EXPLORE_PLATFORM_FENCE : kind == EXPLORE_FENCE && (!has_bus() || x.coherent_count > 0);
     bool behind;
 
-    if (x.running < 0 || !orders || mutated(kind, letter))
+    if (x.running == NOBODY || !orders || mutated(kind, letter))
         return;
     behind = x.actors[x.running].has_read_back;
     x.actors[x.running].has_read_back = false;
@@ -436,7 +436,7 @@ void explore_payload_expect(const uint32_t *word, uint32_t value)
 
 void explore_ring(unsigned bell)
 {
-    if (x.running < 0)
+    if (x.running == NOBODY)
         x.tokens[bell]++;
     else if (has_bus())
         post_kick(bell);
@@ -449,7 +449,7 @@ void explore_sleep(unsigned bell)
     struct actor *me = &x.actors[x.running];
 
     me->asleep = (int)bell;
-    explore_to_scheduler();
+    explore_end_turn();
     me->asleep = -1;
     while (x.tokens[bell] == 0) /* it was run because a kick is on its way: it comes with all before it */
         explore_deliver(1 - (unsigned)x.running, true);

@@ -12,6 +12,7 @@
 #include "model/util_explore.h"
 
 #include <assert.h>
+#include <setjmp.h>
 #include <ucontext.h>
 
 #define WORDS_MAX 320     /* words that one execution may touch */
@@ -22,6 +23,7 @@
 #define QUEUE_MAX 1024 /* stores on the bus in one direction */
 #define RANGES_MAX 16
 #define LATE_MAX 32
+#define NOBODY (-1)   /* no actor */
 #define YIELDS_MAX 24 /* turns in a row in which nobody stored anything */
 
 typedef struct {
@@ -53,8 +55,7 @@ struct late_load {
 };
 
 struct actor {
-    ucontext_t context;
-    char *stack;
+    jmp_buf here;
     bool done;
     int asleep; /* doorbell, or -1 */
     unsigned yields;
@@ -85,9 +86,13 @@ extern struct explore_state {
     unsigned chosen[CHOICES_MAX], options[CHOICES_MAX];
     unsigned length, at;
 
-    ucontext_t scheduler;
+    /* the stacks of the actors, what made them, and the places to go on at */
+    char *stack[EXPLORE_ACTORS];
+    ucontext_t maker;
+    jmp_buf beginning[EXPLORE_ACTORS], scheduler;
+
     struct actor actors[EXPLORE_ACTORS];
-    int running;                    /* -1: setup or finish */
+    int running;                    /* NOBODY: setup or finish */
     uint64_t turns[EXPLORE_ACTORS]; /* how often each was run */
     uint64_t fence_count;
     bool stop;
@@ -111,8 +116,8 @@ extern struct explore_state {
 /** The next choice of the list: below `options`. */
 unsigned explore_choose(unsigned options);
 
-/** Ends the turn of the running actor. */
-void explore_to_scheduler(void);
+/** Ends the turn of the running actor: the next one is chosen, and may be the same. */
+void explore_end_turn(void);
 
 /** A place where the other actor may go on. True if it did. */
 bool explore_switch_point(void);
