@@ -21,6 +21,7 @@ PLACE = pathlib.Path(os.environ.get("VOP_VM", root_of_project() / "build/vm"))  
 LONG = bool(os.environ.get("VOP_LONG"))
 SERIES = ["6.1", "6.12", "6.1-debug"] if LONG else ["6.1"]  # kernels that the driver is tested with
 SLOW = 5  # emulation on a busy machine: deadlines guard against hangs only
+TOOLS = ["iperf3", "ethtool"]  # for machines, which have busybox and programs of ours besides
 # What a kernel concludes from a clock and a timer that stood still because the host was busy elsewhere.
 BUSY_HOST = "tsc=reliable no_timer_check nowatchdog rcupdate.rcu_cpu_stall_suppress=1"
 # The firmware's list of INTx lines is a program that ACPI runs whenever a driver gets or loses a device. That takes
@@ -47,7 +48,7 @@ class Software:
             tool = "build_debug_kernel" if series.endswith("-debug") else "fetch_kernels"
             raise Unavailable(f"no Linux {series} to boot: tests/system/vm/{tool} {PLACE}/kernels "
                               f"{series.removesuffix('-debug')}")
-        for program in ("qemu-system-x86_64", "busybox", "setpriv", "iperf3"):
+        for program in ("qemu-system-x86_64", "busybox", "setpriv", *TOOLS):
             if not shutil.which(program):
                 raise Unavailable(f"needs {program}: scripts/packages vm")
         self.append = DEBUG_KERNEL if series.endswith("-debug") else ""
@@ -57,7 +58,8 @@ class Software:
         self._run("make", "-C", DRIVER, f"KERNEL={found / 'headers'}", f"OUT={module}")
         helpers = [self._build_helper(found, place, series, name) for name in ("mmio-pci", "mmio-uio")]
         self._run(HERE / "make_initramfs", self.initramfs, HERE / "init", found / "modules",
-                  module / "vop_pci_uio.ko", *helpers, shutil.which("iperf3"), *[BIN / program for program in programs])
+                  module / "vop_pci_uio.ko", *helpers, *map(shutil.which, TOOLS),
+                  *[BIN / program for program in programs])
 
     def _build_helper(self, found, place, series, name):
         """A kernel module of the tests."""
