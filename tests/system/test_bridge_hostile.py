@@ -82,13 +82,10 @@ class Place:
         eventually(self.bridge.has_closed_all, "the closer is done", 10.0)
 
     def held(self):
-        """Descriptors and mappings of files, BPF's among them, that it has without a peer; its own memory, in KiB."""
+        """What it has without a peer: files, mappings of files, BPF's among them, and memory of its own, in KiB."""
         self.settle()
         eventually(lambda: "NO-CARRIER" in self.namespace.link("vop0")["flags"], "carrier off", 5.0)
-        process = pathlib.Path(f"/proc/{self.bridge.pid}")
-        mappings = sum(" /" in line for line in (process / "maps").read_text().splitlines())
-        memory = int(re.search(r"RssAnon:\s+(\d+)", (process / "status").read_text()).group(1))
-        return self.bridge.files(), mappings, memory
+        return self.bridge.files(), self.bridge.mappings(), self.bridge.memory()
 
     def stop(self):
         for process in self.started:
