@@ -167,6 +167,26 @@ def test_drain_sends(cards, side, rings):
         numbers.close()
 
 
+def test_drain_waits_for_the_card(cards):
+    """What lies in the rings is no card's yet: another one might forget it when its driver hangs up."""
+    pair = cards()
+    pair.start(both=["--queues", 1], b=["--drain-ms", 60000])
+    numbers = Numbers(pair, "b", "a")
+    try:
+        pause(pair.bridge["a"].pid)
+        numbers.send(20)
+        pair.bridge["b"].signal(signal.SIGTERM)
+        eventually(lambda: not pair.namespace["b"].has_carrier("vop0"), "no carrier")
+        time.sleep(0.4)  # longer than a peer may be quiet
+        assert pair.bridge["b"].process.poll() is None
+        pair.bridge["a"].signal(signal.SIGCONT)
+        assert pair.bridge["b"].process.wait(10 * SLOW) == 0
+        assert numbers.receive(20) == list(range(20))
+        assert "the time is up" not in pair.bridge["b"].text()
+    finally:
+        numbers.close()
+
+
 def test_stopped_card(cards):
     """A card that stands still costs frames, and nothing else: the driver's bridge ends when it is asked to."""
     pair = cards()
