@@ -196,6 +196,17 @@ def test_nothing_is_lost_at_the_beginning(pair):
     assert ping(pair.namespace["a"], "10.99.0.2", count=20) == 0
 
 
+def test_threads_that_begin_late(pair):
+    """Whom a worker keeps waiting asks the link to let go of it. At the beginning there is no link yet."""
+    if not shutil.which("strace"):
+        pytest.skip("needs strace to slow a bridge down")
+    pair.start_side("b")
+    pair.start_side("a", prefix=["strace", "-D", "-f", "-o", os.devnull, "-e", "trace=sched_getattr", "-e",
+                                 "inject=sched_getattr:delay_enter=300000"])
+    pair.wait_up(10.0)
+    assert pair.bridge["a"].stop() == 0 or SANITIZED  # nobody can look for leaks beside strace
+
+
 def test_peer_of_another_user(pair, namespaces, tmp_path):
     """Refused and told of, however often it comes; the right one gets in."""
     a = pair.start_side("a", "--peer-uid", "nobody", "--socket-mode", "0666")
