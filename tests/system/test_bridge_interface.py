@@ -405,7 +405,7 @@ def test_descriptors_without_privilege(namespaces, tmp_path, as_nobody, place_of
         for session in range(1, 3):  # its broker has no more rights than it has, and finds the next peer all the same
             bridges.append(Bridge("--link", link, "--tap", "vop0", "--address", "10.99.0.2/24", namespace=b,
                                   log=tmp_path / "b.log"))
-            bridges[0].wait_line("link up", session)
+            bridges[0].wait_line("link up", session, 15.0)
             eventually(lambda: a.has_carrier("vop0") and b.has_carrier("vop0"), lambda: [x.text() for x in bridges])
             assert ping(a, "10.99.0.2") == 0
             if session == 1:

@@ -10,6 +10,8 @@ import time
 
 from lib.bridge import SLOW
 
+SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>
+
 
 def family_of(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -95,7 +97,7 @@ class Numbers:
         lladdr = pair.namespace[receiver].link("vop0")["address"]
         pair.namespace[sender].ip("neigh", "replace", self.to, "lladdr", lladdr, "nud", "permanent", "dev", "vop0")
         self.receiver = pair.namespace[receiver].socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self.receiver.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 26)
         self.receiver.bind(("", 4444))
         self.sender = pair.namespace[sender].socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.number = 0
