@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The list of system calls, beside those that a bridge makes: it makes no other, and none is listed that it never makes.
+"""The list of system calls, beside those that a bridge makes: it makes no other, and none is listed in vain.
 
 strace sees them from outside, through all that happens to a pair of bridges. It sees what seccomp refuses as well (see
 sandbox_list_refusals()): a call that fails, by a thread that goes on.
