@@ -177,7 +177,7 @@ def test_drain_sends(single, numbers):
 
 def test_drain_receives(single, numbers):
     """The peer is told to stop, and says when it has: all that its kernel was told is sent gets there, if later."""
-    a, b = single.start(a=["--persist"], b=["--on-peer-loss", "hold", "--carrier", "on"])
+    a, b = single.start(a=["--persist"], b=["--on-peer-loss", "hold", "--carrier", "on", "--txqueuelen", 20000])
     numbers = numbers("b", "a")
     for _ in range(2):
         before = a.text().count("link up")
