@@ -11,6 +11,7 @@
 #include "broker_message.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /** What a function that serves returns for what it refuses: a request that no honest worker makes. */
@@ -40,6 +41,12 @@ struct broker_call {
  * told, or BROKER_REFUSED, which is logged and counted.
  */
 typedef int broker_serve_fn(struct broker_place *place, struct broker_call *call);
+
+/** Is this a bool? The byte that came for one may be any, and C does not say what reading another than 0 or 1 does. */
+static inline bool broker_is_bool(const bool *at)
+{
+    return *(const uint8_t *)at <= 1;
+}
 
 extern const struct sandbox_need broker_serve_need;
 

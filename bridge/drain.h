@@ -5,12 +5,12 @@
  * Room: bridge. On the control loop, in turns of a timer; the workers go on as they do meanwhile. Whoever drains has
  * switched the carrier off, so that the kernel hands over nothing more before long.
  *
- *   SENDING     until each queue of the TAP was found empty once: all that it had at the beginning was sent. Then the
- *               peer is to be told to stop, too, for which `sent` is called. Not earlier: a peer that was told takes
- *               nothing from the link any more, which may be full
+ *   SENDING     until each queue of the TAP was found empty once: all that it had at the beginning was sent, and taken
+ *               by a peer that is a device. Then the peer is to be told to stop, too, for which `sent` is called. Not
+ *               earlier: a peer that was told takes nothing from the link any more, which may be full
  *   RECEIVING   until the peer says that it has stopped, which drain_hurry() tells, or, as one that is a device or
- * older does not say that, until nothing has come for DRAIN_QUIET_MS CLOSED      before and after. `done` is called,
- * also if the time is up
+ *               older does not say that, until nothing has come for DRAIN_QUIET_MS
+ *   CLOSED      before and after. `done` is called, also if the time is up
  */
 #ifndef VOP_BRIDGE_DRAIN_H
 #define VOP_BRIDGE_DRAIN_H

@@ -161,7 +161,7 @@ int interface_away_serve(struct broker_place *place, struct broker_call *call)
     if (call->size != sizeof(question))
         return BROKER_REFUSED;
     memcpy(&question, call->question, sizeof(question));
-    if (question.op >= OPS)
+    if (question.op >= OPS || !broker_is_bool(&question.again.is_persistent))
         return BROKER_REFUSED;
     memset(answer, 0, sizeof(*answer));
     call->answer_size = sizeof(*answer);

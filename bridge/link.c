@@ -78,7 +78,7 @@ bool link_look(struct link *link, struct link_peer *ret_peer)
 
 void link_unblock(struct link *link)
 {
-    if (link->kind->ops->unblock)
+    if (link && link->loop && link->kind->ops->unblock)
         link->kind->ops->unblock(link);
 }
 

@@ -160,7 +160,7 @@ void link_announce(struct link *link, bool is_up, bool is_holding, uint32_t mtu)
 /** After a port's process() returned 1. Returns whether something is new, and fills in all of it. */
 bool link_look(struct link *link, struct link_peer *ret_peer);
 
-/** Ends the wait of a thread that a peer may hold up. */
+/** Ends the wait of a thread that a peer may hold up. Does nothing if there is no link yet, or it is closed. */
 void link_unblock(struct link *link);
 
 /** What there is to show of it; all 0 if nothing. */

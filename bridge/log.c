@@ -206,13 +206,14 @@ void log_start(void)
 
 void log_close(void)
 {
-    uint64_t deadline = uv_hrtime() + LOG_PARTING_MS * NS_PER_MS;
+    uint64_t deadline;
     bool is_done;
 
     if (is_open && !shared.is_running)
         log_start();
     if (!is_open)
         return;
+    deadline = uv_hrtime() + LOG_PARTING_MS * NS_PER_MS; /* a thread that has just begun has as long, too */
     uv_mutex_lock(&shared.mutex);
     shared.is_closing = true;
     uv_cond_signal(&shared.changed);

@@ -25,7 +25,7 @@
 #define LOG_BURST 100
 #define LOG_INTERVAL_MS 500
 #define LOG_QUEUE 128
-#define LOG_PARTING_MS 200
+#define LOG_PARTING_MS 1000
 
 /** How important a line is. The values are in the order in which --log-level has them (settings.c). */
 enum log_level {

@@ -225,7 +225,7 @@ int netlink_away_serve(struct broker_place *place, struct broker_call *call)
         return BROKER_REFUSED;
     memcpy(&question, call->question, sizeof(question));
     if (question.op >= NETLINK_OPS || !is_terminated(question.what, sizeof(question.what)) ||
-        !is_terminated(question.name, sizeof(question.name)))
+        !is_terminated(question.name, sizeof(question.name)) || !broker_is_bool(&question.route.has_gateway))
         return BROKER_REFUSED;
     if (question.op == NETLINK_LOOK) {
         call->answer_size = sizeof(struct netlink_interface);

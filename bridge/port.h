@@ -81,6 +81,12 @@ struct port_ops {
      */
     int (*process)(struct port *port);
 
+    /**
+     * Has the peer taken all that was sent? What it has not it may never take, once this side closes. Returns 1 or 0.
+     * NULL: the peer takes that, too.
+     */
+    int (*is_taken)(struct port *port);
+
     /** Fills all of the facts, also when the session is over. */
     void (*look)(struct port *port, struct port_facts *ret_facts);
 };

@@ -241,6 +241,15 @@ static int process(struct port *port)
     return ret;
 }
 
+/* A card that is reset, or whose driver hangs up, may forget what was lent to it. */
+static int is_taken(struct port *port)
+{
+    struct port_driver *self = get_self(port);
+    int ret = reclaim(self);
+
+    return ret < 0 ? ret : self->free_count == self->setup.pieces[1].count;
+}
+
 static void look(struct port *port, struct port_facts *ret_facts)
 {
     struct port_driver *self = get_self(port);
@@ -314,6 +323,7 @@ int port_driver_open(struct port_driver *driver, const struct port_driver_setup 
         .flush = flush,
         .arm = arm,
         .process = process,
+        .is_taken = is_taken,
         .look = look,
     };
     int ret;

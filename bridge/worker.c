@@ -359,16 +359,26 @@ void worker_discard(struct worker *worker)
     worker->counters.tx_stale += tap_drain(worker->setup.tap_fd);
 }
 
+/* Returns 1 if nothing is left, 0 if something is, or how the session ended. */
+static int send_the_rest(struct worker *worker)
+{
+    int ret = forward_from_tap(&worker->forward, TURN_BUDGET);
+
+    if (ret != FORWARD_IDLE)
+        return ret < 0 ? ret : 0;
+    return worker->port->ops->is_taken ? worker->port->ops->is_taken(worker->port) : 1;
+}
+
 bool worker_send_rest(struct worker *worker)
 {
     int ret;
 
     if (!worker->port || worker->is_over || worker->is_held)
         return true;
-    ret = forward_from_tap(&worker->forward, TURN_BUDGET);
+    ret = send_the_rest(worker);
     if (ret < 0)
         give_up(worker, ret);
-    return ret < 0 || ret == FORWARD_IDLE;
+    return ret != 0;
 }
 
 uint64_t worker_receive_rest(struct worker *worker)

@@ -102,7 +102,8 @@ void worker_discard(struct worker *worker);
 
 /**
  * Sends what the TAP has queued, as long as the link has room, but not for much longer than a turn. Returns whether
- * there was nothing left, or nobody to send it to: it has no port, or is HELD, or the session is over.
+ * there was nothing left and the peer has it, or nobody to send it to: it has no port, or is HELD, or the session is
+ * over.
  */
 bool worker_send_rest(struct worker *worker);
 

@@ -6,10 +6,13 @@ The peer is hostile-net, which knows the protocol from its document alone. What 
 it counts, on the interface.
 """
 import contextlib
+import itertools
+import json
 import os
 import pathlib
 import random
 import re
+import signal
 import subprocess
 import time
 
@@ -19,6 +22,7 @@ from lib.bridge import SANITIZED, SLOW, Bridge, eventually, program
 
 LONG = bool(os.environ.get("VOP_LONG"))
 SECONDS = 30 if LONG else 1  # of wrong frames, and of lies
+RELOAD_SECONDS = 30 if LONG else 2  # of each of them, while the bridge is reloaded
 CONNECTS = 1000 if LONG else 200
 MAC = "02:99:00:00:00:01"  # where the frames go
 
@@ -78,13 +82,10 @@ class Place:
         eventually(self.bridge.has_closed_all, "the closer is done", 10.0)
 
     def held(self):
-        """Descriptors and mappings of files, BPF's among them, that it has without a peer; its own memory, in KiB."""
+        """What it has without a peer: files, mappings of files, BPF's among them, and memory of its own, in KiB."""
         self.settle()
         eventually(lambda: "NO-CARRIER" in self.namespace.link("vop0")["flags"], "carrier off", 5.0)
-        process = pathlib.Path(f"/proc/{self.bridge.pid}")
-        mappings = sum(" /" in line for line in (process / "maps").read_text().splitlines())
-        memory = int(re.search(r"RssAnon:\s+(\d+)", (process / "status").read_text()).group(1))
-        return self.bridge.files(), mappings, memory
+        return self.bridge.files(), self.bridge.mappings(), self.bridge.memory()
 
     def stop(self):
         for process in self.started:
@@ -112,13 +113,7 @@ def expect_nothing_left(place, before):
     assert SANITIZED or after[2] < memory + 2048
 
 
-def test_wrong_frames(place):
-    """Counted here, at the bridge, and behind the interface: all three agree."""
-    bridge = place.start()
-    with place.watched() as arrived:
-        sent = place.run("frames", SECONDS, SECONDS + 30)
-    counted = bridge.counters()
-    print(sent, arrived, {name: value for name, value in counted.items() if name.startswith("rx")})
+def expect_counted(place, sent, arrived, counted):
     dropped = counted["rx_malformed"] + counted["rx_unsupported"]
     refused = counted["rx_errors"] + counted["rx_down"]
     assert sent["good"] > 100 and sent["evil"] > 100 and sent["either"] > 10
@@ -131,6 +126,16 @@ def test_wrong_frames(place):
         assert arrived["either"] <= sent["either"]
     statistics = place.namespace.statistics("vop0")["rx"]
     assert statistics["packets"] + statistics["dropped"] <= counted["rx_frames"]
+
+
+def test_wrong_frames(place):
+    """Counted here, at the bridge, and behind the interface: all three agree."""
+    bridge = place.start()
+    with place.watched() as arrived:
+        sent = place.run("frames", SECONDS, SECONDS + 30)
+    counted = bridge.counters()
+    print(sent, arrived, {name: value for name, value in counted.items() if name.startswith("rx")})
+    expect_counted(place, sent, arrived, counted)
     assert bridge.stop() == 0
 
 
@@ -155,6 +160,87 @@ def test_many_connects(place):
     assert place.run("connects", CONNECTS, CONNECTS)["sessions"] == CONNECTS
     print(f"{CONNECTS} connects in {time.monotonic() - begin:.1f} s")
     expect_nothing_left(place, before)
+    assert bridge.stop() == 0
+
+
+class Reloads:
+    """Changes of the configuration file, and whether they are in force."""
+
+    def __init__(self, place, directory):
+        self.place, self.path, self.control = place, directory / "a.conf", directory / "control"
+        self.settings = {}
+        self.turns = itertools.count(1)
+        self.write()
+
+    def write(self, **settings):
+        """Underscores stand for dashes."""
+        self.settings = {name.replace("_", "-"): value for name, value in settings.items()}
+        self.path.write_text("".join(f"{name} = {json.dumps(value)};\n" for name, value in self.settings.items()))
+
+    def turn(self):
+        """The next one, by the signal or by a client. Queues go and come as well."""
+        turn = next(self.turns)
+        self.write(mtu=1490 + turn % 10, altname=[f"n{turn}"], route=[f"10.{turn % 250}.1.0/24"], drain_ms=turn,
+                   on_peer_loss=("hold", "drop")[turn % 2], affinity=("0", "0-1")[turn % 2], spin_us=turn % 50,
+                   queues=1 + turn // 2 % 2, log_level=("info", "notice")[turn % 2])
+        if turn % 2:
+            self.place.bridge.signal(signal.SIGHUP)  # its line in the log may be one of those that are left out
+        else:
+            done = subprocess.run([program("vop"), "bridge", "reload", "--control", self.control, "--json"], text=True,
+                                  capture_output=True, timeout=60)
+            assert done.returncode == 0, done.stderr
+            answer, = json.loads(done.stdout)
+            assert {"mtu", "altname", "route", "drain-ms"} <= set(answer["changed"]), answer
+            assert answer["restart"] == answer["failed"] == [], answer
+        eventually(self.is_in_force, lambda: f"{self.settings} in force", 10.0)
+
+    def is_in_force(self):
+        link = self.place.namespace.link("vop0")
+        routes = json.loads(self.place.namespace.ip("-j", "route", "show", "dev", "vop0"))
+        return (link["mtu"] == self.settings["mtu"] and link.get("altnames") == self.settings["altname"]
+                and [r["dst"] for r in routes if r.get("protocol") != "kernel"] == self.settings["route"])
+
+
+def reload_until(place, reloads, peer):
+    """Not so often that nothing else is done."""
+    while peer.poll() is None:
+        reloads.turn()
+        assert place.bridge.process.poll() is None, place.bridge.text()[-2000:]
+        time.sleep(0.02)
+    print(f"{next(reloads.turns) - 1} reloads")
+
+
+def test_wrong_frames_and_reloads(place, tmp_path):
+    reloads = Reloads(place, tmp_path)
+    bridge = place.start("--config", reloads.path, "--control", reloads.control)
+    with place.watched() as arrived:
+        peer = place.begin("frames", place.socket, random.getrandbits(63), RELOAD_SECONDS)
+        reload_until(place, reloads, peer)
+        sent = place.finish(peer, 30)
+    counted = bridge.counters()
+    print(sent, arrived, {name: value for name, value in counted.items() if name.startswith("rx")})
+    expect_counted(place, sent, arrived, counted)
+    assert bridge.stop() == 0
+
+
+def test_lies_and_reloads(place, tmp_path):
+    """What is written over while the bridge looks at it may be right after all, but is counted."""
+    reloads = Reloads(place, tmp_path)
+    bridge = place.start("--config", reloads.path, "--control", reloads.control)
+    place.run("connects", 20, 30)
+    reloads.turn()  # memory that is got once
+    before = place.held()
+    with place.watched() as arrived:  # else the kernel drops what nobody wants
+        peer = place.begin("lies", place.socket, random.getrandbits(63), RELOAD_SECONDS)
+        reload_until(place, reloads, peer)
+        print(f"{place.finish(peer, 60)['sessions']} sessions ended with a lie")
+    place.run("connects", 1, 30)
+    assert reloads.is_in_force()
+    expect_nothing_left(place, before)
+    statistics = place.namespace.statistics("vop0")["rx"]
+    counted = bridge.counters()
+    print(arrived, statistics, {name: value for name, value in counted.items() if name.startswith("rx")})
+    assert statistics["packets"] <= counted["rx_frames"]
     assert bridge.stop() == 0
 
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from lib.bridge import SLOW, eventually, pause
-from lib.traffic import Flood, ping
+from lib.traffic import Flood, Numbers, ping
 
 COUNT = 200
 
@@ -23,49 +23,11 @@ def single(pair):
     return pair
 
 
-class Numbers:
-    """Numbered datagrams from one side to the other."""
-
-    def __init__(self, pair, sender, receiver):
-        self.to = f"10.99.0.{1 if receiver == 'a' else 2}"
-        self.receiver = pair.namespace[receiver].socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self.receiver.bind(("", 4444))
-        self.sender = pair.namespace[sender].socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.number = 0
-
-    def send(self, count=COUNT):
-        for _ in range(count):
-            self.sender.sendto(self.number.to_bytes(4, "little"), (self.to, 4444))
-            self.number += 1
-
-    def receive(self, count=None, patience=5.0):
-        """As many as that, or all that come within the time."""
-        got = []
-        self.receiver.settimeout(patience * SLOW)
-        try:
-            while count is None or len(got) < count:
-                got.append(int.from_bytes(self.receiver.recv(64), "little"))
-        except TimeoutError:
-            pass
-        return got
-
-    def close(self):
-        self.sender.close()
-        self.receiver.close()
-
-
 @pytest.fixture
 def numbers(single):
     made = []
 
     def make(sender, receiver):
-        """Whom the sender asks for has answered, and is not asked again."""
-        namespace = single.namespace[sender]
-        address = f"10.99.0.{1 if receiver == 'a' else 2}"
-        assert ping(namespace, address) == 0
-        lladdr = single.namespace[receiver].link("vop0")["address"]
-        namespace.ip("neigh", "replace", address, "lladdr", lladdr, "nud", "permanent", "dev", "vop0")
         made.append(Numbers(single, sender, receiver))
         return made[-1]
 
@@ -110,10 +72,10 @@ def test_frames_for_nobody_are_kept(single, numbers, carrier, end):
     if carrier == "on":
         getattr(b, end)()
         a.wait_line("link down")
-        numbers.send()
+        numbers.send(COUNT)
     else:  # without a carrier the kernel queues nothing: only what had come before is there
         pause(a.pid)
-        numbers.send()
+        numbers.send(COUNT)
         b.kill()
         a.signal(signal.SIGCONT)
         a.wait_line("link down")
@@ -134,7 +96,7 @@ def test_the_kernels_queue_bounds_what_is_kept(single, numbers):
     b.kill()
     a.wait_line("link down")
     dropped = single.namespace["a"].statistics("vop0")["tx"]["dropped"]
-    numbers.send()
+    numbers.send(COUNT)
     single.start_side("b")
     single.wait_up()
     got = numbers.receive(patience=0.3)
@@ -148,7 +110,7 @@ def test_frames_for_nobody_are_dropped(single, numbers):
     numbers = numbers("a", "b")
     b.kill()
     a.wait_line("link down")
-    numbers.send()
+    numbers.send(COUNT)
     single.start_side("b")
     a.wait_line("link up", 2)
     assert numbers.receive(patience=0.3) == []
@@ -202,7 +164,7 @@ def test_drain_sends(single, numbers):
     a, b = single.start(a=[*SMALL, "--drain-ms", 60000], b=SMALL)
     numbers = numbers("a", "b")
     pause(b.pid)
-    numbers.send()
+    numbers.send(COUNT)
     a.signal(signal.SIGTERM)
     eventually(lambda: not single.namespace["a"].has_carrier("vop0"), "no carrier")
     time.sleep(0.1)
@@ -215,7 +177,7 @@ def test_drain_sends(single, numbers):
 
 def test_drain_receives(single, numbers):
     """The peer is told to stop, and says when it has: all that its kernel was told is sent gets there, if later."""
-    a, b = single.start(a=["--persist"], b=["--on-peer-loss", "hold", "--carrier", "on"])
+    a, b = single.start(a=["--persist"], b=["--on-peer-loss", "hold", "--carrier", "on", "--txqueuelen", 20000])
     numbers = numbers("b", "a")
     for _ in range(2):
         before = a.text().count("link up")
@@ -258,7 +220,7 @@ def test_end_at_once(single, numbers, words, second):
     a, b = single.start(a=[*SMALL, *words], b=SMALL)
     numbers = numbers("a", "b")
     pause(b.pid)
-    numbers.send()
+    numbers.send(COUNT)
     a.signal(signal.SIGTERM)
     if second:
         eventually(lambda: not single.namespace["a"].has_carrier("vop0"), "no carrier")
@@ -272,7 +234,7 @@ def test_peer_dies_during_the_drain(single, numbers):
     a, b = single.start(a=[*SMALL, "--drain-ms", 60000, "--on-peer-loss", "exit"], b=SMALL)
     numbers = numbers("a", "b")
     pause(b.pid)
-    numbers.send()
+    numbers.send(COUNT)
     a.signal(signal.SIGTERM)
     eventually(lambda: not single.namespace["a"].has_carrier("vop0"), "no carrier")
     b.kill()

@@ -15,9 +15,8 @@ import time
 import pytest
 
 from lib.bridge import BIN, SLOW, Bridge, eventually
-from lib.traffic import ping
+from lib.traffic import SO_RCVBUFFORCE, ping
 
-SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>
 RATE = 10000  # datagrams a second, each way
 RELOADS = 6
 

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The sandbox: what every thread has given up, that all options work in it, and what happens without its broker."""
+import contextlib
 import os
 import pathlib
 import re
 import subprocess
+import time
 
 import pytest
 
-from lib.bridge import SANITIZED, Bridge, eventually, program, run
+from lib.bridge import SANITIZED, eventually, files_of, mappings_of, program, run
 from lib.traffic import ping
 
 NO_CAPABILITY = "0" * 16
+SESSIONS = 100  # with each side
+SESSIONS_MIN = SESSIONS if os.environ.get("VOP_LONG") else 13
 
 
 def facts(pid, task=None):
@@ -78,6 +82,44 @@ def test_sessions(pair):
     for side in "ab":
         assert pair.bridge[side].stop() == 0
     assert not pair.socket.exists()
+
+
+def objects_of(pid):
+    """BPF's, by their numbers."""
+    found = set()
+    for entry in pathlib.Path(f"/proc/{pid}/fdinfo").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found |= set(re.findall(r"^(?:prog_id|map_id|btf_id|link_id):\t\d+", entry.read_text(), re.M))
+    return found
+
+
+def held(bridge):
+    """What it and its broker have. Numbers of sockets and processes are others each time."""
+    eventually(bridge.has_closed_all, "the closer is done", 10.0)
+    return [(re.sub(r"\d+", "N", "\n".join(files_of(pid))), mappings_of(pid), objects_of(pid), len(threads(pid)))
+            for pid in (bridge.pid, broker_of(bridge))]
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_many_sessions(pair, side):
+    """A peer that is killed again and again: what bridge and broker have is the same as after the tenth."""
+    pair.start(both=["--user", "nobody", "--queues", "2"])
+    kept, end, count = pair.bridge["b" if side == "a" else "a"], time.monotonic() + 5, 0
+    while count < SESSIONS_MIN or (count < SESSIONS and time.monotonic() < end):
+        pair.bridge[side].kill()
+        kept.wait_line("link down", count + 1)
+        pair.start_side(side)
+        kept.wait_line("link up", count + 2)
+        pair.wait_up(6.0)
+        eventually(lambda: ping(pair.namespace["a"], "10.99.0.2", count=1) == 0, pair.logs, 6.0)
+        count += 1
+        if count == 10:
+            before, memory = held(kept), kept.memory()
+            assert any(objects for _, _, objects, _ in before) or "steer" in kept.text()  # what might leak
+    eventually(lambda: held(kept) == before, lambda: f"as it was: {before} became {held(kept)}", 5.0)
+    print(f"{count} sessions; memory of its own: {memory} KiB after ten, {kept.memory()} KiB at the end")
+    assert SANITIZED or kept.memory() < memory + 1024
+    assert pair.bridge[side].stop() == 0 and kept.stop() == 0
 
 
 def test_mtu_is_taken_over(pair):

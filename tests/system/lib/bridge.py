@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Running vop-bridge: alone, or two of them around a link."""
+import collections
 import contextlib
 import json
 import os
@@ -50,6 +51,25 @@ def process_cpu(pid):
     """Processor seconds of a process."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def files_of(pid):
+    """What a process has open, but for what it closes meanwhile."""
+    found = []
+    for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(entry))
+    return sorted(found)
+
+
+def mappings_of(pid):
+    found = collections.Counter()
+    for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
+        addresses, *_, name = line.split(maxsplit=5)
+        if not name.isdigit() and not name.startswith("["):  # of what has no name the last word is the inode, 0
+            begin, end = (int(word, 16) for word in addresses.split("-"))
+            found[name] += end - begin
+    return found
 
 
 def run(*words, seconds=10, **options):
@@ -113,17 +133,16 @@ class Bridge:
             return False
 
     def files(self):
-        """What is open, but for what is closed meanwhile."""
-        found = []
-        for entry in pathlib.Path(f"/proc/{self.pid}/fd").iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                found.append(os.readlink(entry))
-        return sorted(found)
+        return files_of(self.pid)
 
     def mappings(self):
-        """How many there are. Where a sanitizer allocates, only those of files: its own memory grows as it likes."""
-        lines = pathlib.Path(f"/proc/{self.pid}/maps").read_text().splitlines()
-        return sum(not SANITIZED or " /" in line for line in lines)
+        """Bytes of each file that is mapped, memory shared with others among them. Not how many mappings: the kernel
+        shows neighbours of one file as one, so that this depends on where they came to lie."""
+        return mappings_of(self.pid)
+
+    def memory(self):
+        """Its own, in KiB."""
+        return int(re.search(r"RssAnon:\s+(\d+)", pathlib.Path(f"/proc/{self.pid}/status").read_text()).group(1))
 
     def signal(self, number):
         self.process.send_signal(number)

@@ -8,6 +8,10 @@ import socket
 import threading
 import time
 
+from lib.bridge import SLOW
+
+SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>
+
 
 def family_of(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -81,6 +85,42 @@ def udp_echo(near, far, address, sizes, seconds=5, attempts=3):
                     break
                 except TimeoutError:
                     assert attempt + 1 < attempts, f"UDP: {size} bytes were lost {attempts} times"
+
+
+class Numbers:
+    """Numbered datagrams from one side of a pair to the other. Whom the sender asks for has answered before, and is not
+    asked again."""
+
+    def __init__(self, pair, sender, receiver):
+        self.to = f"10.99.0.{1 if receiver == 'a' else 2}"
+        assert ping(pair.namespace[sender], self.to) == 0
+        lladdr = pair.namespace[receiver].link("vop0")["address"]
+        pair.namespace[sender].ip("neigh", "replace", self.to, "lladdr", lladdr, "nud", "permanent", "dev", "vop0")
+        self.receiver = pair.namespace[receiver].socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.receiver.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 26)
+        self.receiver.bind(("", 4444))
+        self.sender = pair.namespace[sender].socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.number = 0
+
+    def send(self, count):
+        for _ in range(count):
+            self.sender.sendto(self.number.to_bytes(4, "little"), (self.to, 4444))
+            self.number += 1
+
+    def receive(self, count=None, patience=5.0):
+        """As many as that, or all that come within the time."""
+        got = []
+        self.receiver.settimeout(patience * SLOW)
+        try:
+            while count is None or len(got) < count:
+                got.append(int.from_bytes(self.receiver.recv(64), "little"))
+        except TimeoutError:
+            pass
+        return got
+
+    def close(self):
+        self.sender.close()
+        self.receiver.close()
 
 
 class EchoService:

@@ -14,6 +14,7 @@
 #include "netlink_away.h"
 #include "options.h"
 #include "sandbox_need.h"
+#include "setup.h"
 #include "unix_socket.h"
 
 #include <errno.h>
@@ -146,7 +147,7 @@ static int say_open(uint32_t what, const char *name, uint32_t flags, uint32_t mo
     memset(&question, 0, sizeof(question));
     question.open.request = (struct vop_opener_request){
         .what = what, .flags = flags, .mode = mode, .backlog = 8, .path = (const char *)0x1234};
-    strcpy(question.name, name);
+    memcpy(question.name, name, strlen(name) + 1);
     return say(BROKER_OPEN, &question, size);
 }
 
@@ -249,6 +250,32 @@ static void test_lies(void **state)
     stop();
 }
 
+/* What would be a bool here is a byte there, and one of 2 is no bool. */
+static void test_bools(void **state)
+{
+    struct netlink_question netlink = {.op = NETLINK_NEIGHBOURS_NOTE};
+    struct {
+        uint32_t op;
+        struct setup_again again;
+    } home; /* as interface_away.c has it */
+
+    (void)state;
+    start();
+    for (uint8_t byte = 0; byte < 2; byte++) {
+        memset(&netlink.route.has_gateway, byte, sizeof(netlink.route.has_gateway));
+        assert_int_equal(say(BROKER_NETLINK, &netlink, sizeof(netlink)), 0);
+    }
+    memset(&netlink.route.has_gateway, 2, sizeof(netlink.route.has_gateway));
+    assert_int_equal(say(BROKER_NETLINK, &netlink, sizeof(netlink)), -EPERM);
+    memset(&home, 0, sizeof(home));
+    home.op = 2;
+    assert_int_equal(say(BROKER_INTERFACE, &home, sizeof(home)), 0);
+    memset(&home.again.is_persistent, 2, sizeof(home.again.is_persistent));
+    assert_int_equal(say(BROKER_INTERFACE, &home, sizeof(home)), -EPERM);
+    check_works();
+    stop();
+}
+
 /* Messages that are none, of all lengths, and of bytes that mean nothing. */
 static void test_noise(void **state)
 {
@@ -310,7 +337,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sockets), cmocka_unit_test(test_files), cmocka_unit_test(test_devices),
-        cmocka_unit_test(test_lies),    cmocka_unit_test(test_noise), cmocka_unit_test(test_death),
+        cmocka_unit_test(test_lies),    cmocka_unit_test(test_bools), cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_death),
     };
 
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
