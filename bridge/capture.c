@@ -28,7 +28,7 @@
 #define LOOK_MS 50          /* so late may a frame be in the file */
 #define CHECK_NS 1000000000 /* how often somebody may have removed the file */
 #define PARTING_NS UINT64_C(2000000000)
-#define NICENESS 10 /* more than the workers have */
+#define NICENESS 19 /* more than the workers have: frames may be dropped from a file */
 
 /* What both threads look at. */
 struct capture_talk {
