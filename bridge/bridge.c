@@ -320,7 +320,7 @@ static void stop_bridge(struct bridge *bridge, int ret)
     notify_stopping(&bridge->notify);
     drain_close(&bridge->drain);
     end_session(bridge);
-    if (bridge->options->carrier == CARRIER_ON && !is_lost(bridge))
+    if (bridge->options->carrier == CARRIER_ON && !is_lost(bridge) && ret != -ENODEV)
         (void)tap_carrier_set(&bridge->interface.tap, false); /* it may persist, and then nobody reads it */
     link_close(bridge->link);
     exporter_close(&bridge->exporter);
@@ -348,6 +348,7 @@ static void on_interface_lost(struct bridge *bridge)
     }
     log_error("TAP %s: it was deleted; start the bridge again to make a new one, or with --on-tap-loss recreate",
               bridge->interface.tap.name);
+    bridge->is_flowing = false; /* and the carrier is gone with it */
     stop_bridge(bridge, -ENODEV);
 }
 

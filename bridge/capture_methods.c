@@ -87,6 +87,14 @@ static const char *read_program(const json_t *value, struct capture_filter *ret_
     return capture_filter_is_right(ret_filter) ? NULL : "not a program of BPF that ends and keeps to its bounds";
 }
 
+/* It is shown in terminals. */
+static bool is_printable(const char *text)
+{
+    while (*text && (unsigned char)*text >= ' ' && *text != 0x7f)
+        text++;
+    return !*text;
+}
+
 /* The text, and the program that it was compiled to: both or none. */
 static bool take_filter(json_t *params, struct capture_wish *wish, struct control_failure *failure)
 {
@@ -98,8 +106,9 @@ static bool take_filter(json_t *params, struct capture_wish *wish, struct contro
         why = read_program(program, &wish->choice.filter);
     if (why)
         control_fail(failure, CONTROL_BAD_PARAMS, "program: %s; tcpdump -y EN10MB -ddd prints one", why);
-    else if ((text && !words) || (words && strlen(words) >= sizeof(wish->filter)))
-        control_fail(failure, CONTROL_BAD_PARAMS, "filter: not a text of %zu bytes at most", sizeof(wish->filter) - 1);
+    else if ((text && !words) || (words && (strlen(words) >= sizeof(wish->filter) || !is_printable(words))))
+        control_fail(failure, CONTROL_BAD_PARAMS, "filter: not a text of %zu bytes at most, without control characters",
+                     sizeof(wish->filter) - 1);
     else if (words && *words && !program)
         control_fail(failure, CONTROL_BAD_PARAMS,
                      "filter: it comes without its program; vop bridge capture compiles one, as does tcpdump -ddd");

@@ -232,7 +232,7 @@ static void refuse_file(struct wishes *wishes, int error)
 
     wishes->has_gap = true;
     if (error == -EFBIG)
-        why = "larger than 1 MiB";
+        why = "larger than 64 KiB";
     else if (error == -EINVAL)
         why = "not a regular file";
     else if (error == -EILSEQ)

@@ -11,7 +11,7 @@
 #include "wishes.h"
 
 /** Bytes of the largest file that is read. */
-#define CONFIG_SIZE_MAX (1u << 20)
+#define CONFIG_SIZE_MAX (64u << 10)
 
 /**
  * Adds what the file wishes for, and says what is wrong with it: unknown names, wrong types, mistakes of syntax. Values

@@ -124,7 +124,7 @@ int control_socket_open(const char *directory, const char *name, mode_t mode, st
     if (directory || (ret != -EACCES && ret != -EROFS && ret != -EPERM && ret != -ENOENT))
         return ret;
     if (!own || own[0] != '/')
-        return -ENOENT;
+        return ret;
     length = snprintf(ret_path, CONTROL_PATH_SIZE, "%s%s", own, strrchr(CONTROL_DIRECTORY, '/'));
     if (length < 0 || (size_t)length >= CONTROL_PATH_SIZE)
         return -ENAMETOOLONG;

@@ -79,7 +79,10 @@ int reload_read(struct options *ret_options, char ret_why[RELOAD_WHY_SIZE])
         snprintf(ret_why, RELOAD_WHY_SIZE, "there is nothing to reload: it was started without --config");
         log_warning("%s", ret_why);
     } else if (ret) {
-        snprintf(ret_why, RELOAD_WHY_SIZE, "%s. Mistakes: %u; all is as before", mistakes.first, mistakes.count);
+        size_t length = strlen(mistakes.first);
+
+        snprintf(ret_why, RELOAD_WHY_SIZE, "%s%s Mistakes: %u; all is as before", mistakes.first,
+                 length > 0 && mistakes.first[length - 1] == '?' ? "" : ".", mistakes.count);
         log_error("reload: mistakes: %u; all is as before", mistakes.count);
     }
     return ret;

@@ -99,7 +99,8 @@ static bool run_lines(struct asking *asking, struct rates *rates)
             return false; /* nobody reads them */
     }
     if (ok && rates->count == 0)
-        fprintf(stderr, "vop: top: no such bridge; vop bridge list shows those that run\n");
+        fprintf(stderr, "vop: %s: no such bridge; vop bridge list shows those that run\n",
+                setup->count > 0 ? setup->names[0] : "top");
     return ok && (rates->count > 0 || setup->count == 0);
 }
 

@@ -120,14 +120,14 @@ def test_command_line_wins(check):
     ("missing", r"--config .*: No such file or directory; name a file that this user can read"),
     ("directory", r"--config .*: not a regular file"),
     ("zero", r"--config .*: there are bytes of zero in it"),
-    ("large", r"--config .*: larger than 1 MiB"),
+    ("large", r"--config .*: larger than 64 KiB"),
 ])
 def test_files(tmp_path, what, pattern):
     path = tmp_path / "vop.conf"
     if what == "directory":
         path.mkdir()
     elif what != "missing":
-        path.write_bytes(b"mtu = 1500;\0" if what == "zero" else b"#" * ((1 << 20) + 1))
+        path.write_bytes(b"mtu = 1500;\0" if what == "zero" else b"#" * ((64 << 10) + 1))
     status, out, err = run("--config", path, "--check-config")
     assert status == 2 and out == "" and re.fullmatch("vop-bridge: " + pattern + ".*\n", err), err
 

@@ -316,6 +316,7 @@ def test_deleted_interface_ends_the_bridge(pair):
     pair.namespace["b"].ip("link", "del", "vop0")
     assert b.process.wait(3) == 1
     assert "vop0: it was deleted" in b.text()
+    assert "carrier" not in a.text() + b.text()  # there is none any more
 
 
 # ---- Routes and names ----

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Reloading the configuration of a running vop-bridge: what changes, what does not, and that no frame is lost."""
-import contextlib
 import json
 import os
 import re
@@ -236,10 +235,10 @@ class Stream:
         self.server = receiver.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.server.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 26)
         self.server.bind((address, 0))
-        self.server.settimeout(5 * SLOW)
+        self.server.settimeout(0.2)
         self.client = sender.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.client.connect(self.server.getsockname())
-        self.is_over = threading.Event()
+        self.is_over, self.is_sent = threading.Event(), threading.Event()
         self.sent = 0
         self.seen = set()
         self.threads = [threading.Thread(target=target) for target in (self.receive, self.send)]
@@ -255,15 +254,20 @@ class Stream:
 
     def receive(self):
         """Until all are there, or nothing comes any more."""
-        with contextlib.suppress(TimeoutError):
-            while not self.is_over.is_set() or len(self.seen) < self.sent:
+        quiet = 0
+        while (not self.is_sent.is_set() or len(self.seen) < self.sent) and quiet < 25 * SLOW:
+            try:
                 self.seen.add(struct.unpack("!I", self.server.recv(64))[0])
+                quiet = 0
+            except TimeoutError:
+                quiet += 1
 
     def missing(self):
         """Ends it; how many did not arrive, and the first of them."""
         self.is_over.set()
-        for thread in self.threads:
-            thread.join()
+        self.threads[1].join()
+        self.is_sent.set()
+        self.threads[0].join()
         self.server.close()
         self.client.close()
         lost = sorted(set(range(self.sent)) - self.seen)

@@ -148,7 +148,7 @@ def test_lines(bridges):
         done = lines_of("--once", "--interval", "0.1", *bridges.control)
     assert done.returncode == 0 and "stands still" in done.stdout and f"{name} " in done.stdout
     done = lines_of("--once", "--interval", "0.1", "vop7", *bridges.control)
-    assert done.returncode == 1 and "top: no such bridge" in done.stderr
+    assert done.returncode == 1 and "vop7: no such bridge" in done.stderr
 
 
 @pytest.mark.parametrize("words, said", [("--interval 0", "--interval 0: not a number of seconds"),
