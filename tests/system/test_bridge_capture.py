@@ -307,6 +307,20 @@ def test_under_load_start_and_stop(captures):
         check_sums(answer, pcapng.read(path))
 
 
+def test_a_filter_is_shown_in_terminals(captures):
+    """So its text has nothing that one obeys, whichever client sent it."""
+    captures.start_bridges()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10 * SLOW)
+        client.connect(str(captures.control / f"vop0.{captures.bridge.pid}.sock"))
+        for text, answer in (("\x1b[2J", "error"), ("ip\n", "error"), ("ip", "result")):
+            request = {"jsonrpc": "2.0", "id": 1, "method": "capture.start",
+                       "params": {"filter": text, "program": [[6, 0, 0, 1]]}}
+            client.sendall(json.dumps(request).encode() + b"\n")
+            said = json.loads(client.makefile().readline())
+            assert answer in said, said
+
+
 def test_refusals(captures):
     captures.start_bridges()
     path = captures.start("--snaplen", 100)
