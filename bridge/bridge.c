@@ -274,13 +274,19 @@ static int begin_session(void *context, struct port *const *ports, unsigned coun
 
 /* ---- The interface is deleted, and made again ---- */
 
+/* Nobody here uses it any more, and it has no carrier to show. */
+static void leave_interface(struct bridge *bridge)
+{
+    (void)crew_set_tap(&bridge->crew, NULL);
+    steer_move(&bridge->steer, -1);
+    bridge->is_flowing = false;
+}
+
 /* The session goes on meanwhile; its frames wait in the link, and the peer's carrier is off. */
 static void lose_interface(struct bridge *bridge)
 {
     log_notice("TAP %s: it was deleted; it is made again", bridge->interface.tap.name);
-    (void)crew_set_tap(&bridge->crew, NULL);
-    steer_move(&bridge->steer, -1);
-    bridge->is_flowing = false;
+    leave_interface(bridge);
     interface_lose(&bridge->interface);
     announce(bridge);
 }
@@ -320,7 +326,7 @@ static void stop_bridge(struct bridge *bridge, int ret)
     notify_stopping(&bridge->notify);
     drain_close(&bridge->drain);
     end_session(bridge);
-    if (bridge->options->carrier == CARRIER_ON && !is_lost(bridge) && ret != -ENODEV)
+    if (bridge->options->carrier == CARRIER_ON && !is_lost(bridge))
         (void)tap_carrier_set(&bridge->interface.tap, false); /* it may persist, and then nobody reads it */
     link_close(bridge->link);
     exporter_close(&bridge->exporter);
@@ -348,7 +354,8 @@ static void on_interface_lost(struct bridge *bridge)
     }
     log_error("TAP %s: it was deleted; start the bridge again to make a new one, or with --on-tap-loss recreate",
               bridge->interface.tap.name);
-    bridge->is_flowing = false; /* and the carrier is gone with it */
+    leave_interface(bridge);
+    tap_lose(&bridge->interface.tap);
     stop_bridge(bridge, -ENODEV);
 }
 

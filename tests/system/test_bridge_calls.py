@@ -5,7 +5,6 @@ strace sees them from outside, through all that happens to a pair of bridges. It
 sandbox_list_refusals()): a call that fails, by a thread that goes on.
 """
 import collections
-import json
 import re
 import shutil
 import signal
@@ -14,7 +13,7 @@ import subprocess
 
 import pytest
 
-from lib.bridge import SANITIZED, SLOW, eventually, program
+from lib.bridge import SANITIZED, SLOW, eventually, program, render, settings_of
 from lib.traffic import Flood, tcp_transfer, udp_echo
 
 MIB = 1 << 20
@@ -67,9 +66,7 @@ class Traced:
 
     def write(self, **changes):
         """Underscores stand for dashes."""
-        settings = {"capture-dir": str(self.directory), "log-level": "debug",
-                    **{name.replace("_", "-"): value for name, value in changes.items()}}
-        self.path.write_text("".join(f"{name} = {json.dumps(value)};\n" for name, value in settings.items()))
+        self.path.write_text(render({"capture-dir": str(self.directory), "log-level": "debug", **settings_of(changes)}))
 
     def start(self, side):
         path = self.directory / f"{side}{len(self.traces[side])}.trace"

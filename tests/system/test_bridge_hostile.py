@@ -18,7 +18,7 @@ import time
 
 import pytest
 
-from lib.bridge import SANITIZED, SLOW, Bridge, eventually, program
+from lib.bridge import SANITIZED, SLOW, Bridge, eventually, program, render, settings_of
 
 LONG = bool(os.environ.get("VOP_LONG"))
 SECONDS = 30 if LONG else 1  # of wrong frames, and of lies
@@ -174,8 +174,8 @@ class Reloads:
 
     def write(self, **settings):
         """Underscores stand for dashes."""
-        self.settings = {name.replace("_", "-"): value for name, value in settings.items()}
-        self.path.write_text("".join(f"{name} = {json.dumps(value)};\n" for name, value in self.settings.items()))
+        self.settings = settings_of(settings)
+        self.path.write_text(render(self.settings))
 
     def turn(self):
         """The next one, by the signal or by a client. Queues go and come as well."""

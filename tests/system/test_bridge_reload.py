@@ -13,16 +13,11 @@ import time
 
 import pytest
 
-from lib.bridge import BIN, SLOW, Bridge, eventually
+from lib.bridge import BIN, SLOW, Bridge, eventually, render, settings_of
 from lib.traffic import SO_RCVBUFFORCE, ping
 
 RATE = 10000  # datagrams a second, each way
 RELOADS = 6
-
-
-def render(settings):
-    """A configuration file of these settings."""
-    return "".join(f"{name} = {json.dumps(value)};\n" for name, value in settings.items())
 
 
 class Configured:
@@ -38,7 +33,7 @@ class Configured:
 
     def write(self, **changes):
         """Underscores stand for dashes; None takes a setting out."""
-        self.settings.update({name.replace("_", "-"): value for name, value in changes.items()})
+        self.settings.update(settings_of(changes))
         self.settings = {name: value for name, value in self.settings.items() if value is not None}
         self.path.write_text(render(self.settings))
 

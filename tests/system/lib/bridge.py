@@ -72,6 +72,16 @@ def mappings_of(pid):
     return found
 
 
+def settings_of(words):
+    """As a configuration file names them: Python's keywords have underscores for dashes."""
+    return {name.replace("_", "-"): value for name, value in words.items()}
+
+
+def render(settings):
+    """A configuration file of these settings."""
+    return "".join(f"{name} = {json.dumps(value)};\n" for name, value in settings.items())
+
+
 def run(*words, seconds=10, **options):
     """Runs a bridge that is to end by itself: (status, stdout, stderr)."""
     done = subprocess.run([program(), *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
