@@ -114,12 +114,11 @@ class Bridge:
 
     def counters(self):
         """Asks with SIGUSR1."""
-        before = self.text().count("rx_frames")
+        before = len(self.text())
         self.process.send_signal(signal.SIGUSR1)
-        eventually(lambda: re.search(r"spin_hits \d+\n$", self.text()) and self.text().count("rx_frames") > before,
-                   "counters after SIGUSR1")
-        tail = " ".join(self.text().splitlines()[-3:])
-        return {name: int(value) for name, value in re.findall(r"\b([a-z_]+) (\d+)", tail)}
+        eventually(lambda: re.search(r"\bspin_hits \d+\n", self.text()[before:]), "counters after SIGUSR1")
+        lines = re.findall(r"^vop-bridge: ((?:[a-z_]+ \d+ ?)+)$", self.text()[before:], re.M)  # what was left out may follow
+        return {name: int(value) for name, value in re.findall(r"\b([a-z_]+) (\d+)", " ".join(lines))}
 
     def opener(self):
         """The process that opens its link: its broker, where it has one."""
