@@ -17,18 +17,17 @@
 #include <errno.h>
 #include <net/if.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #define LOOK_MS 50          /* so late may a frame be in the file */
 #define CHECK_NS 1000000000 /* how often somebody may have removed the file */
 #define PARTING_NS UINT64_C(2000000000)
-#define NICENESS 19 /* more than the workers have: frames may be dropped from a file */
 
 /* What both threads look at. */
 struct capture_talk {
@@ -207,12 +206,17 @@ static void on_timer(uv_timer_t *timer)
     run_turn(timer->data);
 }
 
+/*
+ * It has what the workers leave of the processors, for frames may be dropped from a file. Niceness is not enough: a
+ * thread that wakes up is not put where a nice one runs, but where this one does.
+ */
 static void run_thread(void *argument)
 {
+    const struct sched_param parameters = {.sched_priority = 0};
     struct capture *capture = argument;
 
     pthread_setname_np(pthread_self(), "vop-capture");
-    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), getpriority(PRIO_PROCESS, (id_t)gettid()) + NICENESS);
+    (void)sched_setscheduler(0, SCHED_IDLE, &parameters);
     uv_sem_post(&capture->ready);
     uv_run(&capture->loop, UV_RUN_DEFAULT);
     uv_mutex_lock(&capture->mutex);

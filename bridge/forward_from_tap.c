@@ -117,6 +117,11 @@ static size_t find_outer(const uint8_t *head, size_t length)
     return head[l3] >> 4 == 6 ? l3 + 40 : 0;
 }
 
+static bool is_tunnel(const struct vop_net_tunnel_hdr *hdr)
+{
+    return hdr->hdr.gso_type & (VOP_NET_HDR_GSO_UDP_TUNNEL_IPV4 | VOP_NET_HDR_GSO_UDP_TUNNEL_IPV6);
+}
+
 /*
  * A kernel (6.18 still) that holds a VLAN tag beside the frame puts it in for us, and forgets it in these two offsets,
  * but not in csum_start.
@@ -125,8 +130,7 @@ static void mend_offsets(struct vop_net_tunnel_hdr *hdr, const uint8_t *head, si
 {
     unsigned outer = vop_from_le16(hdr->outer_th_offset), inner = vop_from_le16(hdr->inner_nh_offset);
 
-    if (!(hdr->hdr.gso_type & (VOP_NET_HDR_GSO_UDP_TUNNEL_IPV4 | VOP_NET_HDR_GSO_UDP_TUNNEL_IPV6)) ||
-        find_outer(head, length) != outer + FRAME_VLAN_SIZE)
+    if (!is_tunnel(hdr) || find_outer(head, length) != outer + FRAME_VLAN_SIZE)
         return;
     hdr->outer_th_offset = vop_to_le16((uint16_t)(outer + FRAME_VLAN_SIZE));
     hdr->inner_nh_offset = vop_to_le16((uint16_t)(inner + FRAME_VLAN_SIZE));
@@ -163,48 +167,59 @@ static int drop_unread(struct forward *forward)
     return ret == FORWARD_MORE ? FORWARD_NEXT : ret;
 }
 
+/* One piece costs less than a list of one. */
+static ssize_t read_pieces(int fd, const struct iovec *iov, int count)
+{
+    return count == 1 ? read(fd, iov->iov_base, iov->iov_len) : readv(fd, iov, count);
+}
+
+/* The beginning of the frame is looked at for tunnels only. */
+static void mend_direct(const struct forward *forward, const struct port_buffer *buffer, struct vop_net_tunnel_hdr *hdr,
+                        size_t length)
+{
+    uint8_t head[TAGGED_HEAD];
+    size_t size = length < sizeof(head) ? length : sizeof(head);
+
+    if (!is_tunnel(hdr))
+        return;
+    port_buffer_read(buffer, forward->port->header_size, head, size);
+    mend_offsets(hdr, head, size);
+}
+
 /*
- * The frame lands where the peer will read it. Its header comes to us first, and is stored there once it is right; with
- * tunnels so does the beginning of the frame.
+ * Header and frame land where the peer will read them, the frame in its place. What the kernel says in the header is
+ * checked in a copy, and then stored. A peer that changes it meanwhile deceives nobody but itself.
  */
 static int send_direct(struct forward *forward)
 {
     struct port *port = forward->port;
+    size_t begin = port->header_size - forward->tap_header; /* the kernel's header may be the shorter one */
+    struct vop_net_tunnel_hdr hdr = {.hdr.flags = 0};
     struct port_buffer buffer;
-    struct {
-        struct vop_net_tunnel_hdr hdr;
-        uint8_t head[TAGGED_HEAD];
-    } start = {.hdr.hdr.flags = 0};
-    size_t head_size = forward->tap_header == sizeof(start.hdr) ? sizeof(start.head) : 0;
     size_t length;
     ssize_t count;
-    int tail;
     int ret = port->ops->reserve(port, forward->reserve, &buffer);
 
     if (ret == -ENOMEM)
         return drop_unread(forward);
     if (ret < 0)
         return ret == -EAGAIN ? FORWARD_FULL : ret;
-    forward->iov[0] = (struct iovec){&start, forward->tap_header + head_size};
-    tail = port_buffer_tail(&buffer, port->header_size + head_size, forward->iov + 1);
-    count = readv(forward->setup.tap_fd, forward->iov, 1 + tail);
-    ret = judge_read(forward, count, forward->reserve - port->header_size + forward->tap_header);
+    count = read_pieces(forward->setup.tap_fd, forward->iov, port_buffer_tail(&buffer, begin, forward->iov));
+    ret = judge_read(forward, count, forward->reserve - begin);
     if (ret != FORWARD_MORE) {
         port->ops->cancel(port);
         return ret;
     }
-    if (vop_net_hdr_features(&start.hdr.hdr) & ~port->features) {
+    port_buffer_read(&buffer, begin, &hdr, forward->tap_header);
+    if (vop_net_hdr_features(&hdr.hdr) & ~port->features) {
         port->ops->cancel(port);
         forward->setup.counters->tx_illegal++;
         return FORWARD_NEXT;
     }
     length = (size_t)count - forward->tap_header;
-    if (head_size > length)
-        head_size = length;
-    mend_offsets(&start.hdr, start.head, head_size);
-    vop_net_tunnel_hdr_clean(&start.hdr, length, port->features);
-    port_buffer_write(&buffer, 0, &start.hdr, port->header_size);
-    port_buffer_write(&buffer, port->header_size, start.head, head_size);
+    mend_direct(forward, &buffer, &hdr, length);
+    vop_net_tunnel_hdr_clean(&hdr, length, port->features);
+    port_buffer_write(&buffer, 0, &hdr, port->header_size);
     if (forward->setup.capture)
         capture_direct(forward, &buffer, length);
     forward->setup.counters->tx_frames++;
