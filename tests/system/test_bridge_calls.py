@@ -23,6 +23,7 @@ SELDOM = {
     "sched_yield": "a worker that spins and finds nothing",
     "sched_setattr": "a worker that begins to spin, or ends it",
     "brk": "the heap has no room",
+    "clock_gettime": "time that the kernel does not show in the program's own memory",
     "readv": "a frame that has no room in one piece, or is copied on its way",
 }
 
