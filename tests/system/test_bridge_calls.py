@@ -23,7 +23,7 @@ SELDOM = {
     "sched_yield": "a worker that spins and finds nothing",
     "sched_setattr": "a worker that begins to spin, or ends it",
     "brk": "the heap has no room",
-    "clock_gettime": "time that the kernel does not show in the program's own memory",
+    "clock_gettime": "a kick that takes long",
     "readv": "a frame that has no room in one piece, or is copied on its way",
 }
 
@@ -54,7 +54,8 @@ class Trace:
             elif is_closed and (found := re.match(r"(\w+)\((.*)", rest)):
                 yield found.groups()
         for rest in begun.values() if is_closed else ():  # it has ended in these
-            yield re.match(r"(\w+)\((.*)", rest).groups()
+            if found := re.match(r"(\w+)\((.*)", rest):  # strace writes ??? if it did not see which
+                yield found.groups()
 
 
 class Traced:
