@@ -94,13 +94,15 @@ struct port_ops {
 /** What all ports have. A specific one begins with this. */
 struct port {
     const struct port_ops *ops;
-    int fd;             /* polls readable when there is something to process */
-    uint64_t features;  /* virtio-net features of the peer: what it can receive, normalized */
-    size_t header_size; /* bytes of the virtio header of each message: of struct vop_net_hdr or vop_net_tunnel_hdr */
-    size_t message_max; /* bytes of the longest message, and of all messages that are on their way at once */
-    size_t receive_max; /* bytes of the longest message that can come; 0: as long as those to send */
-    bool is_direct;     /* the kernel may copy into reserved room */
-    size_t wait_max;    /* bytes of room to ask for at most, to hear whether there is some again; 0: as many as pay */
+    int fd;              /* polls readable when there is something to process */
+    uint64_t features;   /* virtio-net features of the peer: what it can receive, normalized */
+    size_t header_size;  /* bytes of the virtio header of each message: of struct vop_net_hdr or vop_net_tunnel_hdr */
+    size_t message_max;  /* bytes of the longest message, and of all messages that are on their way at once */
+    size_t receive_max;  /* bytes of the longest message that can come; 0: as long as those to send */
+    bool is_direct;      /* the kernel may copy into reserved room */
+    bool has_dear_kicks; /* more than one thread must wake up for one: in bulk, look once more before asking and telling
+                          */
+    size_t wait_max;     /* bytes of room to ask for at most, to hear whether there is some again; 0: as many as pay */
 };
 
 /** Copies `length` bytes of a message from its byte `offset` on. It is not shorter. */

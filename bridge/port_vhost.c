@@ -294,7 +294,8 @@ void port_vhost_init(struct port_vhost *port, unsigned pair)
     port->port.ops = &ops;
     port->port.header_size = sizeof(struct vop_net_hdr);
     port->port.message_max = FRAME_MESSAGE_MAX;
-    port->port.wait_max = 1; /* what was refused is remembered here */
+    port->port.wait_max = 1;          /* what was refused is remembered here */
+    port->port.has_dear_kicks = true; /* an interrupt may first wake the machine's monitor, for each frame sent, too */
 }
 
 void port_vhost_start(struct port_vhost *port, unsigned index, vop_virtqueue *vq)

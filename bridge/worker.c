@@ -147,30 +147,38 @@ static bool is_bulk(struct worker *worker)
     return worker->work > BULK_BYTES;
 }
 
+/* Lets others have the processor, and looks for more. */
+static int look_again(struct worker *worker)
+{
+    uint64_t before = count_frames(worker);
+    int ret;
+
+    sched_yield(); /* whoever makes our work may be waiting for this processor, and we have just looked */
+    worker->tap_is_readable = true;
+    ret = turn(worker);
+    return ret == FORWARD_IDLE && count_frames(worker) != before ? FORWARD_MORE : ret;
+}
+
 /* Looks for more until it is found or does not pay. */
 static int spin(struct worker *worker)
 {
-    uint64_t before = count_frames(worker);
     uint64_t until;
 
     worker->idle_since = uv_hrtime();
     if (is_bulk(worker))
-        return FORWARD_IDLE;
+        return worker->port->has_dear_kicks ? look_again(worker) : FORWARD_IDLE;
     until = worker->idle_since + (uint64_t)worker->spin.window_ns;
     worker->counters.spins += worker->spin.window_ns > 0;
     while (uv_hrtime() < until && !__atomic_load_n(&worker->is_called, __ATOMIC_RELAXED)) {
-        int ret;
+        uint64_t before = count_frames(worker);
+        int ret = look_again(worker);
 
-        sched_yield(); /* whoever makes our work may be waiting for this processor, and we have just looked */
-        worker->tap_is_readable = true;
-        ret = turn(worker);
-        if (ret)
-            return ret;
-        if (count_frames(worker) != before) {
+        if (count_frames(worker) != before && ret >= 0) {
             vop_spin_learn(&worker->spin, 0, false);
             worker->counters.spin_hits++;
-            return FORWARD_MORE;
         }
+        if (ret)
+            return ret;
     }
     return FORWARD_IDLE;
 }
