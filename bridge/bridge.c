@@ -13,86 +13,38 @@
  * - UP: each worker that has a pair has a port. Frames flow while the interfaces of both sides are there, and the
  * peer's is up
  */
-#include "bridge.h"
+#include "bridge_private.h"
 
 #include "broker.h"
 #include "broker_link.h"
-#include "capture.h"
-#include "capture_files.h"
-#include "control.h"
-#include "control_methods.h"
 #include "counters.h"
-#include "crew.h"
-#include "drain.h"
-#include "exporter.h"
 #include "frame.h"
-#include "interface.h"
-#include "link.h"
 #include "log.h"
 #include "netlink.h"
-#include "netns_watch.h"
-#include "notify.h"
-#include "reload.h"
 #include "sandbox.h"
 #include "setup.h"
-#include "signal_watch.h"
 #include "steer_card.h"
 #include "tap.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
-#include <uv.h>
 #include <vopipc/log.h>
 #include <vopipc/opener.h>
 
 static const int signal_numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 
-struct bridge {
-    struct options in_force;
-    const struct options *options; /* the same, for all but a reload */
-    struct interface interface;
-    uint64_t features; /* virtio-net features: what we offer to receive */
-    uv_loop_t loop;
-    struct signal_watch signals;
-    struct netns_watch netns_watch;
-    struct link *link;
-    struct link_peer peer; /* what it has last said, while there is one */
-    struct crew crew;
-    unsigned queues_wanted; /* to be in use, as far as the peer has as many pairs */
-    unsigned pairs;         /* of the session; 0: there is none */
-    size_t message_max;     /* of the session, each way, bytes */
-    uint64_t sessions;      /* so many have begun */
-    bool is_flowing;        /* frames are carried */
-    struct drain drain;
-    struct steer steer;
-    struct capture_files capture_files;
-    struct capture *capture; /* NULL: clients cannot ask for one */
-    struct control control;
-    struct control_subject subject; /* of the control socket */
-    struct exporter exporter;
-    struct notify notify;
-    pid_t pid;
-    uint64_t started_at;        /* by uv_hrtime() */
-    struct timespec started_on; /* by the clock of the day */
-    bool is_stopping;
-    int ret; /* of bridge_run() */
-};
-
 /* ---- Queues ---- */
 
-/* How many can be in use: those open, or those agreed with the peer. */
-static unsigned get_queues_max(const struct bridge *bridge)
+unsigned bridge_queues_max(const struct bridge *bridge)
 {
     return bridge->pairs && bridge->pairs < bridge->interface.tap.queues ? bridge->pairs : bridge->interface.tap.queues;
 }
 
 /* Steering hears of what is in use, also after half of a change: the kernel takes what it says modulo that number. */
-static int use_queues(struct bridge *bridge)
+int bridge_use_queues(struct bridge *bridge)
 {
-    unsigned most = get_queues_max(bridge);
+    unsigned most = bridge_queues_max(bridge);
     int ret = tap_set_queues(&bridge->interface.tap, bridge->queues_wanted < most ? bridge->queues_wanted : most);
 
     steer_set_queues(&bridge->steer, bridge->interface.tap.queues_in_use);
@@ -101,7 +53,7 @@ static int use_queues(struct bridge *bridge)
 
 /* ---- What both sides say of their interfaces ---- */
 
-static bool is_lost(const struct bridge *bridge)
+bool bridge_is_lost(const struct bridge *bridge)
 {
     return bridge->interface.tap.is_lost;
 }
@@ -135,7 +87,7 @@ static int set_flow(struct bridge *bridge, bool is_on)
 {
     int ret;
 
-    if (bridge->is_flowing == is_on || is_lost(bridge))
+    if (bridge->is_flowing == is_on || bridge_is_lost(bridge))
         return 0;
     if (!is_on)
         crew_hold(&bridge->crew, true);
@@ -153,7 +105,7 @@ static void meet_mtu(struct bridge *bridge)
 {
     uint32_t own = bridge->interface.now.mtu, mtu = bridge->peer.mtu;
 
-    if (!mtu || mtu == own || is_lost(bridge))
+    if (!mtu || mtu == own || bridge_is_lost(bridge))
         return;
     if (!bridge->options->listen && !bridge->options->mtu && frame_message_least(mtu) <= bridge->message_max &&
         netlink_set_mtu(bridge->interface.netlink, "the peer's MTU", mtu) == 0) {
@@ -169,7 +121,8 @@ static void meet_mac(struct bridge *bridge)
     const struct link_peer *peer = &bridge->peer;
     uint8_t *own = bridge->interface.now.mac;
 
-    if (!peer->has_mac || bridge->options->has_mac || is_lost(bridge) || memcmp(own, peer->mac, sizeof(peer->mac)) == 0)
+    if (!peer->has_mac || bridge->options->has_mac || bridge_is_lost(bridge) ||
+        memcmp(own, peer->mac, sizeof(peer->mac)) == 0)
         return;
     if (netlink_set_mac(bridge->interface.netlink, "the card's address", peer->mac) == 0)
         memcpy(own, peer->mac, sizeof(peer->mac));
@@ -178,7 +131,7 @@ static void meet_mac(struct bridge *bridge)
 /* What the peer is told of the interface. At the end it is told to stop, and says when it has. */
 static void announce(struct bridge *bridge)
 {
-    bool is_up = bridge->interface.now.is_up && !is_lost(bridge) && !bridge->drain.is_sent;
+    bool is_up = bridge->interface.now.is_up && !bridge_is_lost(bridge) && !bridge->drain.is_sent;
     bool is_holding = bridge->pairs && !bridge->peer.is_up && !bridge->is_flowing;
 
     link_announce(bridge->link, is_up, is_holding, bridge->interface.now.mtu);
@@ -243,7 +196,7 @@ static int begin_ports(struct bridge *bridge, struct port *const *ports, unsigne
     bridge->message_max = ports[0]->message_max;
     if (ports[0]->receive_max && ports[0]->receive_max < bridge->message_max)
         bridge->message_max = ports[0]->receive_max;
-    ret = use_queues(bridge);
+    ret = bridge_use_queues(bridge);
     return ret ? ret : crew_begin(&bridge->crew, ports, count);
 }
 
@@ -301,7 +254,7 @@ static void on_interface_made(void *context)
 
     steer_move(&bridge->steer, tap->queue_fd[0]);
     if (!ret)
-        ret = use_queues(bridge);
+        ret = bridge_use_queues(bridge);
     if (!ret && bridge->options->carrier == CARRIER_ON)
         ret = tap_carrier_set(tap, true);
     meet_mac(bridge);
@@ -326,7 +279,7 @@ static void stop_bridge(struct bridge *bridge, int ret)
     notify_stopping(&bridge->notify);
     drain_close(&bridge->drain);
     end_session(bridge);
-    if (bridge->options->carrier == CARRIER_ON && !is_lost(bridge))
+    if (bridge->options->carrier == CARRIER_ON && !bridge_is_lost(bridge))
         (void)tap_carrier_set(&bridge->interface.tap, false); /* it may persist, and then nobody reads it */
     link_close(bridge->link);
     exporter_close(&bridge->exporter);
@@ -402,7 +355,7 @@ static void on_peer_moved(void *context, const uint8_t address[6])
 {
     struct bridge *bridge = context;
 
-    if (!is_lost(bridge))
+    if (!bridge_is_lost(bridge))
         tap_announce(&bridge->interface.tap, address);
 }
 
@@ -446,56 +399,6 @@ static void end_gracefully(struct bridge *bridge)
     drain_open(&bridge->drain, &bridge->loop, &bridge->crew, drain_ms, on_sent, on_drained, bridge);
 }
 
-/* ---- Reload ---- */
-
-static int set_queues(void *context, unsigned queues)
-{
-    struct bridge *bridge = context;
-
-    bridge->queues_wanted = queues;
-    return use_queues(bridge);
-}
-
-static int set_carrier(void *context, enum carrier carrier)
-{
-    const struct bridge *bridge = context;
-
-    if (is_lost(bridge))
-        return 0;
-    return tap_carrier_set(&bridge->interface.tap, carrier == CARRIER_ON || bridge->is_flowing);
-}
-
-static void apply(struct bridge *bridge, const struct options *wanted, struct reload_result *ret_result)
-{
-    const struct reload_target target = {
-        .interface = &bridge->interface,
-        .crew = &bridge->crew,
-        .control = &bridge->control,
-        .exporter = &bridge->exporter,
-        .netns_watch = &bridge->netns_watch,
-        .can_capture = bridge->capture != NULL,
-        .set_queues = set_queues,
-        .set_carrier = set_carrier,
-        .context = bridge,
-    };
-
-    reload_apply(&target, wanted, &bridge->in_force, ret_result);
-}
-
-static int reload(void *context, struct reload_result *ret_result, char ret_why[RELOAD_WHY_SIZE])
-{
-    struct bridge *bridge = context;
-    struct options wanted;
-    int ret;
-
-    notify_reloading(&bridge->notify);
-    ret = reload_read(&wanted, ret_why);
-    if (!ret)
-        apply(bridge, &wanted, ret_result);
-    notify_reloaded(&bridge->notify); /* also where the old ones stay in force: it has the reason in its log */
-    return ret;
-}
-
 /* ---- Signals ---- */
 
 static void on_signal(void *context, int number)
@@ -507,7 +410,7 @@ static void on_signal(void *context, int number)
     char why[RELOAD_WHY_SIZE];
 
     if (number == SIGHUP) {
-        (void)reload(bridge, &result, why);
+        (void)bridge_reload(bridge, &result, why);
         return;
     }
     if (number != SIGUSR1) {
@@ -518,121 +421,6 @@ static void on_signal(void *context, int number)
     for (unsigned i = 0; i < bridge->crew.count; i++)
         counters_add(&sum, &figures[i].counters);
     counters_log(&sum);
-}
-
-/* ---- Captures ---- */
-
-static int open_capture_file(void *context, bool is_first, unsigned keep, char ret_path[PATH_MAX], int *ret_fd)
-{
-    struct bridge *bridge = context;
-
-    return capture_files_next(&bridge->capture_files, is_first, keep, ret_path, ret_fd);
-}
-
-static void attach_capture(void *context, struct capture_ring *const *rings)
-{
-    struct bridge *bridge = context;
-
-    crew_capture(&bridge->crew, rings);
-}
-
-/* Only clients ask for captures. */
-static int open_capture(struct bridge *bridge)
-{
-    const struct capture_setup setup = {
-        .interface = bridge->interface.tap.name,
-        .queues = bridge->interface.tap.queues,
-        .open_file = open_capture_file,
-        .attach = attach_capture,
-        .context = bridge,
-    };
-
-    if (bridge->options->no_control || !bridge->options->capture_dir[0])
-        return 0;
-    capture_files_init(&bridge->capture_files, bridge->options->capture_dir, bridge->interface.tap.name);
-    return capture_open(&bridge->loop, &setup, &bridge->capture);
-}
-
-/* ---- The control socket ---- */
-
-static void look(void *context, struct control_facts *ret_facts)
-{
-    const struct bridge *bridge = context;
-
-    ret_facts->options = bridge->options;
-    ret_facts->tap = &bridge->interface.tap;
-    ret_facts->interface = &bridge->interface.now;
-    ret_facts->has_carrier = !is_lost(bridge) && (bridge->options->carrier == CARRIER_ON || bridge->is_flowing);
-    ret_facts->is_up = bridge->pairs > 0;
-    link_show(bridge->link, &ret_facts->link);
-    ret_facts->sessions = bridge->sessions;
-    ret_facts->started_at = (double)bridge->started_on.tv_sec + (double)bridge->started_on.tv_nsec / 1e9;
-    ret_facts->pid = bridge->pid;
-    ret_facts->uptime_ms = (uv_hrtime() - bridge->started_at) / 1000000;
-    ret_facts->queues_max = get_queues_max(bridge);
-}
-
-static unsigned look_queues(void *context, struct queue_figures ret_figures[CREW_MAX])
-{
-    struct bridge *bridge = context;
-
-    crew_look(&bridge->crew, ret_figures);
-    return bridge->crew.count;
-}
-
-static void stop(void *context)
-{
-    struct bridge *bridge = context;
-
-    signal_watch_send(&bridge->signals, SIGTERM);
-}
-
-/* Who has not asked for one can do without. */
-static int open_control(struct bridge *bridge)
-{
-    const struct options *options = bridge->options;
-    const struct control_setup setup = {
-        .directory = options->control[0] ? options->control : NULL,
-        .name = bridge->interface.tap.name,
-        .mode = options->control_mode,
-        .passed_fd = options->activation.control > 0 ? options->activation.control : 0,
-        .has_uid = options->has_control_uid,
-        .uid = options->control_uid,
-        .methods = control_methods,
-        .context = &bridge->subject,
-    };
-    int ret;
-
-    bridge->subject = (struct control_subject){.look = look,
-                                               .look_queues = look_queues,
-                                               .set_queues = set_queues,
-                                               .reload = reload,
-                                               .stop = stop,
-                                               .context = bridge,
-                                               .steer = &bridge->steer};
-    bridge->started_at = uv_hrtime();
-    clock_gettime(CLOCK_REALTIME, &bridge->started_on);
-    bridge->pid = getpid();
-    if (options->no_control)
-        return 0;
-    ret = control_open(&bridge->control, &bridge->loop, &setup);
-    return options->control[0] || setup.passed_fd ? ret : 0;
-}
-
-static int open_exporter(struct bridge *bridge)
-{
-    const struct options *options = bridge->options;
-    const struct exporter_setup setup = {
-        .endpoint = &options->metrics,
-        .passed_fd = options->activation.metrics > 0 ? options->activation.metrics : 0,
-        .mode = options->control_mode,
-        .has_uid = options->has_control_uid,
-        .uid = options->control_uid,
-        .format = control_metrics,
-        .context = &bridge->subject,
-    };
-
-    return exporter_open(&bridge->exporter, &bridge->loop, &setup);
 }
 
 /* ---- The beginning ---- */
@@ -696,9 +484,9 @@ static int open_privileged(struct bridge *bridge)
     if (ret)
         return ret;
     steer_open(&bridge->steer, tap->queue_fd[0], tap->queues_in_use, &bridge->options->steer);
-    ret = open_control(bridge);
+    ret = bridge_open_control(bridge);
     if (!ret)
-        ret = open_exporter(bridge);
+        ret = bridge_open_exporter(bridge);
     return ret ? ret : watch_interface(bridge);
 }
 
@@ -764,7 +552,7 @@ static int open_all(struct bridge *bridge)
     log_start();
     ret = open_crew(bridge);
     if (!ret)
-        ret = open_capture(bridge);
+        ret = bridge_open_capture(bridge);
     bridge->subject.capture = bridge->capture;
     if (!ret)
         ret = open_link(bridge);

@@ -117,7 +117,8 @@ class Bridge:
         before = len(self.text())
         self.process.send_signal(signal.SIGUSR1)
         eventually(lambda: re.search(r"\bspin_hits \d+\n", self.text()[before:]), "counters after SIGUSR1")
-        lines = re.findall(r"^vop-bridge: ((?:[a-z_]+ \d+ ?)+)$", self.text()[before:], re.M)  # what was left out may follow
+        # The one that says what was left out may follow.
+        lines = re.findall(r"^vop-bridge: ((?:[a-z_]+ \d+ ?)+)$", self.text()[before:], re.M)
         return {name: int(value) for name, value in re.findall(r"\b([a-z_]+) (\d+)", " ".join(lines))}
 
     def opener(self):
