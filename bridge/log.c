@@ -253,6 +253,15 @@ static void queue_line(const struct line *line, bool is_limited)
     uv_mutex_unlock(&shared.mutex);
 }
 
+/* A name that somebody else has chosen does not end a line, and gives a terminal no orders. */
+static void mask_controls(char *text)
+{
+    for (; *text; text++) {
+        if ((unsigned char)*text < ' ' || *text == '\x7f')
+            *text = '?';
+    }
+}
+
 __attribute__((format(printf, 3, 0))) static void say(enum log_level level, bool is_limited, const char *format,
                                                       va_list arguments)
 {
@@ -262,6 +271,7 @@ __attribute__((format(printf, 3, 0))) static void say(enum log_level level, bool
     int length = vsnprintf(line.text + prefix, LOG_LINE_SIZE - prefix - 1, format, arguments);
 
     if (length >= 0) {
+        mask_controls(line.text);
         line.text[strlen(line.text)] = '\n'; /* all behind it is zero */
         if (diverted)
             diverted(line.level, line.text);

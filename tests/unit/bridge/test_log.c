@@ -257,6 +257,20 @@ static void test_long_line_is_cut(void **state)
     free(text);
 }
 
+static void log_name(void)
+{
+    log_notice("interface %s", "v\x1b[31m\n\t\x7f\xc3\xbc");
+}
+
+static void test_name_with_controls(void **state)
+{
+    char *text = text_of(log_name);
+
+    (void)state;
+    assert_string_equal(text, "vop-bridge: interface v?[31m???\xc3\xbc\n");
+    free(text);
+}
+
 /* ---- Levels ---- */
 
 static void log_one_of_each(void)
@@ -362,7 +376,7 @@ int main(void)
         cmocka_unit_test(test_stopped_terminal), cmocka_unit_test(test_flood),
         cmocka_unit_test(test_end_of_flood),     cmocka_unit_test(test_answer_is_not_limited),
         cmocka_unit_test(test_levels),           cmocka_unit_test(test_formats),
-        cmocka_unit_test(test_long_line_is_cut),
+        cmocka_unit_test(test_long_line_is_cut), cmocka_unit_test(test_name_with_controls),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
