@@ -88,10 +88,12 @@ union body {
 struct message {
     int fd[FDS_MAX];
     unsigned fds;
-    uint32_t size; /* of the body */
-    struct head head;
+    uint32_t size;                /* of the body */
+    _Alignas(8) struct head head; /* and the body right behind it, as they are sent */
     union body body;
 };
+
+_Static_assert(offsetof(struct message, body) == offsetof(struct message, head) + sizeof(struct head), "one piece");
 
 static void close_fd(int *fd)
 {
@@ -242,7 +244,7 @@ static void answer(struct rig *r, struct message *m, uint32_t size, uint32_t err
     m->head.flags = error ? FLAG_REPLY | FLAG_ERROR : FLAG_REPLY;
     m->head.error = error;
     m->head.size = (uint32_t)whole;
-    if (send(r->machine_fd, m, whole, MSG_NOSIGNAL) != (ssize_t)whole)
+    if (send(r->machine_fd, &m->head, whole, MSG_NOSIGNAL) != (ssize_t)whole)
         leave(r);
 }
 
