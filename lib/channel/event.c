@@ -162,6 +162,8 @@ int vop_channel_arm(vop_channel *c, unsigned what)
 
     if (!vop__fate_is_here(c->link))
         return 1;
+    if (what & ~(unsigned)(VOP_ARM_RECV | VOP_ARM_SEND))
+        return vop__error(EINVAL, "arm for %#x: VOP_ARM_RECV, VOP_ARM_SEND or both are known", what);
     if (c->link->wire->watched)
         vop__pulse_look(c->link, &c->rx.pulse);
     if (vop__fate_restarted(c->link) || vop__fate(c->link) < 0) {

@@ -55,15 +55,17 @@ static void break_link(struct vop__link *l)
     wake_all(l);
 }
 
-static int say_died(void)
+static int say_died(const struct vop__link *l)
 {
-    return vop__error_static(ECONNRESET, "the peer is gone without closing the link");
+    return vop__error_static(ECONNRESET, l->watched ? "the peer is gone without closing the link, or this program was "
+                                                      "silent for a second and is taken for dead"
+                                                    : "the peer is gone without closing the link");
 }
 
 int vop__fate_breach(struct vop__link *l)
 {
     if (vop__fate_restarted(l))
-        return say_died();
+        return say_died(l);
     break_link(l);
     return -EPROTO;
 }
@@ -111,7 +113,7 @@ int vop__fate_why(struct vop__link *l, unsigned fate)
     if (state == VOP_STATE_CLOSING)
         return vop__error_static(EPIPE, "the peer has closed the link");
     if (fate & VOP__FATE_DIED || vop__fate_restarted(l))
-        return say_died();
+        return say_died(l);
     if (state == VOP_STATE_READY)
         return 0;
     break_link(l);

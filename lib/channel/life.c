@@ -68,14 +68,14 @@ static int check_demands(const struct vop_channel *c)
 
     if (c->tx.message_max < c->message_min)
         return vop__error(
-            EMSGSIZE, "needs messages of %u bytes, not %zu: it offers %u slots of %u, the other side %u of %u",
+            EMSGSIZE, "message_min %u, %zu is the longest: this side has %u slots of %u, the other %u of %u",
             c->message_min, c->tx.message_max, mine->queue_size, mine->slot_size, its->queue_size, its->slot_size);
     if (sends_whole) {
         mine = &s->mine.geometry.receive;
         its = vop__session_peer_sends(s);
     }
     if (c->contiguous && !(sends_whole && receives_whole))
-        return vop__error(EMSGSIZE, "needs messages in one segment: it offers %u slots of %u, the other side %u of %u",
+        return vop__error(EMSGSIZE, "contiguous, no such memory: this side has %u slots of %u, the other %u of %u",
                           mine->queue_size, mine->slot_size, its->queue_size, its->slot_size);
     return 0;
 }

@@ -92,6 +92,9 @@ int vop__options_resolve(const struct vop_options *options, struct vop_options *
     if (o.half_max_kib && o.half_max_kib * UINT64_C(1024) < vop__geometry_offer_size(&geometry))
         return vop__error(EINVAL, "half_max_kib %u: this side's own geometry needs %llu", o.half_max_kib,
                           (unsigned long long)vop__geometry_offer_size(&geometry) / 1024);
+    if (o.peer_uid && !o.check_peer_uid)
+        return vop__error(EINVAL, "peer_uid %u without check_peer_uid: nobody would be refused; set that to 1, too",
+                          o.peer_uid);
     if (o.handshake_ms > INT32_MAX)
         return vop__error(EINVAL, "handshake_ms %u: at most %d", o.handshake_ms, INT32_MAX);
     if (o.backoff_max_ms > INT32_MAX)

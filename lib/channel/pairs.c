@@ -159,8 +159,12 @@ void vop__pairs_end_sleep(struct vop_channel *first)
 
 void vop__pairs_publish(struct vop_channel *first)
 {
-    for (unsigned pair = 0; pair < first->pairs; pair++)
-        vop__tx_publish(&vop__channel_at(first, pair)->tx);
+    for (unsigned pair = 0; pair < first->pairs; pair++) {
+        struct vop_channel *c = vop__channel_at(first, pair);
+
+        vop__tx_publish(&c->tx);
+        vop__rx_publish(&c->rx); /* else the peer would be in doubt about what was handled */
+    }
 }
 
 void vop__pairs_kick(struct vop_channel *first)

@@ -32,7 +32,8 @@ bool vop__pairs_are_mirrored(const struct vop_channel *first, bool remote);
 /** No thread sleeps on an index any more. Before the wire is closed. */
 void vop__pairs_end_sleep(struct vop_channel *first);
 
-/** An orderly end: publishes what is held back, then (vop__pairs_kick()) wakes whoever sleeps at the peer. */
+/** An orderly end: publishes what is held back, messages and slots, then (vop__pairs_kick()) wakes whoever sleeps at
+ * the peer. */
 void vop__pairs_publish(struct vop_channel *first);
 void vop__pairs_kick(struct vop_channel *first);
 

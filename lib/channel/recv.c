@@ -89,7 +89,8 @@ int vop_channel_release(vop_channel *c, const struct vop_buffer *buffer)
 
 static __attribute__((cold, noinline)) int refuse_size(size_t length, size_t size)
 {
-    return vop__error(EMSGSIZE, "a message of %zu bytes does not fit into a buffer of %zu; it is kept", length, size);
+    return vop__error(EMSGSIZE, "a message of %zu bytes does not fit into a buffer of %zu; it is kept for a larger one",
+                      length, size);
 }
 
 static __attribute__((noinline)) void copy_slots(const struct vop__slot_driver *queue, void *data, size_t length)

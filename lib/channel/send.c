@@ -49,7 +49,8 @@ static inline int reserve(struct vop_channel *c, size_t length, int timeout_ms, 
 static __attribute__((cold, noinline)) int refuse_commit(const struct vop__tx *tx, size_t length, unsigned flags)
 {
     if (length == 0 || length > tx->reserved_length)
-        return vop__error(EINVAL, "commit of %zu bytes: %zu are reserved", length, tx->reserved_length);
+        return vop__error(EINVAL, "commit of %zu bytes: %zu are reserved%s", length, tx->reserved_length,
+                          tx->reserved_length ? "" : ", for no reservation is open");
     return vop__error(EINVAL, "commit with flags 0x%x: only VOP_COMMIT_MORE (0x%x) is known", flags, VOP_COMMIT_MORE);
 }
 

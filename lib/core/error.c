@@ -22,6 +22,10 @@ int(vop__error)(int err, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(line, sizeof(line), format, args);
     va_end(args);
+    for (char *c = line; *c; c++) { /* a name that the program was given may hold anything */
+        if ((unsigned char)*c < ' ' || *c == '\x7f')
+            *c = '?';
+    }
     __builtin_memcpy(buffer, line, sizeof(buffer));
     current = buffer;
     return -err;

@@ -21,8 +21,9 @@ int vop__options_take(const void *given, const char *init, void *ret_known, size
 
     if (given)
         memcpy(&size, given, sizeof(size));
-    if (size < sizeof(size) || size > SIZE_MAX_SANE)
-        return vop__error(EINVAL, "options of %zu bytes: call %s() first", size, init);
+    /* Of a pointer's size, where sizeof was taken of one: there would be no options in it, and nobody would know. */
+    if (size <= sizeof(size) || size % sizeof(uint32_t) || size > SIZE_MAX_SANE)
+        return vop__error(EINVAL, "options of %zu bytes: call %s() first, with sizeof of the struct", size, init);
     for (size_t i = known_size; i < size; i++) {
         if (bytes[i])
             return vop__error(EINVAL, "options of a newer version of the library: this one is %s", vop_version());

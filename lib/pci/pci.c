@@ -42,7 +42,7 @@ static int refuse_device(const char *root, const struct vop__pci_info *info)
     int err = info->driver[0] ? EBUSY : ENODEV;
 
     if (!vop__pci_is_ivshmem(info) && !vop__pci_is_mpc8349(info))
-        return vop__error(err,
+        return vop__error(ENODEV,
                           "%s: %s%s has it, and it is neither ivshmem nor MPC8349 (%04x:%04x); vop pci lists those",
                           address, info->driver[0] ? "driver " : "no driver", info->driver, info->vendor, info->device);
     if (info->driver[0])

@@ -17,12 +17,13 @@
  *                        file whose size is a power of two; on tmpfs or hugetlbfs, or else the kernel writes it to its
  *                        disk again and again. It is neither made nor resized. A host is side 0 unless ?side=1 is at
  *                        the end of the name. One side may listen and the other connect, or both may do the same, in
- * any order; there is one channel at a time. Both must see the same size. Whoever waits there follows the name to a
- * file that is made anew. ivshmem:0000:00:04.0 the same memory, inside the virtual machine: the PCI address of the
- * device. A guest is side 1 unless ?side=0 is at the end of the name. mpc8349:0000:02:00.0 a host and an MPC8349 board
- * across PCI: on the host the PCI address of the board (side 0), mpc8349:board        and on the board this (side 1),
- * or mpc8349:board?uio=uio1. As on ivshmem there is one channel at a time, whoever listens or connects; what is said of
- * ivshmem below holds here, too, but for files.
+ *                        any order; there is one channel at a time. Both must see the same size. Whoever waits there
+ *                        follows the name to a file that is made anew.
+ *   ivshmem:0000:00:04.0 the same memory, inside the virtual machine: the PCI address of the device. A guest is side 1
+ *                        unless ?side=0 is at the end of the name.
+ *   mpc8349:0000:02:00.0 a host and an MPC8349 board across PCI: on the host the PCI address of the board (side 0).
+ *   mpc8349:board        on the board (side 1), or mpc8349:board?uio=uio1. As on ivshmem there is one channel,
+ *                        whoever listens or connects; what is said of ivshmem below holds here, too, but for files.
  *
  * On shm a link takes one file descriptor at each end, 2 more for each queue pair but the first, and one more for each
  * channel whose vop_channel_fd() was called. (Two more where either end asks for a second doorbell or has a library
@@ -66,17 +67,20 @@
  * never raises SIGPIPE.
  *
  * fork(). A channel belongs to the process that opened it. In a child its memory is not mapped: every call on it
- * returns -EINVAL (vop_channel_arm() 1, vop_channel_in_doubt() 0), and vop_channel_close() frees the child's
- * descriptors and memory without a word to the peer. A child that lives on should close what it inherited: as long as
- * it holds the sockets open, it hides the parent's death from its peers. A shm listener may be used by parent and
- * children alike, as servers that fork their workers in advance do: each accepts for itself. Closing it in a child
- * leaves the socket file to the process that opened it. An ivshmem listener is like a channel, and so is a connector.
+ * that sends, receives or waits returns -EINVAL (vop_channel_arm() 1, vop_channel_in_doubt() 0), and
+ * vop_channel_close() frees the child's descriptors and memory without a word to the peer. A child that lives on should
+ * close what it inherited: as long as it holds the sockets open, it hides the parent's death from its peers. A shm
+ * listener may be used by parent and children alike, as servers that fork their workers in advance do: each accepts for
+ * itself. Closing it in a child leaves the socket file to the process that opened it. An ivshmem listener is like a
+ * channel, and so is a connector.
  *
  * Only closing has threads of its own, named vop-closer: the kernel may let a peer decide how long it takes to close
  * what that peer sent. They are made when a link ends, block all signals, call nothing of the program, and end when
  * that is done. So descriptors of a link can be open for another moment after the call that ended it; accepting and
  * connecting wait for that moment rather than fail for lack of descriptors. In a program that cannot have threads
- * (seccomp, RLIMIT_NPROC) the calls close by themselves, and may wait.
+ * (seccomp, RLIMIT_NPROC) the calls close by themselves, and may wait. A plugin that holds the static library must be
+ * linked with -Wl,-z,nodelete, as the shared library is: such a thread may still run when dlclose() unmaps its code.
+ * And valgrind may call the stack of one that has not ended yet possibly lost.
  */
 #ifndef VOPIPC_CHANNEL_H
 #define VOPIPC_CHANNEL_H
@@ -163,7 +167,7 @@ struct vop_options {
                                 -EACCES before it is told or given anything: who connects, and who listens (for a socket
                                 that somebody else has made, as systemd does, that is whoever called listen(2)).
                                 ivshmem: -EINVAL, nobody knows whose the other side is. Default 0: any user */
-    uint32_t peer_uid;       /* which; 0 is root */
+    uint32_t peer_uid;       /* which; 0 is root. Alone, without check_peer_uid, another one than 0 is -EINVAL */
 
     uint32_t futex; /* shm, not 0: if the peer wants it, too, a thread that waits in a call sleeps on the queue's index
                        itself (futex(2)), which wakes it up to a fifth sooner than a descriptor. Only for peers that are
@@ -204,7 +208,9 @@ typedef struct vop_channel vop_channel;
  * -EPROTONOSUPPORT  this library does not know the URI's scheme
  * -EADDRINUSE  a live server listens there, or the path is a file of another kind; ivshmem: somebody has this side
  * -ENOENT, -ENOTDIR, -EACCES, -EROFS, -ENAMETOOLONG  the path: see the error text
- * -ENODEV      ivshmem: no such device, or no driver has it
+ * -ENODEV      ivshmem: no such device, it is of another kind, or no driver has it
+ * -EBUSY       ivshmem: another driver has the device
+ * -EISDIR      ivshmem: the path is a directory
  * -EMFILE, -ENFILE, -ENOMEM  out of file descriptors or memory
  */
 int vop_listener_open(const char *uri, const struct vop_options *options, vop_listener **ret_listener);
@@ -255,15 +261,18 @@ void vop_listener_close(vop_listener *listener);
  *
  * -ENOENT, -ECONNREFUSED  no server there (yet), or no such memory: try again later
  * -EACCES         the mode of the socket, or of the memory's file, does not let this user in; or one side is not of the
- *                 user that the other has asked for by `peer_uid`
+ *                 user that the other has asked for by `check_peer_uid`
  * -ETIMEDOUT      the other side did not answer in time
  * -ECONNRESET     the server hung up during the handshake: try again later
  * -EMSGSIZE       the geometry in force does not meet `message_min` or `contiguous` of one side; see the error text
  * -EADDRINUSE     ivshmem: somebody has this side
- * -ENODEV         ivshmem: no such device (any more), or no driver has it
- * -EBUSY          the server cannot take this peer now; the error text says why. Try again later
+ * -ENODEV         ivshmem: no such device (any more), it is of another kind, or no driver has it
+ * -EBUSY          the server cannot take this peer now; the error text says why. Try again later. ivshmem: another
+ *                 driver has the device
  * -EPROTO         the server does not speak this protocol or version, or refused for another reason; see the error text
- * -EINVAL, -EPROTONOSUPPORT, -EMFILE, -ENFILE, -ENOMEM  as for vop_listener_open(): it is this side that is out of them
+ * -EINVAL, -EPROTONOSUPPORT, -ENOTDIR, -ENAMETOOLONG, -EMFILE, -ENFILE, -ENOMEM  as for vop_listener_open(): it is this
+ *                 side that is out of them
+ * -EFBIG          shm: the limit of file sizes (RLIMIT_FSIZE) is less than the memory of this side
  */
 int vop_channel_connect(const char *uri, const struct vop_options *options, int timeout_ms, vop_channel **ret_channel);
 
@@ -383,7 +392,9 @@ int vop_channel_send_more(vop_channel *channel, const void *data, size_t length,
  * size         bytes of `data`
  * Returns the length of the message, 1 or more, or 0 at the end of stream: the peer has closed and all was read.
  *
- * -EMSGSIZE    the message is longer than `size`; it stays, and vop_channel_peek() tells its length
+ * -EMSGSIZE    the message is longer than `size`; it stays, and the text tells its length. Call again with more
+ *              room, or take it by vop_channel_peek(), vop_channel_read() and vop_channel_release(): once it was
+ *              peeked, recv() goes on to the next one
  * -EAGAIN, -ECONNRESET, -EPROTO, -EINTR   see the head of this file
  */
 ssize_t vop_channel_recv(vop_channel *channel, void *data, size_t size, int timeout_ms);
@@ -514,9 +525,9 @@ int vop_channel_process(vop_channel *channel);
 /**
  * Asks to be woken by the descriptor, then looks once more. Publishes all that this side holds back.
  *
- * what         VOP_ARM_RECV, VOP_ARM_SEND or both
+ * what         VOP_ARM_RECV, VOP_ARM_SEND or both; with 0 nothing but an end wakes
  * Returns 0: armed, so sleep. 1: do not sleep; there is something to do, or the next call on the channel returns an end
- * or an error.
+ * or an error. -EINVAL: other flags
  */
 int vop_channel_arm(vop_channel *channel, unsigned what);
 
@@ -529,8 +540,9 @@ int vop_channel_arm(vop_channel *channel, unsigned what);
 size_t vop_channel_message_max(const vop_channel *channel);
 
 /**
- * Number of messages that were accepted and that the peer has not yet released. After -ECONNRESET they are in doubt:
- * the last ones sent, of which it may have handled some. It has released all those before.
+ * Number of messages that were accepted and of which the peer has not yet told that it has released them. After
+ * -ECONNRESET they are in doubt: the last ones sent, of which it may have handled some, for it tells of several at once
+ * (vop_channel_release()). It has released all those before. A peer that closes tells of all.
  */
 uint64_t vop_channel_in_doubt(const vop_channel *channel);
 

@@ -382,6 +382,13 @@ static void test_event_loop(void **state)
     assert_int_equal(vop_channel_arm(a, 0), 0);
 }
 
+static void test_arm_for_nothing_known(void **state)
+{
+    (void)state;
+    assert_int_equal(vop_channel_arm(a, 4), -EINVAL);
+    assert_int_equal(vop_channel_arm(a, VOP_ARM_RECV | 1u << 31), -EINVAL);
+}
+
 /* Arming publishes slots that are held back: the peer may be waiting for just these. */
 static void test_arm_returns_slots(void **state)
 {
@@ -547,6 +554,7 @@ int main(void)
         TEST(test_cancel),         TEST(test_more_of_all_lengths),
         TEST(test_recv_too_small), TEST(test_peek_and_release),
         TEST(test_release_twice),  TEST(test_held_messages_stay),
+        TEST(test_event_loop),     TEST(test_arm_for_nothing_known),
         TEST(test_event_loop),     TEST(test_arm_returns_slots),
         TEST(test_timeouts),       TEST(test_info),
         TEST(test_stats),          TEST(test_stats_of_a_message_put_back),

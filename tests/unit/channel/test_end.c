@@ -109,6 +109,19 @@ static void test_close_publishes_what_was_held_back(void **state)
     assert_ended(b, 0, -EPIPE);
 }
 
+/* What this side has received is not in doubt, also where it was about to tell of several at once. */
+static void test_close_tells_what_was_received(void **state)
+{
+    (void)state;
+    send_all(a, 3);
+    recv_all(b, 0, 1);
+    assert_int_equal(vop_channel_in_doubt(a), 3);
+    vop_channel_close(b);
+    l.side[0] = NULL;
+    assert_ended(a, 0, -EPIPE);
+    assert_int_equal(vop_channel_in_doubt(a), 2);
+}
+
 static void test_close_while_full(void **state)
 {
     (void)state;
@@ -369,6 +382,7 @@ int main(void)
         TEST(test_close_null),
         TEST(test_end_of_stream_after_draining),
         TEST(test_close_publishes_what_was_held_back),
+        TEST(test_close_tells_what_was_received),
         TEST(test_close_while_full),
         TEST(test_event_loop_hears_close),
         TEST(test_event_loop_hears_death),

@@ -46,7 +46,7 @@ static void test_older(void **state)
     struct vop_options o, resolved;
 
     (void)state;
-    for (size_t size = sizeof(size_t); size <= sizeof(o); size += 4) {
+    for (size_t size = sizeof(size_t) + 4; size <= sizeof(o); size += 4) {
         uint8_t *bytes = malloc(size); /* so that a sanitizer sees an access beyond its end */
 
         vop_options_init((void *)bytes, size);
@@ -93,6 +93,10 @@ static void test_newer(void **state)
         assert_int_equal(vop__options_resolve(&newer.o, &resolved), -EINVAL);
         newer.more[i] = 0;
     }
+    newer.o.struct_size = sizeof(newer.o) - 1; /* no struct ends within a field */
+    assert_int_equal(vop__options_resolve(&newer.o, &resolved), -EINVAL);
+    newer.o.struct_size = sizeof(&newer.o); /* sizeof of a pointer: nothing that the program set would be seen */
+    assert_int_equal(vop__options_resolve(&newer.o, &resolved), -EINVAL);
     newer.o.struct_size = (size_t)-1; /* never set: nothing after the struct is read */
     assert_int_equal(vop__options_resolve(&newer.o, &resolved), -EINVAL);
 }
@@ -125,6 +129,9 @@ static void test_limits(void **state)
     assert_int_equal(WITH(slot_size, 63), -EINVAL);
     assert_int_equal(WITH(slot_size, 1048576 + 64), -EINVAL);
     assert_int_equal(WITH(slot_size, 100), -EINVAL);
+    assert_int_equal(WITH(peer_uid, 0), 0);
+    assert_int_equal(WITH(peer_uid, 1000), -EINVAL); /* it looks like protection, and would be none */
+    assert_int_equal(WITH(check_peer_uid, 1), 0);
     assert_int_equal(WITH(config_size, 64), 0);
     assert_int_equal(WITH(config_size, 65), -EINVAL);
     assert_int_equal(WITH(socket_mode, 0777), 0);

@@ -44,6 +44,13 @@ static void test_text_has_a_limit(void **state)
     assert_int_equal(strlen(vop_error_text()), 255);
 }
 
+static void test_text_is_one_line(void **state)
+{
+    (void)state;
+    vop__error(ENOENT, "%s: no such path", "/a\n\tb\x1b[1m\x7f\xc3\xbc");
+    assert_string_equal(vop_error_text(), "/a??b?[1m?\xc3\xbc: no such path");
+}
+
 static void *other_thread(void *arg)
 {
     (void)arg;
@@ -124,6 +131,7 @@ int main(void)
         cmocka_unit_test(test_text_and_code),
         cmocka_unit_test(test_text_in_its_own_arguments),
         cmocka_unit_test(test_text_has_a_limit),
+        cmocka_unit_test(test_text_is_one_line),
         cmocka_unit_test(test_text_is_of_its_thread),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_deadlines),

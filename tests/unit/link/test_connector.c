@@ -360,7 +360,7 @@ static void test_final_errors(void **state)
     options.device_id = 0;
     options.queue_size = 8;
     options.message_min = 8 * 64;
-    expect_final(opened(uri, &options), -EMSGSIZE, "needs messages of 512 bytes");
+    expect_final(opened(uri, &options), -EMSGSIZE, "message_min 512, ");
     options = plain;
     options.connect_wait = 1;
     server_kill(server);
