@@ -9,7 +9,7 @@ macro(vop_require_library NAME module package program option)
         pkg_check_modules(${NAME} QUIET IMPORTED_TARGET ${module})
     endif()
     if(NOT TARGET PkgConfig::${NAME})
-        message(FATAL_ERROR "${program} needs ${module}, and pkg-config does not find it. Install it (Debian: ${package}), "
-            "or build without ${program}: -D${option}=OFF")
+        message(FATAL_ERROR "${program} needs ${module}, and pkg-config does not find it. "
+            "Install it (Debian: ${package}), or build without ${program}: -D${option}=OFF")
     endif()
 endmacro()
