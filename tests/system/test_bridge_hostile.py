@@ -83,8 +83,8 @@ class Place:
 
     def held(self):
         """What it has without a peer: files, mappings of files, BPF's among them, and memory of its own, in KiB."""
-        self.settle()
         eventually(lambda: "NO-CARRIER" in self.namespace.link("vop0")["flags"], "carrier off", 5.0)
+        self.settle()
         return self.bridge.files(), self.bridge.mappings(), self.bridge.memory()
 
     def stop(self):
@@ -107,8 +107,14 @@ def place(namespaces, tmp_path):
 
 def expect_nothing_left(place, before):
     files, mappings, memory = before
-    after = place.held()
-    assert after[0] == files and after[1] == mappings
+    after = ()
+
+    def is_as_before():
+        nonlocal after
+        after = place.held()
+        return after[:2] == (files, mappings)
+
+    eventually(is_as_before, lambda: f"{after[:2]} == {before[:2]}", 10.0)
     print(f"memory of its own: {memory} KiB before, {after[2]} KiB after")
     assert SANITIZED or after[2] < memory + 2048
 

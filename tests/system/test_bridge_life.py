@@ -200,6 +200,7 @@ def test_drain_has_an_end(single):
     a, b = single.start(a=[*SMALL, "--drain-ms", 300], b=SMALL)
     flood = Flood(single.namespace["a"], single.namespace["b"], "10.99.0.1", "10.99.0.2")
     try:
+        eventually(lambda: b.counters()["rx_frames"] > 100, "a knows b's address", 5.0)
         pause(b.pid)
         eventually(lambda: a.counters()["tx_full"] > 0, "the link is full", 5.0)
         begin = time.monotonic()
