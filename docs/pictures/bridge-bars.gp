@@ -26,21 +26,21 @@ set rmargin at screen 0.3304
 set tmargin at screen 0.9193
 set bmargin at screen 0.7520
 $b0_0 << END
-0 48.037 "48" 11579568
-1 38.889 "38.9" 29362
-2 36.073 "36.1" 29362
-3 33.939 "33.9" 29362
-4 31.258 "31.3" 29362
-5 29.978 "30" 13983232
-6 29.083 "29.1" 13983232
-7 1.8083 "1.81" 7057110
-8 1.1216 "1.12" 7057110
-9 0.30922 "0.309" 7057110
+0 46.165 "46.2" 11579568
+1 37.916 "37.9" 29362
+2 32.095 "32.1" 29362
+3 30.271 "30.3" 29362
+4 30.198 "30.2" 29362
+5 29.725 "29.7" 13983232
+6 29.339 "29.3" 13983232
+7 1.5772 "1.58" 7057110
+8 1.0974 "1.1" 7057110
+9 0.39054 "0.391" 7057110
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:60.05]
+set xrange [0:57.71]
 set yrange [9.6:-0.6]
 set border 2
 set ytics ()
@@ -66,34 +66,34 @@ set rmargin at screen 0.6607
 set tmargin at screen 0.9193
 set bmargin at screen 0.7520
 $b0_1 << END
-0 23.071 "23.1" 11579568
-1 19.463 "19.5" 29362
-2 17.79 "17.8" 29362
-3 17.52 "17.5" 29362
-4 15.61 "15.6" 13983232
-5 15.598 "15.6" 29362
-6 14.47 "14.5" 13983232
-7 1.2254 "1.23" 7057110
-8 1.1501 "1.15" 7057110
-9 1.0732 "1.07" 7057110
+0 21.812 "21.8" 11579568
+1 17.681 "17.7" 29362
+2 16.304 "16.3" 29362
+3 15.986 "16" 29362
+4 14.731 "14.7" 29362
+5 14.542 "14.5" 13983232
+6 13.949 "13.9" 13983232
+7 3.2929 "3.29" 7057110
+8 1.1411 "1.14" 7057110
+9 1.0735 "1.07" 7057110
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:28.84]
+set xrange [0:27.27]
 set yrange [9.6:-0.6]
 set border 2
 set ytics ()
 set ytics add ("veth pair" 0)
 set ytics add ("io\\_uring relay" 1)
-set ytics add ("epoll relay, 2 queues" 2)
-set ytics add ("epoll relay" 3)
-set ytics add ("vop-bridge" 4)
-set ytics add ("pair of relays" 5)
-set ytics add ("vop-bridge, 1 queue" 6)
-set ytics add ("vde" 7)
-set ytics add ("socat" 8)
-set ytics add ("pasta" 9)
+set ytics add ("epoll relay" 2)
+set ytics add ("epoll relay, 2 queues" 3)
+set ytics add ("pair of relays" 4)
+set ytics add ("vop-bridge, 1 queue" 5)
+set ytics add ("vop-bridge" 6)
+set ytics add ("pasta" 7)
+set ytics add ("vde" 8)
+set ytics add ("socat" 9)
 set ytics scale 0
 plot $b0_1 using 2:1:(0):2:($1-0.38):($1+0.38):4 with boxxyerror fillstyle solid \
     linecolor rgb variable, \
@@ -106,21 +106,21 @@ set rmargin at screen 0.9911
 set tmargin at screen 0.9193
 set bmargin at screen 0.7520
 $b0_2 << END
-0 51.745 "51.7" 11579568
-1 34.328 "34.3" 29362
-2 30.557 "30.6" 29362
-3 29.309 "29.3" 29362
-4 26.722 "26.7" 13983232
-5 26.456 "26.5" 29362
-6 26.437 "26.4" 13983232
-7 1.6012 "1.6" 7057110
-8 1.0791 "1.08" 7057110
-9 0.5657 "0.566" 7057110
+0 63.475 "63.5" 11579568
+1 34.198 "34.2" 29362
+2 30.504 "30.5" 29362
+3 28.504 "28.5" 29362
+4 27.209 "27.2" 29362
+5 26.924 "26.9" 13983232
+6 22.56 "22.6" 13983232
+7 1.5327 "1.53" 7057110
+8 1.0311 "1.03" 7057110
+9 0.15788 "0.158" 7057110
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:64.68]
+set xrange [0:79.34]
 set yrange [9.6:-0.6]
 set border 2
 set ytics ()
@@ -128,8 +128,8 @@ set ytics add ("veth pair" 0)
 set ytics add ("io\\_uring relay" 1)
 set ytics add ("pair of relays" 2)
 set ytics add ("epoll relay, 2 queues" 3)
-set ytics add ("vop-bridge, 1 queue" 4)
-set ytics add ("epoll relay" 5)
+set ytics add ("epoll relay" 4)
+set ytics add ("vop-bridge, 1 queue" 5)
 set ytics add ("vop-bridge" 6)
 set ytics add ("vde" 7)
 set ytics add ("socat" 8)
@@ -146,21 +146,21 @@ set rmargin at screen 0.3304
 set tmargin at screen 0.7028
 set bmargin at screen 0.5354
 $b1_0 << END
-0 58.869 "58.9" 11579568
-1 25.288 "25.3" 29362
-2 24.464 "24.5" 29362
-3 23.966 "24" 29362
-4 23.277 "23.3" 13983232
-5 22.462 "22.5" 29362
-6 22.329 "22.3" 13983232
-7 1.15 "1.15" 7057110
-8 1.1007 "1.1" 7057110
-9 0.29191 "0.292" 7057110
+0 56.801 "56.8" 11579568
+1 26.547 "26.5" 29362
+2 24.196 "24.2" 29362
+3 23.615 "23.6" 29362
+4 22.263 "22.3" 29362
+5 20.879 "20.9" 13983232
+6 20.109 "20.1" 13983232
+7 1.0471 "1.05" 7057110
+8 1.0048 "1" 7057110
+9 0.16014 "0.16" 7057110
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:73.59]
+set xrange [0:71]
 set yrange [9.6:-0.6]
 set border 2
 set ytics ()
@@ -168,11 +168,11 @@ set ytics add ("veth pair" 0)
 set ytics add ("io\\_uring relay" 1)
 set ytics add ("epoll relay, 2 queues" 2)
 set ytics add ("epoll relay" 3)
-set ytics add ("vop-bridge, 1 queue" 4)
-set ytics add ("pair of relays" 5)
-set ytics add ("vop-bridge" 6)
-set ytics add ("vde" 7)
-set ytics add ("socat" 8)
+set ytics add ("pair of relays" 4)
+set ytics add ("vop-bridge" 5)
+set ytics add ("vop-bridge, 1 queue" 6)
+set ytics add ("socat" 7)
+set ytics add ("vde" 8)
 set ytics add ("pasta" 9)
 set ytics scale 0
 plot $b1_0 using 2:1:(0):2:($1-0.38):($1+0.38):4 with boxxyerror fillstyle solid \
@@ -186,21 +186,21 @@ set rmargin at screen 0.6607
 set tmargin at screen 0.7028
 set bmargin at screen 0.5354
 $b1_1 << END
-0 397.21 "397" 13983232
-1 362.94 "363" 29362
-2 353.94 "354" 13983232
-3 292.5 "293" 11579568
-4 271.81 "272" 29362
-5 263 "263" 29362
-6 217.87 "218" 29362
-7 193.63 "194" 7057110
-8 121.34 "121" 7057110
-9 74.395 "74.4" 7057110
+0 450.99 "451" 13983232
+1 358.05 "358" 29362
+2 339.28 "339" 13983232
+3 276.12 "276" 11579568
+4 262.29 "262" 29362
+5 259.41 "259" 29362
+6 214.62 "215" 29362
+7 190.59 "191" 7057110
+8 118.1 "118" 7057110
+9 85.529 "85.5" 7057110
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:496.5]
+set xrange [0:563.7]
 set yrange [9.6:-0.6]
 set border 2
 set ytics ()
@@ -208,8 +208,8 @@ set ytics add ("vop-bridge, 1 queue" 0)
 set ytics add ("io\\_uring relay" 1)
 set ytics add ("vop-bridge" 2)
 set ytics add ("veth pair" 3)
-set ytics add ("pair of relays" 4)
-set ytics add ("epoll relay" 5)
+set ytics add ("epoll relay" 4)
+set ytics add ("pair of relays" 5)
 set ytics add ("epoll relay, 2 queues" 6)
 set ytics add ("pasta" 7)
 set ytics add ("socat" 8)
@@ -226,29 +226,29 @@ set rmargin at screen 0.9911
 set tmargin at screen 0.7028
 set bmargin at screen 0.5354
 $b1_2 << END
-0 419.14 "419" 13983232
-1 402.95 "403" 13983232
-2 348.21 "348" 29362
-3 276.95 "277" 11579568
-4 270.44 "270" 29362
-5 230.9 "231" 29362
-6 215.68 "216" 29362
-7 177.71 "178" 7057110
-8 125.24 "125" 7057110
-9 46.089 "46.1" 7057110
+0 401.01 "401" 13983232
+1 382.3 "382" 13983232
+2 337.96 "338" 29362
+3 290.26 "290" 29362
+4 281.96 "282" 11579568
+5 238.82 "239" 29362
+6 205.67 "206" 29362
+7 167.22 "167" 7057110
+8 116.68 "117" 7057110
+9 46.5 "46.5" 7057110
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:523.9]
+set xrange [0:501.3]
 set yrange [9.6:-0.6]
 set border 2
 set ytics ()
 set ytics add ("vop-bridge, 1 queue" 0)
 set ytics add ("vop-bridge" 1)
 set ytics add ("io\\_uring relay" 2)
-set ytics add ("veth pair" 3)
-set ytics add ("pair of relays" 4)
+set ytics add ("pair of relays" 3)
+set ytics add ("veth pair" 4)
 set ytics add ("epoll relay" 5)
 set ytics add ("epoll relay, 2 queues" 6)
 set ytics add ("pasta" 7)
@@ -266,31 +266,31 @@ set rmargin at screen 0.3304
 set tmargin at screen 0.4862
 set bmargin at screen 0.3189
 $b2_0 << END
-0 1322.1 "1322" 11579568
-1 756.84 "757" 29362
-2 752.07 "752" 13983232
-3 744.71 "745" 13983232
-4 740.87 "741" 29362
-5 729.04 "729" 29362
-6 701.28 "701" 29362
-7 163.39 "163" 7057110
-8 117.84 "118" 7057110
-9 42.358 "42.4" 7057110
+0 1377.4 "1377" 11579568
+1 808.15 "808" 13983232
+2 783.52 "784" 29362
+3 740.49 "740" 13983232
+4 713.05 "713" 29362
+5 695.46 "695" 29362
+6 641.05 "641" 29362
+7 156.59 "157" 7057110
+8 109.24 "109" 7057110
+9 53.412 "53.4" 7057110
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:1653]
+set xrange [0:1722]
 set yrange [9.6:-0.6]
 set border 2
 set ytics ()
 set ytics add ("veth pair" 0)
-set ytics add ("pair of relays" 1)
-set ytics add ("vop-bridge, 1 queue" 2)
-set ytics add ("vop-bridge" 3)
-set ytics add ("io\\_uring relay" 4)
-set ytics add ("epoll relay, 2 queues" 5)
-set ytics add ("epoll relay" 6)
+set ytics add ("vop-bridge" 1)
+set ytics add ("pair of relays" 2)
+set ytics add ("vop-bridge, 1 queue" 3)
+set ytics add ("epoll relay" 4)
+set ytics add ("io\\_uring relay" 5)
+set ytics add ("epoll relay, 2 queues" 6)
 set ytics add ("pasta" 7)
 set ytics add ("socat" 8)
 set ytics add ("vde" 9)
@@ -355,12 +355,12 @@ $b2_2 << END
 6 0 "0" 29362
 7 0 "0" 7057110
 8 0 "0" 7057110
-9 0 "0" 7057110
+9 0.096 "0.096" 7057110
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:1]
+set xrange [0:0.12]
 set yrange [9.6:-0.6]
 set border 2
 set ytics ()
@@ -372,8 +372,8 @@ set ytics add ("epoll relay, 2 queues" 4)
 set ytics add ("io\\_uring relay" 5)
 set ytics add ("pair of relays" 6)
 set ytics add ("socat" 7)
-set ytics add ("vde" 8)
-set ytics add ("pasta" 9)
+set ytics add ("pasta" 8)
+set ytics add ("vde" 9)
 set ytics scale 0
 plot $b2_2 using 2:1:(0):2:($1-0.38):($1+0.38):4 with boxxyerror fillstyle solid \
     linecolor rgb variable, \
@@ -386,21 +386,21 @@ set rmargin at screen 0.3304
 set tmargin at screen 0.2697
 set bmargin at screen 0.1024
 $b3_0 << END
-0 22.334 "22.3" 13983232
-1 23.395 "23.4" 13983232
-2 55.213 "55.2" 11579568
-3 63.235 "63.2" 29362
-4 63.791 "63.8" 29362
-5 63.886 "63.9" 29362
-6 66.18 "66.2" 7057110
-7 71.667 "71.7" 7057110
-8 77.657 "77.7" 29362
-9 80.535 "80.5" 7057110
+0 20.922 "20.9" 13983232
+1 22.534 "22.5" 13983232
+2 57.206 "57.2" 11579568
+3 65.933 "65.9" 29362
+4 66.089 "66.1" 29362
+5 67.422 "67.4" 29362
+6 69.094 "69.1" 7057110
+7 70.756 "70.8" 7057110
+8 77.921 "77.9" 29362
+9 82.574 "82.6" 7057110
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:100.7]
+set xrange [0:103.2]
 set yrange [9.6:-0.6]
 set border 2
 set ytics ()
@@ -410,8 +410,8 @@ set ytics add ("veth pair" 2)
 set ytics add ("epoll relay" 3)
 set ytics add ("io\\_uring relay" 4)
 set ytics add ("epoll relay, 2 queues" 5)
-set ytics add ("pasta" 6)
-set ytics add ("socat" 7)
+set ytics add ("socat" 6)
+set ytics add ("pasta" 7)
 set ytics add ("pair of relays" 8)
 set ytics add ("vde" 9)
 set ytics scale 0
@@ -426,30 +426,30 @@ set rmargin at screen 0.6607
 set tmargin at screen 0.2697
 set bmargin at screen 0.1191
 $b3_1 << END
-0 0.024 "0.024" 11579568
-1 0.258 "0.258" 13983232
-2 0.31 "0.31" 29362
-3 0.493 "0.493" 29362
-4 0.493 "0.493" 29362
-5 0.637 "0.637" 29362
-6 0.833 "0.833" 13983232
-7 1.43 "1.43" 7057110
-8 9.23 "9.23" 7057110
+0 0.034 "0.034" 11579568
+1 0.174 "0.174" 29362
+2 0.341 "0.341" 29362
+3 0.37 "0.37" 13983232
+4 0.431 "0.431" 29362
+5 0.569 "0.569" 13983232
+6 0.723 "0.723" 29362
+7 1.44 "1.44" 7057110
+8 8.94 "8.94" 7057110
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:11.54]
+set xrange [0:11.17]
 set yrange [8.6:-0.6]
 set border 2
 set ytics ()
 set ytics add ("veth pair" 0)
-set ytics add ("vop-bridge" 1)
+set ytics add ("epoll relay, 2 queues" 1)
 set ytics add ("io\\_uring relay" 2)
-set ytics add ("epoll relay" 3)
-set ytics add ("epoll relay, 2 queues" 4)
-set ytics add ("pair of relays" 5)
-set ytics add ("vop-bridge, 1 queue" 6)
+set ytics add ("vop-bridge" 3)
+set ytics add ("epoll relay" 4)
+set ytics add ("vop-bridge, 1 queue" 5)
+set ytics add ("pair of relays" 6)
 set ytics add ("vde" 7)
 set ytics add ("socat" 8)
 set ytics scale 0
@@ -464,29 +464,29 @@ set rmargin at screen 0.9911
 set tmargin at screen 0.2697
 set bmargin at screen 0.1191
 $b3_2 << END
-0 23.103 "23.1" 11579568
-1 19.848 "19.8" 13983232
-2 19.572 "19.6" 13983232
-3 2.7425 "2.74" 29362
-4 1.4298 "1.43" 29362
-5 1.3455 "1.35" 29362
-6 1.3235 "1.32" 29362
-7 1.1416 "1.14" 7057110
-8 0.75677 "0.757" 7057110
+0 25.113 "25.1" 11579568
+1 19.992 "20" 13983232
+2 19.053 "19.1" 13983232
+3 2.5667 "2.57" 29362
+4 1.8855 "1.89" 29362
+5 1.3776 "1.38" 29362
+6 1.3043 "1.3" 29362
+7 1.1583 "1.16" 7057110
+8 0.75049 "0.75" 7057110
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:28.88]
+set xrange [0:31.39]
 set yrange [8.6:-0.6]
 set border 2
 set ytics ()
 set ytics add ("veth pair" 0)
-set ytics add ("vop-bridge" 1)
-set ytics add ("vop-bridge, 1 queue" 2)
+set ytics add ("vop-bridge, 1 queue" 1)
+set ytics add ("vop-bridge" 2)
 set ytics add ("pair of relays" 3)
-set ytics add ("epoll relay" 4)
-set ytics add ("epoll relay, 2 queues" 5)
+set ytics add ("epoll relay, 2 queues" 4)
+set ytics add ("epoll relay" 5)
 set ytics add ("io\\_uring relay" 6)
 set ytics add ("vde" 7)
 set ytics add ("socat" 8)
@@ -502,18 +502,18 @@ set rmargin at screen 0.3304
 set tmargin at screen 0.0531
 set bmargin at screen 0.0197
 $b4_0 << END
-0 0.71709 "0.717" 13983232
-1 0.64392 "0.644" 13983232
+0 0.93601 "0.936" 13983232
+1 0.7892 "0.789" 13983232
 END
 unset key
 unset grid
 unset xtics
-set xrange [0:0.8964]
+set xrange [0:1.17]
 set yrange [1.6:-0.6]
 set border 2
 set ytics ()
-set ytics add ("vop-bridge, 1 queue" 0)
-set ytics add ("vop-bridge" 1)
+set ytics add ("vop-bridge" 0)
+set ytics add ("vop-bridge, 1 queue" 1)
 set ytics scale 0
 plot $b4_0 using 2:1:(0):2:($1-0.38):($1+0.38):4 with boxxyerror fillstyle solid \
     linecolor rgb variable, \
