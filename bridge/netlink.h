@@ -135,9 +135,8 @@ void netlink_wait_running(struct netlink *netlink);
 void netlink_neighbours_note(struct netlink *netlink);
 
 /**
- * After netlink_wait_running(): forgets those of them that still have not. The kernel would ask again only after a
- * second; now it asks with the next packet. What waits for their answer is lost with them, so those of whom it has
- * begun to ask meanwhile are left alone.
+ * After netlink_wait_running(): has the kernel ask once more for those of them that still have not. By itself it would
+ * only after a second. What waits for their answer is sent then.
  */
 void netlink_neighbours_retry(struct netlink *netlink);
 

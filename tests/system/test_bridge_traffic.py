@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Two namespaces, two bridges: what is sent arrives, unchanged, at any size and over IPv4 and IPv6."""
+import socket
 import threading
 import time
 
 import pytest
 
-from lib.bridge import eventually
+from lib.bridge import SLOW, eventually
 from lib.traffic import EchoService, Flood, ping, tcp_transfer, udp_echo
 
 ADDRESSES = {"a": ("10.99.0.1", "fd99::1"), "b": ("10.99.0.2", "fd99::2")}
@@ -112,6 +113,23 @@ def test_interface_up_again_is_found_at_once(pair, version, inside):
         assert any(is_found_again(a, b, service) for _ in range(3))
     finally:
         service.close()
+
+
+def test_what_waits_for_a_neighbour_is_sent(pair):
+    """The question in vain is asked again, and what the kernel has kept until there is an answer is not thrown away."""
+    pair.start()
+    a, b = pair.namespace["a"], pair.namespace["b"]
+    with b.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver, a.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        receiver.bind(("10.99.0.2", 4444))
+        receiver.settimeout(5 * SLOW)
+        for _ in range(5):
+            b.ip("link", "set", "vop0", "down")
+            eventually(lambda: not a.has_carrier("vop0"), "carrier off")
+            a.ip("neigh", "flush", "dev", "vop0")
+            sender.sendto(b"kept", ("10.99.0.2", 4444))
+            assert "INCOMPLETE" in a.ip("neigh", "show", "dev", "vop0")
+            b.ip("link", "set", "vop0", "up")
+            assert receiver.recv(64) == b"kept"
 
 
 def test_many_at_once(pair):
