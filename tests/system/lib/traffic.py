@@ -19,7 +19,8 @@ def family_of(address):
 
 def ping(namespace, address, count=5, size=56):
     """Returns the percentage lost."""
-    text = namespace.run("ping", "-n", "-q", "-c", count, "-i", "0.02", "-W", 2 * SLOW, "-s", size, address, check=False)
+    text = namespace.run("ping", "-n", "-q", "-c", count, "-i", "0.02", "-W", 2 * SLOW, "-s", size, address,
+                         check=False)
     return float(re.search(r"([\d.]+)% packet loss", text).group(1))
 
 
