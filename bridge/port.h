@@ -100,8 +100,7 @@ struct port {
     size_t message_max;  /* bytes of the longest message, and of all messages that are on their way at once */
     size_t receive_max;  /* bytes of the longest message that can come; 0: as long as those to send */
     bool is_direct;      /* the kernel may copy into reserved room */
-    bool has_dear_kicks; /* more than one thread must wake up for one: in bulk, look once more before asking and telling
-                          */
+    bool has_dear_kicks; /* more than one thread wakes up for one: in bulk, look once more before a sleep */
     size_t wait_max;     /* bytes of room to ask for at most, to hear whether there is some again; 0: as many as pay */
 };
 

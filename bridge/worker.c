@@ -170,10 +170,9 @@ static int spin(struct worker *worker)
     until = worker->idle_since + (uint64_t)worker->spin.window_ns;
     worker->counters.spins += worker->spin.window_ns > 0;
     while (uv_hrtime() < until && !__atomic_load_n(&worker->is_called, __ATOMIC_RELAXED)) {
-        uint64_t before = count_frames(worker);
         int ret = look_again(worker);
 
-        if (count_frames(worker) != before && ret >= 0) {
+        if (ret == FORWARD_MORE) {
             vop_spin_learn(&worker->spin, 0, false);
             worker->counters.spin_hits++;
         }

@@ -23,22 +23,15 @@ class Machine:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(20)
         self.socket.connect(str(model.machine))
+        self.answers = self.socket.makefile("rb")
         self.messages = 0
-
-    def receive(self, count):
-        data = b""
-        while len(data) < count:
-            part = self.socket.recv(count - len(data))
-            assert part, "the model hung up"
-            data += part
-        return data
 
     def ask(self, command, body, flags=REPLY):
         self.messages += 1
         self.socket.sendall(HEAD.pack(self.messages, command, HEAD.size + len(body), 0, 0) + body)
-        number, echoed, size, answered, _ = HEAD.unpack(self.receive(HEAD.size))
+        number, echoed, size, answered, _ = HEAD.unpack(self.answers.read(HEAD.size))
         assert (number, echoed, answered) == (self.messages, command, flags)
-        return self.receive(size - HEAD.size)
+        return self.answers.read(size - HEAD.size)
 
     def read(self, region, offset, count):
         answer = self.ask(REGION_READ, ACCESS.pack(offset, region, count))

@@ -190,14 +190,17 @@ class Machine:
         with contextlib.suppress(BrokenPipeError):
             self.agent.sendall(b"\n")
 
+    def _hear(self):
+        try:
+            return self.agent.recv(65536)
+        except TimeoutError:
+            self._nudge()
+        return self.agent.recv(65536)
+
     def _receive(self, seconds):
         self.agent.settimeout(seconds * SLOW / 2)
         try:
-            try:
-                data = self.agent.recv(65536)
-            except TimeoutError:
-                self._nudge()
-                data = self.agent.recv(65536)
+            data = self._hear()
         except TimeoutError:
             self._show_blocked()
             raise AssertionError(f"{self.name}: no answer within {seconds * SLOW} s: {self._said()}") from None

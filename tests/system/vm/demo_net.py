@@ -78,9 +78,9 @@ def tcp(namespace, network, *words):
     said = {}
 
     def has_ended():
+        nonlocal said
         text = namespace.run("iperf3", "-J", "-c", f"{network}.2", "-t", str(SECONDS), *words, check=False)
-        said.clear()
-        said.update(json.loads(text or "{}"))
+        said = json.loads(text or "{}")
         return not re.search("busy|refused", said.get("error", ""))  # not done with the last one, or not there yet
 
     eventually(has_ended, "iperf3 in the machine is ready", PATIENCE_S)
